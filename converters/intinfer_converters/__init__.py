@@ -1,0 +1,1 @@
+"""Checkpoints in, exact integer graphs out."""

@@ -1,0 +1,99 @@
+"""Accumulator rules: what the adder of a convolution or dense layer does at the edge of its width.
+
+    prove     the graph is refused unless the proven range fits the width
+    wrap      two's complement, modulo 2^bits; the order of additions does not matter
+    saturate  clip after every addition; the order is part of the definition
+    trap      as saturate, but leaving the range is an error naming image, channel and pixel
+
+For saturate and trap the products of one output are added in `order`: "CKK" is input channel, kernel row, kernel
+column (outermost first), "KKC" is kernel row, kernel column, input channel. `fold` consecutive products are
+added exactly (an adder tree of that many lanes), then the sum goes through one saturating or checked addition;
+a last incomplete fold is taken as it is. The accumulator starts at 0; padded taps take part like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from .errors import GraphError
+from .types import IntArray, IntType
+
+
+class Overflow(StrEnum):
+    PROVE = "prove"
+    WRAP = "wrap"
+    SATURATE = "saturate"
+    TRAP = "trap"
+
+
+class TapOrder(StrEnum):
+    CKK = "CKK"
+    KKC = "KKC"
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulator:
+    """A signed accumulator of `bits` bits (2..62) with its overflow rule.
+
+    `order` and `fold` are given for saturate and trap, and only there: the other rules do not depend on them.
+    """
+
+    bits: int
+    overflow: Overflow
+    order: TapOrder | None = None
+    fold: int | None = None
+
+    def __post_init__(self) -> None:
+        if type(self.bits) is not int or not 2 <= self.bits <= 62:
+            raise GraphError(f"accumulator of {self.bits} bits: 2..62 are possible")
+        sequential = self.overflow in (Overflow.SATURATE, Overflow.TRAP)
+        if sequential and (self.order is None or self.fold is None or self.fold < 1):
+            raise GraphError(f"a {self.overflow} accumulator needs an order (CKK or KKC) and a fold of at least 1")
+        if not sequential and (self.order is not None or self.fold is not None):
+            raise GraphError(f"a {self.overflow} accumulator does not depend on order or fold: leave them out")
+
+    @classmethod
+    def prove(cls, bits: int) -> Accumulator:
+        return cls(bits, Overflow.PROVE)
+
+    @classmethod
+    def wrap(cls, bits: int) -> Accumulator:
+        return cls(bits, Overflow.WRAP)
+
+    @classmethod
+    def saturate(cls, bits: int, order: TapOrder, fold: int = 1) -> Accumulator:
+        return cls(bits, Overflow.SATURATE, order, fold)
+
+    @classmethod
+    def trap(cls, bits: int, order: TapOrder, fold: int = 1) -> Accumulator:
+        return cls(bits, Overflow.TRAP, order, fold)
+
+    @property
+    def type(self) -> IntType:
+        return IntType.twos_complement(self.bits)
+
+    def infer(self, proven: IntType) -> IntType:
+        """The range of what leaves the accumulator, from the proven range of the exact sum."""
+        if self.type.contains(proven):
+            if self.overflow in (Overflow.PROVE, Overflow.WRAP):
+                return proven
+        elif self.overflow is Overflow.PROVE:
+            raise GraphError(
+                f"sums reach {proven} and need {proven.union(IntType(-1, 0)).bits} signed bits, the accumulator has "
+                f"{self.bits}: widen it, or state wrap, saturate or trap"
+            )
+        # Partial sums may leave the range of the final sum, so a saturated result is only known to fit the width.
+        return self.type
+
+    @property
+    def sequential(self) -> bool:
+        """Whether partial sums matter, so that the products must be added in the stated order."""
+        return self.overflow in (Overflow.SATURATE, Overflow.TRAP)
+
+    def wrap_sum(self, total: IntArray) -> IntArray:
+        """The value a wrapping accumulator holds when the exact sum is `total`."""
+        half, mask = np.int64(2 ** (self.bits - 1)), np.int64(2**self.bits - 1)
+        return ((total + half) & mask) - half

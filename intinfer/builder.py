@@ -1,0 +1,114 @@
+"""`GraphBuilder`: the only way to make a `Graph`. Each node's type rule runs as it is added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from .errors import GraphError
+from .graph import Graph, ImageInput, Node, Output, Shape, Value
+from .ops.base import Op
+from .types import IntType
+
+MAX_NAME = 200
+MAX_ELEMENTS = 2**31
+"""Elements of one value. A larger one is a mistake or an attack, refused before memory is spent."""
+
+
+class GraphBuilder:
+    """Collects inputs, nodes and outputs in topological order.
+
+    >>> from intinfer.ops import Bitshift
+    >>> builder = GraphBuilder()
+    >>> a = builder.input("a", (4, 8, 8), IntType(0, 7))
+    >>> b = builder.input("b", (4, 8, 8), IntType(0, 7))
+    >>> y = builder.add(Bitshift(bits=3), a, b, name="y")
+    >>> y.type
+    IntType(lo=0, hi=7)
+    >>> builder.output("y", y)
+    >>> len(builder.finish().nodes)
+    1
+    """
+
+    def __init__(self) -> None:
+        self._inputs: list[Value] = []
+        self._nodes: list[Node] = []
+        self._outputs: list[Output] = []
+        self._values: dict[str, Value] = {}
+
+    def input(self, name: str, shape: Shape, type_: IntType) -> Value:
+        """Declare an input; all inputs come before the first node that reads them."""
+        value = self._register(name, shape, type_)
+        self._inputs.append(value)
+        return value
+
+    def add(self, op: Op, *inputs: Value, name: str, source: Sequence[str] = ()) -> Value:
+        """Append `op` applied to `inputs` and return its value.
+
+        Raises GraphError, naming the node, when an input is foreign, the op refuses its inputs or the name is
+        taken.
+        """
+        for value in inputs:
+            if self._values.get(value.name) != value:
+                raise GraphError(f"node {name!r}: input {value.name!r} is not a value of this graph")
+        try:
+            op.check_arity(len(inputs))
+            shape, type_ = op.infer(*inputs)
+        except GraphError as error:
+            raise GraphError(f"node {name!r} ({op.kind}): {error}") from None
+        output = self._register(name, shape, type_)
+        self._nodes.append(Node(op, tuple(v.name for v in inputs), output, tuple(source)))
+        return output
+
+    def output(
+        self,
+        name: str,
+        value: Value,
+        scale: Sequence[Fraction] = (Fraction(1),),
+        offset: Sequence[Fraction] = (Fraction(0),),
+    ) -> None:
+        """Declare a result with its exact affine: real = scale * z + offset, per tensor or per channel."""
+        if self._values.get(value.name) != value:
+            raise GraphError(f"output {name!r}: {value.name!r} is not a value of this graph")
+        if name in (out.name for out in self._outputs):
+            raise GraphError(f"output {name!r} is declared twice")
+        for what, numbers in (("scale", scale), ("offset", offset)):
+            if len(numbers) not in (1, value.shape[0]):
+                raise GraphError(
+                    f"output {name!r}: {len(numbers)} {what}s for {value.shape[0]} channels; give 1 or one a channel"
+                )
+        self._outputs.append(Output(name, value.name, tuple(scale), tuple(offset)))
+
+    def finish(
+        self,
+        image: ImageInput | None = None,
+        classes: Sequence[str] = (),
+        provenance: Mapping[str, str] | None = None,
+    ) -> Graph:
+        """The finished graph. Raises GraphError without inputs or outputs, or when `image` / `classes` do not fit."""
+        if not self._inputs or not self._outputs:
+            raise GraphError(f"a graph needs inputs and outputs, got {len(self._inputs)} and {len(self._outputs)}")
+        if image is not None:
+            shape = self._inputs[0].shape
+            if len(self._inputs) != 1 or len(shape) != 3 or shape[0] != image.channels:
+                raise GraphError(f"an {image.mode} image does not fit input shape {shape}")
+        if classes:
+            last = self._values[self._outputs[0].value]
+            if len(classes) != last.shape[0]:
+                raise GraphError(f"{len(classes)} class names for {last.shape[0]} outputs")
+        return Graph(
+            tuple(self._inputs), tuple(self._nodes), tuple(self._outputs), image, tuple(classes), dict(provenance or {})
+        )
+
+    def _register(self, name: str, shape: Shape, type_: IntType) -> Value:
+        if not name or len(name) > MAX_NAME or not name.isprintable():
+            raise GraphError(f"value name {name[:MAX_NAME]!r} must be 1..{MAX_NAME} printable characters")
+        if name in self._values:
+            raise GraphError(f"value name {name!r} is taken; names are unique")
+        if len(shape) not in (1, 3) or any(type(extent) is not int or extent < 1 for extent in shape):
+            raise GraphError(f"value {name!r}: shape {shape} must be (C, H, W) or (C,), each at least 1")
+        value = Value(name, shape, type_)
+        if value.size > MAX_ELEMENTS:
+            raise GraphError(f"value {name!r}: {value.size} elements, more than {MAX_ELEMENTS}")
+        self._values[name] = value
+        return value

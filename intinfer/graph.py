@@ -1,0 +1,115 @@
+"""The declared network: `Value`, `Node`, `Output`, `Graph`. Frozen; made by `builder.GraphBuilder` only.
+
+A graph says what the bits are and nothing about how fast they come: no kernel, path or cycle count lives here.
+The batch axis is outside the graph: shapes are (C, H, W) or (C,).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from .errors import GraphError
+from .types import IntType
+
+if TYPE_CHECKING:
+    from .ops.base import Op
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A tensor of the graph: unique name, shape (C, H, W) or (C,), and the integers it may hold."""
+
+    name: str
+    shape: Shape
+    type: IntType
+
+    @property
+    def size(self) -> int:
+        product = 1
+        for extent in self.shape:
+            product *= extent
+        return product
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One op applied to named values. `source` keeps the checkpoint keys or node names it came from."""
+
+    op: Op
+    inputs: tuple[str, ...]
+    output: Value
+    source: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.output.name
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A result: real = scale * z + offset, exactly. One scale and offset, or one a channel."""
+
+    name: str
+    value: str
+    scale: tuple[Fraction, ...] = (Fraction(1),)
+    offset: tuple[Fraction, ...] = (Fraction(0),)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInput:
+    """How an image file becomes the graph's input: channel order and what is done with other sizes.
+
+    `mode` is "RGB" (3 channels) or "L" (1); `fit` is what `intinfer run` does when not told: exact, crop, resize.
+    """
+
+    mode: str
+    fit: str = "exact"
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("RGB", "L"):
+            raise GraphError(f"image mode {self.mode!r}: allowed are RGB and L")
+        if self.fit not in ("exact", "crop", "resize"):
+            raise GraphError(f"image fit {self.fit!r}: allowed are exact, crop and resize")
+
+    @property
+    def channels(self) -> int:
+        return {"RGB": 3, "L": 1}[self.mode]
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A typed network in topological order.
+
+    `image` and `classes` describe what stands at its ends where that is known; `provenance` is free text by
+    key (what it was converted from), shown by `inspect` and never interpreted.
+    """
+
+    inputs: tuple[Value, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[Output, ...]
+    image: ImageInput | None = None
+    classes: tuple[str, ...] = ()
+    provenance: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def values(self) -> dict[str, Value]:
+        """Every value by name, inputs first."""
+        return {v.name: v for v in (*self.inputs, *(node.output for node in self.nodes))}
+
+    @cached_property
+    def node_by_name(self) -> dict[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    def node(self, name: str) -> Node:
+        """The node that makes value `name`; GraphError lists close names when there is none."""
+        if name not in self.node_by_name:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, self.node_by_name, n=3) or list(self.node_by_name)[:3]
+            raise GraphError(f"no node named {name!r}; close names: {', '.join(near)}")
+        return self.node_by_name[name]

@@ -1,0 +1,41 @@
+"""Weighted addition of tensors: out = sum_i m_i * x_i with integer multipliers (residual adds of ratio p : q)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..errors import GraphError
+from ..graph import Shape, Value
+from ..types import LIMIT, IntArray, IntType
+from .base import Op, need_same_shape
+
+
+@dataclass(frozen=True, eq=False)
+class Add(Op):
+    """Elementwise sum of two or more tensors of one shape.
+
+    Attributes:
+        multipliers: one integer an input, none of them 0.
+    """
+
+    kind: ClassVar[str] = "add"
+    arity: ClassVar[int | None] = None
+    multipliers: tuple[int, ...]
+
+    def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        if len(inputs) < 2 or len(self.multipliers) != len(inputs) or 0 in self.multipliers:
+            raise GraphError(f"{len(inputs)} inputs need as many non-zero multipliers, at least 2: {self.multipliers}")
+        shape = need_same_shape(*inputs)
+        ends = [sorted((m * x.type.lo, m * x.type.hi)) for m, x in zip(self.multipliers, inputs, strict=True)]
+        if sum(max(abs(lo), abs(hi)) for lo, hi in ends) > LIMIT:
+            raise GraphError(f"the sum with multipliers {self.multipliers} may leave ±2^62")
+        return shape, IntType(sum(lo for lo, _ in ends), sum(hi for _, hi in ends))
+
+    def reference(self, *inputs: IntArray) -> IntArray:
+        total = np.zeros(inputs[0].shape, dtype=np.int64)
+        for multiplier, x in zip(self.multipliers, inputs, strict=True):
+            total += multiplier * x
+        return total

@@ -1,0 +1,43 @@
+"""Integer affine per channel: out = M[c] * z + B[c].
+
+With B = 0 it is the `scale` that brings channels of different step sizes to one; at a network's output it is
+the batch norm that stands there (MOGNET: A_c * Z_c + B_c).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..errors import GraphError
+from ..graph import Shape, Value
+from ..tensor import IntTensor
+from ..types import LIMIT, IntArray, IntType
+from .base import Op, need_per_channel, per_channel
+
+
+@dataclass(frozen=True, eq=False)
+class Affine(Op):
+    """Per-channel multiply and add, exact.
+
+    Attributes:
+        multiplier, offset: (C,).
+    """
+
+    kind: ClassVar[str] = "affine"
+    multiplier: IntTensor
+    offset: IntTensor
+
+    def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        (x,) = inputs
+        need_per_channel(self.multiplier, x, "multiplier")
+        need_per_channel(self.offset, x, "offset")
+        pairs = zip(self.multiplier.values.tolist(), self.offset.values.tolist(), strict=True)
+        ends = [(m * x.type.lo + b, m * x.type.hi + b, abs(m) * max(abs(x.type.lo), abs(x.type.hi))) for m, b in pairs]
+        if max(product for _, _, product in ends) > LIMIT:
+            raise GraphError("M * z may leave ±2^62: use fewer bits of M")
+        return x.shape, IntType(min(min(e[:2]) for e in ends), max(max(e[:2]) for e in ends))
+
+    def reference(self, *inputs: IntArray) -> IntArray:
+        (z,) = inputs
+        return z * per_channel(self.multiplier.values, z.ndim) + per_channel(self.offset.values, z.ndim)

@@ -1,0 +1,40 @@
+"""Bitshift merge of two branches: (a + b) >> 1 for k > 1 (floor), a OR b for k = 1 (MDGNet, MOGNET)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..errors import GraphError
+from ..graph import Shape, Value
+from ..types import IntArray, IntType
+from .base import Op, need_same_shape
+
+
+@dataclass(frozen=True, eq=False)
+class Bitshift(Op):
+    """Mean of two k-bit levels, rounded down; for one bit the OR.
+
+    Attributes:
+        bits: k, 1..32; both inputs lie in 0..2^k - 1.
+    """
+
+    kind: ClassVar[str] = "bitshift"
+    arity: ClassVar[int | None] = 2
+    bits: int
+
+    def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        a, b = inputs
+        shape = need_same_shape(a, b)
+        if not 1 <= self.bits <= 32:
+            raise GraphError(f"bits {self.bits} must lie in 1..32")
+        for value in inputs:
+            if not IntType.unsigned(self.bits).contains(value.type):
+                raise GraphError(f"{value.name!r} holds {value.type}, not {self.bits}-bit levels")
+        if self.bits == 1:
+            return shape, IntType(max(a.type.lo, b.type.lo), max(a.type.hi, b.type.hi))
+        return shape, IntType((a.type.lo + b.type.lo) >> 1, (a.type.hi + b.type.hi) >> 1)
+
+    def reference(self, *inputs: IntArray) -> IntArray:
+        a, b = inputs
+        return a | b if self.bits == 1 else (a + b) >> 1

@@ -1,0 +1,32 @@
+"""Clamp: out = min(max(z, lo), hi)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..errors import GraphError
+from ..graph import Shape, Value
+from ..types import IntArray, IntType
+from .base import Op
+
+
+@dataclass(frozen=True, eq=False)
+class Clamp(Op):
+    """Saturate to lo..hi."""
+
+    kind: ClassVar[str] = "clamp"
+    lo: int
+    hi: int
+
+    def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        (x,) = inputs
+        if self.lo > self.hi:
+            raise GraphError(f"lo {self.lo} exceeds hi {self.hi}")
+        return x.shape, IntType(*(min(max(end, self.lo), self.hi) for end in (x.type.lo, x.type.hi)))
+
+    def reference(self, *inputs: IntArray) -> IntArray:
+        (z,) = inputs
+        return np.clip(z, self.lo, self.hi)

@@ -1,0 +1,56 @@
+"""Max pooling of levels. Padding never wins: padded positions take no part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..errors import GraphError
+from ..graph import Shape, Value
+from ..types import LIMIT, IntArray, IntType
+from .base import Op, need_map
+from .geometry import Pads, Pair, Window
+
+
+@dataclass(frozen=True, eq=False)
+class MaxPool(Op):
+    """Largest value of each window.
+
+    Attributes:
+        kernel, stride, dilation: (y, x).
+        pads: (top, left, bottom, right), each below the kernel's reach, so that no window is all padding.
+    """
+
+    kind: ClassVar[str] = "max_pool"
+    kernel: Pair
+    stride: Pair
+    pads: Pads
+    dilation: Pair
+
+    @property
+    def window(self) -> Window:
+        return Window(self.kernel, self.stride, self.pads, self.dilation)
+
+    def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        (x,) = inputs
+        channels, height, width = need_map(x)
+        window = self.window
+        shape = (channels, *window.output(height, width))
+        for axis, extent in ((0, height), (1, width)):
+            self._refuse_empty_windows(window, axis, extent, shape[1 + axis])
+        return shape, x.type
+
+    def reference(self, *inputs: IntArray) -> IntArray:
+        (x,) = inputs
+        result: IntArray = self.window.view(self.window.pad(x, -2 * LIMIT)).max(axis=(4, 5))
+        return result
+
+    @staticmethod
+    def _refuse_empty_windows(window: Window, axis: int, extent: int, outputs: int) -> None:
+        """With dilation a window may step over a small map, so every window is looked at."""
+        before = window.pads[axis]
+        for index in range(outputs):
+            first = index * window.stride[axis] - before
+            taps = range(first, first + window.reach[axis], window.dilation[axis])
+            if not any(0 <= tap < extent for tap in taps):
+                raise GraphError(f"pads {window.pads}: window {index} of axis {'HW'[axis]} holds nothing but padding")

@@ -1,0 +1,45 @@
+"""Sum pooling: the integer half of an average pool. The division goes into the affine that follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..errors import GraphError
+from ..graph import Shape, Value
+from ..types import LIMIT, IntArray, IntType
+from .base import Op, need_map
+from .geometry import Pads, Pair, Window
+
+
+@dataclass(frozen=True, eq=False)
+class SumPool(Op):
+    """Sum of each window; padded positions count as 0. A kernel of the whole map is the global sum (GAP).
+
+    Attributes:
+        kernel, stride: (y, x).
+        pads: (top, left, bottom, right).
+    """
+
+    kind: ClassVar[str] = "sum_pool"
+    kernel: Pair
+    stride: Pair
+    pads: Pads
+
+    @property
+    def window(self) -> Window:
+        return Window(self.kernel, self.stride, self.pads)
+
+    def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        (x,) = inputs
+        channels, height, width = need_map(x)
+        taps = self.window.kernel[0] * self.window.kernel[1]
+        element = x.type.union(IntType(0, 0)) if self.window.padded else x.type
+        if taps * max(abs(element.lo), abs(element.hi)) > LIMIT:
+            raise GraphError(f"the sum of {taps} values {element} may leave ±2^62")
+        return (channels, *self.window.output(height, width)), IntType(taps * element.lo, taps * element.hi)
+
+    def reference(self, *inputs: IntArray) -> IntArray:
+        (x,) = inputs
+        result: IntArray = self.window.view(self.window.pad(x, 0)).sum(axis=(4, 5))
+        return result

@@ -1,0 +1,49 @@
+"""Per-channel lookup: out = table[c, z - start]. Any function of at most 4,096 values (an input quantiser, say)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..errors import GraphError
+from ..graph import Shape, Value
+from ..tensor import IntTensor
+from ..types import IntArray, IntType
+from .base import Op
+
+MAX_ENTRIES = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Table(Op):
+    """Replace each value by the entry of its channel.
+
+    Attributes:
+        entries: (C, size) or (1, size) for all channels alike; entry 0 belongs to the value `start`; together
+            they cover the input's type exactly, with at most 4,096 entries a channel.
+        start: the input's lowest value.
+    """
+
+    kind: ClassVar[str] = "table"
+    entries: IntTensor
+    start: int
+
+    def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        (x,) = inputs
+        size = x.type.hi - x.type.lo + 1
+        if size > MAX_ENTRIES:
+            raise GraphError(f"input {x.type} has {size} values, a table holds at most {MAX_ENTRIES}")
+        if self.start != x.type.lo or self.entries.shape not in ((1, size), (x.shape[0], size)):
+            raise GraphError(
+                f"entries {self.entries.shape} from {self.start} do not cover {x.type}: "
+                f"({x.shape[0]}, {size}) or (1, {size}) from {x.type.lo} are needed"
+            )
+        return x.shape, IntType(int(self.entries.values.min()), int(self.entries.values.max()))
+
+    def reference(self, *inputs: IntArray) -> IntArray:
+        (z,) = inputs
+        rows = np.broadcast_to(self.entries.values, (z.shape[1], self.entries.shape[1]))
+        channel = np.arange(z.shape[1]).reshape((1, -1) + (1,) * (z.ndim - 2))
+        return rows[channel, z - self.start]

@@ -1,0 +1,38 @@
+"""Thresholded global average pool: S_c = [2 * sum a_c > N * h * w], strict: equality gives 0 (MDGNet, MOGNET)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..errors import GraphError
+from ..graph import Shape, Value
+from ..types import IntArray, IntType
+from .base import Op, need_map
+
+
+@dataclass(frozen=True, eq=False)
+class Tgap(Op):
+    """One select bit a channel: is the mean of its levels above half of the top level?
+
+    Attributes:
+        top: N = 2^k - 1, the top level; the input lies in 0..N.
+    """
+
+    kind: ClassVar[str] = "tgap"
+    top: int
+
+    def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        (x,) = inputs
+        channels, _, _ = need_map(x)
+        if self.top < 1 or not IntType(0, self.top).contains(x.type):
+            raise GraphError(f"{x.name!r} holds {x.type}, not levels 0..{self.top}")
+        return (channels,), IntType(0, 1)
+
+    def reference(self, *inputs: IntArray) -> IntArray:
+        (x,) = inputs
+        pixels = x.shape[2] * x.shape[3]
+        select: IntArray = (2 * x.sum(axis=(2, 3)) > self.top * pixels).astype(np.int64)
+        return select

@@ -1,0 +1,111 @@
+"""Storage codes: how integers become the bytes of `model.npz`, and back.
+
+Element 0 stands in the least significant bits of byte 0; fields follow each other without gaps; the unused
+high bits of the last byte are 0. Codes, by `Encoding`:
+
+    binary   1 bit    -1 -> 0, +1 -> 1
+    ternary  2 bits   two's complement: -1 -> 11, 0 -> 00, +1 -> 01; 10 is invalid
+    uK       K bits   0 .. 2^K - 1
+    sK       K bits   two's complement
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import GraphError, ModelFileError
+from .types import IntArray, IntType
+
+MAX_FIELD_BITS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A storage code by name: `binary`, `ternary`, `uK` or `sK` with K in 1..63 (u) or 1..64 (s)."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if self.name in ("binary", "ternary"):
+            return
+        match = re.fullmatch(r"([us])([1-9][0-9]?)", self.name)
+        if match is None or int(match[2]) > (63 if match[1] == "u" else MAX_FIELD_BITS):
+            raise GraphError(f"unknown encoding {self.name!r}: allowed are binary, ternary, u1..u63 and s1..s64")
+
+    @classmethod
+    def smallest(cls, type_: IntType) -> Encoding:
+        """The narrowest uK or sK that holds every value of `type_`."""
+        return cls(f"{'s' if type_.signed else 'u'}{type_.bits}")
+
+    @property
+    def bits(self) -> int:
+        """Bits an element takes in storage."""
+        fixed = {"binary": 1, "ternary": 2}
+        return fixed[self.name] if self.name in fixed else int(self.name[1:])
+
+    @property
+    def lo(self) -> int:
+        if self.name in ("binary", "ternary"):
+            return -1
+        return 0 if self.name[0] == "u" else -(2 ** (self.bits - 1))
+
+    @property
+    def hi(self) -> int:
+        if self.name in ("binary", "ternary"):
+            return 1
+        return 2 ** (self.bits - (self.name[0] == "s")) - 1
+
+    def check(self, values: IntArray, what: str) -> None:
+        """Raise GraphError when a value has no code."""
+        bad = (values < self.lo) | (values > self.hi)
+        if self.name == "binary":
+            bad |= values == 0
+        if bad.any():
+            raise GraphError(f"{what}: value {int(values[bad][0])} has no {self.name} code")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def packed_size(count: int, encoding: Encoding) -> int:
+    """Bytes that `count` elements take."""
+    return -(-count * encoding.bits // 8)
+
+
+def pack(values: IntArray, encoding: Encoding) -> npt.NDArray[np.uint8]:
+    """Flat (C-order) elements as bytes, see the module text."""
+    encoding.check(values, "pack")
+    flat = values.reshape(-1)
+    codes = (flat + 1) // 2 if encoding.name == "binary" else flat
+    shifts = np.arange(encoding.bits, dtype=np.int64)
+    bits = (codes[:, None] >> shifts) & 1  # arithmetic shift: two's complement of any width
+    return np.packbits(bits.astype(np.uint8).reshape(-1), bitorder="little")
+
+
+def unpack(data: npt.NDArray[np.uint8], encoding: Encoding, count: int) -> IntArray:
+    """The inverse of `pack`.
+
+    Raises ModelFileError when the size is wrong, an unused bit is set or a code is invalid.
+    """
+    if data.size != packed_size(count, encoding):
+        raise ModelFileError(
+            f"{count} {encoding} elements take {packed_size(count, encoding)} bytes, {data.size} are there"
+        )
+    bits = np.unpackbits(data, bitorder="little")
+    used = count * encoding.bits
+    if bits[used:].any():
+        raise ModelFileError("an unused bit after the last element is set")
+    fields = bits[:used].reshape(count, encoding.bits).astype(np.int64)
+    weights = np.left_shift(np.int64(1), np.arange(encoding.bits, dtype=np.int64))
+    if encoding.name == "ternary" or encoding.name[0] == "s":
+        weights[-1] = -weights[-1]  # the sign bit; for 64 bits it is -2^63 already and stays so
+    values: IntArray = fields @ weights
+    if encoding.name == "binary":
+        values = 2 * values - 1
+    elif encoding.name == "ternary" and (values == -2).any():
+        raise ModelFileError(f"element {int(np.argmax(values == -2))} has the invalid ternary code 10")
+    return values
