@@ -36,6 +36,11 @@ class GraphBuilder:
         self._outputs: list[Output] = []
         self._values: dict[str, Value] = {}
 
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        """The inputs declared so far."""
+        return tuple(self._inputs)
+
     def input(self, name: str, shape: Shape, type_: IntType) -> Value:
         """Declare an input; all inputs come before the first node that reads them."""
         value = self._register(name, shape, type_)

@@ -44,20 +44,21 @@ class Encoding:
     @property
     def bits(self) -> int:
         """Bits an element takes in storage."""
-        fixed = {"binary": 1, "ternary": 2}
-        return fixed[self.name] if self.name in fixed else int(self.name[1:])
+        if self.name in ("binary", "ternary"):
+            return 1 if self.name == "binary" else 2
+        return int(self.name[1:])
 
     @property
     def lo(self) -> int:
         if self.name in ("binary", "ternary"):
             return -1
-        return 0 if self.name[0] == "u" else -(2 ** (self.bits - 1))
+        return 0 if self.name[0] == "u" else -(1 << (self.bits - 1))
 
     @property
     def hi(self) -> int:
         if self.name in ("binary", "ternary"):
             return 1
-        return 2 ** (self.bits - (self.name[0] == "s")) - 1
+        return (1 << (self.bits - (self.name[0] == "s"))) - 1
 
     def check(self, values: IntArray, what: str) -> None:
         """Raise GraphError when a value has no code."""

@@ -1,0 +1,85 @@
+"""Checkpoint files: a plain state_dict, `.pt` / `.pth` or `.safetensors`, into a network of `nets`.
+
+Nothing in the file is executed: `.pt` is read with `weights_only=True`, and what that refuses is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from intinfer.errors import DataError
+
+from .nets import build
+
+MAX_LISTED = 3
+
+
+def load_net(path: str | Path, net: str) -> nn.Module:
+    """The network `net` with the checkpoint's parameters.
+
+    Raises:
+        DataError: the file is missing or not a state_dict, or its keys and shapes are not those of `net`.
+        NetArgumentError: `net` names no network.
+    """
+    module = build(net)
+    state = read_state_dict(path)
+    wanted = module.state_dict()
+    problems = [f"key {key!r} is missing" for key in wanted if key not in state]
+    problems += [f"key {key!r} is not one of {net}'s" for key in state if key not in wanted]
+    problems += [
+        f"{key!r} has shape {tuple(state[key].shape)}, {net} needs {tuple(wanted[key].shape)}"
+        for key in wanted
+        if key in state and state[key].shape != wanted[key].shape
+    ]
+    problems += [
+        f"{key!r} has dtype {state[key].dtype}, {wanted[key].dtype} is needed"
+        for key in wanted
+        if key in state and state[key].dtype != wanted[key].dtype
+    ]
+    if problems:
+        more = f" and {len(problems) - MAX_LISTED} more" if len(problems) > MAX_LISTED else ""
+        raise DataError(
+            f"{path}: {'; '.join(problems[:MAX_LISTED])}{more}; give --net the arguments it was trained with"
+        )
+    try:
+        module.load_state_dict(state)
+    except ValueError as error:  # a layer refuses its values: a rule-30 seed of only zeros
+        raise DataError(f"{path}: {error}") from None
+    return module.eval()
+
+
+def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
+    """Key -> tensor of a `.pt`, `.pth` or `.safetensors` file. Raises DataError."""
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state: Any = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a foreign parser on a foreign file: any exception means the same
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(
+            f"{path}: not a plain state_dict ({first_line[:160]}); save it with torch.save(model.state_dict(), ...) "
+            "or safetensors"
+        ) from None
+    tensors = isinstance(state, dict) and all(
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
+    )
+    if not tensors or not state:
+        raise DataError(f"{path}: holds {type(state).__name__}, not a state_dict of named tensors")
+    return dict(state)
+
+
+def file_sha256(path: str | Path) -> str:
+    """Hexadecimal SHA-256 of the file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,132 @@
+"""Our own evaluator of a source's float arithmetic: what a float op chain means, independent of any framework.
+
+A chain starts from the exact rational scale * z + offset, rounds it once to the source's dtype, and applies the
+pending ops in source order, each rounded once, no fused multiply-add. NumPy's elementwise float32 / float64 add,
+subtract, multiply, divide, sqrt, rint and floor are IEEE 754 correctly rounded on every machine, which is what
+makes this definition portable; framework kernels are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from intinfer.types import IntArray
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Primitive:
+    """One monotone float op: `kind` in add, sub, mul, div (operand (C,) or (1,)), clip (operand (2,): lo, hi),
+    rint, floor, positive ([x > 0] as 0 / 1). The operand has the source's dtype and is finite."""
+
+    kind: str
+    operand: FloatArray | None = None
+
+    def apply(self, x: FloatArray) -> FloatArray:
+        """x: (C, M) of the source's dtype -> the same shape and dtype, rounded once."""
+        column = None if self.operand is None else self.operand.reshape(-1, 1)
+        with np.errstate(over="ignore", under="ignore"):
+            return np.asarray(_APPLY[self.kind](x, column), dtype=x.dtype)
+
+    def direction(self) -> IntArray:
+        """(C,) or (1,): +1 non-decreasing, -1 non-increasing, 0 constant."""
+        if self.kind in ("mul", "div"):
+            assert self.operand is not None
+            return np.sign(self.operand).astype(np.int64)
+        return np.ones(1, dtype=np.int64)
+
+    def select(self, indices: IntArray) -> Primitive:
+        """The primitive of the channels `indices`."""
+        if self.kind not in _PER_CHANNEL or self.operand is None or self.operand.size == 1:
+            return self
+        return Primitive(self.kind, self.operand[indices])
+
+
+_PER_CHANNEL = ("add", "sub", "mul", "div")
+_APPLY: dict[str, Any] = {
+    "add": lambda x, c: x + c,
+    "sub": lambda x, c: x - c,
+    "mul": lambda x, c: x * c,
+    "div": lambda x, c: x / c,
+    "clip": lambda x, c: np.minimum(np.maximum(x, c[0]), c[1]),
+    "rint": lambda x, _: np.rint(x),
+    "floor": lambda x, _: np.floor(x),
+    "positive": lambda x, _: x > 0,
+}
+Chain = tuple[Primitive, ...]
+
+
+def chain_direction(chain: Chain, scale: Sequence[Fraction], channels: int) -> IntArray:
+    """(C,) +1, -1 or 0: how the chain's result moves with z."""
+    signs = np.array([(s > 0) - (s < 0) for s in scale], dtype=np.int64)
+    total = np.ones(channels, dtype=np.int64) * signs
+    for primitive in chain:
+        total = total * primitive.direction()
+    return total
+
+
+def evaluate(
+    chain: Chain, z: IntArray, scale: Sequence[Fraction], offset: Sequence[Fraction], dtype: npt.DTypeLike
+) -> FloatArray:
+    """The chain's value at z: (C, M) int64 -> (C, M) of `dtype`."""
+    x = to_float(z, scale, offset, dtype)
+    for primitive in chain:
+        x = primitive.apply(x)
+    return x
+
+
+def to_float(z: IntArray, scale: Sequence[Fraction], offset: Sequence[Fraction], dtype: npt.DTypeLike) -> FloatArray:
+    """scale * z + offset, rounded once to `dtype`, half to even; scale and offset one in all or one a row."""
+    if all(s == 1 for s in scale) and not any(offset):
+        return z.astype(dtype)  # an int64 converts with one rounding
+    rows = [
+        [round_to_float(_at(scale, c) * value + _at(offset, c), dtype) for value in row]
+        for c, row in enumerate(z.tolist())
+    ]
+    return np.array(rows, dtype=dtype)
+
+
+def _at(numbers: Sequence[Fraction], channel: int) -> Fraction:
+    return numbers[channel] if len(numbers) > 1 else numbers[0]
+
+
+def round_to_float(exact: Fraction, dtype: npt.DTypeLike) -> float:
+    """The `dtype` number nearest to `exact`, ties to even, as a Python float (which holds every one of them).
+
+    Raises OverflowError beyond the largest finite number.
+    """
+    info = np.finfo(np.dtype(dtype))
+    if exact == 0:
+        return 0.0
+    exponent = exact.numerator.bit_length() - exact.denominator.bit_length()
+    if abs(exact) < Fraction(2) ** exponent:
+        exponent -= 1  # now 2^exponent <= |exact| < 2^(exponent + 1)
+    unit = Fraction(2) ** (max(exponent, int(info.minexp)) - info.nmant)
+    rounded = round(exact / unit) * unit  # Fraction's round is exact, half to even
+    if abs(rounded) > Fraction(float(info.max)):
+        raise OverflowError(f"{float(exact):g} overflows {np.dtype(dtype)}")
+    return float(rounded)
+
+
+def affine_of(chain: Chain, channels: int) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]] | None:
+    """The chain as an exact real x -> scale[c] * x + offset[c], or None when it is not an affine."""
+    scale, offset = [Fraction(1)] * channels, [Fraction(0)] * channels
+    for primitive in chain:
+        if primitive.kind not in _PER_CHANNEL or primitive.operand is None:
+            return None
+        constants = [Fraction(float(c)) for c in np.broadcast_to(primitive.operand, (channels,))]
+        if primitive.kind in ("add", "sub"):
+            sign = 1 if primitive.kind == "add" else -1
+            offset = [o + sign * c for o, c in zip(offset, constants, strict=True)]
+        else:
+            factors = constants if primitive.kind == "mul" else [1 / c for c in constants]
+            scale = [s * f for s, f in zip(scale, factors, strict=True)]
+            offset = [o * f for o, f in zip(offset, factors, strict=True)]
+    return tuple(scale), tuple(offset)

@@ -1,0 +1,120 @@
+"""`FloatNet` to `Graph`: the only place where floats become integers.
+
+One walk in topological order; `rules.RULES` has one rule a float op. A node without an exact integer meaning is
+refused with its reason; everything that depends on it is passed over, the rest is still looked at, and all
+refusals are reported together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from intinfer.accumulator import Accumulator
+from intinfer.builder import GraphBuilder
+from intinfer.errors import GraphError, IntinferError
+from intinfer.graph import Graph, Value
+from intinfer.ops import Affine, Op
+from intinfer.tensor import IntTensor
+
+from .evaluator import affine_of
+from .floatnet import FloatNet
+from .lowered import Lowered, RefusalError, common_unit
+from .rules import RULES
+
+ACCUMULATOR = Accumulator.prove(32)
+"""What convolutions and dense layers get unless the caller says otherwise: proven to fit 32 bits."""
+
+
+class LoweringError(IntinferError):
+    """The network has parts without an exact integer meaning. `refusals` lists all of them, one line each."""
+
+    def __init__(self, refusals: Sequence[str]) -> None:
+        self.refusals = tuple(refusals)
+        super().__init__(f"{len(refusals)} node(s) have no exact integer meaning: " + "; ".join(refusals))
+
+
+class Lowering:
+    """The state of one walk: the graph under construction and the choices that hold for all of it."""
+
+    def __init__(self, net: FloatNet, accumulator: Accumulator) -> None:
+        self.dtype = net.dtype
+        self.accumulator = accumulator
+        self.builder = GraphBuilder()
+        self._used: set[str] = set()
+
+    def add(self, op: Op, *inputs: Value, name: str, source: Sequence[str]) -> Value:
+        """Append a node; what its type rule refuses becomes a RefusalError of the float node."""
+        try:
+            return self.builder.add(op, *inputs, name=self._unique(name), source=source)
+        except GraphError as error:
+            raise RefusalError(str(error)) from None
+
+    def _unique(self, name: str) -> str:
+        """`name`, or name2, name3 ... when it is used: a raw sum that two quantisers read has two `.act`."""
+        candidate, number = name, 2
+        while candidate in self._used:
+            candidate, number = f"{name}{number}", number + 1
+        self._used.add(candidate)
+        return candidate
+
+
+def lower(
+    net: FloatNet,
+    *,
+    accumulator: Accumulator = ACCUMULATOR,
+    classes: Sequence[str] = (),
+    provenance: Mapping[str, str] | None = None,
+) -> Graph:
+    """The integer graph that computes exactly what `net` means.
+
+    Raises:
+        LoweringError: nodes without an exact integer meaning, all of them.
+        GraphError: class names that do not fit the output.
+    """
+    state = Lowering(net, accumulator)
+    done: dict[str, Lowered] = {}
+    refusals: list[str] = []
+    for node in net.nodes:
+        if not all(name in done for name in node.inputs):
+            continue
+        try:
+            done[node.name] = RULES[type(node.op)](state, node, *(done[name] for name in node.inputs))
+        except (RefusalError, IntinferError) as reason:
+            refusals.append(f"{node.name} ({type(node.op).__name__}): {reason}")
+    for name, value in net.outputs.items():
+        if value in done:
+            try:
+                _output(state, name, done[value])
+            except RefusalError as reason:
+                refusals.append(f"output {name}: {reason}")
+    if refusals:
+        raise LoweringError(refusals)
+    return state.builder.finish(net.image, classes, provenance)
+
+
+def _output(state: Lowering, name: str, x: Lowered) -> None:
+    """Fold a pending affine into the stored one; channels of different scales get one common unit.
+
+    A * z + B is exact because float constants are dyadic rationals; it is refused beyond 62 bits.
+    """
+    folded = affine_of(x.tail, x.channels)
+    if folded is None:
+        raise RefusalError(
+            f"{', '.join(x.pending)} stand at the output without a quantiser and are not affine; "
+            "put a quantiser behind them or leave them out"
+        )
+    scales = [a * s for a, s in zip(folded[0], x.scales(), strict=True)]
+    offsets = [a * o + b for a, o, b in zip(folded[0], x.offsets(), folded[1], strict=True)]
+    if len(set(scales)) == 1 and len(set(offsets)) == 1 and scales[0] > 0:
+        state.builder.output(name, x.z, scales[:1], offsets[:1])
+        return
+    unit = common_unit([*scales, *offsets])
+    multiplier = [int(s / unit) for s in scales]
+    offset = [int(o / unit) for o in offsets]
+    if max(map(abs, (*multiplier, *offset))).bit_length() > 62:
+        raise RefusalError(f"its exact affine needs {max(map(abs, (*multiplier, *offset))).bit_length()} bits, over 62")
+    op = Affine(IntTensor(np.array(multiplier)), IntTensor(np.array(offset)))
+    state.builder.output(name, state.add(op, x.z, name=name, source=x.pending), (unit,), (Fraction(0),))

@@ -1,0 +1,315 @@
+"""Quantisation-aware layers: the torch side of the integer semantics.
+
+Conventions a converter relies on:
+
+* An activation travels as its integer level 0..N, N = 2^k - 1, stored in a float tensor.
+* A quantised weight enters a convolution as the bare integer -1, 0 or +1, without its step: batch norm
+  absorbs the scale. So every convolution result is an integer, exact in float32 below 2^24.
+* Every class here is a leaf of a torch.fx trace and carries its geometry as plain attributes.
+* ``quantised = False`` gives the float form that the early stages of training use.
+
+Sources: MOGNET (AICAS 2022) for BTQ, QReLU, Bitshift, TGAP and the rule-30 weights.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = [
+    "LEAVES",
+    "TGAP",
+    "BinaryConv2d",
+    "Bitshift",
+    "Mux",
+    "QReLU",
+    "QuantisedConv2d",
+    "Rule30Conv2d",
+    "TernaryConv2d",
+    "rule30_rows",
+]
+
+
+def _straight_through(exact: Tensor, smooth: Tensor) -> Tensor:
+    """`exact` forward, the gradient of `smooth` backward.
+
+    The sum below equals `exact` bit for bit here: |exact - smooth| <= 1/2 or exact is 0 or 1, so the
+    difference is exact or its rounding error is at most half an ulp of the result.
+    """
+    if not smooth.requires_grad:
+        return exact
+    return smooth + (exact - smooth).detach()
+
+
+class QuantisedConv2d(nn.Module):
+    """Base of the trainable convolutions: square kernel, no bias, zero padding (integer level 0).
+
+    `weight` (O, I/groups, K, K) holds the float proxies, kept in [-1, 1] by training.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 1,
+        stride: int = 1,
+        padding: int = 0,
+        groups: int = 1,
+    ) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.padding = padding
+        self.groups = groups
+        self.quantised = True
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels // groups, kernel_size, kernel_size))
+        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+
+    def integer_weight(self) -> Tensor:
+        """The quantised weight, shape of `weight`, no gradient; what the integer network stores."""
+        raise NotImplementedError
+
+    def effective_weight(self) -> Tensor:
+        """The weight of the forward pass; straight-through gradient with the mask |w| <= 1."""
+        proxies = self.weight.clamp(-1, 1)
+        return _straight_through(self.integer_weight(), proxies) if self.quantised else proxies
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, I, H, W) levels -> (N, O, H', W') sums of weight times level."""
+        weight = self.effective_weight()
+        return functional.conv2d(x, weight, None, self.stride, self.padding, 1, self.groups)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}, "
+            f"padding={self.padding}, groups={self.groups}"
+        )
+
+
+class TernaryConv2d(QuantisedConv2d):
+    """Convolution with weights q = clip(rnd(w / s), -1, 1), rounding half to even (BTQ).
+
+    `step` is the buffer s = |q1| + |q2|, q1 and q2 the tertiles of the proxies. It changes only in
+    `update_step`, once an epoch; a converter uses the stored step, never tertiles of its own.
+    """
+
+    bits = 2
+    step: Tensor
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.register_buffer("step", torch.ones(()))
+        self.update_step()
+
+    def integer_weight(self) -> Tensor:
+        """Values -1, 0, +1."""
+        return (self.weight.detach() / self.step).round().clamp(-1, 1)
+
+    def zero_filter_rate(self) -> float:
+        """Share of the output filters whose quantised weights are all 0, in 0..1."""
+        return float((self.integer_weight().flatten(1) == 0).all(1).double().mean())
+
+    @torch.no_grad()
+    def update_step(self, max_zero_filters: float = 0.5) -> str | None:
+        """Re-estimate `step` from the proxies. Returns None, or one line that says how it was limited.
+
+        With more than 2/3 of the proxies at one rail BTQ gives s = 2 and w/s = +-0.5, which rounds to 0:
+        the layer is dead and cannot recover. When the layer, or more than `max_zero_filters` of its
+        filters, would be all zero, the step is limited to just under twice the lower tertile of |w|,
+        its value for symmetric proxies, so that at least two thirds of the weights are not 0.
+        """
+        if self.weight.is_meta:
+            return None
+        proxies = self.weight.clamp(-1, 1).flatten().double()
+        thirds = torch.tensor([1 / 3, 2 / 3], dtype=torch.float64, device=proxies.device)
+        wanted = float(torch.quantile(proxies, thirds).abs().sum())
+        self.step.fill_(wanted)
+        if wanted > 0 and self.zero_filter_rate() <= max_zero_filters:
+            return None
+        before = self.zero_filter_rate() if wanted > 0 else 1.0
+        magnitudes = proxies.abs()
+        tertile = float(torch.quantile(magnitudes, 1 / 3)) or float(magnitudes.max()) or 1.0
+        limited = 2 * tertile * (1 - 2**-10)
+        self.step.fill_(min(limited, wanted) if wanted > 0 else limited)
+        return (
+            f"BTQ step {wanted:.6g} leaves {before:.0%} of the filters all zero; "
+            f"limited to {float(self.step):.6g}, now {self.zero_filter_rate():.0%}"
+        )
+
+
+class BinaryConv2d(QuantisedConv2d):
+    """Convolution with weights +1 where the proxy is >= 0, else -1; never 0."""
+
+    bits = 1
+
+    def integer_weight(self) -> Tensor:
+        """Values -1, +1; a proxy of exactly 0 (either sign) gives +1."""
+        return torch.where(self.weight.detach() >= 0, 1.0, -1.0)
+
+
+def rule30_rows(seed: Sequence[int], count: int) -> list[list[int]]:
+    """The first `count` rows of rule 30 on a ring, row 0 the seed itself.
+
+    new[i] = old[i-1] XOR (old[i] OR old[i+1]), indices modulo the width (Wolfram; the CellPyLib
+    ``evolve(timesteps=count)`` convention).
+
+    >>> rule30_rows([0, 0, 1, 0, 0], 2)
+    [[0, 0, 1, 0, 0], [0, 1, 1, 1, 0]]
+    """
+    width = len(seed)
+    rows = [[int(bit) for bit in seed]]
+    for _ in range(count - 1):
+        old = rows[-1]
+        rows.append([old[i - 1] ^ (old[i] | old[(i + 1) % width]) for i in range(width)])
+    return rows
+
+
+class Rule30Conv2d(nn.Module):
+    """1x1 convolution whose weights come from the cellular automaton rule 30 (MOGNET, AICAS 2022).
+
+    Row t of the automaton belongs to input (latent) channel t, column c to output channel c; bit 0 is
+    the weight -1, bit 1 is +1. Only the buffer `seed` (uint8, one bit an output channel) is stored.
+    A seed of only 0 or only 1 is a ValueError: every later row would be 0.
+    """
+
+    bits = 0
+    seed: Tensor
+    kernel: Tensor
+
+    def __init__(self, in_channels: int, out_channels: int, seed: Sequence[int]) -> None:
+        super().__init__()
+        if len(seed) != out_channels:
+            raise ValueError(f"the rule-30 seed has {len(seed)} bits, the layer {out_channels} output channels")
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = 1
+        self.stride = 1
+        self.padding = 0
+        self.groups = 1
+        self.register_buffer("seed", torch.tensor(list(seed), dtype=torch.uint8))
+        self.register_buffer("kernel", self._kernel_of(list(seed)), persistent=False)
+
+    @staticmethod
+    def random_seed(width: int, source: str) -> list[int]:
+        """A seed row of `width` random bits, both values present; the same `source` text gives the same row."""
+        generator = random.Random(source)
+        while True:
+            bits = [generator.getrandbits(1) for _ in range(width)]
+            if 0 < sum(bits) < width:
+                return bits
+
+    def _kernel_of(self, seed: list[int]) -> Tensor:
+        if not set(seed) <= {0, 1}:
+            raise ValueError(f"a rule-30 seed holds bits 0 and 1, found {sorted(set(seed) - {0, 1})}")
+        if sum(seed) in (0, len(seed)):
+            raise ValueError(f"the rule-30 seed is all {seed[0]}: every later row would be 0; use a mixed one")
+        rows = rule30_rows(seed, self.in_channels)
+        signs = [[[[2.0 * row[channel] - 1.0]] for row in rows] for channel in range(self.out_channels)]
+        return torch.tensor(signs).reshape(self.out_channels, self.in_channels, 1, 1)
+
+    def integer_weight(self) -> Tensor:
+        """Values -1, +1, shape (O, I, 1, 1)."""
+        return self.kernel
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        if not self.seed.is_meta:
+            self.kernel = self._kernel_of(self.seed.tolist()).to(self.seed.device)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, I, H, W) -> (N, O, H, W), exact sums."""
+        return functional.conv2d(x, self.kernel)
+
+    def extra_repr(self) -> str:
+        return f"{self.in_channels}, {self.out_channels}"
+
+
+class QReLU(nn.Module):
+    """Batch-norm output to levels: rnd(clip(x, 0, 1) * N), half to even; for 1 bit [x > 0], strict.
+
+    Gradient N where 0 <= x <= 1, else 0. Float form: N * clip(x, 0, 1).
+    """
+
+    def __init__(self, bits: int) -> None:
+        super().__init__()
+        self.bits = bits
+        self.top = 2**bits - 1
+        self.quantised = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape, reals -> levels 0..N."""
+        smooth = x.clamp(0, 1) * self.top
+        if not self.quantised:
+            return smooth
+        exact = (x > 0).to(x.dtype) if self.bits == 1 else smooth.round()
+        return _straight_through(exact, smooth)
+
+    def extra_repr(self) -> str:
+        return f"bits={self.bits}"
+
+
+class Bitshift(nn.Module):
+    """The shortcut sum: floor((a + b) / 2) for k > 1, a OR b for k = 1. Gradient 1/2 to each.
+
+    Float form: (a + b) / 2.
+    """
+
+    def __init__(self, bits: int) -> None:
+        super().__init__()
+        self.bits = bits
+        self.quantised = True
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """Two tensors of levels 0..N of one shape -> levels 0..N."""
+        smooth = (a + b) * 0.5
+        if not self.quantised:
+            return smooth
+        return _straight_through(torch.maximum(a, b) if self.bits == 1 else smooth.floor(), smooth)
+
+    def extra_repr(self) -> str:
+        return f"bits={self.bits}"
+
+
+class TGAP(nn.Module):
+    """Thresholded global average: S_c = [2 * sum a_c > N * h * w], strict. No gradient."""
+
+    def __init__(self, bits: int) -> None:
+        super().__init__()
+        self.bits = bits
+        self.top = 2**bits - 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) levels -> (N, C) of 0 and 1. The sum is float32: exact below 2^24."""
+        total = x.detach().sum((2, 3), dtype=torch.float32)
+        return (2 * total > self.top * x.shape[2] * x.shape[3]).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        return f"bits={self.bits}"
+
+
+class Mux(nn.Module):
+    """Channel-wise choice: S_c ? I1 : I0."""
+
+    def forward(self, select: Tensor, one: Tensor, zero: Tensor) -> Tensor:
+        """select (N, C) of 0 and 1; one, zero (N, C, H, W) -> (N, C, H, W)."""
+        return torch.where(select[:, :, None, None] > 0, one, zero)
+
+
+LEAVES: tuple[type[nn.Module], ...] = (
+    TernaryConv2d,
+    BinaryConv2d,
+    Rule30Conv2d,
+    QReLU,
+    Bitshift,
+    TGAP,
+    Mux,
+    nn.BatchNorm2d,
+    nn.MaxPool2d,
+)

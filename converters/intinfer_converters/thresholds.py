@@ -1,0 +1,99 @@
+"""Activations to integer thresholds, found by bisection on our own evaluator and verified at their neighbours.
+
+A chain of correctly rounded monotone primitives is monotone, so the levels of a channel change at most once
+each; the bisection finds where. The result is then checked, not trusted: at both ends of the type, at every
+T - 1, T and T + 1, count and level must agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from intinfer.errors import IntinferError
+from intinfer.ops import Threshold
+from intinfer.tensor import IntTensor
+from intinfer.types import IntArray, IntType
+
+from .evaluator import Chain, chain_direction, evaluate
+
+
+@dataclass(frozen=True, eq=False)
+class Activation:
+    """A quantiser's real function of z: levels base + step * j, j = 0..count.
+
+    `chain` ends in those level values, in `dtype`; it starts from scale * z + offset.
+    """
+
+    chain: Chain
+    scale: Sequence[Fraction]
+    offset: Sequence[Fraction]
+    dtype: npt.DTypeLike
+    base: int
+    step: int
+    count: int
+
+    def levels(self, z: IntArray) -> IntArray:
+        """Level values at z (C, M). Raises IntinferError when one is not base + step * j."""
+        values = evaluate(self.chain, z, self.scale, self.offset, self.dtype)
+        levels: IntArray = values.astype(np.int64)
+        counts = (levels - self.base) // self.step
+        if not ((levels == values) & (self.base + self.step * counts == levels)).all() or (
+            counts.size and (counts.min() < 0 or counts.max() > self.count)
+        ):
+            raise IntinferError(
+                f"a quantiser gives values outside its {self.count + 1} levels "
+                f"{self.base}..{self.base + self.step * self.count} in steps of {self.step}"
+            )
+        return levels
+
+
+def find_thresholds(activation: Activation, type_: IntType, channels: int) -> Threshold:
+    """The `threshold` node that equals `activation` at every z of `type_`.
+
+    Args:
+        activation: the quantiser.
+        type_: the range of z.
+        channels: C.
+
+    Raises:
+        IntinferError: the result fails its verification (a chain that is not monotone).
+    """
+    direction = chain_direction(activation.chain, activation.scale, channels)
+    descending = direction < 0
+    targets = activation.base + activation.step * np.arange(1, activation.count + 1)
+    # Work on u with z = u or z = lo + hi - u, so that every channel ascends in u over lo..hi.
+    low = np.full((channels, activation.count), type_.lo, dtype=np.int64)
+    high = np.full((channels, activation.count), type_.hi + 1, dtype=np.int64)
+    mirror = type_.lo + type_.hi
+    while (low < high).any():
+        middle = (low + high) >> 1
+        inside = np.minimum(middle, type_.hi)  # rows that are done may stand at hi + 1
+        reached = activation.levels(np.where(descending[:, None], mirror - inside, inside)) >= targets
+        open_ = low < high
+        high = np.where(open_ & reached, middle, high)
+        low = np.where(open_ & ~reached, middle + 1, low)
+    crossed = np.where(descending[:, None], mirror - low, low)
+    if channels > 1 and (crossed == crossed[0]).all() and (descending == descending[0]).all():
+        crossed, descending = crossed[:1], descending[:1]
+    op = Threshold(IntTensor(crossed), IntTensor(descending.astype(np.int64), "u1"), activation.base, activation.step)
+    _verify(op, activation, type_, channels)
+    return op
+
+
+def _verify(op: Threshold, activation: Activation, type_: IntType, channels: int) -> None:
+    ends = np.array([type_.lo, type_.hi], dtype=np.int64)
+    limits = np.broadcast_to(op.thresholds.values, (channels, activation.count))
+    points = np.concatenate([limits - 1, limits, limits + 1, np.broadcast_to(ends, (channels, 2))], axis=1)
+    points = np.clip(points, type_.lo, type_.hi)
+    wrong = op.reference(points[None])[0] != activation.levels(points)
+    if wrong.any():
+        channel, index = (int(i) for i in np.argwhere(wrong)[0])
+        raise IntinferError(
+            f"thresholds do not reproduce the activation: channel {channel}, z = {int(points[channel, index])}; "
+            "the activation is not monotone"
+        )
