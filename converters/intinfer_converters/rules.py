@@ -76,7 +76,8 @@ def _quantise(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
             raise RefusalError(f"an input quantiser of {size} values; at most {MAX_TABLE} become a table")
         every = np.arange(x.z.type.lo, x.z.type.hi + 1, dtype=np.int64)
         rows = activation.levels(np.broadcast_to(every, (x.channels, size)))
-        table = Table(IntTensor(rows[:1] if (rows == rows[0]).all() else rows), x.z.type.lo)
+        entries = IntTensor(rows[:1] if (rows == rows[0]).all() else rows)
+        table = Table(entries, x.z.type.lo, op.base, op.base + op.step * op.count)
         level = state.add(table, x.z, name=f"{x.z.name}.act", source=source)
     else:
         threshold = find_thresholds(activation, x.z.type, x.channels)

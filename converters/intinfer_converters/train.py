@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from tqdm import tqdm
 
 from intinfer_converters.nets import build
 from intinfer_converters.nets.layers import Bitshift, QReLU, QuantisedConv2d, TernaryConv2d
+from intinfer_converters.train_data import Batches, accuracy, check_images, pixels_to_input, reestimate_batch_norm
 from intinfer_converters.train_files import (
     ResumeState,
     TrainError,
@@ -159,78 +161,6 @@ def set_stage(model: nn.Module, stage: str) -> None:
             module.quantised = stage == "full"
 
 
-def pixels_to_input(images: Tensor) -> Tensor:
-    """uint8 (N, H, W, 3) -> float32 (N, 3, H, W) of the raw pixels 0..255, channels-last in memory."""
-    return images.permute(0, 3, 1, 2).float()
-
-
-class _Batches:
-    """Augmented training batches: random crop of the zero-padded image, random flip, all by tensor indexing."""
-
-    def __init__(self, images: Tensor, labels: Tensor, config: TrainConfig) -> None:
-        pad = config.crop_padding
-        self.labels = labels
-        self.height, self.width = images.shape[1:3]
-        self.padded = functional.pad(images, (0, 0, pad, pad, pad, pad))
-        self.config = config
-        self.count = len(images) // config.batch
-
-    def epoch(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Shuffled batches; an incomplete last batch is left out."""
-        total, offsets = len(self.labels), 2 * self.config.crop_padding + 1
-        order = torch.randperm(total, generator=generator)
-        top = torch.randint(0, offsets, (total,), generator=generator)
-        left = torch.randint(0, offsets, (total,), generator=generator)
-        flip = torch.rand(total, generator=generator) < (0.5 if self.config.flip else 0.0)
-        rows, columns = torch.arange(self.height), torch.arange(self.width)
-        for start in range(0, self.count * self.config.batch, self.config.batch):
-            pick = order[start : start + self.config.batch]
-            row = top[pick, None] + rows
-            column = left[pick, None] + torch.where(flip[pick, None], columns.flip(0), columns)
-            images = self.padded[pick[:, None, None], row[:, :, None], column[:, None, :]]
-            yield pixels_to_input(images), self.labels[pick]
-
-
-def reestimate_batch_norm(model: nn.Module, images: Tensor, batch: int = 500) -> None:
-    """Replace every batch norm's running statistics by the average over `images` (uint8, N H W 3), in float32.
-
-    The forward pass is the model's current form (quantised after training); no gradient, no augmentation.
-    """
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None
-    model.train()
-    with torch.no_grad():
-        for start in range(0, len(images), batch):
-            model(pixels_to_input(images[start : start + batch]))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    model.eval()
-
-
-@torch.no_grad()
-def accuracy(model: nn.Module, images: Tensor, labels: Tensor, batch: int = 500) -> float:
-    """Share of `images` (uint8, N H W 3) whose argmax, lowest index on ties, is the label; in 0..1."""
-    model.eval()
-    right = 0
-    for start in range(0, len(images), batch):
-        logits = model(pixels_to_input(images[start : start + batch]))
-        right += int((logits.argmax(1) == labels[start : start + batch]).sum())
-    return right / max(len(images), 1)
-
-
-def _check_images(images: NDArray[np.uint8], labels: NDArray[np.integer], what: str) -> tuple[Tensor, Tensor]:
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
-        raise TrainError(f"{what} images are {images.dtype} {images.shape}; needed: uint8 (N, H, W, 3)")
-    if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
-        raise TrainError(
-            f"{what} labels are {labels.dtype} {labels.shape}; needed: integers ({len(images)},), one an image"
-        )
-    return torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels.astype(np.int64))
-
-
 class _Run:
     """One training run: the model, its optimiser and what has to survive a kill."""
 
@@ -238,7 +168,7 @@ class _Run:
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.config = config
         self.images, self.labels = train_set
-        self.batches = _Batches(*train_set, config)
+        self.batches = Batches(*train_set, config.batch, config.crop_padding, config.flip)
         if self.batches.count == 0:
             raise TrainError(f"{len(self.images)} training images do not fill one batch of {config.batch}")
         self.ternary = {n: m for n, m in model.named_modules() if isinstance(m, TernaryConv2d)}
@@ -255,7 +185,7 @@ class _Run:
             if repair:
                 log(f"dead-layer guard: {name}: {repair}")
 
-    def epoch(self, epoch: int, bar: tqdm[None]) -> tuple[float, float, float]:
+    def epoch(self, epoch: int, bar: tqdm[NoReturn]) -> tuple[float, float, float]:
         """One epoch; returns mean loss, training accuracy, last learning rate."""
         config = self.config
         set_stage(self.model, config.stage(epoch))
@@ -303,7 +233,7 @@ class _Run:
 
 
 @contextmanager
-def _reporting(progress: bool, total: int, done: int) -> Iterator[tuple[tqdm[None], Callable[[str], None]]]:
+def _reporting(progress: bool, total: int, done: int) -> Iterator[tuple[tqdm[NoReturn], Callable[[str], None]]]:
     """A progress bar on stderr when that is a terminal, and a function that logs one line beside it."""
     with tqdm(total=total, initial=done, unit="batch", disable=None if progress else True) as bar:
 
@@ -318,9 +248,9 @@ def _reporting(progress: bool, total: int, done: int) -> Iterator[tuple[tqdm[Non
 def train(
     model_or_net_text: nn.Module | str,
     images: NDArray[np.uint8],
-    labels: NDArray[np.integer],
+    labels: NDArray[np.integer[Any]],
     test_images: NDArray[np.uint8],
-    test_labels: NDArray[np.integer],
+    test_labels: NDArray[np.integer[Any]],
     config: TrainConfig,
     out_path: Path | str,
     progress: bool = True,
@@ -334,8 +264,8 @@ def train(
     """
     begin, out = time.monotonic(), Path(out_path)
     check_output(out)
-    train_set = _check_images(images, labels, "training")
-    test_set = _check_images(test_images, test_labels, "test")
+    train_set = check_images(images, labels, "training")
+    test_set = check_images(test_images, test_labels, "test")
     if isinstance(model_or_net_text, str):
         torch.manual_seed(config.seed)
     model = build(model_or_net_text) if isinstance(model_or_net_text, str) else model_or_net_text
@@ -357,9 +287,7 @@ def train(
     return result
 
 
-def _train_epoch(
-    run: _Run, epoch: int, test_set: tuple[Tensor, Tensor], bar: tqdm[None], log: Callable[[str], None]
-) -> None:
+def _train_epoch(run: _Run, epoch: int, test_set: tuple[Tensor, Tensor], bar: tqdm[NoReturn], log: Callable[[str], None]) -> None:
     """One epoch with its log line."""
     config, start = run.config, time.monotonic()
     run.update_steps(log)

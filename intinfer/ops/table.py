@@ -24,11 +24,15 @@ class Table(Op):
         entries: (C, size) or (1, size) for all channels alike; entry 0 belongs to the value `start`; together
             they cover the input's type exactly, with at most 4,096 entries a channel.
         start: the input's lowest value.
+        lo, hi: the declared range of the result; every entry lies inside. A quantiser's code is wider than its
+            entries when some levels are never reached, and padding may still need them.
     """
 
     kind: ClassVar[str] = "table"
     entries: IntTensor
     start: int
+    lo: int
+    hi: int
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
         (x,) = inputs
@@ -40,7 +44,10 @@ class Table(Op):
                 f"entries {self.entries.shape} from {self.start} do not cover {x.type}: "
                 f"({x.shape[0]}, {size}) or (1, {size}) from {x.type.lo} are needed"
             )
-        return x.shape, IntType(int(self.entries.values.min()), int(self.entries.values.max()))
+        lowest, highest = int(self.entries.values.min()), int(self.entries.values.max())
+        if lowest < self.lo or highest > self.hi:
+            raise GraphError(f"entries {lowest}..{highest} leave the declared range {self.lo}..{self.hi}")
+        return x.shape, IntType(self.lo, self.hi)
 
     def reference(self, *inputs: IntArray) -> IntArray:
         (z,) = inputs

@@ -48,6 +48,9 @@ class MognetArgs:
 
     def __post_init__(self) -> None:
         """Check every argument; raises NetArgumentError."""
+        for name, largest in (("n", 4096), ("classes", 65536), ("height", 8192), ("width", 8192)):
+            if getattr(self, name) > largest:
+                raise NetArgumentError(f"mognet: {name}={getattr(self, name)} is too large; use {largest} or less")
         if self.g < 1:
             raise NetArgumentError(f"mognet: g={self.g} is not a number of groups; use g=1 or more")
         if self.n < 4 or self.n % (2 * self.g):
@@ -61,9 +64,7 @@ class MognetArgs:
         if self.classes < 2:
             raise NetArgumentError(f"mognet: classes={self.classes} leaves nothing to classify; use 2 or more")
         if self.last_bits not in (1, 2):
-            raise NetArgumentError(
-                f"mognet: last_bits={self.last_bits} is not offered; use 1 (binary) or 2 (ternary)"
-            )
+            raise NetArgumentError(f"mognet: last_bits={self.last_bits} is not offered; use 1 (binary) or 2 (ternary)")
         if self.seed < 0:
             raise NetArgumentError(f"mognet: seed={self.seed} is negative; use seed=0 or more")
         self._check_stages()

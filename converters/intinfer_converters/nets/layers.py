@@ -84,7 +84,8 @@ class QuantisedConv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, I, H, W) levels -> (N, O, H', W') sums of weight times level."""
         weight = self.effective_weight()
-        return functional.conv2d(x, weight, None, self.stride, self.padding, 1, self.groups)
+        out: Tensor = functional.conv2d(x, weight, None, self.stride, self.padding, 1, self.groups)
+        return out
 
     def extra_repr(self) -> str:
         return (
@@ -225,7 +226,8 @@ class Rule30Conv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, I, H, W) -> (N, O, H, W), exact sums."""
-        return functional.conv2d(x, self.kernel)
+        out: Tensor = functional.conv2d(x, self.kernel)
+        return out
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.out_channels}"
@@ -240,7 +242,7 @@ class QReLU(nn.Module):
     def __init__(self, bits: int) -> None:
         super().__init__()
         self.bits = bits
-        self.top = 2**bits - 1
+        self.top = (1 << bits) - 1
         self.quantised = True
 
     def forward(self, x: Tensor) -> Tensor:
@@ -283,7 +285,7 @@ class TGAP(nn.Module):
     def __init__(self, bits: int) -> None:
         super().__init__()
         self.bits = bits
-        self.top = 2**bits - 1
+        self.top = (1 << bits) - 1
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) levels -> (N, C) of 0 and 1. The sum is float32: exact below 2^24."""

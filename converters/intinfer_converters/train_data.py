@@ -1,0 +1,87 @@
+"""Images for training, and what is measured on them: augmented batches, batch-norm statistics, accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from intinfer_converters.train_files import TrainError
+
+__all__ = ["Batches", "accuracy", "check_images", "pixels_to_input", "reestimate_batch_norm"]
+
+
+def check_images(images: NDArray[np.uint8], labels: NDArray[np.integer[Any]], what: str) -> tuple[Tensor, Tensor]:
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+        raise TrainError(f"{what} images are {images.dtype} {images.shape}; needed: uint8 (N, H, W, 3)")
+    if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
+        raise TrainError(
+            f"{what} labels are {labels.dtype} {labels.shape}; needed: integers ({len(images)},), one an image"
+        )
+    return torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels.astype(np.int64))
+
+
+def pixels_to_input(images: Tensor) -> Tensor:
+    """uint8 (N, H, W, 3) -> float32 (N, 3, H, W) of the raw pixels 0..255, channels-last in memory."""
+    return images.permute(0, 3, 1, 2).float()
+
+
+class Batches:
+    """Augmented training batches: random crop of the zero-padded image, random flip, all by tensor indexing."""
+
+    def __init__(self, images: Tensor, labels: Tensor, batch: int, pad: int, flip: bool) -> None:
+        self.labels = labels
+        self.height, self.width = images.shape[1:3]
+        self.padded = functional.pad(images, (0, 0, pad, pad, pad, pad))
+        self.batch, self.pad, self.flip = batch, pad, flip
+        self.count = len(images) // batch
+
+    def epoch(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Shuffled batches; an incomplete last batch is left out."""
+        total, offsets = len(self.labels), 2 * self.pad + 1
+        order = torch.randperm(total, generator=generator)
+        top = torch.randint(0, offsets, (total,), generator=generator)
+        left = torch.randint(0, offsets, (total,), generator=generator)
+        flip = torch.rand(total, generator=generator) < (0.5 if self.flip else 0.0)
+        rows, columns = torch.arange(self.height), torch.arange(self.width)
+        for start in range(0, self.count * self.batch, self.batch):
+            pick = order[start : start + self.batch]
+            row = top[pick, None] + rows
+            column = left[pick, None] + torch.where(flip[pick, None], columns.flip(0), columns)
+            images = self.padded[pick[:, None, None], row[:, :, None], column[:, None, :]]
+            yield pixels_to_input(images), self.labels[pick]
+
+
+def reestimate_batch_norm(model: nn.Module, images: Tensor, batch: int = 500) -> None:
+    """Replace every batch norm's running statistics by the average over `images` (uint8, N H W 3), in float32.
+
+    The forward pass is the model's current form (quantised after training); no gradient, no augmentation.
+    """
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    model.train()
+    with torch.no_grad():
+        for start in range(0, len(images), batch):
+            model(pixels_to_input(images[start : start + batch]))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    model.eval()
+
+
+@torch.no_grad()
+def accuracy(model: nn.Module, images: Tensor, labels: Tensor, batch: int = 500) -> float:
+    """Share of `images` (uint8, N H W 3) whose argmax, lowest index on ties, is the label; in 0..1."""
+    model.eval()
+    right = 0
+    for start in range(0, len(images), batch):
+        logits = model(pixels_to_input(images[start : start + batch]))
+        right += int((logits.argmax(1) == labels[start : start + batch]).sum())
+    return right / max(len(images), 1)
