@@ -28,7 +28,14 @@ from tqdm import tqdm
 
 from intinfer_converters.nets import build
 from intinfer_converters.nets.layers import Bitshift, QReLU, QuantisedConv2d, TernaryConv2d
-from intinfer_converters.train_data import Batches, accuracy, check_images, pixels_to_input, reestimate_batch_norm
+from intinfer_converters.train_data import (
+    Batches,
+    accuracy,
+    check_fit,
+    check_images,
+    pixels_to_input,
+    reestimate_batch_norm,
+)
 from intinfer_converters.train_files import (
     ResumeState,
     TrainError,
@@ -269,6 +276,8 @@ def train(
     if isinstance(model_or_net_text, str):
         torch.manual_seed(config.seed)
     model = build(model_or_net_text) if isinstance(model_or_net_text, str) else model_or_net_text
+    check_fit(model, *train_set)
+    check_fit(model, *test_set)
     run = _Run(model, config, train_set)
     identity = describe_run(model, config, images, labels)
     saved = read_resume(out, identity)
@@ -287,12 +296,14 @@ def train(
     return result
 
 
-def _train_epoch(run: _Run, epoch: int, test_set: tuple[Tensor, Tensor], bar: tqdm[NoReturn], log: Callable[[str], None]) -> None:
+def _train_epoch(
+    run: _Run, epoch: int, test_set: tuple[Tensor, Tensor], bar: tqdm[NoReturn], log: Callable[[str], None]
+) -> None:
     """One epoch with its log line."""
     config, start = run.config, time.monotonic()
     run.update_steps(log)
     loss, train_accuracy, rate = run.epoch(epoch, bar)
-    tested = config.test_every > 0 and (epoch + 1) % config.test_every == 0 and len(test_set[0]) > 0
+    tested = config.test_every > 0 and (epoch + 1) % config.test_every == 0
     test_accuracy = run.quick_test(test_set) if tested else None
     seconds = time.monotonic() - start
     record = EpochRecord(epoch + 1, config.stage(epoch), loss, rate, train_accuracy, test_accuracy, seconds)

@@ -13,17 +13,39 @@ from torch.nn import functional
 
 from intinfer_converters.train_files import TrainError
 
-__all__ = ["Batches", "accuracy", "check_images", "pixels_to_input", "reestimate_batch_norm"]
+__all__ = ["Batches", "accuracy", "check_fit", "check_images", "pixels_to_input", "reestimate_batch_norm"]
 
 
 def check_images(images: NDArray[np.uint8], labels: NDArray[np.integer[Any]], what: str) -> tuple[Tensor, Tensor]:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
         raise TrainError(f"{what} images are {images.dtype} {images.shape}; needed: uint8 (N, H, W, 3)")
+    if len(images) == 0:
+        raise TrainError(f"there are no {what} images")
     if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
         raise TrainError(
             f"{what} labels are {labels.dtype} {labels.shape}; needed: integers ({len(images)},), one an image"
         )
     return torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels.astype(np.int64))
+
+
+def check_fit(model: nn.Module, images: Tensor, labels: Tensor) -> None:
+    """TrainError when images (uint8, N H W 3) or labels do not fit the network; one forward pass of one image."""
+    arguments, (height, width) = getattr(model, "arguments", None), images.shape[1:3]
+    wanted = (getattr(arguments, "height", height), getattr(arguments, "width", width))
+    if wanted != (height, width):
+        raise TrainError(
+            f"the images are {height}x{width} pixels (height x width), the network is for {wanted[0]}x{wanted[1]}; "
+            f"build it with height={height},width={width}"
+        )
+    model.eval()
+    with torch.no_grad():
+        classes = model(pixels_to_input(images[:1])).shape[1]
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0 or highest >= classes:
+        raise TrainError(
+            f"labels run from {lowest} to {highest}, the network has the classes 0 to {classes - 1}; "
+            "build it with more classes or renumber the labels"
+        )
 
 
 def pixels_to_input(images: Tensor) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
-import pickle
+import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -101,11 +102,14 @@ def read_resume(path: Path, identity: dict[str, str]) -> ResumeState | None:
     resume = resume_path(path)
     if not resume.exists():
         return None
+    data = io.BytesIO(resume.read_bytes())
     try:
-        content = torch.load(resume, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns about odd pickles; they are refused below
+            content = torch.load(data, map_location="cpu", weights_only=True)
         state = ResumeState(*(content[name] for name in ("model", "optimizer", "generator", "history")))
         version, found = content["format"], dict(content["identity"])
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # a damaged file makes torch's unpickler raise nearly anything
         raise TrainError(
             f"{resume} is not a resume file of this program ({type(error).__name__}); delete it to start again"
         ) from error

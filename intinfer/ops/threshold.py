@@ -58,9 +58,9 @@ class Threshold(Op):
 
     def reference(self, *inputs: IntArray) -> IntArray:
         (z,) = inputs
-        down = per_channel(self.descending.values, z.ndim) == 1
+        sign = 1 - 2 * self.descending.values  # z <= T is -z >= -T
+        signed = z * per_channel(sign, z.ndim)
         count = np.zeros(z.shape, dtype=np.int64)
         for column in self.thresholds.values.T:
-            limit = per_channel(column, z.ndim)
-            count += np.where(down, z <= limit, z >= limit)
+            count += signed >= per_channel(column * sign, z.ndim)
         return self.base + self.step * count

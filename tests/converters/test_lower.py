@@ -6,12 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import exact_floatnet
-
-from intinfer import reference
-from intinfer.graph import ImageInput
-from intinfer.packing import Encoding
-from intinfer.tensor import IntTensor
 from intinfer_converters.evaluator import Primitive
 from intinfer_converters.floatnet import (
     AveragePool,
@@ -33,6 +27,12 @@ from intinfer_converters.floatnet import (
     ThresholdedMean,
 )
 from intinfer_converters.lower import LoweringError, lower
+from oracles import exact_floatnet
+
+from intinfer import reference
+from intinfer.graph import ImageInput
+from intinfer.packing import Encoding
+from intinfer.tensor import IntTensor
 
 F32 = np.float32
 H = Fraction(1, 2)
@@ -117,7 +117,10 @@ def refusals(net):
 def test_conv_weight_scale_and_bias_go_into_the_stored_affine():
     rng = np.random.default_rng(1)
     net = Net()
-    net.c(conv(ternary(rng, 4, 3, 3, 3), scale=(H, 2, H, Fraction(3, 8)), bias=tuple(map(Fraction, (1, 0, -2, 5)))), "image")
+    net.c(
+        conv(ternary(rng, 4, 3, 3, 3), scale=(H, 2, H, Fraction(3, 8)), bias=tuple(map(Fraction, (1, 0, -2, 5)))),
+        "image",
+    )
     graph = assert_equal_to_rationals(net.finish(y="c"))
     assert kinds(graph) == ["conv2d", "affine"]
     assert graph.outputs[0].scale == (Fraction(1, 8),)

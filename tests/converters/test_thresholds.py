@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from intinfer_converters.evaluator import Primitive, round_to_float
+from intinfer_converters.thresholds import Activation, find_thresholds
 
 from intinfer.errors import IntinferError
 from intinfer.types import IntType
-from intinfer_converters.evaluator import Primitive, round_to_float
-from intinfer_converters.thresholds import Activation, find_thresholds
 
 F32 = np.float32
 
@@ -193,9 +193,7 @@ def test_an_activation_that_is_not_monotone_is_refused():
 
 def test_levels_outside_the_code_are_refused():
     doubled = Activation((Primitive("mul", np.array([2], dtype=F32)),), (1,), (0,), F32, 0, 1, 3)
-    with pytest.raises(
-        IntinferError, match=r"^a quantiser gives values outside its 4 levels 0\.\.3 in steps of 1$"
-    ):
+    with pytest.raises(IntinferError, match=r"^a quantiser gives values outside its 4 levels 0\.\.3 in steps of 1$"):
         find_thresholds(doubled, IntType(0, 5), 1)
 
 

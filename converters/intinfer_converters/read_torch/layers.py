@@ -74,7 +74,8 @@ def _rule30(module: quantised.Rule30Conv2d, path: str) -> FloatOp:
 def batch_norm_chain(module: nn.BatchNorm2d, path: str) -> Chain:
     """Inference batch norm in torch's form: x * alpha + beta, alpha and beta folded in the parameters' dtype.
 
-    alpha = gamma / sqrt(var + eps), beta = beta - mean * alpha, each operation rounded once.
+    alpha = (1 / sqrt(var + eps)) * gamma and beta' = beta - mean * alpha, each operation rounded once: the fold of
+    ATen's CPU kernel (native/cpu/batch_norm_kernel.cpp), which keeps ties between the two rare.
     """
     if module.running_mean is None or module.running_var is None:
         raise DataError(f"{path}: batch norm without running statistics cannot be converted")
@@ -84,10 +85,10 @@ def batch_norm_chain(module: nn.BatchNorm2d, path: str) -> Chain:
     variance = array(module.running_var, f"{path}.running_var")
     if variance.min() < 0:
         raise DataError(f"{path}.running_var: variance {variance.min()} is negative")
-    alpha = np.ones_like(mean) / np.sqrt(variance + variance.dtype.type(module.eps))
+    alpha = variance.dtype.type(1) / np.sqrt(variance + variance.dtype.type(module.eps))
     beta = np.zeros_like(mean)
     if module.affine:
-        alpha = array(module.weight, f"{path}.weight") / np.sqrt(variance + variance.dtype.type(module.eps))
+        alpha = alpha * array(module.weight, f"{path}.weight")
         beta = array(module.bias, f"{path}.bias")
     beta = beta - mean * alpha
     if not (np.isfinite(alpha).all() and np.isfinite(beta).all()):

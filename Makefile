@@ -1,0 +1,41 @@
+# Every command builds what it needs: `make demo` and `make test` work on a fresh clone with Python 3.11+ and make.
+PYTHON ?= python3
+BIN := .venv/bin
+CLASSES := airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck
+DEMO_NET := mognet:n=32,g=4,k=3
+
+.PHONY: demo test test-core test-slow check clean
+
+# The trained checkpoint becomes model.npz, which then classifies a photograph.
+demo: .venv/installed
+	mkdir -p build
+	$(BIN)/intinfer convert intinfer/demo/mognet.safetensors --net $(DEMO_NET) --classes $(CLASSES) -o build/mognet.npz
+	$(BIN)/intinfer run build/mognet.npz intinfer/demo/cat.png --fit resize
+
+test: .venv/installed check test-core
+	$(BIN)/python -m pytest -m "not slow"
+
+# The core alone, in an environment of its own that has no torch.
+test-core: .venv-core/installed
+	.venv-core/bin/python -m pytest -m "not slow" --ignore tests/converters --ignore tests/oracles/test_mognet_equations.py tests intinfer golden
+
+test-slow: .venv/installed
+	$(BIN)/python -m pytest -m slow
+
+check: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[torch,dev]'
+	touch $@
+
+.venv-core/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-core
+	.venv-core/bin/pip install --quiet --editable . pytest hypothesis
+	touch $@
+
+clean:
+	rm -rf .venv .venv-core build *.egg-info

@@ -1,0 +1,126 @@
+"""The cost of a network by its structure alone: torch's meta device, no weight is drawn or read.
+
+Where a model file knows its weights, the structure only knows their code, so the width of a raw sum is that of its
+worst case (every weight at full magnitude): the BOPs of layers that read raw sums are upper bounds here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from intinfer.cost import CostReport, LayerCost
+from intinfer.types import IntType
+
+from .floatnet import (
+    AveragePool,
+    BitshiftMean,
+    Concatenate,
+    Conv,
+    Dense,
+    FlattenMap,
+    FloatNet,
+    FloatNode,
+    FloatOp,
+    GlobalAverage,
+    MaximumPool,
+    Multiplex,
+    Pixels,
+    Pointwise,
+    Quantise,
+    SelectChannels,
+    Sum,
+    ThresholdedMean,
+)
+from .nets import build
+from .read_torch import read_module
+
+KINDS: dict[type[FloatOp], str] = {
+    Conv: "conv2d",
+    Dense: "dense",
+    Pointwise: "pointwise",
+    Quantise: "threshold",
+    BitshiftMean: "bitshift",
+    ThresholdedMean: "tgap",
+    Multiplex: "mux",
+    Sum: "add",
+    Concatenate: "concat",
+    SelectChannels: "channel_select",
+    MaximumPool: "max_pool",
+    AveragePool: "sum_pool",
+    GlobalAverage: "sum_pool",
+    FlattenMap: "flatten",
+}
+
+
+def net_cost(net: str) -> CostReport:
+    """The cost of `net` (`mognet:n=128,g=4,k=3`) on one image, one row a layer.
+
+    Raises NetArgumentError when `net` names no network.
+    """
+    with torch.device("meta"):
+        module: Any = build(net)
+    return structure_cost(read_module(module.eval(), module.input_shape))
+
+
+def structure_cost(net: FloatNet) -> CostReport:
+    """One row a node; what waits for a quantiser (batch norm) costs nothing of its own."""
+    ranges: dict[str, IntType] = {}
+    shapes = {node.name: node.shape for node in net.nodes}
+    rows = []
+    for node in net.nodes:
+        inputs = [ranges[name] for name in node.inputs]
+        ranges[node.name] = _worst_range(node, inputs, [shapes[name] for name in node.inputs])
+        if isinstance(node.op, Pixels | Pointwise):
+            continue
+        rows.append(_row(node, inputs, ranges[node.name], tuple(shapes[name] for name in node.inputs)))
+    return CostReport(tuple(rows))
+
+
+def _row(node: FloatNode, inputs: list[IntType], result: IntType, shapes: tuple[tuple[int, ...], ...]) -> LayerCost:
+    size = 1
+    for extent in node.shape:
+        size *= extent
+    macs = weights = weight_bits = bops = 0
+    if isinstance(node.op, Conv | Dense):
+        weight = node.op.weight
+        taps = _taps(node.op)
+        macs = taps * size
+        weights = 0 if weight.generated else taps * weight.shape[0]
+        weight_bits = weights * weight.encoding.bits
+        bops = macs * weight.encoding.bits * inputs[0].bits
+    return LayerCost(
+        node.name, KINDS[type(node.op)], shapes, node.shape, macs, weights, weight_bits, weights, size * result.bits, bops
+    )
+
+
+def _taps(op: Conv | Dense) -> int:
+    taps = 1
+    for extent in op.weight.shape[1:]:
+        taps *= extent
+    return taps
+
+
+def _worst_range(node: FloatNode, inputs: list[IntType], shapes: list[tuple[int, ...]]) -> IntType:
+    """The integers a node may hold when nothing is known of its weights but their code."""
+    op = node.op
+    if isinstance(op, Pixels):
+        return IntType(op.lo, op.hi)
+    if isinstance(op, Quantise):
+        return IntType(op.base, op.base + op.step * op.count)
+    if isinstance(op, ThresholdedMean):
+        return IntType(0, 1)
+    if isinstance(op, Conv | Dense):
+        widest = max(abs(inputs[0].lo), abs(inputs[0].hi)) * max(-op.weight.encoding.lo, op.weight.encoding.hi)
+        return IntType(-_taps(op) * widest, _taps(op) * widest)
+    if isinstance(op, AveragePool | GlobalAverage):
+        area = op.kernel if isinstance(op, AveragePool) else shapes[0][1:]
+        count = area[0] * area[1]
+        return IntType(count * inputs[0].lo, count * inputs[0].hi)
+    if isinstance(op, Sum):
+        return IntType(sum(x.lo for x in inputs), sum(x.hi for x in inputs))
+    union = inputs[-1]
+    for x in inputs[1:] if isinstance(op, Multiplex) else inputs:
+        union = union.union(x)
+    return union
