@@ -91,7 +91,16 @@ def _row(node: FloatNode, inputs: list[IntType], result: IntType, shapes: tuple[
         weight_bits = weights * weight.encoding.bits
         bops = macs * weight.encoding.bits * inputs[0].bits
     return LayerCost(
-        node.name, KINDS[type(node.op)], shapes, node.shape, macs, weights, weight_bits, weights, size * result.bits, bops
+        name=node.name,
+        op=KINDS[type(node.op)],
+        inputs=shapes,
+        output=node.shape,
+        macs=macs,
+        weights=weights,
+        weight_bits=weight_bits,
+        params=weights,
+        activation_bits=size * result.bits,
+        bops=bops,
     )
 
 

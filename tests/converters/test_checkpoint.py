@@ -9,12 +9,12 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from intinfer_converters import convert, convert_checkpoint
-from intinfer_converters.nets import NetArgumentError, build
 from safetensors.torch import save_file
 
 from intinfer import reference
 from intinfer.errors import DataError
+from intinfer_converters import convert, convert_checkpoint
+from intinfer_converters.nets import NetArgumentError, build
 
 NET = "mognet:n=8,g=2,k=2,height=8,width=8,classes=3"
 

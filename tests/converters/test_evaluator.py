@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from intinfer_converters.evaluator import (
     Primitive,
     affine_of,

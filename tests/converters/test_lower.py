@@ -6,6 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import exact_floatnet
+
+from intinfer import reference
+from intinfer.graph import ImageInput
+from intinfer.packing import Encoding
+from intinfer.tensor import IntTensor
 from intinfer_converters.evaluator import Primitive
 from intinfer_converters.floatnet import (
     AveragePool,
@@ -27,12 +33,6 @@ from intinfer_converters.floatnet import (
     ThresholdedMean,
 )
 from intinfer_converters.lower import LoweringError, lower
-from oracles import exact_floatnet
-
-from intinfer import reference
-from intinfer.graph import ImageInput
-from intinfer.packing import Encoding
-from intinfer.tensor import IntTensor
 
 F32 = np.float32
 H = Fraction(1, 2)

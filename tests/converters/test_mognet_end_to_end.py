@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from intinfer_converters import convert
-from intinfer_converters.nets import build
-from intinfer_converters.nets.layers import TernaryConv2d
 from oracles.mognet_equations import Evaluation, Net, Stage, evaluate
 
 from intinfer.graph import Graph, Node
 from intinfer.reference import trace
 from intinfer.tensor import IntTensor
+from intinfer_converters import convert
+from intinfer_converters.nets import build
+from intinfer_converters.nets.layers import TernaryConv2d
 
 RANDOM, DYADIC, TIES = "random", "dyadic", "ties"
 SMALL = "mognet:n=8,g=2,height=8,width=8,classes=5,layout=1m-2m-2"

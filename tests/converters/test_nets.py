@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import fx, nn
+
 from intinfer_converters.nets import MognetArgs, NetArgumentError, build, net_arguments, parse_net
 from intinfer_converters.nets import layers as L  # noqa: N812
-from torch import fx, nn
 
 RULE30 = Path(__file__).parents[1] / "data" / "rule30_cellpylib.json"
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from intinfer_converters.evaluator import Primitive, round_to_float
-from intinfer_converters.thresholds import Activation, find_thresholds
 
 from intinfer.errors import IntinferError
 from intinfer.types import IntType
+from intinfer_converters.evaluator import Primitive, round_to_float
+from intinfer_converters.thresholds import Activation, find_thresholds
 
 F32 = np.float32
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+from torch import nn
+
 from intinfer_converters import train as T  # noqa: N812
 from intinfer_converters.nets import build
 from intinfer_converters.nets.layers import Bitshift, QReLU, QuantisedConv2d, TernaryConv2d
 from intinfer_converters.train_data import Batches
-from safetensors.torch import load_file
-from torch import nn
 
 NET = "mognet:n=8,g=2,k=2,classes=3,height=8,width=8,layout=1m,pool=1"
 CONFIG = T.TrainConfig(

@@ -35,7 +35,7 @@ def _conv(op, image, x):
     weight = op.weight.tensor.values
     outputs, a_group, kh, kw = weight.shape
     top, left, bottom, right = op.pads
-    channels, height, width = x.shape
+    _, height, width = x.shape
     reach = (op.dilation[0] * (kh - 1) + 1, op.dilation[1] * (kw - 1) + 1)
     oh = (height + top + bottom - reach[0]) // op.stride[0] + 1
     ow = (width + left + right - reach[1]) // op.stride[1] + 1
@@ -147,10 +147,11 @@ def _flattenmap(op, image, x):
 
 def _bitshiftmean(op, image, a, b):
     """On levels; the tests give both branches scale 1 and offset 0."""
-    return np.array(
-        [Fraction(int(p) | int(q) if op.bits == 1 else (int(p) + int(q)) // 2) for p, q in zip(a.flat, b.flat)],
-        dtype=object,
-    ).reshape(a.shape)
+    out = np.empty(a.shape, dtype=object)
+    for index in np.ndindex(a.shape):
+        p, q = int(a[index]), int(b[index])
+        out[index] = Fraction(p | q if op.bits == 1 else (p + q) // 2)
+    return out
 
 
 def _thresholdedmean(op, image, x):
