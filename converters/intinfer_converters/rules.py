@@ -45,6 +45,7 @@ from .floatnet import (
 )
 from .lowered import Lowered, RefusalError, common_unit, squeeze
 from .mixing import lower_conv, lower_dense
+from .requantise import find_requant
 from .thresholds import Activation, find_thresholds
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
 MAX_MULTIPLIER = 2**16
 """Multipliers of an add of different scales; wider ones are refused."""
 MAX_TABLE = 256
+MANY_THRESHOLDS = 15
+"""Above this, a multiply, add and shift takes the place of the thresholds where it is proven equal."""
 
 
 def _pixels(state: Lowering, node: FloatNode) -> Lowered:
@@ -66,7 +69,7 @@ def _pointwise(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
 
 
 def _quantise(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
-    """Close the pending chain: a table on the network's input, thresholds everywhere else."""
+    """Close the pending chain: a table on the network's input, thresholds (or their equal requant) elsewhere."""
     op: Any = node.op
     activation = Activation(x.tail + op.chain, x.scale, x.offset, state.dtype, op.base, op.step, op.count)
     source = x.pending + node.source
@@ -81,7 +84,8 @@ def _quantise(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
         level = state.add(table, x.z, name=f"{x.z.name}.act", source=source)
     else:
         threshold = find_thresholds(activation, x.z.type, x.channels)
-        level = state.add(threshold, x.z, name=f"{x.z.name}.act", source=source)
+        requant = find_requant(threshold, x.z.type) if op.count > MANY_THRESHOLDS else None
+        level = state.add(requant or threshold, x.z, name=f"{x.z.name}.act", source=source)
     return Lowered(level, (op.scale,), (op.offset,))
 
 
