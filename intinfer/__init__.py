@@ -1,3 +1,8 @@
 """Integer-only, bit-accurate inference for ternary and binary CNNs."""
 
+from .model import Model, load
+from .model_file import save
+
 __version__ = "0.1.0"
+
+__all__ = ["Model", "__version__", "load", "save"]

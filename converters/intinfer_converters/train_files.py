@@ -16,6 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from intinfer.errors import IntinferError
+
 __all__ = [
     "ResumeState",
     "TrainError",
@@ -30,7 +32,7 @@ __all__ = [
 RESUME_FORMAT = 1
 
 
-class TrainError(ValueError):
+class TrainError(IntinferError):
     """Training cannot start, continue or write its result; the message says why and what to do."""
 
 

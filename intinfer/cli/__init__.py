@@ -1,0 +1,133 @@
+"""The command `intinfer`. One verb a file: `configure(parser)` adds its arguments, `run(arguments)`
+gives the exit code. Only the module of the verb that is called is imported.
+
+Exit codes: 0 done, 1 the answer is "no", 2 bad input or usage, 3 a bug of ours, 130 interrupted, 141 the reader of
+stdout went away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+import intinfer
+
+from ..errors import IntinferError
+from ..text import printable
+
+VERBS = {
+    "convert": "turn a checkpoint into an integer model",
+    "run": "logits and top classes of images",
+    "eval": "accuracy over a labelled data set",
+    "inspect": "nodes, shapes, value ranges, accumulators and stored constants of a model",
+    "cost": "MACs, BOPs, weight bits and activation memory of a model or a network",
+    "train": "train a network with the papers' three-stage recipe",
+    "zoo": "the networks with their arguments, weights and MACs",
+}
+EXTRA_MODULES = ("torch", "safetensors")
+
+
+class UsageError(IntinferError):
+    """A command line that makes no sense."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        verb = self.prog.removeprefix("intinfer").strip()
+        raise UsageError(f"{verb}: {message}; see {self.prog} --help" if verb else f"{message}; see {self.prog} --help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; results go to stdout, everything else to stderr."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    verb = _verb(arguments)
+    try:
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(errors="backslashreplace")  # a file name need not be text
+        code = _dispatch(arguments, verb)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        _discard_stdout()
+        return 141
+    except KeyboardInterrupt:
+        print("intinfer: interrupted", file=sys.stderr)
+        return 130
+    except IntinferError as error:
+        return _fail(str(error))
+    except MemoryError:
+        return _fail(f"{verb}: not enough memory; try fewer or smaller images")
+    except OSError as error:
+        _flush_or_discard()
+        reason = error.strerror or str(error)
+        return _fail(f"{os.fsdecode(error.filename)}: {reason}" if error.filename is not None else reason)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA_MODULES:
+            return _bug()
+        return _fail(f"{verb} needs {error.name}; install it with: pip install 'intinfer[torch]'")
+    except Exception:
+        return _bug()
+
+
+def _verb(arguments: Sequence[str]) -> str | None:
+    return next((argument for argument in arguments if not argument.startswith("-")), None)
+
+
+def _dispatch(arguments: Sequence[str], verb: str | None) -> int:
+    parser = _Parser(
+        prog="intinfer",
+        description="Integer-only, bit-accurate inference for ternary and binary CNNs.",
+        epilog="example: intinfer run model.npz cat.png\nintinfer VERB --help tells more about a verb.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"intinfer {intinfer.__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    module = None
+    for name, summary in VERBS.items():
+        formatter = argparse.RawDescriptionHelpFormatter
+        sub = verbs.add_parser(name, help=summary, formatter_class=formatter, allow_abbrev=False)
+        if name == verb:
+            module = importlib.import_module(f".{name}", __package__)
+            module.configure(sub)
+    try:
+        parsed = parser.parse_args(arguments)
+    except SystemExit as done:  # --help and --version
+        sys.stdout.flush()
+        return int(done.code or 0)
+    assert module is not None, "the parser accepts known verbs only"
+    return int(module.run(parsed))
+
+
+def _fail(message: str) -> int:
+    line = printable(" ".join(message.splitlines()))
+    print(f"intinfer: error: {line}", file=sys.stderr)
+    return 2
+
+
+def _bug() -> int:
+    traceback.print_exc()
+    print(
+        "intinfer: error: this is a bug of intinfer; please report the lines above with what you ran", file=sys.stderr
+    )
+    return 3
+
+
+def _flush_or_discard() -> None:
+    """A full disk under stdout is reported once, not again by the interpreter's last flush."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _discard_stdout()
+
+
+def _discard_stdout() -> None:
+    """Let what stdout still buffers go nowhere, so that the interpreter's last flush is quiet."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,76 @@
+"""What several verbs share: arguments, JSON, notes, the constants a node stores."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import Any
+
+from ..graph import Graph
+from ..ops import Op
+from ..tensor import CellularWeights, IntTensor
+from ..text import printable
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+
+
+def describe(parser: argparse.ArgumentParser, description: str, *examples: str) -> None:
+    """The text of `--help`."""
+    parser.description = description
+    parser.epilog = "\n  ".join(["example:" if len(examples) == 1 else "examples:", *examples])
+
+
+def positive(text: str) -> int:
+    """The type of an option that counts something."""
+    if not text.isascii() or not text.isdigit() or not 1 <= len(text) <= 9 or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def print_json(document: dict[str, Any]) -> None:
+    print(json.dumps(document, indent=2, allow_nan=False))
+
+
+def note(text: str) -> None:
+    """One line on stderr, beside the results."""
+    print(f"intinfer: {printable(text)}", file=sys.stderr)
+
+
+def progress(items: Sequence[str]) -> Iterable[str]:
+    """`items`, with a progress bar on stderr when there are several and somebody looks."""
+    if len(items) == 1 or not sys.stderr.isatty():
+        return items
+    from tqdm import tqdm
+
+    return tqdm(items, leave=False)
+
+
+def constants(op: Op) -> list[tuple[str, IntTensor | CellularWeights]]:
+    """The constant tensors among an op's attributes, by name."""
+    pairs = ((field.name, getattr(op, field.name)) for field in fields(op))
+    return [(name, value) for name, value in pairs if isinstance(value, IntTensor | CellularWeights)]
+
+
+def constants_text(op: Op) -> str:
+    """Such as "weight ternary 864 = 1,728 bits"."""
+    texts = []
+    for name, tensor in constants(op):
+        if isinstance(tensor, CellularWeights):
+            texts.append(f"{name} generated: rule {tensor.rule}, {len(tensor.seed)} cells, {tensor.rows} rows, 0 bits")
+        else:
+            texts.append(f"{name} {tensor.encoding} {tensor.values.size:,} = {tensor.stored_bits:,} bits")
+    return "; ".join(texts)
+
+
+def stored_bits(graph: Graph) -> dict[str, int]:
+    """Bits stored by kind of constant: weight, thresholds, ..."""
+    totals: dict[str, int] = {}
+    for node in graph.nodes:
+        for name, tensor in constants(node.op):
+            totals[name] = totals.get(name, 0) + tensor.stored_bits
+    return totals

@@ -1,0 +1,97 @@
+"""`intinfer convert SOURCE -o MODEL.npz`"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError, GraphError
+from ..graph import Graph
+from ..model_file import save
+from ..text import table
+from .common import add_json, constants_text, describe, print_json, stored_bits
+
+SUFFIXES = (".pt", ".pth", ".safetensors")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    describe(
+        parser,
+        "Turn a checkpoint into an exact integer model and print what became what. The model file appears whole or\n"
+        "not at all; one of the same name is replaced. Needs torch.",
+        "intinfer convert mognet.pt --net mognet:n=32,g=4,k=3 -o mognet.npz",
+        "intinfer convert mognet.pt --net mognet:n=32 --classes cat,dog,...,truck -o mognet.npz",
+    )
+    parser.add_argument("source", metavar="SOURCE", help=f"checkpoint: {', '.join(SUFFIXES)}")
+    parser.add_argument("--net", metavar="NAME:ARGS", required=True, help="network of the checkpoint; see intinfer zoo")
+    parser.add_argument("-o", "--output", metavar="MODEL.npz", required=True, help="model file to write")
+    parser.add_argument(
+        "--classes", metavar="FILE|A,B,C", help="class names by label: a file with one a line, or a list with commas"
+    )
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    source, output = Path(arguments.source), Path(arguments.output)
+    if source.suffix not in SUFFIXES:
+        raise DataError(f"{source}: unknown file type {source.suffix!r}; known are {', '.join(SUFFIXES)}")
+    if not source.is_file():
+        raise DataError(f"{source}: no such file")
+    if output.suffix != ".npz":
+        raise DataError(f"{output}: a model is an .npz file; give the output such a name")
+    if not output.parent.is_dir():
+        raise DataError(f"{output}: the folder {output.parent} does not exist; create it first")
+    classes = None if arguments.classes is None else _classes(arguments.classes)
+    graph = _convert(source, arguments.net, classes)
+    save(graph, output)
+    if arguments.json:
+        print_json({"model": arguments.output, "nodes": _nodes(graph), "stored_bits": stored_bits(graph)})
+    else:
+        print(_text(graph, output))
+    return 0
+
+
+def _convert(source: Path, net: str, classes: list[str] | None) -> Graph:
+    from intinfer_converters import convert_checkpoint
+
+    try:
+        return convert_checkpoint(source, net, classes)
+    except GraphError as error:  # class names that do not fit the outputs
+        raise DataError(f"{source}: {error}") from None
+
+
+def _classes(text: str) -> list[str]:
+    """The names of `--classes`. Raises DataError when one is empty or given twice."""
+    file = Path(text)
+    if file.is_file():
+        try:
+            names = file.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            raise DataError(f"{file}: is not UTF-8 text; give one class name a line") from None
+    elif "," in text:
+        names = text.split(",")
+    else:
+        raise DataError(f"{text}: no such file; --classes takes a file with one class name a line, or a list a,b,c")
+    names = [name.strip() for name in names]
+    wrong = "an empty name" if "" in names else next((f"{n!r} twice" for n in names if names.count(n) > 1), None)
+    if wrong or not names:
+        raise DataError(f"{text}: has {wrong or 'no names'}; class names are all different and not empty")
+    return names
+
+
+def _nodes(graph: Graph) -> list[dict[str, Any]]:
+    return [{"name": node.name, "op": node.op.kind, "source": list(node.source)} for node in graph.nodes]
+
+
+def _text(graph: Graph, output: Path) -> str:
+    rows = [(node.name, node.op.kind, ", ".join(node.source), constants_text(node.op)) for node in graph.nodes]
+    totals = stored_bits(graph)
+    stored = "; ".join(f"{name} {bits:,} bits" for name, bits in totals.items())
+    return "\n".join(
+        [
+            table(("node", "op", "from", "stored"), rows),
+            f"stored: {stored}; {sum(totals.values()):,} bits in all",
+            f"wrote {output}: {len(graph.nodes)} nodes, {output.stat().st_size:,} bytes",
+        ]
+    )

@@ -1,0 +1,60 @@
+"""`intinfer eval MODEL DATA`"""
+
+from __future__ import annotations
+
+import argparse
+
+from ..dataset import Pixels, load_dataset
+from ..errors import DataError, RangeError
+from ..model import Model, load
+from ..types import IntArray
+from .answers import winners
+from .common import add_json, describe, positive, print_json
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    describe(
+        parser,
+        "Accuracy of a model over labelled images: an .npz with `images` (N, H, W, C uint8), `labels` and optionally\n"
+        "`classes`, or a folder with one sub-folder of images a class, named as the model's classes. The class of an\n"
+        "image is its largest logit, the lowest index on ties.",
+        "intinfer eval model.npz cifar10_test.npz",
+        "intinfer eval model.npz photos/ --limit 1000 --json",
+    )
+    parser.add_argument("model", metavar="MODEL", help="model file, .npz")
+    parser.add_argument("data", metavar="DATA", help=".npz file or folder of class folders")
+    parser.add_argument(
+        "--limit", type=positive, metavar="N", help="the first N images only (of a folder: from all classes in turn)"
+    )
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    model = load(arguments.model)
+    output = model.graph.outputs[0]
+    if model.graph.node_by_name.get(output.value) and model.graph.node(output.value).op.kind == "argmax":
+        raise DataError(f"{arguments.model}: its output is a class number, not logits; evaluate it from Python")
+    dataset = load_dataset(arguments.data, model.graph)
+    total = min(len(dataset), arguments.limit or len(dataset))
+    done = correct = 0
+    with tqdm(total=total, unit="image", leave=False, disable=None) as bar:
+        for images, labels in dataset.batches(limit=arguments.limit):
+            correct += int((_predicted(model, images, f"{arguments.data}, images from {done}") == labels).sum())
+            done += len(labels)
+            bar.update(len(labels))
+    if arguments.json:
+        print_json({"images": total, "correct": correct, "accuracy": correct / total})
+    else:
+        print(f"{correct:,} of {total:,} images correct: accuracy {100 * correct / total:.2f} %")
+    return 0
+
+
+def _predicted(model: Model, images: Pixels, what: str) -> IntArray:
+    try:
+        logits = model.run(images)
+    except RangeError as error:  # an accumulator that traps
+        raise RangeError(f"{what}: {error}") from None
+    assert not isinstance(logits, dict), "load_dataset takes graphs of one output only"
+    return winners(model.graph.outputs[0], logits)

@@ -1,0 +1,123 @@
+"""`intinfer inspect MODEL`"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from ..accumulator import Accumulator
+from ..graph import Graph, Node, Output, Value
+from ..model import load
+from ..text import printable, shape_text, table
+from ..types import IntType
+from .answers import digits
+from .common import add_json, constants, constants_text, describe, print_json, stored_bits
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    describe(
+        parser,
+        "Show what a model is: inputs, nodes with shapes and value ranges, accumulator widths, the constants stored\n"
+        "with their code and bits, outputs, classes and where it came from.",
+        "intinfer inspect model.npz",
+    )
+    parser.add_argument("model", metavar="MODEL", help="model file, .npz")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    graph = load(arguments.model).graph
+    if arguments.json:
+        print_json({"model": arguments.model, **_document(graph)})
+    else:
+        print(_text(graph))
+    return 0
+
+
+def _document(graph: Graph) -> dict[str, Any]:
+    image = graph.image
+    return {
+        "inputs": [_value(value) for value in graph.inputs],
+        "image": None if image is None else {"mode": image.mode, "fit": image.fit},
+        "nodes": [_node(node) for node in graph.nodes],
+        "outputs": [
+            {"name": out.name, "value": out.value, "scale": _exact(out.scale), "offset": _exact(out.offset)}
+            for out in graph.outputs
+        ],
+        "classes": list(graph.classes),
+        "stored_bits": stored_bits(graph),
+        "provenance": graph.provenance,
+    }
+
+
+def _exact(numbers: Sequence[Fraction]) -> list[str]:
+    """Such as "1/3"."""
+    return [str(number) for number in numbers]
+
+
+def _value(value: Value) -> dict[str, Any]:
+    kind = value.type
+    return {"name": value.name, "shape": list(value.shape), "lo": kind.lo, "hi": kind.hi, "bits": kind.bits}
+
+
+def _node(node: Node) -> dict[str, Any]:
+    rule: Accumulator | None = getattr(node.op, "accumulator", None)
+    return {
+        **_value(node.output),
+        "op": node.op.kind,
+        "inputs": list(node.inputs),
+        "accumulator": None if rule is None else {"bits": rule.bits, "overflow": str(rule.overflow)},
+        "stored": [
+            {"constant": name, "shape": list(t.shape), "encoding": str(t.encoding), "bits": t.stored_bits}
+            for name, t in constants(node.op)
+        ],
+        "source": list(node.source),
+    }
+
+
+def _text(graph: Graph) -> str:
+    lines = [f"input {v.name}: {shape_text(v.shape)} of {v.type} ({v.type.bits} bits)" for v in graph.inputs]
+    if graph.image is not None:
+        lines.append(f"image: {graph.image.mode}, other sizes: {graph.image.fit}")
+    rows = [
+        (
+            node.name,
+            node.op.kind,
+            " ".join(node.inputs),
+            shape_text(node.output.shape),
+            f"{node.output.type} ({node.output.type.bits})",
+            _accumulator(node),
+            constants_text(node.op),
+        )
+        for node in graph.nodes
+    ]
+    lines += ["", table(("node", "op", "inputs", "shape", "range (bits)", "accumulator", "stored"), rows), ""]
+    lines += [_output(graph, output) for output in graph.outputs]
+    totals = stored_bits(graph)
+    lines.append(f"stored: {'; '.join(f'{name} {bits:,} bits' for name, bits in totals.items()) or 'no constants'}")
+    lines.append(f"classes: {', '.join(graph.classes) or 'not named'}")
+    lines += [f"{key}: {text}" for key, text in graph.provenance.items()]
+    return "\n".join(printable(part) for line in lines for part in line.split("\n"))
+
+
+def _accumulator(node: Node) -> str:
+    """Such as "32 prove, needs 12"; what a sum needs is known only where nothing is cut off."""
+    accumulator: Accumulator | None = getattr(node.op, "accumulator", None)
+    if accumulator is None:
+        return ""
+    needs = node.output.type.union(IntType(-1, 0)).bits
+    order = f" {accumulator.order} fold {accumulator.fold}" if accumulator.sequential else ""
+    proven = f", needs {needs}" if needs < accumulator.bits or accumulator.overflow == "prove" else ""
+    return f"{accumulator.bits} {accumulator.overflow}{order}{proven}"
+
+
+def _output(graph: Graph, output: Output) -> str:
+    shape = shape_text(graph.values[output.value].shape)
+    parts = []
+    for what, numbers in (("scale", output.scale), ("offset", output.offset)):
+        many = len(set(numbers)) > 1
+        exact = "one a channel" if many else f"{numbers[0]}" if len(str(numbers[0])) <= 24 else digits(numbers[0])
+        parts.append(f"{what} {exact}")
+    return f"output {output.name}: {shape}, value {output.value}, real = scale * z + offset, {', '.join(parts)}"

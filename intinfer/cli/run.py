@@ -1,0 +1,137 @@
+"""`intinfer run MODEL IMAGE...`"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError, RangeError
+from ..graph import Graph
+from ..image import Pixels, load_image
+from ..model import Model, load
+from ..text import printable, table
+from ..types import IntArray
+from .answers import digits, ranking, real_values
+from .common import add_json, describe, positive, print_json, progress
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    describe(
+        parser,
+        "Run images through a model and print, for each, the integer logits, their exact real values\n"
+        "(scale * z + offset, to 6 digits) and the top classes. Pixels are taken as stored: no EXIF\n"
+        "rotation, no colour management.",
+        "intinfer run model.npz cat.png",
+        "intinfer run model.npz photo.jpg --fit resize --top 3",
+        "intinfer run model.npz a.png b.png --trace traces",
+    )
+    parser.add_argument("model", metavar="MODEL", help="model file, .npz")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="image file of the model's mode, 8 bits a sample")
+    parser.add_argument("--top", type=positive, default=5, metavar="K", help="classes shown (default: 5)")
+    parser.add_argument(
+        "--fit",
+        choices=("exact", "crop", "resize"),
+        help="images of another size: exact refuses them; crop takes the central window, bit-exact everywhere; resize "
+        "crops to the aspect ratio and resamples (bicubic), its bits depend on Pillow's version "
+        "(default: what the model says)",
+    )
+    parser.add_argument(
+        "--trace",
+        metavar="DIR",
+        help="write every node's tensor as .npy into the new folder DIR, for several images into a sub-folder each",
+    )
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    model = load(arguments.model)
+    image = model.graph.image
+    if image is None:
+        shapes = ", ".join(f"{value.name} {value.shape}" for value in model.graph.inputs)
+        raise DataError(f"{arguments.model}: takes {shapes}, not an image; call intinfer.load(...).run from Python")
+    answers, pixels = [], []
+    for file in progress(arguments.images):
+        array = load_image(file, model.graph.inputs[0], image, arguments.fit)
+        answers.append(_outputs(model, array, file))
+        if arguments.trace is not None:
+            pixels.append(array)
+    if arguments.trace is not None:
+        _write_traces(model, arguments.images, pixels, arguments.trace)
+    described = [_describe(model.graph, *pair, arguments.top) for pair in zip(arguments.images, answers, strict=True)]
+    if arguments.json:
+        print_json({"model": arguments.model, "images": described})
+    else:
+        texts = [_text(model.graph, *pair, arguments.top) for pair in zip(arguments.images, answers, strict=True)]
+        print("\n\n".join(texts))
+    return 0
+
+
+def _outputs(model: Model, array: Pixels, file: str) -> dict[str, IntArray]:
+    try:
+        result = model.run(array)
+    except RangeError as error:  # an accumulator that traps
+        raise RangeError(f"{file}: {error}") from None
+    return result if isinstance(result, dict) else {model.graph.outputs[0].name: result}
+
+
+def _classifies(graph: Graph) -> bool:
+    return len(graph.outputs) == 1 and len(graph.values[graph.outputs[0].value].shape) == 1
+
+
+def _describe(graph: Graph, file: str, outputs: dict[str, IntArray], top: int) -> dict[str, Any]:
+    """One entry of `images[]`. Logits and top classes of a vector; all values of other outputs."""
+    if not _classifies(graph):
+        return {"file": file, "outputs": {name: array.tolist() for name, array in outputs.items()}}
+    output = graph.outputs[0]
+    logits = outputs[output.name]
+    reals = real_values(output, logits)
+    names = graph.classes or [None] * len(logits)
+    ranked = [
+        {"class": c, "name": names[c], "logit": int(logits[c]), "real": _float(reals[c])}
+        for c in ranking(output, logits)[:top]
+    ]
+    return {"file": file, "logits": logits.tolist(), "top": ranked}
+
+
+def _float(value: Fraction) -> float | None:
+    """The nearest float; None beyond its range."""
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def _text(graph: Graph, file: str, outputs: dict[str, IntArray], top: int) -> str:
+    lines = [printable(file)]
+    for output in graph.outputs:
+        z = outputs[output.name]
+        if z.ndim > 1:
+            lines.append(f"  {output.name}: {z.shape}, {z.min()}..{z.max()}; --json or --trace gives the values")
+            continue
+        reals = real_values(output, z)
+        lines.append(f"  {output.name}: {' '.join(str(value) for value in z)}")
+        lines.append(f"  real value: {' '.join(digits(real) for real in reals)}")
+        if _classifies(graph):
+            lines.append(_top_table(graph, z, reals, ranking(output, z)[:top]))
+    return "\n".join(lines)
+
+
+def _top_table(graph: Graph, logits: IntArray, reals: Sequence[Fraction], ranked: Sequence[int]) -> str:
+    names = graph.classes or [""] * len(logits)
+    rows = [(str(c), names[c], str(logits[c]), digits(reals[c])) for c in ranked]
+    lines = table(("class", "name", "logit", "real value"), rows).splitlines()
+    return "\n".join(f"  {line}" for line in lines)
+
+
+def _write_traces(model: Model, files: Sequence[str], pixels: Sequence[Pixels], where: str) -> None:
+    from intinfer_golden.names import file_stem
+    from intinfer_golden.trace import write_trace, write_traces
+
+    if len(files) == 1:
+        write_trace(model, pixels[0], where)
+        return
+    names = [f"{number:04d}-{file_stem(Path(file).stem)}" for number, file in enumerate(files)]
+    write_traces(model, dict(zip(names, pixels, strict=True)), where)

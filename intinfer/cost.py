@@ -1,0 +1,147 @@
+"""What a network costs on one image: MACs, BOPs, weight bits, activation memory, a layer and in total.
+
+`LayerCost` and `CostReport` know nothing of `Graph`, so that a float-side description fills them as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from .text import Cell, shape_text, table
+
+if TYPE_CHECKING:
+    from .graph import Graph, Value
+
+RULES = (
+    "MACs: multiply-accumulates of convolutions and dense layers on one image; padded taps and generated weights count",
+    "weights: stored convolution and dense weights; no biases, thresholds or batch norm; generated weights not counted",
+    "weight bits: weights x bits of their code (binary 1, ternary 2, intK K)",
+    "params: as the network's paper counts them; of a model file, the same as weights",
+    "activation bits: elements of the layer's output x bits of their range",
+    "BOPs: MACs x weight width x input width",
+)
+PEAK_RULE = (
+    "peak activation bits: the most that is alive at one step when every output is stored until its last reader is "
+    "done, sums before a threshold included"
+)
+
+COUNTS = ("macs", "weights", "weight_bits", "params", "activation_bits", "bops")
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCost:
+    """One layer. Shapes are (C, H, W) or (C,); the counts follow RULES."""
+
+    name: str
+    op: str
+    inputs: tuple[tuple[int, ...], ...]
+    output: tuple[int, ...]
+    macs: int = 0
+    weights: int = 0
+    weight_bits: int = 0
+    params: int = 0
+    activation_bits: int = 0
+    bops: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CostReport:
+    """Layers in order. `peak_activation_bits` is None where the producer does not know what lives when."""
+
+    layers: tuple[LayerCost, ...]
+    peak_activation_bits: int | None = None
+
+    def total(self, count: str) -> int:
+        """The sum over the layers of one of COUNTS."""
+        return sum(getattr(layer, count) for layer in self.layers)
+
+    @property
+    def macs(self) -> int:
+        return self.total("macs")
+
+    @property
+    def weights(self) -> int:
+        return self.total("weights")
+
+    @property
+    def weight_bits(self) -> int:
+        return self.total("weight_bits")
+
+    @property
+    def params(self) -> int:
+        return self.total("params")
+
+    @property
+    def bops(self) -> int:
+        return self.total("bops")
+
+    def to_json(self) -> dict[str, Any]:
+        """Totals at the top, the same keys in `layers`."""
+        document: dict[str, Any] = {count: self.total(count) for count in COUNTS}
+        document["peak_activation_bits"] = self.peak_activation_bits
+        document["layers"] = [asdict(layer) for layer in self.layers]
+        return document
+
+    def to_text(self) -> str:
+        """The table, the totals and the rules they follow."""
+        rows: list[Sequence[Cell]] = [
+            (
+                layer.name,
+                layer.op,
+                " ".join(shape_text(shape) for shape in layer.inputs),
+                shape_text(layer.output),
+                *(getattr(layer, count) for count in COUNTS),
+            )
+            for layer in self.layers
+        ]
+        rows.append(("total", "", "", "", *(self.total(count) for count in COUNTS)))
+        header = ("layer", "op", "in", "out", "MACs", "weights", "weight bits", "params", "activation bits", "BOPs")
+        lines = [table(header, rows)]
+        rules: tuple[str, ...] = RULES
+        if self.peak_activation_bits is not None:
+            lines.append(f"peak activation memory: {self.peak_activation_bits:,} bits")
+            rules = (*RULES, PEAK_RULE)
+        return "\n".join([*lines, "", *rules])
+
+
+def graph_cost(graph: Graph) -> CostReport:
+    """The cost of an integer graph, one row a node."""
+    layers: list[LayerCost] = []
+    for node in graph.nodes:
+        inputs = tuple(graph.values[name] for name in node.inputs)
+        cost = node.op.cost(inputs, node.output)
+        layers.append(
+            LayerCost(
+                name=node.name,
+                op=node.op.kind,
+                inputs=tuple(value.shape for value in inputs),
+                output=node.output.shape,
+                macs=cost.macs,
+                weights=cost.weights,
+                weight_bits=cost.weight_bits,
+                params=cost.weights,
+                activation_bits=_bits(node.output),
+                bops=cost.bops,
+            )
+        )
+    return CostReport(tuple(layers), max(_live_bits(graph)))
+
+
+def _bits(value: Value) -> int:
+    return value.size * value.type.bits
+
+
+def _live_bits(graph: Graph) -> Iterator[int]:
+    """Bits alive before the first node and while each node runs; inputs live from the start, outputs to the end."""
+    last_use = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
+    last_use |= {output.value: len(graph.nodes) for output in graph.outputs}
+    live = {value.name: _bits(value) for value in graph.inputs}
+    yield sum(live.values())
+    for i, node in enumerate(graph.nodes):
+        live[node.name] = _bits(node.output)
+        yield sum(live.values())
+        for name in {*node.inputs, node.name}:
+            if last_use.get(name, -1) <= i:
+                live.pop(name, None)

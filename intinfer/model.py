@@ -1,0 +1,117 @@
+"""`Model`: a graph that runs. What `intinfer.load` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from os import PathLike
+
+import numpy as np
+import numpy.typing as npt
+
+from . import model_file, reference
+from .errors import DataError, RangeError
+from .graph import Graph
+from .ops import Conv2d
+from .reference import Arrays
+from .types import IntArray
+
+Batch = dict[str, npt.NDArray[np.integer]]
+
+CHUNK_BYTES = 2**28
+"""Working memory of one chunk of images; a larger batch is run in several."""
+
+
+class Model:
+    """A frozen graph, ready to run.
+
+    Inputs are integer arrays of any dtype, range-checked: (N, *shape) or, for one image, (*shape); for a graph of
+    several inputs a mapping {input name: array}. Results are int64 and have a batch axis when the inputs have one.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._chunk = max(1, CHUNK_BYTES // _image_bytes(graph))
+
+    def run(self, images: Arrays) -> IntArray | dict[str, IntArray]:
+        """The output: an array for a graph of one output, a dict by output name for several.
+
+        Raises:
+            DataError: wrong names, shapes or dtypes.
+            RangeError: a value outside its input's type, or a `trap` accumulator that left its range.
+        """
+        shapes = {output.name: self.graph.values[output.value].shape for output in self.graph.outputs}
+        results = self._run(images, reference.run, shapes)
+        return next(iter(results.values())) if len(results) == 1 else results
+
+    def trace(self, image: Arrays) -> dict[str, IntArray]:
+        """Every value by node name, inputs included, unfused and with nothing skipped. Errors as `run`."""
+        shapes = {name: value.shape for name, value in self.graph.values.items()}
+        return self._run(image, reference.trace, shapes)
+
+    def _run(
+        self,
+        images: Arrays,
+        function: Callable[[Graph, Batch], dict[str, IntArray]],
+        shapes: Mapping[str, tuple[int, ...]],
+    ) -> dict[str, IntArray]:
+        arrays, batched = _with_batch_axis(self.graph, images)
+        count = len(next(iter(arrays.values())))
+        results = {name: np.empty((count, *shape), dtype=np.int64) for name, shape in shapes.items()}
+        for part in self._chunks(count):
+            try:
+                chunk = function(self.graph, {name: array[part] for name, array in arrays.items()})
+            except RangeError as error:
+                counted = f" (images counted from {part.start})" if part.start else ""
+                raise RangeError(f"{error}{counted}") from None
+            for name, array in chunk.items():
+                results[name][part] = array
+        return results if batched else {name: array[0] for name, array in results.items()}
+
+    def _chunks(self, count: int) -> Iterator[slice]:
+        return (slice(start, min(start + self._chunk, count)) for start in range(0, count, self._chunk))
+
+
+def load(path: str | PathLike[str]) -> Model:
+    """The model in an `.npz` file. Raises ModelFileError naming the file."""
+    return Model(model_file.load(path))
+
+
+def _image_bytes(graph: Graph) -> int:
+    """An upper bound of what the reference holds for one image: every value, and one convolution's unfolded
+    windows in int64 and float64."""
+    windows = 0
+    for node in graph.nodes:
+        if isinstance(node.op, Conv2d):
+            taps = graph.values[node.inputs[0]].shape[0] * node.op.window.kernel[0] * node.op.window.kernel[1]
+            windows = max(windows, taps * node.output.shape[1] * node.output.shape[2])
+    return 8 * (sum(value.size for value in graph.values.values()) + 2 * windows)
+
+
+def _with_batch_axis(graph: Graph, images: Arrays) -> tuple[Batch, bool]:
+    """Checked inputs with a batch axis, and whether they came with one."""
+    given = images if isinstance(images, Mapping) else {graph.inputs[0].name: images}
+    wanted = {value.name for value in graph.inputs}
+    if set(given) != wanted:
+        form = "" if isinstance(images, Mapping) else "; pass a mapping {input name: array}"
+        raise DataError(f"inputs {sorted(given)} are given, {sorted(wanted)} are needed{form}")
+    arrays: Batch = {}
+    counts: set[int | None] = set()
+    for value in graph.inputs:
+        array = np.asarray(given[value.name])
+        what = f"input {value.name!r}"
+        if array.dtype.kind not in "iu":
+            raise DataError(f"{what} has dtype {array.dtype}, integers are needed; cast it if its values are integers")
+        if array.shape == value.shape:
+            counts.add(None)
+            value.type.check(array, what)
+            array = array[None]
+        elif array.shape[1:] == value.shape:
+            counts.add(len(array))
+            value.type.check(array, what)
+        else:
+            raise DataError(f"{what} has shape {array.shape}, {value.shape} or (N, {str(value.shape)[1:]} is needed")
+        arrays[value.name] = array
+    if len(counts) != 1:
+        sizes = ", ".join("one unbatched" if c is None else str(c) for c in sorted(counts, key=str))
+        raise DataError(f"inputs differ in the number of images: {sizes}; give all the same batch")
+    return arrays, counts != {None}

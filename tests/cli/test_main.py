@@ -1,0 +1,194 @@
+"""What holds for every verb: help, exit codes, one-line errors, nothing but the answer on stdout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import tiny_graph, tiny_images, write_png
+
+import intinfer
+from intinfer.cli import VERBS, main
+from intinfer.errors import DataError
+
+
+def command(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "intinfer", *arguments]
+    return subprocess.run(line, text=True, check=False, **{"capture_output": True, **options})  # type: ignore[call-overload,no-any-return]
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_every_verb_has_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([verb, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: intinfer {verb} ")
+    assert f"\n  intinfer {verb}" in text[text.index("\nexample") :]
+
+
+def test_help_lists_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"    {verb} " in text for verb in VERBS)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"intinfer {intinfer.__version__}\n"
+
+
+USAGE = [
+    ([], "the following arguments are required: VERB; see intinfer --help"),
+    (["run"], "run: the following arguments are required: MODEL, IMAGE; see intinfer run --help"),
+    (["run", "m.npz"], "run: the following arguments are required: IMAGE; see intinfer run --help"),
+    (
+        ["run", "m.npz", "a.png", "--top", "0"],
+        "run: argument --top: '0' is not a whole number of at least 1; see intinfer run --help",
+    ),
+    (
+        ["run", "m.npz", "a.png", "--fit", "stretch"],
+        "run: argument --fit: invalid choice: 'stretch' (choose from 'exact', 'crop', 'resize'); "
+        "see intinfer run --help",
+    ),
+    (["inspect", "m.npz", "--js"], "unrecognized arguments: --js; see intinfer --help"),
+    (["cost"], "cost: one of the arguments MODEL --net is required; see intinfer cost --help"),
+    (
+        ["cost", "m.npz", "--net", "mognet"],
+        "cost: argument --net: not allowed with argument MODEL; see intinfer cost --help",
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), USAGE)
+def test_usage_errors(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == f"intinfer: error: {message}\n"
+
+
+def test_unknown_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rnu", "m.npz"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("intinfer: error: argument VERB: invalid choice: 'rnu' (choose from ")
+    assert error.count("\n") == 1
+
+
+FAILURES = [
+    (DataError("f.npz: two\nlines\x1b[2J"), 2, "intinfer: error: f.npz: two lines\\x1b[2J\n"),
+    (PermissionError(13, "Permission denied", "x.npz"), 2, "intinfer: error: x.npz: Permission denied\n"),
+    (OSError(5, "Input/output error"), 2, "intinfer: error: Input/output error\n"),
+    (MemoryError(), 2, "intinfer: error: inspect: not enough memory; try fewer or smaller images\n"),
+    (KeyboardInterrupt(), 130, "intinfer: interrupted\n"),
+    (
+        ModuleNotFoundError("No module named 'torch'", name="torch"),
+        2,
+        "intinfer: error: inspect needs torch; install it with: pip install 'intinfer[torch]'\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("failure", "code", "message"), FAILURES)
+def test_failures_become_one_line_and_a_code(
+    failure: BaseException, code: int, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import intinfer.cli.inspect as verb
+
+    def fail(path: str) -> None:
+        raise failure
+
+    monkeypatch.setattr(verb, "load", fail)
+    assert main(["inspect", "m.npz"]) == code
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", message)
+
+
+@pytest.mark.parametrize("failure", [TypeError("oops"), ModuleNotFoundError("No module named 'x'", name="x")])
+def test_a_bug_shows_its_traceback_and_is_no_answer(
+    failure: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import intinfer.cli.inspect as verb
+
+    def fail(path: str) -> None:
+        raise failure
+
+    monkeypatch.setattr(verb, "load", fail)
+    assert main(["inspect", "m.npz"]) == 3
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[-1] == "intinfer: error: this is a bug of intinfer; please report the lines above with what you ran"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    path = tmp_path / "tiny.npz"
+    intinfer.save(tiny_graph(), path)
+    return str(path)
+
+
+def test_as_a_module(model: str, tmp_path: Path) -> None:
+    done = command("inspect", model)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("input image: 3x8x8 of 0..255 (8 bits)\n")
+    done = command("run", model, str(tmp_path / "none.png"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"intinfer: error: {tmp_path / 'none.png'}: no such file\n"
+
+
+def test_closed_stdout_is_quiet(model: str) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with open(write_end, "w") as closed:
+        done = command("inspect", model, capture_output=False, stdout=closed, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_under_stdout(model: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = command("inspect", model, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (2, "intinfer: error: No space left on device\n")
+
+
+def test_run_imports_only_what_it_needs(model: str, tmp_path: Path) -> None:
+    image = str(write_png(tmp_path / "a.png", tiny_images(1)[0]))
+    done = python(
+        f"import sys; from intinfer.cli import main; main(['run', {model!r}, {image!r}]); "
+        "print([m for m in ('torch', 'tqdm', 'intinfer_converters', 'intinfer_golden', 'intinfer.cli.train') "
+        "if m in sys.modules])"
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("verb", ["convert", "train", "cost"])
+def test_without_torch(verb: str, tmp_path: Path) -> None:
+    source = tmp_path / "a.pt"
+    source.touch()
+    arguments = {
+        "convert": ["convert", str(source), "--net", "mognet", "-o", str(tmp_path / "o.npz")],
+        "train": ["train", "--net", "mognet", "--data", "x", "--test", "y", "-o", str(tmp_path / "o.pt")],
+        "cost": ["cost", "--net", "mognet"],
+    }[verb]
+    done = python(
+        f"import sys; sys.modules['torch'] = None; from intinfer.cli import main; raise SystemExit(main({arguments!r}))"
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"intinfer: error: {verb} needs torch; install it with: pip install 'intinfer[torch]'\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.pt"]
+
+
+def test_zoo_without_torch_lists_the_networks() -> None:
+    done = python(
+        "import sys; sys.modules['torch'] = None; from intinfer.cli import main; raise SystemExit(main(['zoo']))"
+    )
+    assert done.returncode == 0
+    mognet = next(line.split() for line in done.stdout.splitlines() if line.startswith("mognet "))
+    assert mognet[1:3] == ["-", "-"]
+    assert mognet[3].startswith("n=128,g=4,k=3,")
+    assert done.stderr == "intinfer: weights and MACs need torch; install it with: pip install 'intinfer[torch]'\n"

@@ -1,0 +1,196 @@
+"""Data sets: the right images with the right labels, or one line that names the file and what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import CLASSES, tiny_graph, tiny_images, two_ended_graph, write_png
+
+from intinfer import dataset as dataset_module
+from intinfer.dataset import load_dataset
+from intinfer.errors import DataError
+from intinfer.graph import Graph
+
+GRAPH = tiny_graph()
+IMAGES = tiny_images(6).transpose(0, 2, 3, 1).astype(np.uint8)
+LABELS = np.array([0, 1, 2, 3, 3, 1])
+
+
+def npz(path: Path, **arrays: Any) -> Path:
+    np.savez(path, **{"images": IMAGES, "labels": LABELS, **arrays})
+    return path
+
+
+def refusal(path: Path, graph: Graph = GRAPH) -> str:
+    with pytest.raises(DataError) as caught:
+        load_dataset(path, graph)
+    assert str(caught.value).startswith(f"{path}: ")
+    return str(caught.value).removeprefix(f"{path}: ")
+
+
+def test_npz_in_batches(tmp_path: Path) -> None:
+    data = load_dataset(npz(tmp_path / "a.npz", classes=np.array(CLASSES)), GRAPH)
+    assert len(data) == 6
+    assert data.classes == CLASSES
+    batches = list(data.batches(size=4))
+    assert [len(labels) for _, labels in batches] == [4, 2]
+    np.testing.assert_array_equal(np.concatenate([images for images, _ in batches]), tiny_images(6))
+    np.testing.assert_array_equal(np.concatenate([labels for _, labels in batches]), LABELS)
+    assert [len(labels) for _, labels in data.batches(size=2, limit=3)] == [2, 1]
+    assert [len(labels) for _, labels in data.batches(size=10, limit=99)] == [6]
+
+
+@pytest.mark.parametrize("shape", [(6, 8, 8), (6, 8, 8, 1)])
+def test_gray_images_with_and_without_a_channel_axis(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path = npz(tmp_path / "a.npz", images=IMAGES[..., 0].reshape(shape), labels=LABELS.astype(np.uint8))
+    ((images, labels),) = load_dataset(path, tiny_graph(mode="L")).batches()
+    np.testing.assert_array_equal(images, tiny_images(6)[:, :1])
+    assert labels.dtype == np.int64
+
+
+NPZ_ERRORS = [
+    ({"images": IMAGES.astype(int)}, "images are int64 (6, 8, 8, 3), uint8 (N, 8, 8, 3) is needed"),
+    ({"images": IMAGES[:, :7]}, "images are uint8 (6, 7, 8, 3), uint8 (N, 8, 8, 3) is needed"),
+    ({"images": IMAGES[..., 0]}, "images are uint8 (6, 8, 8), uint8 (N, 8, 8, 3) is needed"),
+    ({"images": np.uint8(3)}, "images are uint8 (), uint8 (N, 8, 8, 3) is needed"),
+    ({"images": IMAGES[:0], "labels": LABELS[:0]}, "there are no images in it"),
+    ({"labels": LABELS[:5]}, "labels are int64 (5,), integers (6,) are needed"),
+    ({"labels": LABELS[:, None]}, "labels are int64 (6, 1), integers (6,) are needed"),
+    ({"labels": LABELS / 2}, "labels are float64 (6,), integers (6,) are needed"),
+    ({"labels": LABELS + 1}, "label 4 of image 3 is outside 0..3, the model's 4 classes"),
+    ({"labels": LABELS - 1}, "label -1 of image 0 is outside 0..3, the model's 4 classes"),
+    ({"classes": np.array(CLASSES[:3])}, "3 class names, the model has 4 classes"),
+    ({"classes": np.arange(4)}, "classes are int64 (4,), a vector of strings is needed"),
+    (
+        {"classes": np.array(["cat", "frog", "dog", "ship"])},
+        "class 1 is 'frog', the model's is 'dog'; use data of its classes",
+    ),
+]
+
+
+@pytest.mark.parametrize(("arrays", "message"), NPZ_ERRORS)
+def test_npz_that_does_not_fit(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
+    assert refusal(npz(tmp_path / "a.npz", **arrays)) == message
+
+
+def test_class_names_are_checked_only_where_the_model_has_some(tmp_path: Path) -> None:
+    path = npz(tmp_path / "a.npz", classes=np.array(["a", "b", "c", "d"]))
+    assert load_dataset(path, tiny_graph(classes=())).classes == ("a", "b", "c", "d")
+
+
+def test_missing_keys_files_and_types(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, images=IMAGES, y=LABELS)
+    assert refusal(path) == "key 'labels' is missing, it holds images, y; images and labels are needed"
+    assert refusal(tmp_path / "none.npz") == "no such file or folder"
+    (tmp_path / "a.csv").touch()
+    assert refusal(tmp_path / "a.csv") == "unknown file type '.csv'; give an .npz or a folder of class folders"
+
+
+def test_damaged_npz(tmp_path: Path) -> None:
+    path = npz(tmp_path / "a.npz")
+    whole = path.read_bytes()
+    for data in (b"", b"PK", b"not a zip", whole[: len(whole) // 2], whole[:-30], whole[:700] + b"\1" + whole[701:]):
+        path.write_bytes(data)
+        message = refusal(path)
+        assert message.startswith("cannot be read as .npz (")
+        assert message.endswith("); write it again with numpy.savez")
+        assert "\n" not in message
+
+
+def test_an_array_file_and_pickles_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    with path.open("wb") as file:
+        np.save(file, IMAGES)
+    assert refusal(path) == "holds one array; an .npz with images and labels is needed"
+    np.savez(path, images=IMAGES, labels=np.array([object()] * 6))
+    assert refusal(path) == (
+        "cannot be read as .npz (Object arrays cannot be loaded when allow_pickle=False); "
+        "write it again with numpy.savez"
+    )
+
+
+def folder(path: Path, files: dict[str, int]) -> Path:
+    """Class folders with images: "dog/b.png" -> index of the image in tiny_images(6)."""
+    for name in CLASSES:
+        (path / name).mkdir(parents=True)
+    for name, index in files.items():
+        write_png(path / name, tiny_images(6)[index])
+    return path
+
+
+def test_folder_by_name_sorted_and_interleaved(tmp_path: Path) -> None:
+    path = folder(tmp_path / "d", {"dog/b.png": 1, "dog/a.png": 0, "ship/z.png": 2, "cat/k.png": 3, "dog/c.bmp": 4})
+    (path / "README.txt").touch()
+    (path / "dog" / ".hidden").touch()
+    (path / ".git").mkdir()
+    data = load_dataset(path, GRAPH)
+    images, labels = zip(*data.batches(size=2), strict=True)
+    assert [int(label) for part in labels for label in part] == [0, 1, 3, 1, 1]
+    np.testing.assert_array_equal(np.concatenate(images), tiny_images(6)[[3, 0, 2, 1, 4]])
+
+
+def test_a_folder_is_streamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from intinfer import image as image_module
+
+    opened: list[str] = []
+    original = image_module.load_image
+    monkeypatch.setattr(image_module, "load_image", lambda p, *rest: opened.append(p.name) or original(p, *rest))
+    path = folder(tmp_path / "d", {"dog/a.png": 0, "dog/b.png": 1, "dog/c.png": 2})
+    batches = load_dataset(path, GRAPH).batches(size=1)
+    assert opened == []
+    next(batches)
+    assert opened == ["a.png"]
+
+
+def test_folder_that_does_not_fit(tmp_path: Path) -> None:
+    path = folder(tmp_path / "d", {})
+    assert refusal(path) == "there are no images in its 4 class folders"
+    assert refusal(path, tiny_graph(classes=())) == (
+        "the model has no class names to match folders with; convert it with --classes, or use an .npz"
+    )
+    assert refusal(path, tiny_graph(classes=("cat", "dog", "frog", "frog"))) == (
+        "unknown class 'ship'; the model's class names are not unique; folder names must be the model's class names"
+    )
+    assert refusal(path / "dog") == "has no sub-folders; a data set is a folder with one sub-folder a class"
+    (path / "ship").rename(path / "boat")
+    for name in ("car", "lorry", "van"):
+        (path / name).mkdir()
+    assert refusal(path) == (
+        "unknown class 'boat', 'car', 'lorry' and 1 more; no folder for class 'ship'; "
+        "folder names must be the model's class names"
+    )
+
+
+def test_a_bad_image_in_a_folder_is_named_when_it_is_read(tmp_path: Path) -> None:
+    path = folder(tmp_path / "d", {"dog/a.png": 0})
+    (path / "ship" / "notes.txt").write_text("x")
+    with pytest.raises(DataError) as caught:
+        list(load_dataset(path, GRAPH).batches())
+    assert str(caught.value) == (
+        f"{path / 'ship' / 'notes.txt'}: "
+        "is not an image that Pillow can read; give a PNG, JPEG, BMP or other image file"
+    )
+
+
+def test_models_that_are_no_image_classifiers(tmp_path: Path) -> None:
+    assert refusal(npz(tmp_path / "a.npz"), two_ended_graph()) == (
+        "the model takes a (2, 3, 3), b (2, 3, 3), not images; call intinfer.load(...).run from Python"
+    )
+    from intinfer.builder import GraphBuilder
+    from intinfer.graph import ImageInput
+    from intinfer.types import IntType
+
+    builder = GraphBuilder()
+    builder.output("out", builder.input("image", (3, 8, 8), IntType(0, 255)))
+    assert refusal(tmp_path / "a.npz", builder.finish(ImageInput("RGB"))) == (
+        "the model gives out (3, 8, 8), not one vector of class logits; there is no class to compare"
+    )
+
+
+def test_long_lists_are_cut() -> None:
+    assert dataset_module._listed("class", ["a", "b"]) == ["class 'a', 'b'"]
+    assert dataset_module._listed("class", []) == []
