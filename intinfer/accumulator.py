@@ -49,6 +49,8 @@ class Accumulator:
     def __post_init__(self) -> None:
         if type(self.bits) is not int or not 2 <= self.bits <= 62:
             raise GraphError(f"accumulator of {self.bits} bits: 2..62 are possible")
+        if not isinstance(self.overflow, Overflow) or not isinstance(self.order, TapOrder | None):
+            raise GraphError(f"overflow {self.overflow!r} and order {self.order!r} must be an Overflow and a TapOrder")
         sequential = self.overflow in (Overflow.SATURATE, Overflow.TRAP)
         if sequential and (self.order is None or self.fold is None or self.fold < 1):
             raise GraphError(f"a {self.overflow} accumulator needs an order (CKK or KKC) and a fold of at least 1")

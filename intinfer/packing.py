@@ -103,7 +103,7 @@ def unpack(data: npt.NDArray[np.uint8], encoding: Encoding, count: int) -> IntAr
     fields = bits[:used].reshape(count, encoding.bits).astype(np.int64)
     weights = np.left_shift(np.int64(1), np.arange(encoding.bits, dtype=np.int64))
     if encoding.name == "ternary" or encoding.name[0] == "s":
-        weights[-1] = -weights[-1]  # the sign bit; for 64 bits it is -2^63 already and stays so
+        weights[-1:] *= -1  # the sign bit; for 64 bits it is -2^63 already and stays so
     values: IntArray = fields @ weights
     if encoding.name == "binary":
         values = 2 * values - 1

@@ -30,6 +30,7 @@ def shift_right(z: IntArray, shift: IntArray | int, mode: RoundMode) -> IntArray
         shift: 0..62, a scalar or an array broadcastable to `z`.
         mode: the rounding rule.
     """
+    mode = RoundMode(mode)  # "floor" as a plain string would pass for none of the modes below
     shift = np.asarray(shift, dtype=np.int64)
     quotient = z >> shift
     if mode is RoundMode.FLOOR:

@@ -16,7 +16,8 @@ def sum_range(weights: IntArray, type_: IntType) -> IntType:
     Args:
         weights: (outputs, taps).
     """
-    widest = weights.shape[1] * int(np.abs(weights).max(initial=0)) * max(abs(type_.lo), abs(type_.hi))
+    largest = max(int(weights.max(initial=0)), -int(weights.min(initial=0)))  # np.abs(-2^63) is negative
+    widest = weights.shape[1] * largest * max(abs(type_.lo), abs(type_.hi))
     if widest > LIMIT:
         raise GraphError(f"a sum of {weights.shape[1]} products may reach {widest}, beyond 2^62")
     positive = np.maximum(weights, 0).sum(axis=1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import GraphError
 from ..graph import Shape, Value
-from ..types import IntArray, IntType
+from ..types import LIMIT, IntArray, IntType
 from .base import Op, need_map
 
 
@@ -26,9 +26,11 @@ class Tgap(Op):
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
         (x,) = inputs
-        channels, _, _ = need_map(x)
+        channels, height, width = need_map(x)
         if self.top < 1 or not IntType(0, self.top).contains(x.type):
             raise GraphError(f"{x.name!r} holds {x.type}, not levels 0..{self.top}")
+        if 2 * height * width * x.type.hi > LIMIT:
+            raise GraphError(f"twice the sum of {height * width} levels {x.type} may leave ±2^62")
         return (channels,), IntType(0, 1)
 
     def reference(self, *inputs: IntArray) -> IntArray:
