@@ -1,0 +1,163 @@
+"""Op attributes as JSON and back, from the field types of the op's dataclass.
+
+`CODECS` is the whole list of types that an op may declare. An op with another type is a programming error:
+`codecs` raises TypeError, and a test runs it over every op.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from functools import cache
+from typing import Any, TypeVar, get_type_hints
+
+from .accumulator import Accumulator, Overflow, TapOrder
+from .errors import GraphError, ModelFileError
+from .ops import Op
+from .ops.geometry import Pads, Pair
+from .rounding import RoundMode
+from .stored import TensorReader, TensorWriter, automaton_from_json, automaton_to_json
+from .strict_json import Json, choice, integer, items, record, shown
+from .tensor import CellularWeights, IntTensor, Weights
+
+MAX_TUPLE = 2**16
+MAX_WINDOW = 2**12
+"""The largest kernel, stride, dilation or pad."""
+
+_Enum = TypeVar("_Enum", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """How one attribute type is written and read; the string is the path of the attribute, for messages."""
+
+    encode: Callable[[Any, str, TensorWriter], Json]
+    decode: Callable[[Json, str, TensorReader], Any]
+
+
+@cache
+def codecs(op: type[Op]) -> dict[str, Codec]:
+    """The codec of each attribute of an op. Raises TypeError for a field type that is not in CODECS."""
+    hints = get_type_hints(op)
+    for field in fields(op):
+        if hints[field.name] not in CODECS:
+            raise TypeError(
+                f"op {op.kind!r}, attribute {field.name!r}: type {hints[field.name]} has no codec; "
+                "add it to intinfer.attributes.CODECS and to spec/model_file.md"
+            )
+    return {field.name: CODECS[hints[field.name]] for field in fields(op)}
+
+
+def encode_attributes(op: Op, where: str, tensors: TensorWriter) -> Json:
+    """Every attribute by name, none omitted."""
+    return {
+        name: codec.encode(getattr(op, name), f"{where}.{name}", tensors) for name, codec in codecs(type(op)).items()
+    }
+
+
+def decode_attributes(op: type[Op], item: Json, where: str, tensors: TensorReader) -> Op:
+    """The op with these attributes. Raises ModelFileError, naming the attribute by its path."""
+    table = codecs(op)
+    doc = record(item, where, table)
+    values = {}
+    for name, codec in table.items():
+        try:
+            values[name] = codec.decode(doc[name], f"{where}.{name}", tensors)
+        except GraphError as error:
+            raise ModelFileError(f"{where}.{name}: {error}") from None
+    return op(**values)
+
+
+def _integer(item: Any, where: str, _: object) -> int:
+    return integer(item, where)
+
+
+def _boolean(item: Any, where: str, _: object) -> bool:
+    if type(item) is not bool:
+        raise ModelFileError(f"{where}: true or false is needed, got {shown(item)}")
+    return item
+
+
+def _member(enum: type[_Enum], item: Any, where: str) -> _Enum:
+    return enum(choice(item, where, [str(member) for member in enum]))
+
+
+def _enum_codec(enum: type[StrEnum]) -> Codec:
+    def encode(value: Any, where: str, _: TensorWriter) -> Json:
+        _need(value, enum, where)
+        return str(value)
+
+    return Codec(encode, lambda item, where, _: _member(enum, item, where))
+
+
+def _ints_codec(length: int | None, lo: int | None = None, hi: int | None = None) -> Codec:
+    """A tuple of ints: exactly `length`, or 0..MAX_TUPLE of them; each in lo..hi where these are given."""
+    bounds = () if lo is None or hi is None else (lo, hi)
+
+    def decode(item: Any, where: str, _: object) -> tuple[int, ...]:
+        numbers = items(item, where, MAX_TUPLE)
+        if length is not None and len(numbers) != length:
+            raise ModelFileError(f"{where}: {length} integers are needed, got {len(numbers)}")
+        return tuple(integer(number, f"{where}[{i}]", *bounds) for i, number in enumerate(numbers))
+
+    def encode(value: Any, where: str, tensors: TensorWriter) -> Json:
+        _need(value, tuple, where)
+        return list(decode(list(value), where, tensors))
+
+    return Codec(encode, decode)
+
+
+def _encode_tensor(value: Any, where: str, tensors: TensorWriter) -> Json:
+    _need(value, IntTensor, where)
+    return tensors.reference(value)
+
+
+def _decode_tensor(item: Any, where: str, tensors: TensorReader) -> IntTensor:
+    return tensors.tensor(item, where)
+
+
+def _encode_weights(value: Any, where: str, tensors: TensorWriter) -> Json:
+    return automaton_to_json(value) if isinstance(value, CellularWeights) else _encode_tensor(value, where, tensors)
+
+
+def _decode_weights(item: Any, where: str, tensors: TensorReader) -> Weights:
+    """A reference to stored weights, or the automaton that generates them: told apart by the field `rule`."""
+    if isinstance(item, dict) and "rule" in item:
+        return automaton_from_json(item, where, tensors.budget)
+    return tensors.tensor(item, where)
+
+
+def _encode_accumulator(value: Any, where: str, _: TensorWriter) -> Json:
+    _need(value, Accumulator, where)
+    order = None if value.order is None else str(value.order)
+    fold = None if value.fold is None else integer(value.fold, f"{where}.fold", 1)
+    return {"bits": value.bits, "overflow": str(value.overflow), "order": order, "fold": fold}
+
+
+def _decode_accumulator(item: Any, where: str, _: TensorReader) -> Accumulator:
+    doc = record(item, where, ("bits", "overflow", "order", "fold"))
+    return Accumulator(
+        bits=integer(doc["bits"], f"{where}.bits"),
+        overflow=_member(Overflow, doc["overflow"], f"{where}.overflow"),
+        order=None if doc["order"] is None else _member(TapOrder, doc["order"], f"{where}.order"),
+        fold=None if doc["fold"] is None else integer(doc["fold"], f"{where}.fold"),
+    )
+
+
+def _need(value: object, kind: type, where: str) -> None:
+    if not isinstance(value, kind):
+        raise ModelFileError(f"{where}: a Python {kind.__name__} is needed, got {shown(value)}")
+
+
+CODECS: dict[object, Codec] = {
+    int: Codec(_integer, _integer),
+    bool: Codec(_boolean, _boolean),
+    RoundMode: _enum_codec(RoundMode),
+    tuple[int, ...]: _ints_codec(None),
+    Pair: _ints_codec(2, 0, MAX_WINDOW),
+    Pads: _ints_codec(4, 0, MAX_WINDOW),
+    IntTensor: Codec(_encode_tensor, _decode_tensor),
+    Weights: Codec(_encode_weights, _decode_weights),
+    Accumulator: Codec(_encode_accumulator, _decode_accumulator),
+}
