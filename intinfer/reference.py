@@ -37,7 +37,7 @@ def trace(graph: Graph, inputs: Arrays) -> dict[str, IntArray]:
 
 def _steps(graph: Graph, inputs: Arrays, kept: set[str]) -> Iterator[tuple[str, IntArray]]:
     """Yield the kept values; each intermediate is dropped after its last reader."""
-    live = _checked_inputs(graph, inputs)
+    live = checked_inputs(graph, inputs)
     yield from ((name, array) for name, array in live.items() if name in kept)
     last_use = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
     for i, node in enumerate(graph.nodes):
@@ -54,7 +54,7 @@ def _steps(graph: Graph, inputs: Arrays, kept: set[str]) -> Iterator[tuple[str, 
                 del live[name]
 
 
-def _checked_inputs(graph: Graph, inputs: Arrays) -> dict[str, IntArray]:
+def checked_inputs(graph: Graph, inputs: Arrays) -> dict[str, IntArray]:
     arrays = inputs if isinstance(inputs, Mapping) else {graph.inputs[0].name: inputs}
     wanted = {value.name for value in graph.inputs}
     if set(arrays) != wanted:

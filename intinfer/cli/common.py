@@ -10,6 +10,7 @@ from dataclasses import fields
 from typing import Any
 
 from ..graph import Graph
+from ..model import ENGINES
 from ..ops import Op
 from ..tensor import CellularWeights, IntTensor
 from ..text import printable
@@ -17,6 +18,21 @@ from ..text import printable
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        help="fast compiles kernels first, which takes some seconds; reference is plain NumPy; the bits are the same "
+        "(default: what is sooner done)",
+    )
+    parser.add_argument(
+        "--no-skip",
+        action="store_true",
+        help="compute channels that no multiplexer selects as well; the bits are the same",
+    )
+    parser.add_argument("--threads", type=positive, default=1, metavar="N", help="of the fast engine (default: 1)")
 
 
 def describe(parser: argparse.ArgumentParser, description: str, *examples: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from ..dataset import Pixels, load_dataset
 from ..errors import DataError, RangeError
 from ..model import Model, load
 from ..types import IntArray
 from .answers import winners
-from .common import add_json, describe, positive, print_json
+from .common import add_engine, add_json, describe, positive, print_json
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit", type=positive, metavar="N", help="the first N images only (of a folder: from all classes in turn)"
     )
+    add_engine(parser)
     add_json(parser)
 
 
@@ -38,10 +40,16 @@ def run(arguments: argparse.Namespace) -> int:
         raise DataError(f"{arguments.model}: its output is a class number, not logits; evaluate it from Python")
     dataset = load_dataset(arguments.data, model.graph)
     total = min(len(dataset), arguments.limit or len(dataset))
+    options = {
+        "engine": arguments.engine or model.choose(total),
+        "skip": not arguments.no_skip,
+        "threads": arguments.threads,
+    }
     done = correct = 0
     with tqdm(total=total, unit="image", leave=False, disable=None) as bar:
         for images, labels in dataset.batches(limit=arguments.limit):
-            correct += int((_predicted(model, images, f"{arguments.data}, images from {done}") == labels).sum())
+            predicted = _predicted(model, images, options, f"{arguments.data}, images from {done}")
+            correct += int((predicted == labels).sum())
             done += len(labels)
             bar.update(len(labels))
     if arguments.json:
@@ -51,9 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _predicted(model: Model, images: Pixels, what: str) -> IntArray:
+def _predicted(model: Model, images: Pixels, options: dict[str, Any], what: str) -> IntArray:
     try:
-        logits = model.run(images)
+        logits = model.run(images, **options)
     except RangeError as error:  # an accumulator that traps
         raise RangeError(f"{what}: {error}") from None
     assert not isinstance(logits, dict), "load_dataset takes graphs of one output only"

@@ -15,7 +15,7 @@ from ..model import Model, load
 from ..text import printable, table
 from ..types import IntArray
 from .answers import digits, ranking, real_values
-from .common import add_json, describe, positive, print_json, progress
+from .common import add_engine, add_json, describe, positive, print_json, progress
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write every node's tensor as .npy into the new folder DIR, for several images into a sub-folder each",
     )
+    add_engine(parser)
     add_json(parser)
 
 
@@ -52,10 +53,15 @@ def run(arguments: argparse.Namespace) -> int:
     if image is None:
         shapes = ", ".join(f"{value.name} {value.shape}" for value in model.graph.inputs)
         raise DataError(f"{arguments.model}: takes {shapes}, not an image; call intinfer.load(...).run from Python")
+    options = {
+        "engine": arguments.engine or model.choose(len(arguments.images)),
+        "skip": not arguments.no_skip,
+        "threads": arguments.threads,
+    }
     answers, pixels = [], []
     for file in progress(arguments.images):
         array = load_image(file, model.graph.inputs[0], image, arguments.fit)
-        answers.append(_outputs(model, array, file))
+        answers.append(_outputs(model, array, options, file))
         if arguments.trace is not None:
             pixels.append(array)
     if arguments.trace is not None:
@@ -69,9 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _outputs(model: Model, array: Pixels, file: str) -> dict[str, IntArray]:
+def _outputs(model: Model, array: Pixels, options: dict[str, Any], file: str) -> dict[str, IntArray]:
     try:
-        result = model.run(array)
+        result = model.run(array, **options)
     except RangeError as error:  # an accumulator that traps
         raise RangeError(f"{file}: {error}") from None
     return result if isinstance(result, dict) else {model.graph.outputs[0].name: result}

@@ -47,10 +47,12 @@ class MaxPool(Op):
 
     @staticmethod
     def _refuse_empty_windows(window: Window, axis: int, extent: int, outputs: int) -> None:
-        """With dilation a window may step over a small map, so every window is looked at."""
-        before = window.pads[axis]
-        for index in range(outputs):
-            first = index * window.stride[axis] - before
-            taps = range(first, first + window.reach[axis], window.dilation[axis])
-            if not any(0 <= tap < extent for tap in taps):
+        """Windows that begin in the map's own range hold their first tap; of those that begin in the padding, with
+        dilation, each may step over a small map."""
+        before, stride, step = window.pads[axis], window.stride[axis], window.dilation[axis]
+        last = outputs - 1
+        for index in (*range(min(outputs, -(-before // stride))), last):
+            first = index * stride - before
+            skipped = max(0, -(first // step))  # taps that fall before the map
+            if skipped >= window.kernel[axis] or first + skipped * step >= extent:
                 raise GraphError(f"pads {window.pads}: window {index} of axis {'HW'[axis]} holds nothing but padding")

@@ -1,0 +1,170 @@
+"""From a declared graph to an executable plan: order, kernels, fusion, skipping regions, buffers. Immutable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..graph import Graph, Node, Value
+from ..kernels.base import Kernel, container
+from ..kernels.table import KERNELS
+
+ALIGNMENT = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One kernel: it computes `node`, or `node` and the threshold `fused` behind it, into value `output`.
+
+    `why` says which kernels were passed over and for what reason.
+    """
+
+    node: Node
+    fused: Node | None
+    kernel: Kernel
+    why: str
+
+    @property
+    def output(self) -> Value:
+        return (self.fused or self.node).output
+
+
+@dataclass(frozen=True)
+class Region:
+    """The steps whose demand becomes smaller once the select bits of the mux at step `mux` are known.
+
+    `after` is the step that computes the select bits; `steps` are steps after it that the mux reads, in order.
+    """
+
+    mux: int
+    after: int
+    steps: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a `Session` executes.
+
+    `offsets` places each value in one arena of `arena_bytes`; values alive at the same time never overlap.
+    """
+
+    graph: Graph
+    steps: tuple[Step, ...]
+    regions: tuple[Region, ...]
+    offsets: dict[str, int]
+    arena_bytes: int
+
+
+def make_plan(graph: Graph, *, fuse: bool = True, reuse: bool = True) -> Plan:
+    """Plan a graph.
+
+    Args:
+        fuse: let a convolution and its threshold be one step where no one else reads the sums.
+        reuse: let values that are not alive together share memory.
+    """
+    order = _selects_first(graph)
+    fused = _fusions(graph) if fuse else {}
+    steps = []
+    absorbed = {threshold.name for threshold in fused.values()}
+    for node in order:
+        if node.name not in absorbed:
+            steps.append(_choose(graph, node, fused.get(node.name)))
+    offsets, size = _place(graph, steps, reuse)
+    return Plan(graph, tuple(steps), _regions(graph, steps), offsets, size)
+
+
+def _selects_first(graph: Graph) -> list[Node]:
+    """Depth first from the outputs, a mux's select before its branches, so that it can shorten their work."""
+    order: dict[str, Node] = {}
+    inputs = {value.name for value in graph.inputs}
+    stack = [(out.value, False) for out in reversed(graph.outputs)]
+    while stack:
+        name, ready = stack.pop()
+        if name in order or name in inputs:
+            continue
+        node = graph.node_by_name[name]
+        if ready:
+            order[name] = node
+        else:
+            stack.append((name, True))
+            stack.extend((i, False) for i in reversed(node.inputs))
+    return list(order.values())
+
+
+def _fusions(graph: Graph) -> dict[str, Node]:
+    """Convolution or dense name -> the threshold that alone reads its sums."""
+    readers: dict[str, list[Node]] = {}
+    for node in graph.nodes:
+        for name in set(node.inputs):
+            readers.setdefault(name, []).append(node)
+    kept = {out.value for out in graph.outputs}
+    fused = {}
+    for node in graph.nodes:
+        behind = readers.get(node.name, [])
+        if node.op.kind in ("conv2d", "dense") and node.name not in kept and len(behind) == 1:
+            inputs = tuple(graph.values[name] for name in node.inputs)
+            if behind[0].op.kind == "threshold" and any(
+                kernel.refuses(node, inputs, behind[0]) is None for kernel in KERNELS[node.op.kind]
+            ):
+                fused[node.name] = behind[0]
+    return fused
+
+
+def _choose(graph: Graph, node: Node, fused: Node | None) -> Step:
+    """The first kernel of the table that does not refuse."""
+    inputs = tuple(graph.values[name] for name in node.inputs)
+    passed: list[str] = []
+    for kernel in KERNELS[node.op.kind]:
+        reason = kernel.refuses(node, inputs, fused)
+        if reason is None:
+            why = "; ".join([*passed, "first that takes it" if passed else "first choice"])
+            return Step(node, fused, kernel(node, inputs, fused), why)
+        passed.append(f"not {kernel.name}: {reason}")
+    raise AssertionError(f"no kernel takes {node.name} ({node.op.kind}): {'; '.join(passed)}")
+
+
+def _regions(graph: Graph, steps: Sequence[Step]) -> tuple[Region, ...]:
+    """For each mux, in order of its select: the steps between the two that the mux's branches read."""
+    made_by = {step.output.name: i for i, step in enumerate(steps)}
+    regions = []
+    for m, step in enumerate(steps):
+        if step.node.op.kind != "mux":
+            continue
+        select, *branches = step.node.inputs
+        after = made_by.get(select, -1)
+        found: set[int] = set()
+        pending = list(branches)
+        while pending:
+            i = made_by.get(pending.pop(), -1)
+            if i > after and i not in found:
+                found.add(i)
+                pending.extend(steps[i].node.inputs)
+        regions.append(Region(m, after, tuple(sorted(found))))
+    return tuple(sorted(regions, key=lambda region: region.after))
+
+
+def _place(graph: Graph, steps: Sequence[Step], reuse: bool) -> tuple[dict[str, int], int]:
+    """First fit in order of creation; a value dies after its last reader."""
+    last = {value.name: 0 for value in graph.inputs}
+    for i, step in enumerate(steps):
+        last[step.output.name] = i
+        for name in step.node.inputs:
+            last[name] = i
+    forever = {out.value for out in graph.outputs}
+    offsets: dict[str, int] = {}
+    alive: list[tuple[int, int, str]] = []  # start, stop, name
+    top = 0
+    for i, value in enumerate([*graph.inputs, *(step.output for step in steps)]):
+        now = max(0, i - len(graph.inputs))
+        if reuse:
+            alive = [a for a in alive if a[2] in forever or last[a[2]] >= now]
+        size = -(-value.size * container(value.type).itemsize // ALIGNMENT) * ALIGNMENT
+        start = 0
+        for a_start, a_stop, _ in sorted(alive):
+            if start + size <= a_start:
+                break
+            start = max(start, a_stop)
+        alive.append((start, start + size, value.name))
+        offsets[value.name] = start
+        top = max(top, start + size)
+    return offsets, top

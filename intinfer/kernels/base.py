@@ -1,0 +1,68 @@
+"""What a kernel is: a class that says which nodes it accepts, packs their constants once, and runs one image.
+
+Arrays are C-contiguous and hold one image, (C, H, W) or (C,), in the engine's container of the value's type
+(`container`). A kernel writes the channels it is asked for and reads only what these need: the rest may hold
+anything.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..graph import Node, Value
+from ..types import IntArray, IntType
+
+Array = npt.NDArray[np.integer[Any]]
+
+_CONTAINERS = (np.uint8, np.int8, np.int16, np.int32, np.int64)
+"""Fewer than NumPy has: each one more is another compilation of every kernel."""
+
+
+def container(type_: IntType) -> np.dtype[np.integer[Any]]:
+    """The engine's storage for values of `type_`."""
+    for candidate in _CONTAINERS:
+        info = np.iinfo(candidate)
+        if info.min <= type_.lo and type_.hi <= info.max:
+            return np.dtype(candidate)
+    raise AssertionError("int64 holds every IntType")
+
+
+class Kernel(ABC):
+    """A node, or a node and the threshold behind it, bound to packed constants."""
+
+    name: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def refuses(cls, node: Node, inputs: Sequence[Value], fused: Node | None) -> str | None:
+        """Why the kernel cannot run `node` (with `fused` behind it), or None when it can."""
+
+    @abstractmethod
+    def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
+        """Pack constants. Called only after `refuses` returned None."""
+
+    def scratch(self) -> tuple[Array, ...]:
+        """Working arrays of one thread."""
+        return ()
+
+    @abstractmethod
+    def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
+        """Compute the output channels listed in `channels` (sorted, not empty) of one image."""
+
+
+def planes(array: Array) -> Array:
+    """(C, H, W) or (C,) seen as (C, pixels)."""
+    return array.reshape(array.shape[0], -1)
+
+
+class UnfusedKernel(Kernel):
+    """A kernel of a single node: it takes nothing behind it."""
+
+    @classmethod
+    def refuses(cls, node: Node, inputs: Sequence[Value], fused: Node | None) -> str | None:
+        return None if fused is None else f"it does not take {fused.op.kind} behind it"

@@ -1,0 +1,75 @@
+"""Ops that move channels: concat, channel_select, flatten; and argmax over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numba import njit
+
+from ..graph import Node, Value
+from ..types import IntArray
+from .base import Array, UnfusedKernel, planes
+
+
+@njit(nogil=True)
+def copy_channels(x, source, target, out):
+    """out[target[k]] = x[source[k]]."""
+    for k in range(source.size):
+        a, b = source[k], target[k]
+        for p in range(x.shape[1]):
+            out[b, p] = x[a, p]
+
+
+class ConcatCopy(UnfusedKernel):
+    name: ClassVar[str] = "concat_copy"
+
+    def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
+        self.starts = np.cumsum([0, *(x.shape[0] for x in inputs)])
+
+    def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
+        for x, start, stop in zip(inputs, self.starts, self.starts[1:], strict=False):
+            mine = channels[np.searchsorted(channels, start) : np.searchsorted(channels, stop)]
+            copy_channels(planes(x), mine - start, mine, planes(out))
+
+
+class ChannelSelectCopy(UnfusedKernel):
+    name: ClassVar[str] = "channel_select_copy"
+
+    def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
+        op: Any = node.op
+        self.indices = op.indices.values
+
+    def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
+        copy_channels(planes(inputs[0]), self.indices[channels], channels, planes(out))
+
+
+class FlattenCopy(UnfusedKernel):
+    name: ClassVar[str] = "flatten_copy"
+
+    def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
+        pass
+
+    def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
+        copy_channels(inputs[0].reshape(-1, 1), channels, channels, out.reshape(-1, 1))
+
+
+class ArgMaxScan(UnfusedKernel):
+    name: ClassVar[str] = "argmax_scan"
+
+    def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
+        pass
+
+    def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
+        first_largest(planes(inputs[0]), planes(out)[0])
+
+
+@njit(nogil=True)
+def first_largest(x, out):
+    for p in range(x.shape[1]):
+        best = 0
+        for c in range(1, x.shape[0]):
+            if x[c, p] > x[best, p]:
+                best = c
+        out[p] = best

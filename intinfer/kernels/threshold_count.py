@@ -1,0 +1,79 @@
+"""Thresholds by counting: one vector compare a threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numba import njit
+
+from ..graph import Node, Value
+from ..types import IntArray, IntType
+from .base import Array, UnfusedKernel, container, planes
+
+BLOCK = 1024
+
+
+def comparison_type(type_: IntType) -> np.dtype[np.integer[Any]]:
+    """The signed container, of at least 16 bits, of z and of every limit: lo - 1 .. hi + 1."""
+    return np.promote_types(container(IntType(type_.lo - 1, type_.hi + 1)), np.int16)
+
+
+class ThresholdTable:
+    """A threshold's constants, one row a channel, in the container of the sums they are compared with.
+
+    A descending channel compares ~z >= ~T (that is -z - 1 >= -T - 1), which is z <= T without leaving the
+    container; so every channel counts with >=.
+    """
+
+    def __init__(self, op: Any, x: Value, dtype: np.dtype[np.integer[Any]]) -> None:
+        limits = np.broadcast_to(op.thresholds.values, (x.shape[0], op.thresholds.shape[1]))
+        down = np.broadcast_to(op.descending.values, (x.shape[0],))
+        flipped = np.where(down[:, None] == 1, ~limits, limits)
+        self.arrays = (np.ascontiguousarray(flipped, dtype=dtype), down.astype(np.uint8), op.base, op.step)
+
+
+class ThresholdCount(UnfusedKernel):
+    """Any number of thresholds, on any container."""
+
+    name: ClassVar[str] = "threshold_count"
+
+    def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
+        self.dtype = comparison_type(inputs[0].type)
+        self.table = ThresholdTable(node.op, inputs[0], self.dtype)
+
+    def scratch(self) -> tuple[Array, ...]:
+        return (np.empty(BLOCK, dtype=self.dtype), np.empty(BLOCK, dtype=self.dtype))
+
+    def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
+        count(planes(inputs[0]), channels, *self.table.arrays, *scratch, planes(out))
+
+
+@njit(nogil=True)
+def count_row(row, n, limits, down, counts):
+    """counts[:n] = #{j : row >= limits[j]}, the row complemented first in a descending channel. Changes `row`."""
+    if down:
+        for x in range(n):
+            row[x] = ~row[x]
+    for x in range(n):
+        counts[x] = 0
+    for j in range(limits.size):
+        limit = limits[j]
+        for x in range(n):
+            counts[x] += row[x] >= limit
+
+
+@njit(nogil=True)
+def count(z, channels, limits, down, base, step, row, counts, out):
+    """(C, P) values to codes, block by block."""
+    pixels = z.shape[1]
+    for k in range(channels.size):
+        c = channels[k]
+        for start in range(0, pixels, row.size):
+            n = min(row.size, pixels - start)
+            for x in range(n):
+                row[x] = z[c, start + x]
+            count_row(row, n, limits[c], down[c], counts)
+            for x in range(n):
+                out[c, start + x] = base + step * counts[x]
