@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import GraphError, ModelFileError
-from .types import IntArray, IntType
+from .types import IntArray
 
 MAX_FIELD_BITS = 64
 
@@ -37,9 +37,11 @@ class Encoding:
             raise GraphError(f"unknown encoding {self.name!r}: allowed are binary, ternary, u1..u63 and s1..s64")
 
     @classmethod
-    def smallest(cls, type_: IntType) -> Encoding:
-        """The narrowest uK or sK that holds every value of `type_`."""
-        return cls(f"{'s' if type_.signed else 'u'}{type_.bits}")
+    def smallest(cls, lo: int, hi: int) -> Encoding:
+        """The narrowest uK or sK that holds lo..hi."""
+        if lo >= 0:
+            return cls(f"u{max(1, hi.bit_length())}")
+        return cls(f"s{max((-lo - 1).bit_length(), max(hi, 0).bit_length()) + 1}")
 
     @property
     def bits(self) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import GraphError, RangeError
-from .graph import Graph
+from .graph import Graph, Shape
 from .types import IntArray
 
 Arrays = npt.NDArray[np.integer] | Mapping[str, npt.NDArray[np.integer]]
@@ -54,6 +54,14 @@ def _steps(graph: Graph, inputs: Arrays, kept: set[str]) -> Iterator[tuple[str, 
                 del live[name]
 
 
+def batched(shape: Shape) -> str:
+    """
+    >>> batched((3, 8, 8))
+    '(N, 3, 8, 8)'
+    """
+    return f"(N, {', '.join(map(str, shape))})"
+
+
 def checked_inputs(graph: Graph, inputs: Arrays) -> dict[str, IntArray]:
     arrays = inputs if isinstance(inputs, Mapping) else {graph.inputs[0].name: inputs}
     wanted = {value.name for value in graph.inputs}
@@ -65,7 +73,7 @@ def checked_inputs(graph: Graph, inputs: Arrays) -> dict[str, IntArray]:
         if array.dtype.kind not in "iu":
             raise GraphError(f"input {value.name!r} has dtype {array.dtype}; integers are needed")
         if array.shape[1:] != value.shape or array.ndim != len(value.shape) + 1:
-            raise GraphError(f"input {value.name!r} has shape {array.shape}, (N, {str(value.shape)[1:]} is needed")
+            raise GraphError(f"input {value.name!r} has shape {array.shape}, {batched(value.shape)} is needed")
         value.type.check(array, f"input {value.name!r}")
         checked[value.name] = array.astype(np.int64)
     if len({array.shape[0] for array in checked.values()}) != 1:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .automaton import evolve
 from .errors import GraphError
 from .packing import Encoding
-from .types import IntArray, IntType
+from .types import IntArray
 
 
 def frozen_int64(values: npt.ArrayLike) -> IntArray:
@@ -41,8 +41,7 @@ class IntTensor:
     def __init__(self, values: npt.ArrayLike, encoding: Encoding | str | None = None) -> None:
         array = frozen_int64(values)
         if encoding is None:
-            bounds = IntType(int(array.min()), int(array.max())) if array.size else IntType(0, 0)
-            encoding = Encoding.smallest(bounds)
+            encoding = Encoding.smallest(int(array.min(initial=0)), int(array.max(initial=0)))
         elif isinstance(encoding, str):
             encoding = Encoding(encoding)
         encoding.check(array, "constant tensor")

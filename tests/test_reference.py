@@ -83,8 +83,8 @@ def test_no_images_give_no_results():
         (A, "inputs ['a'] given, ['a', 'b'] needed"),
         ({"a": A, "b": B.astype(float)}, "input 'b' has dtype float64; integers are needed"),
         ({"a": A.astype(bool), "b": B}, "input 'a' has dtype bool; integers are needed"),
-        ({"a": A, "b": B[0]}, "input 'b' has shape (2,), (N, 2,) is needed"),
-        ({"a": A, "b": B[:, :1]}, "input 'b' has shape (3, 1), (N, 2,) is needed"),
+        ({"a": A, "b": B[0]}, "input 'b' has shape (2,), (N, 2) is needed"),
+        ({"a": A, "b": B[:, :1]}, "input 'b' has shape (3, 1), (N, 2) is needed"),
         ({"a": A, "b": B[:2]}, "inputs differ in the number of images"),
     ],
 )

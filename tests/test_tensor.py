@@ -62,17 +62,17 @@ def test_equality_is_that_of_values_and_encoding():
         ([0, -2], "ternary", "constant tensor: value -2 has no ternary code"),
         ([4], "u2", "constant tensor: value 4 has no u2 code"),
         ([1], "u64", "unknown encoding 'u64': allowed are binary, ternary, u1..u63 and s1..s64"),
-        (
-            [2**62 + 1],
-            None,
-            f"IntType {2**62 + 1}..{2**62 + 1} leaves ±2^62: narrow the values with a threshold, requant or clamp",
-        ),
     ],
 )
 def test_refusals(values, encoding, message):
     with pytest.raises(GraphError) as caught:
         IntTensor(values, encoding)
     assert str(caught.value) == message
+
+
+def test_a_limit_just_beyond_the_largest_value_has_a_code():
+    assert str(IntTensor([2**62 + 1]).encoding) == "u63"
+    assert str(IntTensor([-(2**62) - 1]).encoding) == "s64"
 
 
 def test_the_largest_unsigned_values_that_fit():

@@ -30,7 +30,7 @@ class Add(Op):
             raise GraphError(f"{len(inputs)} inputs need as many non-zero multipliers, at least 2: {self.multipliers}")
         shape = need_same_shape(*inputs)
         ends = [sorted((m * x.type.lo, m * x.type.hi)) for m, x in zip(self.multipliers, inputs, strict=True)]
-        if sum(max(abs(lo), abs(hi)) for lo, hi in ends) > LIMIT:
+        if max(map(abs, self.multipliers)) > LIMIT or sum(max(abs(lo), abs(hi)) for lo, hi in ends) > LIMIT:
             raise GraphError(f"the sum with multipliers {self.multipliers} may leave ±2^62")
         return shape, IntType(sum(lo for lo, _ in ends), sum(hi for _, hi in ends))
 

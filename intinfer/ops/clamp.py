@@ -15,7 +15,11 @@ from .base import Op
 
 @dataclass(frozen=True, eq=False)
 class Clamp(Op):
-    """Saturate to lo..hi."""
+    """Saturate to lo..hi.
+
+    Attributes:
+        lo, hi: both included, lo at most hi.
+    """
 
     kind: ClassVar[str] = "clamp"
     lo: int

@@ -14,7 +14,7 @@ from ..accumulator import Accumulator, TapOrder
 from ..errors import GraphError
 from ..graph import Shape, Value
 from ..tensor import Weights
-from ..types import IntArray, IntType
+from ..types import LIMIT, IntArray, IntType
 from .base import Op, OpCost, need_map
 from .geometry import Pads, Pair, Window
 from .mac import sum_range, weighted_sums
@@ -28,7 +28,8 @@ class Conv2d(Op):
         weight: (O, I/groups, KH, KW).
         stride, dilation: (y, x).
         pads: (top, left, bottom, right).
-        pad_value: the integer the border holds, one for all channels or one a channel; inside the input's type.
+        pad_value: the integer the border holds, one for all channels or one a channel; inside the input's type
+            where there is a border.
         groups: divides input and output channels.
         accumulator: width and overflow rule.
     """
@@ -60,10 +61,11 @@ class Conv2d(Op):
             )
         if len(self.pad_value) not in (1, channels):
             raise GraphError(f"{len(self.pad_value)} pad values for {channels} channels; give 1 or one a channel")
-        if self.window.padded:
-            for value in self.pad_value:
-                if not x.type.lo <= value <= x.type.hi:
-                    raise GraphError(f"pad value {value} is outside the input's type {x.type}")
+        for value in self.pad_value:
+            if abs(value) > LIMIT:  # without a border it is never read, but it is stored
+                raise GraphError(f"pad value {value} is beyond ±2^62")
+            if self.window.padded and not x.type.lo <= value <= x.type.hi:
+                raise GraphError(f"pad value {value} is outside the input's type {x.type}")
         proven = sum_range(self.weight.values.reshape(out_channels, -1), x.type)
         return (out_channels, *self.window.output(height, width)), self.accumulator.infer(proven)
 

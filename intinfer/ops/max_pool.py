@@ -18,7 +18,7 @@ class MaxPool(Op):
 
     Attributes:
         kernel, stride, dilation: (y, x).
-        pads: (top, left, bottom, right), each below the kernel's reach, so that no window is all padding.
+        pads: (top, left, bottom, right), such that every window holds at least one real value.
     """
 
     kind: ClassVar[str] = "max_pool"

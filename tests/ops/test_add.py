@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from oracles import naive
-from strategies import cases
 
 from intinfer.ops import Add
+from intinfer.strategies import cases
 from intinfer.types import IntType
 from ops.check import check_op, refusal
 
@@ -61,4 +61,10 @@ def test_other_refusals():
     assert refusal(Add((1, 1))) == "takes at least 1 input(s), got 0"
     assert (
         refusal(Add((1, 1)), ((2,), SMALL), ((1, 1, 2), SMALL)) == "inputs differ in shape: 'x0' (2,), 'x1' (1, 1, 2)"
+    )
+
+
+def test_a_multiplier_beyond_int64_is_refused_even_where_the_input_is_zero():
+    assert refusal(Add((2**70, 1)), ((1,), IntType(0, 0)), ((1,), IntType(0, 0))) == (
+        "the sum with multipliers (1180591620717411303424, 1) may leave ±2^62"
     )

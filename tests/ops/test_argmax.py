@@ -5,9 +5,9 @@ from itertools import product
 import numpy as np
 from hypothesis import given
 from oracles import naive
-from strategies import cases
 
 from intinfer.ops import ArgMax
+from intinfer.strategies import cases
 from intinfer.types import IntType
 from ops.check import check_op, refusal
 

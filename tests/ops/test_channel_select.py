@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from oracles import naive
-from strategies import cases
 
 from intinfer.errors import GraphError
 from intinfer.ops import ChannelSelect
+from intinfer.strategies import cases
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 from ops.check import check_op, refusal

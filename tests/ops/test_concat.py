@@ -3,9 +3,9 @@
 import numpy as np
 from hypothesis import given
 from oracles import naive
-from strategies import cases
 
 from intinfer.ops import Concat
+from intinfer.strategies import cases
 from intinfer.types import IntType
 from ops.check import check_op, refusal
 

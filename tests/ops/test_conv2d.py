@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from oracles import naive
-from strategies import cases
 
 from intinfer import reference
 from intinfer.accumulator import Accumulator, TapOrder
 from intinfer.errors import RangeError
 from intinfer.ops import Conv2d
+from intinfer.strategies import cases
 from intinfer.tensor import CellularWeights, IntTensor
 from intinfer.types import IntType
 from ops.check import check_op, op_graph, refusal
@@ -226,6 +226,7 @@ def test_a_proof_that_just_fits_and_one_that_just_does_not():
             "I = weight.shape[1] * groups, and groups must divide O",
         ),
         (conv([[[[1]]]], pad_value=(0, 0)), (1, 2, 2), "2 pad values for 1 channels; give 1 or one a channel"),
+        (conv([[[[1]]]], pad_value=(2**70,)), (1, 2, 2), f"pad value {2**70} is beyond ±2^62"),
         (conv([[[[1]]]], pad_value=()), (1, 2, 2), "0 pad values for 1 channels; give 1 or one a channel"),
         (
             conv([[[[1]]]], pads=(0, 0, 0, 1), pad_value=(4,)),

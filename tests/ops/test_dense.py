@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from oracles import naive
-from strategies import cases
 
 from intinfer import reference
 from intinfer.accumulator import Accumulator, TapOrder
 from intinfer.errors import RangeError
 from intinfer.ops import Dense
+from intinfer.strategies import cases
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 from ops.check import check_op, op_graph, refusal

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from oracles import naive
-from strategies import cases
 
 from intinfer.ops import Threshold
+from intinfer.strategies import cases
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 from ops.check import check_op, refusal

@@ -1,0 +1,349 @@
+"""Hypothesis strategies: integer types, arrays that favour the ends of their type, single ops, whole graphs."""
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from intinfer.accumulator import Accumulator, TapOrder
+from intinfer.builder import GraphBuilder
+from intinfer.graph import Graph, Value
+from intinfer.ops import (
+    Add,
+    Affine,
+    ArgMax,
+    Bitshift,
+    ChannelSelect,
+    Clamp,
+    Concat,
+    Conv2d,
+    Dense,
+    Flatten,
+    MaxPool,
+    Mux,
+    Op,
+    Requant,
+    SumPool,
+    Table,
+    Tgap,
+    Threshold,
+)
+from intinfer.rounding import RoundMode
+from intinfer.tensor import CellularWeights, IntTensor
+from intinfer.types import IntType
+
+
+@st.composite
+def int_types(draw: st.DrawFn, lo: int = -(2**62), hi: int = 2**62) -> IntType:
+    """Any interval inside lo..hi; k-bit levels, two's complement and single values come up often."""
+    bits = draw(st.integers(1, 12))
+    usual = [IntType.unsigned(bits), IntType.twos_complement(bits), IntType(-1, 1), IntType(lo, hi)]
+    usual = [type_ for type_ in usual if lo <= type_.lo and type_.hi <= hi]
+    ends = st.lists(st.integers(lo, hi), min_size=2, max_size=2).map(sorted).map(lambda pair: IntType(*pair))
+    return draw(st.sampled_from(usual) | ends)
+
+
+def integers_of(type_: IntType) -> st.SearchStrategy[int]:
+    """Values of a type; its ends, 0 and ±1 come up often."""
+    special = sorted({type_.lo, type_.hi, *(z for z in (-1, 0, 1) if type_.lo <= z <= type_.hi)})
+    return st.sampled_from(special) | st.integers(type_.lo, type_.hi)
+
+
+def arrays(type_: IntType, shape: tuple[int, ...]) -> st.SearchStrategy[np.ndarray]:
+    """int64 arrays inside a type."""
+    return hnp.arrays(np.int64, shape, elements=integers_of(type_), fill=st.nothing())
+
+
+def tensors(lo: int, hi: int, shape: tuple[int, ...]) -> st.SearchStrategy[IntTensor]:
+    return arrays(IntType(lo, hi), shape).map(IntTensor)
+
+
+class Source:
+    """Where an op's inputs come from: new graph inputs (`fresh`), or values that the graph already has.
+
+    A value that does not fit what is asked for is adapted by a node: clamped, flattened or pooled.
+    """
+
+    def __init__(self, draw: st.DrawFn, fresh: bool) -> None:
+        self.draw, self.fresh = draw, fresh
+        self.builder = GraphBuilder()
+        self.values: list[Value] = []
+
+    def input(self, shape: tuple[int, ...], type_: IntType) -> Value:
+        value = self.builder.input(f"in{len(self.values)}", shape, type_)
+        self.values.append(value)
+        return value
+
+    def add(self, op: Op, *inputs: Value) -> Value:
+        value = self.builder.add(op, *inputs, name=f"{op.kind}{len(self.values)}")
+        self.values.append(value)
+        return value
+
+    def shape(self) -> tuple[int, int, int]:
+        return tuple(self.draw(st.integers(1, top)) for top in (4, 5, 5))
+
+    def value(self, lo: int, hi: int, shape: tuple[int, ...] | None = None) -> Value:
+        """A value inside lo..hi, of this shape or of any."""
+        if self.fresh:
+            any_shape = self.shape()
+            shape = shape or self.draw(st.sampled_from([any_shape, any_shape[:1]]))
+            return self.input(shape, self.draw(int_types(lo, hi)))
+        fitting = [value for value in self.values if shape in (None, value.shape)]
+        return self.narrowed(self.draw(st.sampled_from(fitting)), lo, hi)
+
+    def map(self, lo: int, hi: int) -> Value:
+        if self.fresh:
+            return self.value(lo, hi, self.shape())
+        maps = [value for value in self.values if len(value.shape) == 3]
+        return self.narrowed(self.draw(st.sampled_from(maps)), lo, hi)
+
+    def vector(self, lo: int, hi: int) -> Value:
+        if self.fresh:
+            return self.value(lo, hi, self.shape()[:1])
+        value = self.value(lo, hi)
+        return value if len(value.shape) == 1 else self.add(Flatten(), value)
+
+    def bits(self, like: Value) -> Value:
+        """A select bit for each channel of a map."""
+        if self.fresh:
+            return self.value(0, 1, like.shape[:1])
+        levels = self.narrowed(like, 0, 7)
+        return self.add(Tgap(7), levels)
+
+    def narrowed(self, value: Value, lo: int, hi: int) -> Value:
+        if lo <= value.type.lo and value.type.hi <= hi:
+            return value
+        return self.add(Clamp(lo, hi), value)
+
+    def finish(self) -> Graph:
+        others = self.draw(st.lists(st.sampled_from(self.values), max_size=2, unique_by=lambda value: value.name))
+        for value in {value.name: value for value in (self.values[-1], *others)}.values():
+            self.builder.output(f"out_{value.name}", value)
+        return self.builder.finish()
+
+
+# ----------------------------------------------------------------- one function an op: draw attributes, add the node
+
+
+def _rows(draw: st.DrawFn, channels: int) -> int:
+    """How many rows a per-channel constant has: one a channel, or one for all."""
+    return draw(st.sampled_from([1, channels]))
+
+
+@st.composite
+def accumulators(draw: st.DrawFn, worst: int) -> Accumulator:
+    """Any rule; a trap is wide enough for `worst`, the largest |partial sum|, so that it never springs."""
+    bits, fold, order = draw(st.integers(2, 20)), draw(st.integers(1, 6)), draw(st.sampled_from(TapOrder))
+    rules = [
+        Accumulator.prove(62),
+        Accumulator.wrap(bits),
+        Accumulator.saturate(bits, order, fold),
+        Accumulator.trap(max(2, worst.bit_length() + 1), order, fold),
+    ]
+    return draw(st.sampled_from(rules))
+
+
+@st.composite
+def axes(draw: st.DrawFn, extent: int, dilated: bool = True) -> dict[str, int]:
+    """Kernel, stride, two pads and dilation along one axis, such that the kernel fits the padded extent."""
+    before, after, stride = draw(st.integers(0, 2)), draw(st.integers(0, 2)), draw(st.integers(1, 3))
+    dilation = draw(st.integers(1, 2)) if dilated else 1
+    fitting = [kernel for kernel in (1, 2, 3) if dilation * (kernel - 1) < extent + before + after]
+    kernel = draw(st.sampled_from(fitting))
+    return {"before": before, "after": after, "stride": stride, "dilation": dilation, "kernel": kernel}
+
+
+def geometry(y: dict[str, int], x: dict[str, int]) -> dict[str, Any]:
+    pads = (y["before"], x["before"], y["after"], x["after"])
+    return {"stride": (y["stride"], x["stride"]), "pads": pads, "dilation": (y["dilation"], x["dilation"])}
+
+
+def conv2d(source: Source) -> Value:
+    draw, value = source.draw, source.map(-(2**20), 2**20)
+    channels, height, width = value.shape
+    y, x = draw(axes(height)), draw(axes(width))
+    groups = draw(st.sampled_from([g for g in range(1, channels + 1) if channels % g == 0]))
+    shape = (groups * draw(st.integers(1, 3)), channels // groups, y["kernel"], x["kernel"])
+    weight: IntTensor | CellularWeights
+    if groups == 1 and shape[0] > 1 and shape[2:] == (1, 1) and draw(st.booleans()):
+        seed = (0, 1, *draw(st.lists(st.integers(0, 1), min_size=shape[0] - 2, max_size=shape[0] - 2)))
+        weight = CellularWeights(draw(st.sampled_from([30, 110, 255])), seed, channels)
+        largest = 1
+    else:
+        largest = draw(st.sampled_from([1, 127]))
+        weight = draw(tensors(-largest, largest, shape))
+    worst = channels // groups * y["kernel"] * x["kernel"] * largest * max(abs(value.type.lo), abs(value.type.hi))
+    pad_values = draw(st.lists(integers_of(value.type), min_size=channels, max_size=channels))
+    op = Conv2d(
+        weight=weight,
+        pad_value=tuple(pad_values[: _rows(draw, channels)]),
+        groups=groups,
+        accumulator=draw(accumulators(worst)),
+        **geometry(y, x),
+    )
+    return source.add(op, value)
+
+
+def dense(source: Source) -> Value:
+    value = source.vector(-(2**20), 2**20)
+    weight = source.draw(tensors(-128, 127, (source.draw(st.integers(1, 4)), value.shape[0])))
+    worst = value.shape[0] * 128 * 2**20
+    return source.add(Dense(weight, source.draw(accumulators(worst))), value)
+
+
+def threshold(source: Source) -> Value:
+    draw, value = source.draw, source.value(-(2**40), 2**40)
+    rows, count = _rows(draw, value.shape[0]), draw(st.integers(1, 7))
+    falling = draw(st.lists(st.integers(0, 1), min_size=rows, max_size=rows))
+    lo, hi = value.type.lo, value.type.hi
+    table = []
+    for down in falling:
+        inside = integers_of(IntType(lo - 1, hi) if down else IntType(lo, hi + 1))
+        table.append(sorted(draw(st.lists(inside, min_size=count, max_size=count)), reverse=bool(down)))
+    op = Threshold(IntTensor(table), IntTensor(falling), draw(st.integers(-3, 3)), draw(st.integers(1, 3)))
+    return source.add(op, value)
+
+
+def requant(source: Source) -> Value:
+    draw, value = source.draw, source.value(-(2**30), 2**30)
+    limits = ((-(2**20), 2**20), (-(2**50), 2**50), (0, 62))
+    tensors_ = [draw(tensors(lo, hi, (_rows(draw, value.shape[0]),))) for lo, hi in limits]
+    clip = draw(int_types(-(2**40), 2**40))
+    return source.add(Requant(*tensors_, draw(st.sampled_from(RoundMode)), clip.lo, clip.hi), value)
+
+
+def bitshift(source: Source) -> Value:
+    bits = source.draw(st.integers(1, 8))
+    a = source.value(0, 2**bits - 1)
+    return source.add(Bitshift(bits), a, source.value(0, 2**bits - 1, a.shape))
+
+
+def add(source: Source) -> Value:
+    first = source.value(-(2**40), 2**40)
+    more = [source.value(-(2**40), 2**40, first.shape) for _ in range(source.draw(st.integers(1, 2)))]
+    factor = st.integers(-9, 9).filter(bool)
+    return source.add(Add(tuple(source.draw(factor) for _ in (first, *more))), first, *more)
+
+
+def affine(source: Source) -> Value:
+    value = source.value(-(2**40), 2**40)
+    channels = value.shape[:1]
+    op = Affine(source.draw(tensors(-(2**15), 2**15, channels)), source.draw(tensors(-(2**45), 2**45, channels)))
+    return source.add(op, value)
+
+
+def table(source: Source) -> Value:
+    draw, lo = source.draw, source.draw(st.integers(-20, 5))
+    value = source.value(lo, lo + 15)
+    shape = (_rows(draw, value.shape[0]), value.type.hi - value.type.lo + 1)
+    entries = draw(arrays(IntType(-100, 100), shape))
+    slack = draw(st.integers(0, 5))
+    lowest, highest = int(entries.min()), int(entries.max())
+    return source.add(Table(IntTensor(entries), value.type.lo, lowest - slack, highest + slack), value)
+
+
+def tgap(source: Source) -> Value:
+    top = 2 ** source.draw(st.integers(1, 8)) - 1
+    return source.add(Tgap(top), source.map(0, top))
+
+
+def mux(source: Source) -> Value:
+    if source.fresh:
+        shape = source.shape()
+        inputs = [source.value(0, 1, shape[:1]), source.value(-9, 9, shape), source.value(-999, 999, shape)]
+        return source.add(Mux(), *inputs)
+    one = source.map(-(2**40), 2**40)
+    zero = source.value(-(2**40), 2**40, one.shape)
+    return source.add(Mux(), source.bits(one), one, zero)
+
+
+def concat(source: Source) -> Value:
+    values = [source.value(-(2**40), 2**40)]
+    for _ in range(source.draw(st.integers(0, 2))):
+        values.append(source.value(-(2**40), 2**40, values[0].shape))
+    return source.add(Concat(), *values)
+
+
+def channel_select(source: Source) -> Value:
+    draw, value = source.draw, source.value(-(2**62), 2**62)
+    channels = value.shape[0]
+    groups = draw(st.sampled_from([g for g in range(1, channels + 1) if channels % g == 0]))
+    start = draw(st.integers(0, channels - 1))
+    picked = draw(st.lists(st.integers(0, channels - 1), min_size=1, max_size=5))
+    forms = [
+        ChannelSelect.shuffle(channels, groups),
+        ChannelSelect.slice(start, draw(st.integers(start + 1, channels))),
+        ChannelSelect(IntTensor(picked)),
+    ]
+    return source.add(draw(st.sampled_from(forms)), value)
+
+
+def max_pool(source: Source) -> Value:
+    draw, value = source.draw, source.map(-(2**62), 2**62)
+    both = [draw(axes(extent)) for extent in value.shape[1:]]
+    for axis in both:  # pads below the kernel's extent without dilation: every window then holds a real pixel
+        if axis["dilation"] > 1 or max(axis["before"], axis["after"]) >= axis["kernel"]:
+            axis["before"] = axis["after"] = 0
+    for axis, extent in zip(both, value.shape[1:], strict=True):
+        axis["kernel"] = min(axis["kernel"], (extent + axis["before"] + axis["after"] - 1) // axis["dilation"] + 1)
+    return source.add(MaxPool(kernel=(both[0]["kernel"], both[1]["kernel"]), **geometry(*both)), value)
+
+
+def sum_pool(source: Source) -> Value:
+    value = source.map(-(2**40), 2**40)
+    y, x = (source.draw(axes(extent, dilated=False)) for extent in value.shape[1:])
+    where = geometry(y, x)
+    return source.add(SumPool((y["kernel"], x["kernel"]), where["stride"], where["pads"]), value)
+
+
+def clamp(source: Source) -> Value:
+    limits = source.draw(int_types())
+    return source.add(Clamp(limits.lo, limits.hi), source.value(-(2**62), 2**62))
+
+
+def flatten(source: Source) -> Value:
+    return source.add(Flatten(), source.value(-(2**62), 2**62))
+
+
+def argmax(source: Source) -> Value:
+    return source.add(ArgMax(), source.value(-(2**62), 2**62))
+
+
+MAKERS = {
+    maker.__name__: maker
+    for maker in (
+        *(conv2d, dense, threshold, requant, bitshift, add, affine, table, tgap, mux, concat, channel_select),
+        *(max_pool, sum_pool, clamp, flatten, argmax),
+    )
+}
+
+
+@st.composite
+def cases(draw: st.DrawFn, kind: str, images: int = 2) -> tuple[Op, list[tuple[np.ndarray, IntType]]]:
+    """An op of this kind with inputs that it accepts: (op, [(array (N, ...), type), ...])."""
+    source = Source(draw, fresh=True)
+    MAKERS[kind](source)
+    source.builder.output("y", source.values[-1])
+    graph = source.builder.finish()
+    inputs = [(draw(arrays(value.type, (images, *value.shape))), value.type) for value in graph.inputs]
+    return graph.nodes[0].op, inputs
+
+
+@st.composite
+def graphs(draw: st.DrawFn, max_nodes: int = 6) -> Graph:
+    """A random graph of one or two inputs: chains, branches and merges over every op."""
+    source = Source(draw, fresh=False)
+    shape = source.shape()
+    for _ in range(draw(st.integers(1, 2))):
+        source.input(shape, draw(int_types(-(2**16), 2**16)))
+    for kind in draw(st.lists(st.sampled_from(sorted(MAKERS)), min_size=1, max_size=max_nodes)):
+        MAKERS[kind](source)
+    return source.finish()
+
+
+@st.composite
+def graphs_with_images(draw: st.DrawFn, images: int = 3) -> tuple[Graph, dict[str, np.ndarray]]:
+    """A graph and a batch for each of its inputs."""
+    graph = draw(graphs())
+    return graph, {value.name: draw(arrays(value.type, (images, *value.shape))) for value in graph.inputs}
