@@ -133,7 +133,7 @@ def _listed(what: str, names: Sequence[str]) -> list[str]:
 
 def _npz(path: Path, spec: DataSpec) -> Dataset:
     arrays = read_npz(path)
-    images = _checked_images(path, arrays["images"], spec)
+    images = checked_images(path, arrays["images"], spec.input)
     labels = arrays["labels"]
     if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
         raise DataError(f"{path}: labels are {labels.dtype} {labels.shape}, integers ({len(images)},) are needed")
@@ -148,11 +148,11 @@ def _npz(path: Path, spec: DataSpec) -> Dataset:
     return Dataset(labels.astype(np.int64), classes, lambda start, stop: images[start:stop].transpose(0, 3, 1, 2))
 
 
-def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """`images`, `labels` and, where it is there, `classes` of an `.npz`; nothing in the file is executed."""
+def read_npz(path: Path, needed: Sequence[str] = ("images", "labels")) -> dict[str, npt.NDArray[Any]]:
+    """`images`, `labels` and `classes` of an `.npz`, where they are there; nothing in the file is executed."""
     try:
         with open(path, "rb") as file:  # ours to close: NumPy leaves a damaged file open
-            return _members(path, np.load(file, allow_pickle=False))
+            return _members(path, np.load(file, allow_pickle=False), needed)
     except (DataError, PermissionError):
         raise
     except Exception as error:  # a foreign parser on a foreign file: any exception means the same
@@ -160,19 +160,20 @@ def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
         raise DataError(f"{path}: cannot be read as .npz ({reason[:160]}); write it again with numpy.savez") from None
 
 
-def _members(path: Path, loaded: Any) -> dict[str, npt.NDArray[Any]]:
+def _members(path: Path, loaded: Any, needed: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
     if not isinstance(loaded, np.lib.npyio.NpzFile):
-        raise DataError(f"{path}: holds one array; an .npz with images and labels is needed")
-    missing = [key for key in ("images", "labels") if key not in loaded.files]
+        raise DataError(f"{path}: holds one array; an .npz with {' and '.join(needed)} is needed")
+    missing = [key for key in needed if key not in loaded.files]
     if missing:
         names = ", ".join(loaded.files[:10]) or "nothing"
-        raise DataError(f"{path}: key {missing[0]!r} is missing, it holds {names}; images and labels are needed")
+        wanted = " and ".join(needed)
+        raise DataError(f"{path}: key {missing[0]!r} is missing, it holds {names}; {wanted} are needed")
     return {key: loaded[key] for key in ("images", "labels", "classes") if key in loaded.files}
 
 
-def _checked_images(path: Path, images: npt.NDArray[Any], spec: DataSpec) -> Pixels:
-    """uint8 (N, H, W, C), with C = 1 made explicit."""
-    channels, height, width = spec.input.shape
+def checked_images(path: Path, images: npt.NDArray[Any], value: Value) -> Pixels:
+    """uint8 (N, H, W, C) that fits the input `value`, with C = 1 made explicit. Raises DataError."""
+    channels, height, width = value.shape
     shape = (len(images) if images.ndim else 0, height, width, channels)
     gray = channels == 1 and images.shape == shape[:3]
     if images.dtype != np.uint8 or (images.shape != shape and not gray):

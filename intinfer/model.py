@@ -154,8 +154,8 @@ def _with_batch_axis(graph: Graph, images: Arrays) -> tuple[Batch, bool]:
             counts.add(len(array))
             value.type.check(array, what)
         else:
-            wanted = f"{value.shape} or {reference.batched(value.shape)}"
-            raise DataError(f"{what} has shape {array.shape}, {wanted} is needed")
+            form = f"{value.shape} or {reference.batched(value.shape)}"
+            raise DataError(f"{what} has shape {array.shape}, {form} is needed")
         arrays[value.name] = array
     if len(counts) != 1:
         sizes = ", ".join("one unbatched" if c is None else str(c) for c in sorted(counts, key=str))

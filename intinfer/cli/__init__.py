@@ -25,12 +25,15 @@ VERBS = {
     "convert": "turn a checkpoint into an integer model",
     "run": "logits and top classes of images",
     "eval": "accuracy over a labelled data set",
+    "profile": "multiplexer rates, MACs executed against dense, values seen against proven",
     "inspect": "nodes, shapes, value ranges, accumulators and stored constants of a model",
     "cost": "MACs, BOPs, weight bits and activation memory of a model or a network",
+    "golden": "golden vectors of images for an RTL test bench",
+    "verify": "compare a simulator's dumps with golden vectors",
     "train": "train a network with the papers' three-stage recipe",
     "zoo": "the networks with their arguments, weights and MACs",
 }
-EXTRA_MODULES = ("torch", "safetensors")
+EXTRA_MODULES = {"torch": "torch", "safetensors": "torch", "matplotlib": "plot"}
 
 
 class UsageError(IntinferError):
@@ -70,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name not in EXTRA_MODULES:
             return _bug()
-        return _fail(f"{verb} needs {error.name}; install it with: pip install 'intinfer[torch]'")
+        return _fail(f"{verb} needs {error.name}; install it with: pip install 'intinfer[{EXTRA_MODULES[error.name]}]'")
     except Exception:
         return _bug()
 

@@ -1,0 +1,66 @@
+"""`intinfer profile MODEL DATA...`"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import DataError
+from ..model import load
+from ..pictures import load_pictures
+from .common import add_json, describe, positive, print_json
+
+if TYPE_CHECKING:
+    from ..profile import Profile
+
+BATCH = 16
+PICTURES = (".png", ".svg", ".pdf")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    describe(
+        parser,
+        "Run images and report how often each multiplexer selects, the MACs executed with channel skipping against\n"
+        "the dense ones, and the values seen against the proven ranges, with the bits that would have sufficed.",
+        "intinfer profile model.npz cifar10_test.npz --limit 100",
+        "intinfer profile model.npz photos/ --plot profile.png",
+    )
+    parser.add_argument("model", metavar="MODEL", help="model file, .npz")
+    parser.add_argument("data", metavar="DATA", nargs="+", help="image files, folders, or .npz files with `images`")
+    parser.add_argument("--limit", type=positive, metavar="N", help="the first N images only")
+    parser.add_argument("--plot", metavar="FILE", help="write a picture as well: .png, .svg or .pdf (needs Matplotlib)")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from ..profile import profile
+
+    if arguments.plot is not None and Path(arguments.plot).suffix not in PICTURES:
+        raise DataError(f"{arguments.plot}: unknown kind of picture; name it {', '.join(PICTURES)}")
+    graph = load(arguments.model).graph
+    pictures = load_pictures(arguments.data, graph)
+    total = min(len(pictures), arguments.limit or len(pictures))
+    with tqdm(pictures.batches(BATCH, arguments.limit), total=-(-total // BATCH), leave=False, disable=None) as batches:
+        result = profile(graph, batches)
+    if arguments.plot is not None:
+        _plot(result, Path(arguments.plot))
+    if arguments.json:
+        print_json({"model": arguments.model, **result.to_json()})
+    else:
+        print(result.to_text())
+    return 0
+
+
+def _plot(result: Profile, path: Path) -> None:
+    from ..plot import plot_profile
+
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        plot_profile(result, part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

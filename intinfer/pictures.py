@@ -1,0 +1,86 @@
+"""Images without labels, for everything that only runs them: image files, folders, and `.npz` files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .dataset import Pixels, checked_images, read_npz
+from .errors import DataError
+from .graph import Graph, ImageInput, Value
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Images in a fixed order: `names` (as messages call them) and `read(i)`, uint8 (C, H, W)."""
+
+    names: tuple[str, ...]
+    read: Callable[[int], Pixels]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def batches(self, size: int, limit: int | None = None) -> Iterator[Pixels]:
+        """uint8 (n, C, H, W) of at most `size` images each, of the first `limit`."""
+        stop = len(self) if limit is None else min(limit, len(self))
+        for start in range(0, stop, size):
+            yield np.stack([self.read(i) for i in range(start, min(start + size, stop))])
+
+
+def load_pictures(paths: Sequence[str], graph: Graph, fit: str | None = None) -> Pictures:
+    """The images in `paths`, in order.
+
+    Args:
+        paths: image files; `.npz` files with `images`, uint8 (N, H, W, C) of the input's size; folders, whose
+            image files (also those one folder deeper) are taken in order of their names.
+        graph: whose input they are for.
+        fit: see `intinfer run`; the model's own when None.
+
+    Raises:
+        DataError: one line naming the file or folder. Of image files, when they are read.
+    """
+    image = graph.image
+    if image is None:
+        shapes = ", ".join(f"{value.name} {value.shape}" for value in graph.inputs)
+        raise DataError(f"the model takes {shapes}, not images; call intinfer.load(...).run from Python")
+    value = graph.inputs[0]
+    names: list[str] = []
+    readers: list[Callable[[], Pixels]] = []
+    for text in paths:
+        path = Path(text)
+        if path.suffix == ".npz" and not path.is_dir():
+            pixels = checked_images(path, read_npz(path, ("images",))["images"], value)
+            names += [f"{path}[{i}]" for i in range(len(pixels))]
+            readers += [_stored(pixels, i) for i in range(len(pixels))]
+        else:
+            files = _files(path) if path.is_dir() else [path]
+            names += [str(file) for file in files]
+            readers += [_from_file(file, value, image, fit) for file in files]
+    return Pictures(tuple(names), lambda i: readers[i]())
+
+
+def _files(folder: Path) -> list[Path]:
+    visible = sorted(entry for entry in folder.iterdir() if entry.name[0] != ".")
+    files = [entry for entry in visible if entry.is_file()]
+    for sub in visible:
+        if sub.is_dir():
+            files += sorted(entry for entry in sub.iterdir() if entry.is_file() and entry.name[0] != ".")
+    if not files:
+        raise DataError(f"{folder}: there are no files in it")
+    return files
+
+
+def _stored(pixels: Pixels, index: int) -> Callable[[], Pixels]:
+    return lambda: pixels[index].transpose(2, 0, 1)
+
+
+def _from_file(file: Path, value: Value, image: ImageInput, fit: str | None) -> Callable[[], Pixels]:
+    def read() -> Pixels:
+        from .image import load_image
+
+        return load_image(file, value, image, fit)
+
+    return read

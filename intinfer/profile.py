@@ -1,0 +1,124 @@
+"""What a network does on real images: how often each multiplexer selects, what skipping saves, which values occur."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from .dataset import Pixels
+from .engine.session import Session, SkipCounts
+from .graph import Graph, Output
+from .text import table
+from .types import IntType
+
+
+@dataclass(frozen=True, slots=True)
+class MuxProfile:
+    """One multiplexer: the share of (image, channel) pairs with S = 1."""
+
+    name: str
+    channels: int
+    selected: float
+
+
+@dataclass(frozen=True, slots=True)
+class LayerProfile:
+    """One convolution or dense layer: MACs an image, dense and executed with skipping (the mean)."""
+
+    name: str
+    macs: int
+    executed: float
+
+
+@dataclass(frozen=True, slots=True)
+class RangeProfile:
+    """One node: the proven range and the values that occurred."""
+
+    name: str
+    proven: IntType
+    seen: IntType
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    images: int
+    muxes: tuple[MuxProfile, ...]
+    layers: tuple[LayerProfile, ...]
+    ranges: tuple[RangeProfile, ...]
+
+    @property
+    def macs(self) -> int:
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def executed(self) -> float:
+        return sum(layer.executed for layer in self.layers)
+
+    def to_json(self) -> dict[str, Any]:
+        ranges = [
+            {"name": r.name, "lo": r.proven.lo, "hi": r.proven.hi, "seen_lo": r.seen.lo, "seen_hi": r.seen.hi}
+            for r in self.ranges
+        ]
+        return {
+            "images": self.images,
+            "macs": self.macs,
+            "executed": self.executed,
+            "muxes": [asdict(mux) for mux in self.muxes],
+            "layers": [asdict(layer) for layer in self.layers],
+            "ranges": ranges,
+        }
+
+    def to_text(self) -> str:
+        parts = [f"{self.images:,} images"]
+        if self.muxes:
+            rows = [(mux.name, mux.channels, f"{100 * mux.selected:.1f} %") for mux in self.muxes]
+            parts.append(table(("multiplexer", "channels", "S = 1"), rows))
+        layers = [(x.name, x.macs, round(x.executed), _percent(x.executed, x.macs)) for x in self.layers]
+        layers.append(("total", self.macs, round(self.executed), _percent(self.executed, self.macs)))
+        parts.append(table(("layer", "MACs", "executed", "share"), layers))
+        ranges = [
+            (r.name, str(r.proven), str(r.seen), f"{r.proven.bits}", f"{_width(r.seen, r.proven)}") for r in self.ranges
+        ]
+        parts.append(table(("node", "proven", "seen", "bits", "bits seen"), ranges))
+        return "\n\n".join(parts)
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+def _width(seen: IntType, proven: IntType) -> int:
+    """Bits for the values seen, in the signedness of the proven range."""
+    return seen.union(IntType(-1, 0)).bits if proven.signed else seen.bits
+
+
+def profile(graph: Graph, batches: Iterable[Pixels]) -> Profile:
+    """Run images twice: with skipping, to count what is computed; and every value of them, to see the ranges.
+
+    Args:
+        graph: a network with one input.
+        batches: integer arrays (N, *shape); each is held with all its values in memory.
+    """
+    everything = replace(graph, outputs=tuple(Output(name, name) for name in graph.values), classes=())
+    skipping, full = Session(graph), Session(everything, skip=False)
+    counts = SkipCounts()
+    low: dict[str, int] = {}
+    high: dict[str, int] = {}
+    for batch in batches:
+        skipping.run(batch, counts=counts)
+        for name, values in full.run(batch).items():
+            low[name] = min(low.get(name, int(values.min())), int(values.min()))
+            high[name] = max(high.get(name, int(values.max())), int(values.max()))
+    images = max(counts.images, 1)
+    muxes, layers = [], []
+    for node in graph.nodes:
+        channels = node.output.shape[0]
+        if node.op.kind == "mux":
+            muxes.append(MuxProfile(node.name, channels, counts.selected.get(node.name, 0) / (channels * images)))
+        macs = node.op.cost(tuple(graph.values[name] for name in node.inputs), node.output).macs
+        if macs:
+            share = counts.channels.get(node.name, 0) / (channels * images)
+            layers.append(LayerProfile(node.name, macs, macs * share))
+    ranges = [RangeProfile(name, graph.values[name].type, IntType(low[name], high[name])) for name in low]
+    return Profile(counts.images, tuple(muxes), tuple(layers), tuple(ranges))
