@@ -23,6 +23,7 @@ from ..text import printable
 
 VERBS = {
     "convert": "turn a checkpoint into an integer model",
+    "check": "compare a model with its source in the source's own float framework, node by node",
     "run": "logits and top classes of images",
     "eval": "accuracy over a labelled data set",
     "profile": "multiplexer rates, MACs executed against dense, values seen against proven",
@@ -33,7 +34,7 @@ VERBS = {
     "train": "train a network with the papers' three-stage recipe",
     "zoo": "the networks with their arguments, weights and MACs",
 }
-EXTRA_MODULES = {"torch": "torch", "safetensors": "torch", "matplotlib": "plot"}
+EXTRA_MODULES = {"torch": "torch", "safetensors": "torch", "matplotlib": "plot", "hypothesis": "hypothesis"}
 
 
 class UsageError(IntinferError):

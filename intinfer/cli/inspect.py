@@ -20,7 +20,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     describe(
         parser,
         "Show what a model is: inputs, nodes with shapes and value ranges, accumulator widths, the constants stored\n"
-        "with their code and bits, outputs, classes and where it came from.",
+        "with their code and bits, the kernel that the fast engine chose (--json says why), outputs, classes and where\n"
+        "it came from.",
         "intinfer inspect model.npz",
     )
     parser.add_argument("model", metavar="MODEL", help="model file, .npz")
@@ -36,12 +37,25 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _kernels(graph: Graph) -> dict[str, tuple[str, str]]:
+    """For each node the kernel that computes it, and why that one."""
+    from ..engine.plan import make_plan
+
+    chosen = {}
+    for step in make_plan(graph).steps:
+        chosen[step.node.name] = (step.kernel.name, step.why)
+        if step.fused is not None:
+            chosen[step.fused.name] = (step.kernel.name, f"fused into {step.node.name}")
+    return chosen
+
+
 def _document(graph: Graph) -> dict[str, Any]:
     image = graph.image
+    kernels = _kernels(graph)
     return {
         "inputs": [_value(value) for value in graph.inputs],
         "image": None if image is None else {"mode": image.mode, "fit": image.fit},
-        "nodes": [_node(node) for node in graph.nodes],
+        "nodes": [_node(node, kernels.get(node.name)) for node in graph.nodes],
         "outputs": [
             {"name": out.name, "value": out.value, "scale": _exact(out.scale), "offset": _exact(out.offset)}
             for out in graph.outputs
@@ -62,7 +76,7 @@ def _value(value: Value) -> dict[str, Any]:
     return {"name": value.name, "shape": list(value.shape), "lo": kind.lo, "hi": kind.hi, "bits": kind.bits}
 
 
-def _node(node: Node) -> dict[str, Any]:
+def _node(node: Node, kernel: tuple[str, str] | None) -> dict[str, Any]:
     rule: Accumulator | None = getattr(node.op, "accumulator", None)
     return {
         **_value(node.output),
@@ -74,6 +88,7 @@ def _node(node: Node) -> dict[str, Any]:
             for name, t in constants(node.op)
         ],
         "source": list(node.source),
+        "kernel": None if kernel is None else {"name": kernel[0], "why": kernel[1]},
     }
 
 
@@ -81,6 +96,7 @@ def _text(graph: Graph) -> str:
     lines = [f"input {v.name}: {shape_text(v.shape)} of {v.type} ({v.type.bits} bits)" for v in graph.inputs]
     if graph.image is not None:
         lines.append(f"image: {graph.image.mode}, other sizes: {graph.image.fit}")
+    kernels = _kernels(graph)
     rows = [
         (
             node.name,
@@ -90,10 +106,11 @@ def _text(graph: Graph) -> str:
             f"{node.output.type} ({node.output.type.bits})",
             _accumulator(node),
             constants_text(node.op),
+            kernels.get(node.name, ("not needed", ""))[0],
         )
         for node in graph.nodes
     ]
-    lines += ["", table(("node", "op", "inputs", "shape", "range (bits)", "accumulator", "stored"), rows), ""]
+    lines += ["", table(("node", "op", "inputs", "shape", "range (bits)", "accumulator", "stored", "kernel"), rows), ""]
     lines += [_output(graph, output) for output in graph.outputs]
     totals = stored_bits(graph)
     lines.append(f"stored: {'; '.join(f'{name} {bits:,} bits' for name, bits in totals.items()) or 'no constants'}")

@@ -1,0 +1,186 @@
+"""`intinfer check MODEL SOURCE`"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DataError
+from ..graph import Graph
+from ..model import load
+from ..text import table
+from .common import add_json, describe, note, positive, print_json
+
+if TYPE_CHECKING:
+    from intinfer_converters.check import CheckReport
+
+REPRODUCER = "check-failure"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    describe(
+        parser,
+        "Run the checkpoint in its own float framework and the integer model beside it, on the same images, and\n"
+        "compare every node. Each node reads the source's own integers, so one flipped level does not spread. A\n"
+        "difference that float32 rounding explains (a derived bound, printed) is a float tie; any other is a mismatch.\n"
+        "Exit code 0: no mismatch; 1: at least one, the first of them is printed. Needs torch.\n\n"
+        "Without --data: extremes (all 0, all 255, stripes, single pixels in corners), images that put first-layer sums\n"
+        "exactly at thresholds and one below, images around TGAP boundaries (best effort), and noise.",
+        "intinfer check model.npz net.pt",
+        "intinfer check model.npz net.pt --data cifar10_test.npz --limit 1000 --json",
+        "intinfer check model.npz net.pt --examples 200     (needs hypothesis)",
+    )
+    parser.add_argument("model", metavar="MODEL", help="model file, .npz")
+    parser.add_argument(
+        "source", metavar="SOURCE", help="the checkpoint it was converted from: .pt, .pth, .safetensors"
+    )
+    parser.add_argument("--net", metavar="NAME:ARGS", help="network of the checkpoint (default: what the model says)")
+    parser.add_argument(
+        "--data",
+        metavar="IMAGES",
+        nargs="+",
+        help="an .npz with `images` (N, H, W, C uint8), or image files, or folders of them (default: generated)",
+    )
+    parser.add_argument(
+        "--limit", type=positive, metavar="N", help="the first N images only (generated: N instead of 64)"
+    )
+    parser.add_argument(
+        "--examples",
+        type=positive,
+        metavar="N",
+        help="also draw N images with Hypothesis; a failing one is shrunk and saved with the command that replays it",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of generated images and examples (default: 0)")
+    parser.add_argument(
+        "--reproducer",
+        metavar="PREFIX",
+        default=REPRODUCER,
+        help=f"where --examples saves a failing image: PREFIX.npz and PREFIX.json (default: {REPRODUCER})",
+    )
+    parser.add_argument("--threads", type=positive, default=1, metavar="N", help="of torch (default: 1)")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.seed < 0:
+        raise DataError(f"--seed {arguments.seed} is negative; give 0 or more")
+    graph = load(arguments.model).graph
+    net = _net(arguments.model, graph, arguments.net)
+    same = _same_checkpoint(graph, arguments.source)
+    if arguments.examples:
+        import hypothesis  # noqa: F401
+    checker = _checker(arguments, graph, net)
+    _add_images(checker, arguments)
+    document: dict[str, Any] = {"model": arguments.model, "source": arguments.source, "net": net}
+    document["same_checkpoint"] = same
+    if arguments.examples:
+        document["reproducer"] = _examples(checker, arguments, net)
+    report = checker.report
+    if arguments.json:
+        print_json({**document, **report.as_dict()})
+    else:
+        print(_text(report))
+    return 1 if report.mismatches else 0
+
+
+def _net(model: str, graph: Graph, given: str | None) -> str:
+    """The network's text: of --net, which must not contradict the model's own, or the model's."""
+    from intinfer_converters.nets import NetArgumentError, net_arguments
+
+    known = graph.provenance.get("net")
+    if known is None and given is None:
+        raise DataError(f"{model}: does not say which network it was converted from; give it with --net")
+    if given is None or known is None:
+        return given or known or ""
+    with contextlib.suppress(NetArgumentError):  # a model's text is free text
+        if net_arguments(known) != net_arguments(given):
+            raise DataError(f"{model}: was converted from {known}, not from {given}; leave --net out")
+    return given
+
+
+def _same_checkpoint(graph: Graph, source: str) -> bool | None:
+    """Whether the model was made from exactly this file; None when it does not say. Says so on stderr if not."""
+    from intinfer_converters.checkpoint import file_sha256
+
+    if not Path(source).is_file():
+        raise DataError(f"{source}: no such file")
+    known = graph.provenance.get("checkpoint sha256")
+    if known is None:
+        return None
+    found = file_sha256(source)
+    if found != known:
+        note(
+            f"{source} is not the file that the model was converted from (SHA-256 {found[:12]}..., the model says "
+            f"{known[:12]}...); they are compared all the same"
+        )
+    return found == known
+
+
+def _checker(arguments: argparse.Namespace, graph: Graph, net: str) -> Any:
+    from intinfer_converters.check.checker import Checker
+    from intinfer_converters.checkpoint import load_net
+
+    module = load_net(arguments.source, net)
+    try:
+        return Checker(graph, module, arguments.threads)
+    except DataError as error:
+        raise DataError(f"{arguments.model}, {arguments.source}: {error}") from None
+
+
+def _add_images(checker: Any, arguments: argparse.Namespace) -> None:
+    from intinfer_converters.check.inputs import BATCH, GENERATED, generated_images, read_images
+    from tqdm import tqdm
+
+    if arguments.data:
+        total, batches = read_images(arguments.data, checker.graph, arguments.limit)
+    else:
+        total = arguments.limit or GENERATED
+        images = generated_images(checker.graph, total, arguments.seed)
+        batches = (images[start : start + BATCH] for start in range(0, total, BATCH))
+    with tqdm(total=total, unit="image", leave=False, disable=None) as bar:
+        for batch in batches:
+            checker.add(batch)
+            bar.update(len(batch))
+
+
+def _examples(checker: Any, arguments: argparse.Namespace, net: str) -> list[str] | None:
+    """Check drawn images; the names of the files that replay a failure."""
+    from intinfer_converters.check.examples import check_examples, save_reproducer
+
+    found = check_examples(checker, arguments.examples, arguments.seed)
+    if found is None:
+        return None
+    image, first = found
+    command = ["intinfer", "check", arguments.model, arguments.source, "--net", net]
+    files = [str(path) for path in save_reproducer(Path(arguments.reproducer), image, first, command, net)]
+    note(f"the simplest failing image found is in {files[0]}; {files[1]} has the command that replays it")
+    return files
+
+
+def _text(report: CheckReport) -> str:
+    lines = [_nodes(report.nodes)]
+    lines.append(
+        f"{report.images:,} images, {report.values:,} values: {report.exact:,} equal, {report.float_ties:,} float ties, "
+        f"{report.mismatches:,} mismatches"
+    )
+    whole = report.end_to_end
+    lines.append(
+        f"end to end: the same class on {whole.same_class:,} of {whole.images:,} images; logits differ by at most "
+        f"{whole.max_logit_difference:.3g}"
+    )
+    lines += [f"mismatch: {node.first}" for node in report.nodes if node.first is not None][:1]
+    return "\n".join(lines)
+
+
+def _nodes(nodes: Iterable[Any]) -> str:
+    rows = []
+    for node in nodes:
+        counts = [f"{count:,}" for count in (node.values, node.exact, node.float_ties, node.mismatches)]
+        largest = f"{node.max_distance:.3g} of {node.max_bound:.3g}" if node.max_bound > 0 else ""
+        rows.append((node.name, node.op, ", ".join(node.source), *counts, largest))
+    return table(
+        ("node", "op", "from", "values", "equal", "float ties", "mismatches", "largest distance of bound"), rows
+    )
