@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..errors import RangeError
+from ..errors import GraphError, RangeError
 from ..graph import Graph, Value
 from ..kernels.base import Array, container
 from ..reference import Arrays, checked_inputs
@@ -45,10 +45,14 @@ class Session:
         """Outputs by name, int64 (N, *shape), equal to `reference.run` bit for bit. Errors as there.
 
         Args:
-            threads: images are shared out among as many threads.
+            threads: images are shared out among as many threads, at least 1.
             poison: fill the memory with garbage before each image (to prove that nothing undemanded is read).
-            counts: collects what was computed; only with one thread.
+            counts: collects what was computed; the images then run on one thread.
         """
+        if threads < 1:
+            raise GraphError(f"{threads} threads: at least 1 is needed")
+        if counts is not None:
+            threads = 1
         arrays = checked_inputs(self.plan.graph, inputs)
         images = len(next(iter(arrays.values())))
         outputs = {

@@ -79,9 +79,11 @@ class Conv2d(Op):
             grouped, weights = grouped.transpose(0, 1, 3, 4, 5, 6, 2), weights.transpose(0, 1, 3, 4, 2)
         else:  # taps: channel, kernel row, kernel column
             grouped = grouped.transpose(0, 1, 3, 4, 2, 5, 6)
-        columns = grouped.reshape(images, self.groups, height * width, -1)
-        weights = weights.reshape(self.groups, self.weight.shape[0] // self.groups, -1)
-        return weighted_sums(columns, weights, self.accumulator, width).reshape(images, -1, height, width)
+        taps = self.weight.values[0].size
+        columns = grouped.reshape(images, self.groups, height * width, taps)
+        weights = weights.reshape(self.groups, self.weight.shape[0] // self.groups, taps)
+        sums = weighted_sums(columns, weights, self.accumulator, width)
+        return sums.reshape(images, self.weight.shape[0], height, width)
 
     def cost(self, inputs: tuple[Value, ...], output: Value) -> OpCost:
         taps = self.weight.shape[1] * self.weight.shape[2] * self.weight.shape[3]

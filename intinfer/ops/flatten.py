@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -22,4 +23,4 @@ class Flatten(Op):
 
     def reference(self, *inputs: IntArray) -> IntArray:
         (x,) = inputs
-        return x.reshape(x.shape[0], -1)
+        return x.reshape(x.shape[0], math.prod(x.shape[1:]))

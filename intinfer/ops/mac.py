@@ -57,7 +57,7 @@ def weighted_sums(columns: IntArray, weights: IntArray, rule: Accumulator, width
         if rule.overflow is Overflow.WRAP:
             total = rule.wrap_sum(total)
     images, _, pixels, _ = columns.shape
-    return total.transpose(0, 1, 3, 2).reshape(images, -1, pixels)
+    return total.transpose(0, 1, 3, 2).reshape(images, weights.shape[0] * weights.shape[1], pixels)
 
 
 def _trap(total: IntArray, rule: Accumulator, done: int, taps: int, width: int | None) -> None:

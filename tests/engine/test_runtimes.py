@@ -15,7 +15,7 @@ from intinfer import reference
 from intinfer.accumulator import Accumulator, TapOrder
 from intinfer.engine.plan import make_plan
 from intinfer.engine.session import Session, SkipCounts
-from intinfer.errors import RangeError
+from intinfer.errors import GraphError, RangeError
 
 DEMO = Path(intinfer.__file__).parent / "demo" / "mognet.npz"
 
@@ -166,3 +166,11 @@ def test_a_hundred_million_values(capsys):
         np.testing.assert_array_equal(fused.run(pixels, threads=2)["logits"], wanted["logits"])
     with capsys.disabled():
         print(f"\n{compared:,} values compared, all equal")
+
+
+def test_no_images_and_no_threads(graph):
+    none = np.zeros((0, 3, 32, 32), dtype=np.uint8)
+    assert Session(graph).run(none)["logits"].shape == (0, 10)
+    assert reference.run(graph, none)["logits"].shape == (0, 10)
+    with pytest.raises(GraphError, match=r"^0 threads: at least 1 is needed$"):
+        Session(graph).run(none, threads=0)
