@@ -47,11 +47,39 @@ class LayerCost:
 
 
 @dataclass(frozen=True, slots=True)
+class PaperTotal:
+    """One number counted as a network's paper counts it: `value` exactly, shown as value / unit with 3 decimals."""
+
+    key: str
+    label: str
+    value: int
+    unit: int
+
+    def line(self) -> str:
+        """`label: value / unit`."""
+        return f"{self.label}: {self.value / self.unit:,.3f}"
+
+
+@dataclass(frozen=True, slots=True)
+class PaperTotals:
+    """Totals by the rules of a network's own paper; `rules` says them, one line each."""
+
+    paper: str
+    totals: tuple[PaperTotal, ...]
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CostReport:
-    """Layers in order. `peak_activation_bits` is None where the producer does not know what lives when."""
+    """Layers in order.
+
+    `peak_activation_bits` is None where the producer does not know what lives when; `paper` is None where no paper
+    has rules of its own.
+    """
 
     layers: tuple[LayerCost, ...]
     peak_activation_bits: int | None = None
+    paper: PaperTotals | None = None
 
     def total(self, count: str) -> int:
         """The sum over the layers of one of COUNTS."""
@@ -81,6 +109,8 @@ class CostReport:
         """Totals at the top, the same keys in `layers`."""
         document: dict[str, Any] = {count: self.total(count) for count in COUNTS}
         document["peak_activation_bits"] = self.peak_activation_bits
+        if self.paper is not None:
+            document["paper"] = {"name": self.paper.paper} | {total.key: total.value for total in self.paper.totals}
         document["layers"] = [asdict(layer) for layer in self.layers]
         return document
 
@@ -103,7 +133,11 @@ class CostReport:
         if self.peak_activation_bits is not None:
             lines.append(f"peak activation memory: {self.peak_activation_bits:,} bits")
             rules = (*RULES, PEAK_RULE)
-        return "\n".join([*lines, "", *rules])
+        lines += ["", *rules]
+        if self.paper is not None:
+            lines += ["", f"as {self.paper.paper} counts:", *(total.line() for total in self.paper.totals)]
+            lines += self.paper.rules
+        return "\n".join(lines)
 
 
 def graph_cost(graph: Graph) -> CostReport:

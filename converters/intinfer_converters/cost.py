@@ -6,6 +6,7 @@ worst case (every weight at full magnitude): the BOPs of layers that read raw su
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -33,7 +34,8 @@ from .floatnet import (
     Sum,
     ThresholdedMean,
 )
-from .nets import build
+from .nets import NETS, net_arguments
+from .paper_cost import PAPERS
 from .read_torch import read_module
 
 KINDS: dict[type[FloatOp], str] = {
@@ -55,13 +57,15 @@ KINDS: dict[type[FloatOp], str] = {
 
 
 def net_cost(net: str) -> CostReport:
-    """The cost of `net` (`mognet:n=128,g=4,k=3`) on one image, one row a layer.
+    """The cost of `net` (`mognet:n=128,g=4,k=3`) on one image, one row a layer, and its paper's own totals.
 
     Raises NetArgumentError when `net` names no network.
     """
+    name, arguments = net_arguments(net)
     with torch.device("meta"):
-        module: Any = build(net)
-    return structure_cost(read_module(module.eval(), module.input_shape))
+        module: Any = NETS[name].builder(arguments)
+    report = structure_cost(read_module(module.eval(), module.input_shape))
+    return replace(report, paper=PAPERS[name](arguments, report)) if name in PAPERS else report
 
 
 def structure_cost(net: FloatNet) -> CostReport:

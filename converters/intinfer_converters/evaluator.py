@@ -8,6 +8,7 @@ makes this definition portable; framework kernels are not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -32,7 +33,7 @@ class Primitive:
     def apply(self, x: FloatArray) -> FloatArray:
         """x: (C, M) of the source's dtype -> the same shape and dtype, rounded once."""
         column = None if self.operand is None else self.operand.reshape(-1, 1)
-        with np.errstate(over="ignore", under="ignore"):
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # infinities are looked at by the caller
             return np.asarray(_APPLY[self.kind](x, column), dtype=x.dtype)
 
     def direction(self) -> IntArray:
@@ -100,7 +101,7 @@ def _at(numbers: Sequence[Fraction], channel: int) -> Fraction:
 def round_to_float(exact: Fraction, dtype: npt.DTypeLike) -> float:
     """The `dtype` number nearest to `exact`, ties to even, as a Python float (which holds every one of them).
 
-    Raises OverflowError beyond the largest finite number.
+    As IEEE 754 has it, what rounds beyond the largest finite number is an infinity.
     """
     info = np.finfo(np.dtype(dtype))
     if exact == 0:
@@ -111,7 +112,7 @@ def round_to_float(exact: Fraction, dtype: npt.DTypeLike) -> float:
     unit = Fraction(2) ** (max(exponent, int(info.minexp)) - info.nmant)
     rounded = round(exact / unit) * unit  # Fraction's round is exact, half to even
     if abs(rounded) > Fraction(float(info.max)):
-        raise OverflowError(f"{float(exact):g} overflows {np.dtype(dtype)}")
+        return math.inf if exact > 0 else -math.inf
     return float(rounded)
 
 

@@ -191,11 +191,12 @@ def _global_average(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
 
 
 def _flatten(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
-    pixels = x.z.size // x.channels
-    z = state.add(Flatten(), x.settled().z, name=node.name, source=node.source)
-    scale = squeeze([s for s in x.scales() for _ in range(pixels)])
-    offset = squeeze([o for o in x.offsets() for _ in range(pixels)])
-    return Lowered(z, scale, offset)
+    """Each element keeps its channel's scale and pending ops."""
+    channel_of = np.repeat(np.arange(x.channels), x.z.size // x.channels)
+    z = state.add(Flatten(), x.z, name=node.name, source=node.source)
+    scale = squeeze([x.scales()[c] for c in channel_of])
+    offset = squeeze([x.offsets()[c] for c in channel_of])
+    return Lowered(z, scale, offset, tuple(p.select(channel_of) for p in x.tail), x.pending)
 
 
 Rule = Callable[..., Lowered]

@@ -40,6 +40,10 @@ class Activation:
     def levels(self, z: IntArray) -> IntArray:
         """Level values at z (C, M). Raises IntinferError when one is not base + step * j."""
         values = evaluate(self.chain, z, self.scale, self.offset, self.dtype)
+        if not np.isfinite(values).all():
+            raise IntinferError(
+                "the float arithmetic before a quantiser overflows; its parameters are out of proportion"
+            )
         levels: IntArray = values.astype(np.int64)
         counts = (levels - self.base) // self.step
         if not ((levels == values) & (self.base + self.step * counts == levels)).all() or (

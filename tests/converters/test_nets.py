@@ -29,8 +29,8 @@ def test_text_gives_name_and_typed_arguments():
 
 
 WRONG = {
-    "mobnet:n=3": "unknown network 'mobnet'; known: mognet; write it as in mognet:n=128,g=4,k=3",
-    "": "unknown network ''; known: mognet; write it as in mognet:n=128,g=4,k=3",
+    "mobnet:n=3": "unknown network 'mobnet'; known: mdgnet, mognet; write it as in mognet:n=128,g=4,k=3",
+    "": "unknown network ''; known: mdgnet, mognet; write it as in mognet:n=128,g=4,k=3",
     "mognet:": "mognet: '' is not an argument; write key=value, as in mognet:n=128,k=3",
     "mognet:n": "mognet: 'n' is not an argument; write key=value, as in mognet:n=128,k=3",
     "mognet:n=32,n=64": "mognet: argument 'n' is given twice (32 and 64); keep one",

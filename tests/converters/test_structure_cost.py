@@ -35,7 +35,14 @@ def test_weights_bits_and_macs(cell):
     assert not any(layer.weights or layer.weight_bits for layer in generated)
 
 
-@pytest.mark.parametrize("net", ["mognet:n=16,g=4,k=3", "mognet:n=8,g=2,k=1,pool=13,last_bits=2,height=16,width=8"])
+CONVERTED = [
+    "mognet:n=16,g=4,k=3",
+    "mognet:n=8,g=2,k=1,pool=13,last_bits=2,height=16,width=8",
+    "mdgnet:f=8,g=2,k=3,height=13,width=10,levels=2",
+]
+
+
+@pytest.mark.parametrize("net", CONVERTED)
 def test_a_converted_model_costs_what_its_structure_says(net):
     torch.manual_seed(3)
     structure = {layer.name: layer for layer in net_cost(net).layers}

@@ -204,3 +204,12 @@ def test_every_count_of_levels_up_to_eight_bits():
         z = all_z(type_, 1)
         assert levels_of(op, z)[0].tolist() == [float32_level(v, 1 / 256, 0.5, bits) for v in z[0].tolist()]
         assert op.thresholds.shape[1] == 2**bits - 1
+
+
+def test_overflow_before_a_quantiser_is_refused():
+    """Infinity times 0 has no level; infinity itself is clipped like any large number."""
+    huge = Fraction(2) ** 130
+    clipped = find_thresholds(activation([1.0], [0.0], 2, scale=huge), IntType(-2, 2), 1)
+    assert levels_of(clipped, all_z(IntType(-2, 2), 1))[0].tolist() == [0, 0, 0, 3, 3]
+    with pytest.raises(IntinferError, match=r"^the float arithmetic before a quantiser overflows; its parameters are"):
+        find_thresholds(activation([0.0], [0.0], 2, scale=huge), IntType(-2, 2), 1)

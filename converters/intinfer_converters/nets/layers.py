@@ -21,6 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from intinfer_converters.nets.channels import ChannelShuffle, ChannelSlice
+from intinfer_converters.nets.logits import LogitScale
+
 __all__ = [
     "LEAVES",
     "TGAP",
@@ -31,8 +34,20 @@ __all__ = [
     "QuantisedConv2d",
     "Rule30Conv2d",
     "TernaryConv2d",
+    "four_pads",
     "rule30_rows",
 ]
+
+Pads = tuple[int, int, int, int]
+
+
+def four_pads(padding: int | Pads) -> Pads:
+    """(top, left, bottom, right) of one number for all sides, or of four.
+
+    >>> four_pads(1), four_pads((0, 1, 1, 1))
+    ((1, 1, 1, 1), (0, 1, 1, 1))
+    """
+    return (padding,) * 4 if isinstance(padding, int) else padding
 
 
 def _straight_through(exact: Tensor, smooth: Tensor) -> Tensor:
@@ -47,18 +62,19 @@ def _straight_through(exact: Tensor, smooth: Tensor) -> Tensor:
 
 
 class QuantisedConv2d(nn.Module):
-    """Base of the trainable convolutions: square kernel, no bias, zero padding (integer level 0).
+    """Base of the trainable convolutions: no bias, zero padding (integer level 0).
 
-    `weight` (O, I/groups, K, K) holds the float proxies, kept in [-1, 1] by training.
+    kernel_size: one number, or (KH, KW). padding: one number for all sides, or (top, left, bottom, right).
+    `weight` (O, I/groups, KH, KW) holds the float proxies, kept in [-1, 1] by training.
     """
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int = 1,
+        kernel_size: int | tuple[int, int] = 1,
         stride: int = 1,
-        padding: int = 0,
+        padding: int | Pads = 0,
         groups: int = 1,
     ) -> None:
         super().__init__()
@@ -69,7 +85,8 @@ class QuantisedConv2d(nn.Module):
         self.padding = padding
         self.groups = groups
         self.quantised = True
-        self.weight = nn.Parameter(torch.empty(out_channels, in_channels // groups, kernel_size, kernel_size))
+        kernel = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels // groups, *kernel))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
 
     def integer_weight(self) -> Tensor:
@@ -83,8 +100,11 @@ class QuantisedConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, I, H, W) levels -> (N, O, H', W') sums of weight times level."""
+        top, left, bottom, right = four_pads(self.padding)
+        if (top, left) != (bottom, right):
+            x, top, left = functional.pad(x, (left, right, top, bottom)), 0, 0
         weight = self.effective_weight()
-        out: Tensor = functional.conv2d(x, weight, None, self.stride, self.padding, 1, self.groups)
+        out: Tensor = functional.conv2d(x, weight, None, self.stride, (top, left), 1, self.groups)
         return out
 
     def extra_repr(self) -> str:
@@ -311,6 +331,10 @@ LEAVES: tuple[type[nn.Module], ...] = (
     Bitshift,
     TGAP,
     Mux,
+    ChannelShuffle,
+    ChannelSlice,
+    LogitScale,
     nn.BatchNorm2d,
+    nn.Flatten,
     nn.MaxPool2d,
 )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from intinfer_converters.nets import MognetArgs
 from intinfer_converters.nets.layers import (
     TGAP,
     BinaryConv2d,
@@ -17,6 +16,7 @@ from intinfer_converters.nets.layers import (
     Rule30Conv2d,
     TernaryConv2d,
 )
+from intinfer_converters.nets.mognet_args import MognetArgs
 
 __all__ = ["CFLOG", "MRB", "Mognet", "Stage"]
 

@@ -17,15 +17,19 @@ from ..evaluator import Chain, FloatArray, Primitive
 from ..floatnet import (
     BitshiftMean,
     Conv,
+    FlattenMap,
     FloatOp,
     MaximumPool,
     Multiplex,
     Pointwise,
     Quantise,
     QuantisedWeight,
+    SelectChannels,
     ThresholdedMean,
 )
 from ..nets import layers as quantised
+from ..nets.channels import ChannelShuffle, ChannelSlice
+from ..nets.logits import LogitScale
 from ..ternarize import binary_weights, ternary_weights
 
 
@@ -42,10 +46,9 @@ def array(tensor: torch.Tensor, key: str) -> FloatArray:
 
 
 def _conv(module: Any, path: str, encoding: str, values: Weights | None, generated: bool = False) -> Conv:
-    kernel = module.kernel_size
-    shape = (module.out_channels, module.in_channels // module.groups, kernel, kernel)
+    shape = (module.out_channels, module.in_channels // module.groups, *_pair(module.kernel_size))
     weight = QuantisedWeight(shape, Encoding(encoding), values, generated)
-    return Conv(weight, (module.stride,) * 2, (module.padding,) * 4, (1, 1), module.groups)
+    return Conv(weight, _pair(module.stride), quantised.four_pads(module.padding), (1, 1), module.groups)
 
 
 def _ternary(module: quantised.TernaryConv2d, path: str) -> FloatOp:
@@ -109,6 +112,25 @@ def _qrelu(module: quantised.QReLU, path: str) -> FloatOp:
     return Quantise((unit, top, Primitive("rint")), base=0, step=1, count=module.top)
 
 
+def _select(module: ChannelShuffle | ChannelSlice, path: str) -> FloatOp:
+    return SelectChannels(module.indices)
+
+
+def _logit_scale(module: LogitScale, path: str) -> FloatOp:
+    if module.factor.is_meta:
+        return Pointwise(())
+    factor = array(module.factor, f"{path}.factor").reshape(-1)
+    if factor.size != 1 or not factor[0] > 0:
+        raise DataError(f"{path}.factor is {factor.tolist()}; the logit scale is one positive number")
+    return Pointwise((Primitive("mul", factor),))
+
+
+def _flatten(module: nn.Flatten, path: str) -> FloatOp:
+    if (module.start_dim, module.end_dim) != (1, -1):
+        raise DataError(f"{path}: Flatten({module.start_dim}, {module.end_dim}) is not supported; use Flatten(1, -1)")
+    return FlattenMap()
+
+
 def _max_pool(module: nn.MaxPool2d, path: str) -> FloatOp:
     if module.ceil_mode or module.return_indices:
         raise DataError(f"{path}: max pool with ceil_mode or return_indices is not supported")
@@ -129,7 +151,11 @@ READERS: dict[type[nn.Module], Callable[[Any, str], FloatOp]] = {
     quantised.Bitshift: lambda module, path: BitshiftMean(module.bits),
     quantised.TGAP: lambda module, path: ThresholdedMean(module.top),
     quantised.Mux: lambda module, path: Multiplex(),
+    ChannelShuffle: _select,
+    ChannelSlice: _select,
+    LogitScale: _logit_scale,
     nn.BatchNorm2d: _batch_norm,
+    nn.Flatten: _flatten,
     nn.MaxPool2d: _max_pool,
 }
 """Layer classes that are leaves of the trace."""

@@ -1,0 +1,55 @@
+"""A command imports what it needs: one image is answered by the reference, without Numba and without torch."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import intinfer
+
+DEMO = Path(intinfer.__file__).parent / "demo"
+PROGRAM = """
+import json, sys
+from intinfer.cli import main
+code = main(sys.argv[1:])
+heavy = [name for name in ("numba", "llvmlite", "torch", "matplotlib", "hypothesis", "onnx", "tqdm") if name in sys.modules]
+print(json.dumps([code, heavy]), file=sys.stderr)
+"""
+
+
+def imported(*arguments):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *map(str, arguments)], capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stderr.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", DEMO / "mognet.npz", DEMO / "cat.png", "--fit", "resize"),
+        ("cost", DEMO / "mognet.npz"),
+        ("--version",),
+        ("run", "--help"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_nothing_heavy_is_imported(arguments):
+    assert imported(*arguments) == [0, []]
+
+
+def test_the_fast_engine_imports_numba_and_gives_the_same_answer(capfd):
+    image = ("run", DEMO / "mognet.npz", DEMO / "cat.png", "--fit", "resize", "--json")
+    outputs = []
+    for engine in ("reference", "fast"):
+        done = subprocess.run(
+            [sys.executable, "-m", "intinfer", *map(str, image), "--engine", engine],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        outputs.append(json.loads(done.stdout))
+    assert outputs[0] == outputs[1]
+    assert imported(*image, "--engine", "fast") == [0, ["numba", "llvmlite"]]
