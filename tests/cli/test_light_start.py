@@ -14,7 +14,8 @@ PROGRAM = """
 import json, sys
 from intinfer.cli import main
 code = main(sys.argv[1:])
-heavy = [name for name in ("numba", "llvmlite", "torch", "matplotlib", "hypothesis", "onnx", "tqdm") if name in sys.modules]
+names = ("numba", "llvmlite", "torch", "matplotlib", "hypothesis", "onnx", "tqdm")
+heavy = [name for name in names if name in sys.modules]
 print(json.dumps([code, heavy]), file=sys.stderr)
 """
 

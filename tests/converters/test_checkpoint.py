@@ -90,7 +90,9 @@ def test_wrong_dtype(tmp_path, state):
 
 
 def test_unknown_net(tmp_path, state):
-    with pytest.raises(NetArgumentError, match=r"^unknown network 'mobnet'; known: mognet; write it as in mognet:n="):
+    with pytest.raises(
+        NetArgumentError, match=r"^unknown network 'mobnet'; known: mdgnet, mognet; write it as in mognet:n="
+    ):
         convert_checkpoint(saved(tmp_path, state), "mobnet:n=8")
 
 

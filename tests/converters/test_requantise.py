@@ -44,7 +44,11 @@ def assert_equal(requant, rows, descending, type_, base=0):
 
 
 @given(
-    st.lists(st.tuples(st.floats(-2, 2, width=32).map(lambda f: f / 128), st.floats(-1, 2, width=32)), min_size=1, max_size=4),
+    st.lists(
+        st.tuples(st.floats(-2, 2, width=32).map(lambda f: f / 128), st.floats(-1, 2, width=32)),
+        min_size=1,
+        max_size=4,
+    ),
     st.integers(5, 8),
 )
 @settings(max_examples=50, deadline=None)
