@@ -1,1 +1,6 @@
-"""What a hardware team needs beside the answer: every value of a run, on disk."""
+"""What a hardware team needs beside the answer: every value of a run, on disk, and the comparison with its dumps."""
+
+from .compare import verify
+from .vectors import write_vectors
+
+__all__ = ["verify", "write_vectors"]
