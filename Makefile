@@ -13,11 +13,11 @@ demo: .venv/installed
 	$(BIN)/intinfer run build/mognet.npz intinfer/demo/cat.png --fit resize
 
 test: .venv/installed check test-core
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 # The core alone, in an environment of its own that has no torch.
 test-core: .venv-core/installed
-	.venv-core/bin/python -m pytest -m "not slow" --ignore tests/converters --ignore tests/oracles/test_mognet_equations.py tests intinfer golden
+	.venv-core/bin/python -m pytest -n 2 -m "not slow" --ignore tests/converters tests intinfer golden
 
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -m slow
@@ -29,12 +29,12 @@ check: .venv/installed
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable '.[torch,dev]'
+	$(BIN)/pip install --quiet --editable '.[torch,plot,dev]'
 	touch $@
 
 .venv-core/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-core
-	.venv-core/bin/pip install --quiet --editable . pytest hypothesis
+	.venv-core/bin/pip install --quiet --editable '.[hypothesis]' pytest pytest-xdist
 	touch $@
 
 clean:

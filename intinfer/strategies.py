@@ -1,37 +1,40 @@
-"""Hypothesis strategies: integer types, arrays that favour the ends of their type, single ops, whole graphs."""
+"""Hypothesis strategies for your own tests: integer types, arrays, images, random graphs, small whole networks.
 
+Needs `pip install 'intinfer[hypothesis]'`; nothing else in intinfer imports this module. For example, that the fast
+engine gives the reference's bits on whatever graph is drawn:
+
+>>> from hypothesis import given, settings, strategies as st
+>>> from intinfer import Model, reference
+>>> @settings(max_examples=5, deadline=None, derandomize=True, database=None)
+... @given(st.data())
+... def test_engine(data):
+...     graph = data.draw(networks())
+...     batch = data.draw(images(graph))[None]
+...     wanted = reference.run(graph, batch)["logits"]
+...     assert (Model(graph).run(batch) == wanted).all()
+>>> test_engine()
+
+Public: `int_types`, `arrays`, `images`, `graphs`, `graphs_with_images`, `networks`, and `falsify`, which searches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from intinfer.accumulator import Accumulator, TapOrder
-from intinfer.builder import GraphBuilder
-from intinfer.graph import Graph, Value
-from intinfer.ops import (
-    Add,
-    Affine,
-    ArgMax,
-    Bitshift,
-    ChannelSelect,
-    Clamp,
-    Concat,
-    Conv2d,
-    Dense,
-    Flatten,
-    MaxPool,
-    Mux,
-    Op,
-    Requant,
-    SumPool,
-    Table,
-    Tgap,
-    Threshold,
-)
-from intinfer.rounding import RoundMode
-from intinfer.tensor import CellularWeights, IntTensor
-from intinfer.types import IntType
+from . import ops
+from .accumulator import Accumulator, TapOrder
+from .builder import GraphBuilder
+from .errors import GraphError
+from .graph import Graph, ImageInput, Value
+from .rounding import RoundMode
+from .tensor import CellularWeights, IntTensor
+from .types import IntArray, IntType
 
 
 @st.composite
@@ -50,7 +53,7 @@ def integers_of(type_: IntType) -> st.SearchStrategy[int]:
     return st.sampled_from(special) | st.integers(type_.lo, type_.hi)
 
 
-def arrays(type_: IntType, shape: tuple[int, ...]) -> st.SearchStrategy[np.ndarray]:
+def arrays(type_: IntType, shape: tuple[int, ...]) -> st.SearchStrategy[IntArray]:
     """int64 arrays inside a type."""
     return hnp.arrays(np.int64, shape, elements=integers_of(type_), fill=st.nothing())
 
@@ -75,13 +78,14 @@ class Source:
         self.values.append(value)
         return value
 
-    def add(self, op: Op, *inputs: Value) -> Value:
+    def add(self, op: ops.Op, *inputs: Value) -> Value:
         value = self.builder.add(op, *inputs, name=f"{op.kind}{len(self.values)}")
         self.values.append(value)
         return value
 
     def shape(self) -> tuple[int, int, int]:
-        return tuple(self.draw(st.integers(1, top)) for top in (4, 5, 5))
+        channels, height, width = (self.draw(st.integers(1, top)) for top in (4, 5, 5))
+        return channels, height, width
 
     def value(self, lo: int, hi: int, shape: tuple[int, ...] | None = None) -> Value:
         """A value inside lo..hi, of this shape or of any."""
@@ -102,19 +106,19 @@ class Source:
         if self.fresh:
             return self.value(lo, hi, self.shape()[:1])
         value = self.value(lo, hi)
-        return value if len(value.shape) == 1 else self.add(Flatten(), value)
+        return value if len(value.shape) == 1 else self.add(ops.Flatten(), value)
 
     def bits(self, like: Value) -> Value:
         """A select bit for each channel of a map."""
         if self.fresh:
             return self.value(0, 1, like.shape[:1])
         levels = self.narrowed(like, 0, 7)
-        return self.add(Tgap(7), levels)
+        return self.add(ops.Tgap(7), levels)
 
     def narrowed(self, value: Value, lo: int, hi: int) -> Value:
         if lo <= value.type.lo and value.type.hi <= hi:
             return value
-        return self.add(Clamp(lo, hi), value)
+        return self.add(ops.Clamp(lo, hi), value)
 
     def finish(self) -> Graph:
         others = self.draw(st.lists(st.sampled_from(self.values), max_size=2, unique_by=lambda value: value.name))
@@ -175,7 +179,7 @@ def conv2d(source: Source) -> Value:
         weight = draw(tensors(-largest, largest, shape))
     worst = channels // groups * y["kernel"] * x["kernel"] * largest * max(abs(value.type.lo), abs(value.type.hi))
     pad_values = draw(st.lists(integers_of(value.type), min_size=channels, max_size=channels))
-    op = Conv2d(
+    op = ops.Conv2d(
         weight=weight,
         pad_value=tuple(pad_values[: _rows(draw, channels)]),
         groups=groups,
@@ -189,7 +193,7 @@ def dense(source: Source) -> Value:
     value = source.vector(-(2**20), 2**20)
     weight = source.draw(tensors(-128, 127, (source.draw(st.integers(1, 4)), value.shape[0])))
     worst = value.shape[0] * 128 * 2**20
-    return source.add(Dense(weight, source.draw(accumulators(worst))), value)
+    return source.add(ops.Dense(weight, source.draw(accumulators(worst))), value)
 
 
 def threshold(source: Source) -> Value:
@@ -201,35 +205,35 @@ def threshold(source: Source) -> Value:
     for down in falling:
         inside = integers_of(IntType(lo - 1, hi) if down else IntType(lo, hi + 1))
         table.append(sorted(draw(st.lists(inside, min_size=count, max_size=count)), reverse=bool(down)))
-    op = Threshold(IntTensor(table), IntTensor(falling), draw(st.integers(-3, 3)), draw(st.integers(1, 3)))
+    op = ops.Threshold(IntTensor(table), IntTensor(falling), draw(st.integers(-3, 3)), draw(st.integers(1, 3)))
     return source.add(op, value)
 
 
 def requant(source: Source) -> Value:
     draw, value = source.draw, source.value(-(2**30), 2**30)
     limits = ((-(2**20), 2**20), (-(2**50), 2**50), (0, 62))
-    tensors_ = [draw(tensors(lo, hi, (_rows(draw, value.shape[0]),))) for lo, hi in limits]
+    multiplier, offset, shift = (draw(tensors(lo, hi, (_rows(draw, value.shape[0]),))) for lo, hi in limits)
     clip = draw(int_types(-(2**40), 2**40))
-    return source.add(Requant(*tensors_, draw(st.sampled_from(RoundMode)), clip.lo, clip.hi), value)
+    return source.add(ops.Requant(multiplier, offset, shift, draw(st.sampled_from(RoundMode)), clip.lo, clip.hi), value)
 
 
 def bitshift(source: Source) -> Value:
     bits = source.draw(st.integers(1, 8))
     a = source.value(0, 2**bits - 1)
-    return source.add(Bitshift(bits), a, source.value(0, 2**bits - 1, a.shape))
+    return source.add(ops.Bitshift(bits), a, source.value(0, 2**bits - 1, a.shape))
 
 
 def add(source: Source) -> Value:
     first = source.value(-(2**40), 2**40)
     more = [source.value(-(2**40), 2**40, first.shape) for _ in range(source.draw(st.integers(1, 2)))]
     factor = st.integers(-9, 9).filter(bool)
-    return source.add(Add(tuple(source.draw(factor) for _ in (first, *more))), first, *more)
+    return source.add(ops.Add(tuple(source.draw(factor) for _ in (first, *more))), first, *more)
 
 
 def affine(source: Source) -> Value:
     value = source.value(-(2**40), 2**40)
     channels = value.shape[:1]
-    op = Affine(source.draw(tensors(-(2**15), 2**15, channels)), source.draw(tensors(-(2**45), 2**45, channels)))
+    op = ops.Affine(source.draw(tensors(-(2**15), 2**15, channels)), source.draw(tensors(-(2**45), 2**45, channels)))
     return source.add(op, value)
 
 
@@ -240,29 +244,29 @@ def table(source: Source) -> Value:
     entries = draw(arrays(IntType(-100, 100), shape))
     slack = draw(st.integers(0, 5))
     lowest, highest = int(entries.min()), int(entries.max())
-    return source.add(Table(IntTensor(entries), value.type.lo, lowest - slack, highest + slack), value)
+    return source.add(ops.Table(IntTensor(entries), value.type.lo, lowest - slack, highest + slack), value)
 
 
 def tgap(source: Source) -> Value:
     top = 2 ** source.draw(st.integers(1, 8)) - 1
-    return source.add(Tgap(top), source.map(0, top))
+    return source.add(ops.Tgap(top), source.map(0, top))
 
 
 def mux(source: Source) -> Value:
     if source.fresh:
         shape = source.shape()
         inputs = [source.value(0, 1, shape[:1]), source.value(-9, 9, shape), source.value(-999, 999, shape)]
-        return source.add(Mux(), *inputs)
+        return source.add(ops.Mux(), *inputs)
     one = source.map(-(2**40), 2**40)
     zero = source.value(-(2**40), 2**40, one.shape)
-    return source.add(Mux(), source.bits(one), one, zero)
+    return source.add(ops.Mux(), source.bits(one), one, zero)
 
 
 def concat(source: Source) -> Value:
     values = [source.value(-(2**40), 2**40)]
     for _ in range(source.draw(st.integers(0, 2))):
         values.append(source.value(-(2**40), 2**40, values[0].shape))
-    return source.add(Concat(), *values)
+    return source.add(ops.Concat(), *values)
 
 
 def channel_select(source: Source) -> Value:
@@ -272,9 +276,9 @@ def channel_select(source: Source) -> Value:
     start = draw(st.integers(0, channels - 1))
     picked = draw(st.lists(st.integers(0, channels - 1), min_size=1, max_size=5))
     forms = [
-        ChannelSelect.shuffle(channels, groups),
-        ChannelSelect.slice(start, draw(st.integers(start + 1, channels))),
-        ChannelSelect(IntTensor(picked)),
+        ops.ChannelSelect.shuffle(channels, groups),
+        ops.ChannelSelect.slice(start, draw(st.integers(start + 1, channels))),
+        ops.ChannelSelect(IntTensor(picked)),
     ]
     return source.add(draw(st.sampled_from(forms)), value)
 
@@ -287,27 +291,27 @@ def max_pool(source: Source) -> Value:
             axis["before"] = axis["after"] = 0
     for axis, extent in zip(both, value.shape[1:], strict=True):
         axis["kernel"] = min(axis["kernel"], (extent + axis["before"] + axis["after"] - 1) // axis["dilation"] + 1)
-    return source.add(MaxPool(kernel=(both[0]["kernel"], both[1]["kernel"]), **geometry(*both)), value)
+    return source.add(ops.MaxPool(kernel=(both[0]["kernel"], both[1]["kernel"]), **geometry(*both)), value)
 
 
 def sum_pool(source: Source) -> Value:
     value = source.map(-(2**40), 2**40)
     y, x = (source.draw(axes(extent, dilated=False)) for extent in value.shape[1:])
     where = geometry(y, x)
-    return source.add(SumPool((y["kernel"], x["kernel"]), where["stride"], where["pads"]), value)
+    return source.add(ops.SumPool((y["kernel"], x["kernel"]), where["stride"], where["pads"]), value)
 
 
 def clamp(source: Source) -> Value:
     limits = source.draw(int_types())
-    return source.add(Clamp(limits.lo, limits.hi), source.value(-(2**62), 2**62))
+    return source.add(ops.Clamp(limits.lo, limits.hi), source.value(-(2**62), 2**62))
 
 
 def flatten(source: Source) -> Value:
-    return source.add(Flatten(), source.value(-(2**62), 2**62))
+    return source.add(ops.Flatten(), source.value(-(2**62), 2**62))
 
 
 def argmax(source: Source) -> Value:
-    return source.add(ArgMax(), source.value(-(2**62), 2**62))
+    return source.add(ops.ArgMax(), source.value(-(2**62), 2**62))
 
 
 MAKERS = {
@@ -320,7 +324,7 @@ MAKERS = {
 
 
 @st.composite
-def cases(draw: st.DrawFn, kind: str, images: int = 2) -> tuple[Op, list[tuple[np.ndarray, IntType]]]:
+def cases(draw: st.DrawFn, kind: str, images: int = 2) -> tuple[ops.Op, list[tuple[IntArray, IntType]]]:
     """An op of this kind with inputs that it accepts: (op, [(array (N, ...), type), ...])."""
     source = Source(draw, fresh=True)
     MAKERS[kind](source)
@@ -343,7 +347,135 @@ def graphs(draw: st.DrawFn, max_nodes: int = 6) -> Graph:
 
 
 @st.composite
-def graphs_with_images(draw: st.DrawFn, images: int = 3) -> tuple[Graph, dict[str, np.ndarray]]:
+def graphs_with_images(draw: st.DrawFn, images: int = 3) -> tuple[Graph, dict[str, IntArray]]:
     """A graph and a batch for each of its inputs."""
     graph = draw(graphs())
     return graph, {value.name: draw(arrays(value.type, (images, *value.shape))) for value in graph.inputs}
+
+
+# --------------------------------------------------------------------------------------- images and whole networks
+
+
+def images(graph: Graph) -> st.SearchStrategy[IntArray]:
+    """Images (C, H, W), int64, for a graph with one input map: extremes first, noise last.
+
+    Of one value all over (the lowest, the highest, any), stripes and checkers of any period, one pixel that stands out
+    (corners come up often), a rectangle, noise. They shrink to one value all over, noise to a small corner of it.
+    """
+    (value,) = graph.inputs
+    if len(value.shape) != 3:
+        raise GraphError(f"images are (C, H, W) maps, input {value.name!r} has shape {value.shape}; use arrays(...)")
+    return _images(value)
+
+
+@st.composite
+def _images(draw: st.DrawFn, value: Value) -> IntArray:
+    channels, height, width = value.shape
+    level = integers_of(value.type)
+    image = np.full(value.shape, draw(level), dtype=np.int64)
+    form = draw(st.sampled_from(["constant", "channels", "pixel", "stripes", "checker", "rectangle", "noise"]))
+    if form == "channels":
+        image[:] = np.array([draw(level) for _ in range(channels)]).reshape(-1, 1, 1)
+    elif form == "pixel":
+        y, x = (draw(st.sampled_from([0, extent - 1]) | st.integers(0, extent - 1)) for extent in (height, width))
+        image[draw(st.integers(0, channels - 1)), y, x] = draw(level)
+    elif form in ("stripes", "checker"):
+        ys, xs = np.indices((height, width)) // draw(st.integers(1, 4))
+        mask = (ys + xs if form == "checker" else draw(st.sampled_from([ys, xs]))) % 2 == 1
+        image[:, mask] = draw(level)
+    elif form == "rectangle":
+        (top, bottom), (left, right) = (
+            sorted(draw(st.lists(st.integers(0, extent), min_size=2, max_size=2))) for extent in (height, width)
+        )
+        image[:, top:bottom, left:right] = draw(level)
+    elif form == "noise":
+        noise = np.random.default_rng(draw(st.integers(0, 2**32 - 1))).integers(
+            value.type.lo, value.type.hi + 1, value.shape
+        )
+        rows, columns = (draw(st.integers(0, extent) | st.just(extent)) for extent in (height, width))
+        image[:, :rows, :columns] = noise[:, :rows, :columns]
+    return image
+
+
+@st.composite
+def networks(draw: st.DrawFn, max_blocks: int = 2) -> Graph:
+    """A small whole classifier on 8-bit images: conv1 and thresholds; blocks of a grouped convolution, TGAP, bitshift
+    and MUX, some with a max pool behind; a 1x1 convolution to the classes, summed over the map; output "logits".
+
+    Weights (ternary or binary) and thresholds come from a drawn seed, so that examples stay quick to draw.
+    """
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    bits, size, width = draw(st.integers(1, 4)), draw(st.sampled_from([4, 6, 8])), draw(st.sampled_from([2, 4]))
+    builder = GraphBuilder()
+    channels = draw(st.sampled_from([1, 3]))
+    x = builder.input("image", (channels, size, size), IntType.unsigned(8))
+    x = _levels(builder, rng, x, width, 1, bits, "conv1")
+    for block in range(draw(st.integers(0, max_blocks))):
+        name = f"b{block}"
+        one = _levels(builder, rng, x, width, draw(st.sampled_from([1, 2])), bits, f"{name}.conv")
+        select = builder.add(ops.Tgap(2**bits - 1), draw(st.sampled_from([x, one])), name=f"{name}.tgap")
+        zero = builder.add(ops.Bitshift(bits), x, one, name=f"{name}.shift")
+        x = builder.add(ops.Mux(), select, one, zero, name=f"{name}.mux")
+        if draw(st.booleans()):
+            x = builder.add(ops.MaxPool((2, 2), (2, 2), (0, 0, 0, 0), (1, 1)), x, name=f"{name}.pool")
+    classes = draw(st.integers(2, 4))
+    x = builder.add(_convolution(rng, width, classes, 1, 1), x, name="classes")
+    x = builder.add(ops.SumPool((x.shape[1], x.shape[2]), (1, 1), (0, 0, 0, 0)), x, name="sum")
+    builder.output("logits", builder.add(ops.Flatten(), x, name="logits"))
+    return builder.finish(ImageInput("RGB" if channels == 3 else "L"))
+
+
+def _levels(
+    builder: GraphBuilder, rng: np.random.Generator, x: Value, width: int, groups: int, bits: int, name: str
+) -> Value:
+    """A 3x3 convolution with its thresholds, spread over the middle of the sums; some channels descend."""
+    z = builder.add(_convolution(rng, x.shape[0], width, 3, groups), x, name=name)
+    falling = rng.integers(0, 4, width) == 0
+    limits = np.sort(rng.integers(z.type.lo // 4, z.type.hi // 4 + 1, (width, 2**bits - 1)), axis=1)
+    limits[falling] = limits[falling, ::-1]
+    op = ops.Threshold(IntTensor(limits), IntTensor(falling.astype(np.int64)), 0, 1)
+    return builder.add(op, z, name=f"{name}.act")
+
+
+def _convolution(rng: np.random.Generator, inputs: int, outputs: int, kernel: int, groups: int) -> ops.Conv2d:
+    shape = (outputs, inputs // groups, kernel, kernel)
+    if rng.integers(0, 2):
+        weight = IntTensor(rng.integers(-1, 2, shape), "ternary")
+    else:
+        weight = IntTensor(2 * rng.integers(0, 2, shape) - 1, "binary")
+    pad = kernel // 2
+    return ops.Conv2d(weight, (1, 1), (pad, pad, pad, pad), (0,), (1, 1), groups, Accumulator.prove(32))
+
+
+def falsify(
+    property_: Callable[[IntArray], bool], strategy: st.SearchStrategy[IntArray], examples: int, seed_: int = 0
+) -> IntArray | None:
+    """The simplest image found for which `property_` is false, or None after `examples` images.
+
+    The images depend on the seed alone; nothing is stored between runs. Exceptions of the property pass through.
+    """
+
+    class FalsifiedError(Exception):
+        pass
+
+    failing: list[IntArray] = []
+
+    def look(image: IntArray) -> None:
+        if not property_(image):
+            failing.append(image)
+            raise FalsifiedError
+
+    quiet = settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        verbosity=Verbosity.quiet,
+        report_multiple_bugs=False,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    try:
+        seed(seed_)(quiet(given(strategy)(look)))()
+    except FalsifiedError:
+        return failing[-1]  # Hypothesis ends with the shrunk example
+    return None

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 from hypothesis import strategies as st
-from strategies import MAKERS, Source
+from intinfer.strategies import MAKERS, Source
 
 from intinfer.accumulator import Accumulator, TapOrder
 from intinfer.builder import GraphBuilder

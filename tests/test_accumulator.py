@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import naive
-from strategies import int_types
+from intinfer.strategies import int_types
 
 from intinfer.accumulator import Accumulator, Overflow, TapOrder
 from intinfer.errors import GraphError, RangeError

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from model_graphs import assert_same, described, graphs_of, mognet_like, small
-from strategies import graphs
+from intinfer.strategies import graphs
 
 from intinfer import reference
 from intinfer.accumulator import Accumulator

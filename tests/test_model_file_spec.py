@@ -16,7 +16,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from model_graphs import described, mognet_like, small
-from strategies import graphs
+from intinfer.strategies import graphs
 
 import intinfer
 from intinfer.accumulator import Accumulator

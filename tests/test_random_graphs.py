@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import given, settings
 from oracles import naive
-from strategies import MAKERS, graphs_with_images
+from intinfer.strategies import MAKERS, graphs_with_images
 
 from intinfer import reference
 from intinfer.ops import OPS

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import int_types
+from intinfer.strategies import int_types
 
 from intinfer.errors import GraphError, RangeError
 from intinfer.types import LIMIT, IntType

@@ -13,15 +13,14 @@ from fractions import Fraction
 import numpy as np
 
 from intinfer.accumulator import Accumulator
-from intinfer.builder import GraphBuilder
-from intinfer.errors import GraphError, IntinferError
-from intinfer.graph import Graph, Value
-from intinfer.ops import Affine, Op
+from intinfer.errors import IntinferError
+from intinfer.graph import Graph
+from intinfer.ops import Affine
 from intinfer.tensor import IntTensor
 
 from .evaluator import affine_of
 from .floatnet import FloatNet
-from .lowered import Lowered, RefusalError, common_unit
+from .lowered import Lowered, Lowering, RefusalError, common_unit
 from .rules import RULES
 
 ACCUMULATOR = Accumulator.prove(32)
@@ -34,31 +33,6 @@ class LoweringError(IntinferError):
     def __init__(self, refusals: Sequence[str]) -> None:
         self.refusals = tuple(refusals)
         super().__init__(f"{len(refusals)} node(s) have no exact integer meaning: " + "; ".join(refusals))
-
-
-class Lowering:
-    """The state of one walk: the graph under construction and the choices that hold for all of it."""
-
-    def __init__(self, net: FloatNet, accumulator: Accumulator) -> None:
-        self.dtype = net.dtype
-        self.accumulator = accumulator
-        self.builder = GraphBuilder()
-        self._used: set[str] = set()
-
-    def add(self, op: Op, *inputs: Value, name: str, source: Sequence[str]) -> Value:
-        """Append a node; what its type rule refuses becomes a RefusalError of the float node."""
-        try:
-            return self.builder.add(op, *inputs, name=self._unique(name), source=source)
-        except GraphError as error:
-            raise RefusalError(str(error)) from None
-
-    def _unique(self, name: str) -> str:
-        """`name`, or name2, name3 ... when it is used: a raw sum that two quantisers read has two `.act`."""
-        candidate, number = name, 2
-        while candidate in self._used:
-            candidate, number = f"{name}{number}", number + 1
-        self._used.add(candidate)
-        return candidate
 
 
 def lower(
@@ -74,7 +48,7 @@ def lower(
         LoweringError: nodes without an exact integer meaning, all of them.
         GraphError: class names that do not fit the output.
     """
-    state = Lowering(net, accumulator)
+    state = Lowering(net.dtype, accumulator)
     done: dict[str, Lowered] = {}
     refusals: list[str] = []
     for node in net.nodes:

@@ -1,4 +1,5 @@
-"""What a float tensor has become: an exact integer tensor, an exact affine, and the float ops that still wait."""
+"""The state of a lowering: what a float tensor has become (an exact integer tensor, an exact affine, and the float
+ops that still wait), and the graph under construction."""
 
 from __future__ import annotations
 
@@ -7,7 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy.typing as npt
+
+from intinfer.accumulator import Accumulator
+from intinfer.builder import GraphBuilder
+from intinfer.errors import GraphError
 from intinfer.graph import Value
+from intinfer.ops import Op
 
 from .evaluator import Chain
 
@@ -53,6 +60,31 @@ class Lowered:
                 "value here; put a quantiser behind them"
             )
         return self
+
+
+class Lowering:
+    """The state of one walk: the graph under construction and the choices that hold for all of it."""
+
+    def __init__(self, dtype: npt.DTypeLike, accumulator: Accumulator) -> None:
+        self.dtype = dtype
+        self.accumulator = accumulator
+        self.builder = GraphBuilder()
+        self._used: set[str] = set()
+
+    def add(self, op: Op, *inputs: Value, name: str, source: Sequence[str]) -> Value:
+        """Append a node; what its type rule refuses becomes a RefusalError of the float node."""
+        try:
+            return self.builder.add(op, *inputs, name=self._unique(name), source=source)
+        except GraphError as error:
+            raise RefusalError(str(error)) from None
+
+    def _unique(self, name: str) -> str:
+        """`name`, or name2, name3 ... when it is used: a raw sum that two quantisers read has two `.act`."""
+        candidate, number = name, 2
+        while candidate in self._used:
+            candidate, number = f"{name}{number}", number + 1
+        self._used.add(candidate)
+        return candidate
 
 
 def spread(numbers: Fractions, count: int) -> Fractions:

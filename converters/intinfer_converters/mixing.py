@@ -8,7 +8,7 @@ padding, which then holds the integer that means real 0, and into a constant an 
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,10 +17,7 @@ from intinfer.ops import Dense as DenseOp
 from intinfer.tensor import IntTensor, Weights
 
 from .floatnet import FloatNode, QuantisedWeight
-from .lowered import ZERO, Fractions, Lowered, RefusalError, common_unit, spread, squeeze
-
-if TYPE_CHECKING:
-    from .lower import Lowering
+from .lowered import ZERO, Fractions, Lowered, Lowering, RefusalError, common_unit, spread, squeeze
 
 MAX_RATIO = 2**16
 """Widest integer multiplier that brings channels of different scales together."""

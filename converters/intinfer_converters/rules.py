@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -43,13 +43,10 @@ from .floatnet import (
     Sum,
     ThresholdedMean,
 )
-from .lowered import Lowered, RefusalError, common_unit, squeeze
+from .lowered import Lowered, Lowering, RefusalError, common_unit, squeeze
 from .mixing import lower_conv, lower_dense
 from .requantise import find_requant
 from .thresholds import Activation, find_thresholds
-
-if TYPE_CHECKING:
-    from .lower import Lowering
 
 MAX_MULTIPLIER = 2**16
 """Multipliers of an add of different scales; wider ones are refused."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Iterable
+import importlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError
+from ..errors import DataError, IntinferError
 from ..graph import Graph
 from ..model import load
+from ..pictures import load_pictures
 from ..text import table
 from .common import add_json, describe, note, positive, print_json
 
@@ -25,10 +27,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser,
         "Run the checkpoint in its own float framework and the integer model beside it, on the same images, and\n"
         "compare every node. Each node reads the source's own integers, so one flipped level does not spread. A\n"
-        "difference that float32 rounding explains (a derived bound, printed) is a float tie; any other is a mismatch.\n"
-        "Exit code 0: no mismatch; 1: at least one, the first of them is printed. Needs torch.\n\n"
-        "Without --data: extremes (all 0, all 255, stripes, single pixels in corners), images that put first-layer sums\n"
-        "exactly at thresholds and one below, images around TGAP boundaries (best effort), and noise.",
+        "difference that float32 rounding explains (a derived bound, printed) is a float tie; any other is a\n"
+        "mismatch. Exit code 0: no mismatch; 1: at least one, the first of them is printed. Needs torch.\n\n"
+        "Without --data: extremes (all 0, all 255, stripes, single pixels in corners), images that put first-layer\n"
+        "sums exactly at thresholds and one below, images around TGAP boundaries (best effort), and noise.",
         "intinfer check model.npz net.pt",
         "intinfer check model.npz net.pt --data cifar10_test.npz --limit 1000 --json",
         "intinfer check model.npz net.pt --examples 200     (needs hypothesis)",
@@ -71,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     net = _net(arguments.model, graph, arguments.net)
     same = _same_checkpoint(graph, arguments.source)
     if arguments.examples:
-        import hypothesis  # noqa: F401
+        importlib.import_module("intinfer.strategies")  # that hypothesis is missing is said now, not after the images
     checker = _checker(arguments, graph, net)
     _add_images(checker, arguments)
     document: dict[str, Any] = {"model": arguments.model, "source": arguments.source, "net": net}
@@ -126,20 +128,24 @@ def _checker(arguments: argparse.Namespace, graph: Graph, net: str) -> Any:
     module = load_net(arguments.source, net)
     try:
         return Checker(graph, module, arguments.threads)
-    except DataError as error:
+    except IntinferError as error:
         raise DataError(f"{arguments.model}, {arguments.source}: {error}") from None
 
 
 def _add_images(checker: Any, arguments: argparse.Namespace) -> None:
-    from intinfer_converters.check.inputs import BATCH, GENERATED, generated_images, read_images
     from tqdm import tqdm
 
+    from intinfer_converters.check.inputs import GENERATED, generated_images
+
+    batches: Iterator[Any]
     if arguments.data:
-        total, batches = read_images(arguments.data, checker.graph, arguments.limit)
+        pictures = load_pictures(arguments.data, checker.graph)
+        total = min(len(pictures), arguments.limit or len(pictures))
+        batches = pictures.batches(checker.batch, arguments.limit)
     else:
         total = arguments.limit or GENERATED
         images = generated_images(checker.graph, total, arguments.seed)
-        batches = (images[start : start + BATCH] for start in range(0, total, BATCH))
+        batches = (images[start : start + checker.batch] for start in range(0, total, checker.batch))
     with tqdm(total=total, unit="image", leave=False, disable=None) as bar:
         for batch in batches:
             checker.add(batch)
@@ -163,8 +169,8 @@ def _examples(checker: Any, arguments: argparse.Namespace, net: str) -> list[str
 def _text(report: CheckReport) -> str:
     lines = [_nodes(report.nodes)]
     lines.append(
-        f"{report.images:,} images, {report.values:,} values: {report.exact:,} equal, {report.float_ties:,} float ties, "
-        f"{report.mismatches:,} mismatches"
+        f"{report.images:,} images, {report.values:,} values: {report.exact:,} equal, "
+        f"{report.float_ties:,} float ties, {report.mismatches:,} mismatches"
     )
     whole = report.end_to_end
     lines.append(

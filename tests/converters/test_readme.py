@@ -34,7 +34,7 @@ def demo_commands(build):
             line = line.replace(f"$({name})", value)
         words = shlex.split(line)
         if words[0].endswith("/intinfer"):
-            yield [str(build / word.removeprefix("build/")) if word.startswith("build/") else word for word in words[1:]]
+            yield [re.sub(r"^build/", f"{build}/", word) for word in words[1:]]
 
 
 def test_the_demo_prints_what_the_readme_shows(tmp_path, monkeypatch, capsys):
