@@ -51,6 +51,8 @@ def load_pictures(paths: Sequence[str], graph: Graph, fit: str | None = None) ->
     readers: list[Callable[[], Pixels]] = []
     for text in paths:
         path = Path(text)
+        if not path.exists():
+            raise DataError(f"{path}: no such file or folder")
         if path.suffix == ".npz" and not path.is_dir():
             pixels = checked_images(path, read_npz(path, ("images",))["images"], value)
             names += [f"{path}[{i}]" for i in range(len(pixels))]
@@ -69,7 +71,7 @@ def _files(folder: Path) -> list[Path]:
         if sub.is_dir():
             files += sorted(entry for entry in sub.iterdir() if entry.is_file() and entry.name[0] != ".")
     if not files:
-        raise DataError(f"{folder}: there are no files in it")
+        raise DataError(f"{folder}: there are no files in it; give a folder with images")
     return files
 
 

@@ -41,7 +41,7 @@ def test_files_folders_and_arrays_in_the_order_given(tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: path.mkdir(), "there are no files in it"),
+        (lambda path: path.mkdir(), "there are no files in it; give a folder with images"),
         (lambda path: np.savez(path, other=[1]), "key 'images' is missing, it holds other; images are needed"),
         (
             lambda path: np.savez(path, images=np.zeros((1, 4, 8, 3), np.uint8)),

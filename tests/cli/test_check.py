@@ -117,8 +117,8 @@ def test_data_that_does_not_fit(folder: Path, tmp_path: Path, capsys: pytest.Cap
     assert message(str(path)) == f"{path}: key 'images' is missing, it holds pictures; images are needed"
     path.write_bytes(b"PK")
     assert message(str(path)).startswith(f"{path}: cannot be read as .npz (")
-    assert message(str(tmp_path / "no.npz")) == f"{tmp_path / 'no.npz'}: no such file"
-    assert message(str(tmp_path / "no.png")) == f"{tmp_path / 'no.png'}: no such file"
+    assert message(str(tmp_path / "no.npz")) == f"{tmp_path / 'no.npz'}: no such file or folder"
+    assert message(str(tmp_path / "no.png")) == f"{tmp_path / 'no.png'}: no such file or folder"
     (tmp_path / "empty").mkdir()
     assert (
         message(str(tmp_path / "empty")) == f"{tmp_path / 'empty'}: there are no files in it; give a folder with images"
