@@ -28,6 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "with the same arguments (its state is in OUT.resume.pt). Needs torch.",
         "intinfer train --net mognet:n=32,g=4,k=3 --data train.npz --test test.npz -o mognet.pt",
         "intinfer train --net mognet:n=32 --data train/ --test test/ --stages weights,full --epochs 10,30 -o mognet.pt",
+        "intinfer train --net mognet:n=32 --from mognet.pt --data train/ --test test/ --stages full --lr 5e-4 -o more.pt",
     )
     parser.add_argument("--net", metavar="NAME:ARGS", required=True, help="network to train; see intinfer zoo")
     parser.add_argument("--data", metavar="TRAIN", required=True, help="training images: .npz or class folders")
@@ -41,6 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch", type=positive, metavar="N", help="images a step (default: 50)")
     parser.add_argument("--lr", type=float, metavar="X", help="learning rate at the start (default: 0.001)")
+    parser.add_argument("--from", dest="start", metavar="CKPT", help="start from this checkpoint's parameters")
+    parser.add_argument("--bf16", action="store_true", help="bfloat16 arithmetic, except in the last epochs")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the network; needs a C++ compiler")
     parser.add_argument("--seed", type=int, metavar="N", help="of weights, order and augmentation (default: 0)")
     add_json(parser)
 
@@ -65,7 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
         config = _config(arguments)
         data = _load(arguments.data, net, ())
         test = _load(arguments.test, net, data.classes)
-        result = train(arguments.net, *_arrays(data), *_arrays(test), config, arguments.output)
+        start = arguments.net if arguments.start is None else _start(arguments.start, arguments.net)
+        result = train(start, *_arrays(data), *_arrays(test), config, arguments.output)
     except TrainError as error:
         raise DataError(str(error)) from None
     if data.classes:
@@ -76,6 +81,12 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(f"wrote {result.path}: {correct:,} of {result.test_count:,} test images correct")
     return 0
+
+
+def _start(checkpoint: str, net: str) -> Any:
+    from intinfer_converters.checkpoint import load_net
+
+    return load_net(checkpoint, net)
 
 
 def _config(arguments: argparse.Namespace) -> TrainConfig:
@@ -95,6 +106,8 @@ def _config(arguments: argparse.Namespace) -> TrainConfig:
         float_epochs=epochs.get("float", 0),
         weight_epochs=epochs.get("weights", 0),
         full_epochs=epochs.get("full", 0),
+        bf16=arguments.bf16,
+        compile=arguments.compile,
         **{key: value for key, value in chosen.items() if value is not None},
     )
 

@@ -187,3 +187,23 @@ def test_train_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         f"{train_set}: images are uint8 (12, 8, 8, 3), uint8 (N, 8, 16, 3) is needed"
     )
     assert sorted(p.name for p in tmp_path.iterdir()) == ["train.npz"]
+
+
+def test_train_from_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second run begins where the first ended: at a vanishing learning rate the proxies stay what they were."""
+    from intinfer_converters.nets import build
+
+    train_set = data(tmp_path / "train.npz")
+    line = ["train", "--net", NET, "--data", train_set, "--test", train_set, "--batch", "4", "--stages", "full"]
+    first, second = str(tmp_path / "a.pt"), str(tmp_path / "b.pt")
+    assert main([*line, "--epochs", "2", "-o", first]) == 0
+    assert main([*line, "--epochs", "1", "--lr", "1e-12", "--from", first, "-o", second]) == 0
+    a, b = (torch.load(path, weights_only=True) for path in (first, second))
+    fresh = build(NET).state_dict()
+    weights = [key for key in a if key.endswith(".weight") and a[key].ndim == 4]
+    assert weights
+    for key in weights:
+        torch.testing.assert_close(b[key], a[key], atol=1e-6, rtol=0)
+        assert not torch.allclose(fresh[key], a[key], atol=1e-3)
+    missing = str(tmp_path / "no.pt")
+    assert refusal([*line, "--from", missing, "-o", second], capsys) == f"{missing}: no such file"
