@@ -205,5 +205,6 @@ def test_train_from_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[s
     for key in weights:
         torch.testing.assert_close(b[key], a[key], atol=1e-6, rtol=0)
         assert not torch.allclose(fresh[key], a[key], atol=1e-3)
+    capsys.readouterr()
     missing = str(tmp_path / "no.pt")
     assert refusal([*line, "--from", missing, "-o", second], capsys) == f"{missing}: no such file"
