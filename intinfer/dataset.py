@@ -150,6 +150,8 @@ def _npz(path: Path, spec: DataSpec) -> Dataset:
 
 def read_npz(path: Path, needed: Sequence[str] = ("images", "labels")) -> dict[str, npt.NDArray[Any]]:
     """`images`, `labels` and `classes` of an `.npz`, where they are there; nothing in the file is executed."""
+    if not path.is_file():  # a pipe would be waited for
+        raise DataError(f"{path}: {'is not a regular file' if path.exists() else 'no such file'}; give an .npz file")
     try:
         with open(path, "rb") as file:  # ours to close: NumPy leaves a damaged file open
             return _members(path, np.load(file, allow_pickle=False), needed)

@@ -44,7 +44,8 @@ def load_image(path: str | PathLike[str], graph_input: Value, image: ImageInput,
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"{path}: {'is a directory; give an image file' if path.is_dir() else 'no such file'}")
+        what = "is a directory" if path.is_dir() else "is not a regular file" if path.exists() else ""
+        raise DataError(f"{path}: {f'{what}; give an image file' if what else 'no such file'}")
     height, width = graph_input.shape[1:]
     picture = _open(path, image.mode)
     fitted = _fit(picture, width, height, fit or image.fit, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,8 @@ def test_missing_keys_files_and_types(tmp_path: Path) -> None:
     np.savez(path, images=IMAGES, y=LABELS)
     assert refusal(path) == "key 'labels' is missing, it holds images, y; images and labels are needed"
     assert refusal(tmp_path / "none.npz") == "no such file or folder"
+    os.mkfifo(tmp_path / "pipe.npz")  # opening it would wait for a writer
+    assert refusal(tmp_path / "pipe.npz") == "is not a regular file; give an .npz file"
     (tmp_path / "a.csv").touch()
     assert refusal(tmp_path / "a.csv") == "unknown file type '.csv'; give an .npz or a folder of class folders"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import tempfile
 import zlib
@@ -174,6 +175,8 @@ def test_animation(tmp_path: Path) -> None:
 def test_missing_empty_and_foreign_files(tmp_path: Path) -> None:
     assert refusal(tmp_path / "none.png") == "no such file"
     assert refusal(tmp_path) == "is a directory; give an image file"
+    os.mkfifo(tmp_path / "pipe.png")  # opening it would wait for a writer
+    assert refusal(tmp_path / "pipe.png") == "is not a regular file; give an image file"
     empty, text = tmp_path / "empty.png", tmp_path / "text.png"
     empty.touch()
     text.write_text("not an image")

@@ -6,6 +6,7 @@ Nothing in the file is executed: `.pt` is read with `weights_only=True`, and wha
 from __future__ import annotations
 
 import hashlib
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -49,24 +50,40 @@ def load_net(path: str | Path, net: str) -> nn.Module:
     try:
         module.load_state_dict(state)
     except ValueError as error:  # a layer refuses its values: a rule-30 seed of only zeros
-        raise DataError(f"{path}: {error}") from None
+        raise DataError(f"{path}: {_refusing_layer(module, state)}{error}") from None
     return module.eval()
+
+
+def _refusing_layer(module: nn.Module, state: dict[str, torch.Tensor]) -> str:
+    """The first layer that refuses its part of `state`, as "NAME: "; nothing when only the whole is refused."""
+    for name, layer in module.named_modules():
+        own = {key.removeprefix(f"{name}."): state[key] for key in state if key.startswith(f"{name}.")}
+        if name and not any(layer.children()):
+            try:
+                layer.load_state_dict(own)
+            except ValueError:
+                return f"{name}: "
+    return ""
 
 
 def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
     """Key -> tensor of a `.pt`, `.pth` or `.safetensors` file. Raises DataError."""
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
+        raise DataError(f"{path}: {'is not a regular file' if path.exists() else 'no such file'}")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
             state: Any = load_file(path)
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch warns about odd pickles; they are refused below
+                state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a foreign parser on a foreign file: any exception means the same
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if type(error).__name__ == "UnpicklingError":  # torch's own text advises to load the file with code in it
+            first_line = "damaged, or with more in it than tensors, which is not loaded"
         raise DataError(
             f"{path}: not a plain state_dict ({first_line[:160]}); save it with torch.save(model.state_dict(), ...) "
             "or safetensors"

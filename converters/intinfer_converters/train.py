@@ -105,8 +105,11 @@ class TrainConfig:
             )
         if self.batch < 2:
             raise TrainError(f"batch={self.batch} is too small for batch norm; use 2 or more")
-        if not self.learning_rate > 0:
-            raise TrainError(f"learning_rate={self.learning_rate} is not positive; the papers use 0.001")
+        if not 0 < self.learning_rate < math.inf:
+            what = "infinite" if self.learning_rate == math.inf else "not positive"
+            raise TrainError(f"learning_rate={self.learning_rate} is {what}; the papers use 0.001")
+        if not 0 <= self.seed < 2**63:
+            raise TrainError(f"seed={self.seed} is outside 0..2^63-1")
         if self.crop_padding < 0:
             raise TrainError(f"crop_padding={self.crop_padding} is negative; use 0 for no random crop")
 
@@ -303,6 +306,11 @@ def _train_epoch(
     config, start = run.config, time.monotonic()
     run.update_steps(log)
     loss, train_accuracy, rate = run.epoch(epoch, bar)
+    if not math.isfinite(loss):
+        raise TrainError(
+            f"the loss of epoch {epoch + 1} is {loss}, with a learning rate of {config.learning_rate}; start again "
+            "with a smaller one"
+        )
     tested = config.test_every > 0 and (epoch + 1) % config.test_every == 0
     test_accuracy = run.quick_test(test_set) if tested else None
     seconds = time.monotonic() - start

@@ -52,6 +52,10 @@ def check_output(path: Path) -> None:
         raise TrainError(f"{path}: a checkpoint is a .pt or a .safetensors file; give the output one of these names")
     if not path.parent.is_dir():
         raise TrainError(f"{path}: the folder {path.parent} does not exist; create it first")
+    if path.is_dir():
+        raise TrainError(f"{path}: is a folder; give a file name")
+    if not os.access(path.parent, os.W_OK):
+        raise TrainError(f"{path}: the folder {path.parent} is not writable; give another one")
 
 
 def resume_path(path: Path) -> Path:
@@ -59,7 +63,7 @@ def resume_path(path: Path) -> Path:
     return path.with_name(path.name + ".resume.pt")
 
 
-def _write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def _write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     part = path.with_name(path.name + ".part")
     try:
         write(part)
@@ -72,9 +76,10 @@ def save_state_dict(model: nn.Module, path: Path) -> None:
     """Write the model's tensors, contiguous, as .pt (torch.save of tensors only) or .safetensors."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     if path.suffix == ".safetensors":
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
-        _write_atomically(path, lambda part: save_file(tensors, part))
+        data = save(tensors)  # its save_file would make a file that only its owner can read
+        _write_atomically(path, lambda part: part.write_bytes(data))
     else:
         _write_atomically(path, lambda part: torch.save(tensors, part))
 

@@ -68,7 +68,7 @@ def write_vectors(
     inputs = batch(model.graph, images)
     count = len(next(iter(inputs.values())))
     sizes = estimate(model.graph, count, order=order, nodes=nodes)
-    formats = usual_formats(sizes) if formats is None else [name for name in FORMATS if name in _known(formats)]
+    formats = usual_formats(sizes) if formats is None else known_formats(formats)
     with new_directory(directory) as partial:
         writer = _Writer(model, partial, count, formats, order, nodes)
         writer.images(inputs)
@@ -126,12 +126,13 @@ def batch(graph: Graph, images: Arrays) -> dict[str, IntArray]:
     return checked
 
 
-def _known(formats: Sequence[str]) -> Sequence[str]:
+def known_formats(formats: Sequence[str]) -> list[str]:
+    """The formats asked for, each once. Raises DataError when one is unknown or there is none."""
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         what = f"format {unknown[0]!r} is unknown" if unknown else "no format is asked for"
         raise DataError(f"{what}; there are {' and '.join(FORMATS)}")
-    return formats
+    return [name for name in FORMATS if name in formats]
 
 
 @dataclass

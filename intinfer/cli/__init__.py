@@ -52,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     verb = _verb(arguments)
     try:
+        if "" in arguments:  # as a path it would mean the current folder
+            raise UsageError(f"{verb or 'intinfer'}: an argument is empty; is a shell variable in it not set?")
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="backslashreplace")  # a file name need not be text
         code = _dispatch(arguments, verb)
@@ -80,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _verb(arguments: Sequence[str]) -> str | None:
-    return next((argument for argument in arguments if not argument.startswith("-")), None)
+    return next((argument for argument in arguments if argument and not argument.startswith("-")), None)
 
 
 def _dispatch(arguments: Sequence[str], verb: str | None) -> int:

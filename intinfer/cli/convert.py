@@ -13,6 +13,10 @@ from ..text import table
 from .common import add_json, constants_text, describe, print_json, stored_bits
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
+NET_HELP = (
+    "network of the checkpoint, with the arguments it was trained with (k, pooling and image size cannot be seen in "
+    "the file); see intinfer zoo"
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "intinfer convert mognet.pt --net mognet:n=32 --classes cat,dog,...,truck -o mognet.npz",
     )
     parser.add_argument("source", metavar="SOURCE", help=f"checkpoint: {', '.join(SUFFIXES)}")
-    parser.add_argument("--net", metavar="NAME:ARGS", required=True, help="network of the checkpoint; see intinfer zoo")
+    parser.add_argument("--net", metavar="NAME:ARGS", required=True, help=NET_HELP)
     parser.add_argument("-o", "--output", metavar="MODEL.npz", required=True, help="model file to write")
     parser.add_argument(
         "--classes", metavar="FILE|A,B,C", help="class names by label: a file with one a line, or a list with commas"
@@ -37,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     if source.suffix not in SUFFIXES:
         raise DataError(f"{source}: unknown file type {source.suffix!r}; known are {', '.join(SUFFIXES)}")
     if not source.is_file():
-        raise DataError(f"{source}: no such file")
+        raise DataError(f"{source}: {'is not a regular file' if source.exists() else 'no such file'}")
     if output.suffix != ".npz":
         raise DataError(f"{output}: a model is an .npz file; give the output such a name")
     if not output.parent.is_dir():

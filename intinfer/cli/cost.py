@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    report = _net_report(arguments.net) if arguments.net else graph_cost(load(arguments.model).graph)
+    report = _net_report(arguments.net) if arguments.net is not None else graph_cost(load(arguments.model).graph)
     if arguments.json:
         print_json(report.to_json())
     else:

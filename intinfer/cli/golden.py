@@ -50,7 +50,7 @@ def _list(text: str) -> list[str]:
 
 def run(arguments: argparse.Namespace) -> int:
     from intinfer_golden.trace import check_new_directory
-    from intinfer_golden.vectors import estimate, usual_formats, write_vectors
+    from intinfer_golden.vectors import estimate, known_formats, usual_formats, write_vectors
 
     check_new_directory(Path(arguments.output))
     model = load(arguments.model)
@@ -61,8 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"{arguments.model}: takes {shapes}, not an image; call intinfer_golden.write_vectors from Python"
         )
     sizes = estimate(model.graph, len(arguments.images), order=arguments.order, nodes=arguments.nodes)
-    formats = arguments.format or usual_formats(sizes)
-    note("about " + ", ".join(f"{sizes[name]:,} bytes of {name}" for name in formats if name in sizes))
+    formats = usual_formats(sizes) if arguments.format is None else known_formats(arguments.format)
+    note("about " + ", ".join(f"{sizes[name]:,} bytes of {name}" for name in formats))
     pixels = [load_image(file, model.graph.inputs[0], image, arguments.fit) for file in progress(arguments.images)]
     write_vectors(
         model,

@@ -39,8 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ..profile import profile
 
-    if arguments.plot is not None and Path(arguments.plot).suffix not in PICTURES:
-        raise DataError(f"{arguments.plot}: unknown kind of picture; name it {', '.join(PICTURES)}")
+    if arguments.plot is not None:
+        _check_plot(Path(arguments.plot))
     graph = load(arguments.model).graph
     pictures = load_pictures(arguments.data, graph)
     total = min(len(pictures), arguments.limit or len(pictures))
@@ -53,6 +53,16 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(result.to_text())
     return 0
+
+
+def _check_plot(path: Path) -> None:
+    """Refuse, before any image is run, a picture that cannot be written."""
+    if path.suffix not in PICTURES:
+        raise DataError(f"{path}: unknown kind of picture; name it {', '.join(PICTURES)}")
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; give a file name")
+    if not path.parent.is_dir():
+        raise DataError(f"{path}: the folder {path.parent} does not exist; create it first")
 
 
 def _plot(result: Profile, path: Path) -> None:

@@ -48,6 +48,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.trace is not None:
+        from intinfer_golden.trace import check_new_directory
+
+        check_new_directory(Path(arguments.trace))
     model = load(arguments.model)
     image = model.graph.image
     if image is None:

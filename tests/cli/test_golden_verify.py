@@ -56,7 +56,7 @@ def test_the_set_of_a_command(files: list[str], vectors: str) -> None:
 
 def test_what_golden_prints(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = str(tmp_path / "t")
-    line = ["golden", *files, "-o", target, "--nodes", "fc", "--order", "nchw", "--format", "memh"]
+    line = ["golden", *files, "-o", target, "--nodes", "fc", "--order", "nchw", "--format", "memh,memh"]
     assert main([*line, "--json"]) == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out) == {"directory": target, "images": 2, "nodes": 1, "format": ["memh"]}

@@ -57,6 +57,8 @@ USAGE = [
         "see intinfer run --help",
     ),
     (["inspect", "m.npz", "--js"], "unrecognized arguments: --js; see intinfer --help"),
+    (["cost", "--net", ""], "cost: an argument is empty; is a shell variable in it not set?"),
+    (["eval", "m.npz", ""], "eval: an argument is empty; is a shell variable in it not set?"),
     (["cost"], "cost: one of the arguments MODEL --net is required; see intinfer cost --help"),
     (
         ["cost", "m.npz", "--net", "mognet"],

@@ -51,3 +51,13 @@ def test_unknown_picture_type(model, data, capsys):
     assert main(["profile", str(model), str(data), "--plot", "x.bmp"]) == 2
     error = capsys.readouterr().err
     assert error == "intinfer: error: x.bmp: unknown kind of picture; name it .png, .svg, .pdf\n"
+
+
+def test_a_picture_that_cannot_be_written_is_refused_before_the_run(model, tmp_path, capsys):
+    (tmp_path / "p.svg").mkdir()
+    for picture, message in [
+        (tmp_path / "none" / "p.png", f"the folder {tmp_path / 'none'} does not exist; create it first"),
+        (tmp_path / "p.svg", "is a folder; give a file name"),
+    ]:
+        assert main(["profile", str(model), "no.npz", "--plot", str(picture)]) == 2
+        assert capsys.readouterr().err == f"intinfer: error: {picture}: {message}\n"

@@ -129,6 +129,13 @@ def test_nothing_is_printed_when_a_later_image_fails(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.png", "tiny.npz"]
 
 
+def test_a_trace_folder_in_use_is_refused_before_the_run(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = refusal([files[0], str(tmp_path / "none.png"), "--trace", str(tmp_path)], capsys)
+    assert message == f"{tmp_path}: exists and is not empty; give another name or remove it"
+
+
 def test_model_that_is_missing_or_damaged(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert refusal([str(tmp_path / "no.npz"), files[1]], capsys) == f"{tmp_path / 'no.npz'}: no such file"
     cut = tmp_path / "cut.npz"

@@ -66,6 +66,11 @@ def test_missing_file(tmp_path):
     assert refusal(tmp_path / "none.pt") == "no such file"
 
 
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.pt")
+    assert refusal(tmp_path / "pipe.pt") == "is not a regular file"
+
+
 def test_missing_and_foreign_keys_are_named(tmp_path, state):
     del state["s1.cflog.gconv.step"]
     state["extra"] = torch.zeros(1)
@@ -128,7 +133,7 @@ def test_step_must_be_positive(tmp_path, state, step):
 def test_a_constant_seed_is_refused(tmp_path, state, bit):
     state["s1.cflog.pw2.seed"].fill_(bit)
     assert refusal(saved(tmp_path, state)) == (
-        f"the rule-30 seed is all {bit}: every later row would be 0; use a mixed one"
+        f"s1.cflog.pw2: the rule-30 seed is all {bit}: every later row would be 0; use a mixed one"
     )
 
 
@@ -142,11 +147,12 @@ class Bomb:
         return (os.system, (f"touch {self.target}",))
 
 
-@pytest.mark.parametrize("container", ["raw", "zip"])
+@pytest.mark.parametrize("container", ["raw", "raw of Python", "zip"])
+@pytest.mark.filterwarnings("error")
 def test_a_pickle_bomb_is_not_executed(tmp_path, container):
     target, path = tmp_path / "exploded", tmp_path / "net.pt"
-    if container == "raw":
-        path.write_bytes(pickle.dumps({"conv1.weight": Bomb(target)}, protocol=2))
+    if container.startswith("raw"):
+        path.write_bytes(pickle.dumps({"conv1.weight": Bomb(target)}, protocol=2 if container == "raw" else None))
     else:
         torch.save({"conv1.weight": torch.zeros(1)}, path)
         members = {}
@@ -156,7 +162,10 @@ def test_a_pickle_bomb_is_not_executed(tmp_path, container):
             for name, data in members.items():
                 bomb = pickle.dumps({"conv1.weight": Bomb(target)}, protocol=2)
                 archive.writestr(name, bomb if name.endswith("data.pkl") else data)
-    assert refusal(path).startswith("not a plain state_dict (")
+    assert refusal(path) == (
+        "not a plain state_dict (damaged, or with more in it than tensors, which is not loaded); save it with "
+        "torch.save(model.state_dict(), ...) or safetensors"
+    )
     assert not target.exists()
 
 

@@ -326,6 +326,9 @@ def test_resume_file_of_a_later_format_is_refused(tmp_path, monkeypatch):
          "one must be 1 or more"),
         ({"batch": 1}, "batch=1 is too small for batch norm; use 2 or more"),
         ({"learning_rate": float("nan")}, "learning_rate=nan is not positive; the papers use 0.001"),
+        ({"learning_rate": float("inf")}, "learning_rate=inf is infinite; the papers use 0.001"),
+        ({"seed": -1}, "seed=-1 is outside 0..2^63-1"),
+        ({"seed": 2**63}, f"seed={2**63} is outside 0..2^63-1"),
         ({"crop_padding": -1}, "crop_padding=-1 is negative; use 0 for no random crop"),
     ],
 )  # fmt: skip
@@ -358,3 +361,20 @@ def test_wrong_inputs(tmp_path):
     bad = tmp_path / "none" / "a.pt"
     says(f"{bad}: the folder {bad.parent} does not exist; create it first", out=bad)
     assert list(tmp_path.iterdir()) == []
+    bad = tmp_path / "a.pt"
+    bad.mkdir()
+    says(f"{bad}: is a folder; give a file name", out=bad)
+
+
+def test_a_loss_that_is_not_finite_writes_nothing(tmp_path):
+    pattern = r"^the loss of epoch \d is (nan|inf), with a learning rate of 1e\+38; start again with a smaller one$"
+    with pytest.raises(T.TrainError, match=pattern):
+        run(tmp_path / "a.pt", config=replace(CONFIG, learning_rate=1e38))
+    assert not (tmp_path / "a.pt").exists()
+
+
+@pytest.mark.parametrize("name", ["a.pt", "a.safetensors"])
+def test_a_checkpoint_is_as_readable_as_any_new_file(tmp_path, name):
+    (tmp_path / "usual").touch()
+    T.save_state_dict(build(NET), tmp_path / name)
+    assert (tmp_path / name).stat().st_mode == (tmp_path / "usual").stat().st_mode
