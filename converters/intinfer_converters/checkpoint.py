@@ -15,21 +15,25 @@ from torch import nn
 
 from intinfer.errors import DataError
 
-from .nets import build
+from .nets import build, canonical
 
 MAX_LISTED = 3
+NET_KEY = "net"
+MAX_NET_TEXT = 1000
 
 
 def load_net(path: str | Path, net: str) -> nn.Module:
     """The network `net` with the checkpoint's parameters.
 
     Raises:
-        DataError: the file is missing or not a state_dict, or its keys and shapes are not those of `net`.
+        DataError: the file is missing or not a state_dict, its keys and shapes are not those of `net`, or it says that
+            it was trained as another network.
         NetArgumentError: `net` names no network.
     """
     module = build(net)
     state = read_state_dict(path)
-    wanted = module.state_dict()
+    _check_net(path, net, state.pop(NET_KEY, None))
+    wanted = {key: tensor for key, tensor in module.state_dict().items() if key != NET_KEY}
     problems = [f"key {key!r} is missing" for key in wanted if key not in state]
     problems += [f"key {key!r} is not one of {net}'s" for key in state if key not in wanted]
     problems += [
@@ -37,21 +41,38 @@ def load_net(path: str | Path, net: str) -> nn.Module:
         for key in wanted
         if key in state and state[key].shape != wanted[key].shape
     ]
-    problems += [
-        f"{key!r} has dtype {state[key].dtype}, {wanted[key].dtype} is needed"
-        for key in wanted
-        if key in state and state[key].dtype != wanted[key].dtype
-    ]
     if problems:
         more = f" and {len(problems) - MAX_LISTED} more" if len(problems) > MAX_LISTED else ""
         raise DataError(
             f"{path}: {'; '.join(problems[:MAX_LISTED])}{more}; give --net the arguments it was trained with"
         )
+    wrong = [key for key in wanted if state[key].dtype != wanted[key].dtype]
+    if wrong:
+        raise DataError(
+            f"{path}: {wrong[0]!r} has dtype {state[wrong[0]].dtype}, {wanted[wrong[0]].dtype} is needed; save the "
+            "state_dict of the float32 model"
+        )
     try:
-        module.load_state_dict(state)
+        module.load_state_dict({**state, NET_KEY: module.state_dict()[NET_KEY]})
     except ValueError as error:  # a layer refuses its values: a rule-30 seed of only zeros
         raise DataError(f"{path}: {_refusing_layer(module, state)}{error}") from None
     return module.eval()
+
+
+def _check_net(path: str | Path, net: str, stored: torch.Tensor | None) -> None:
+    """Refuse a checkpoint that says it is of another network. One that says nothing is taken at `net`'s word."""
+    if stored is None:
+        return
+    known = canonical(net)
+    if stored.dtype != torch.uint8 or stored.ndim != 1 or stored.numel() > MAX_NET_TEXT:
+        raise DataError(f"{path}: key {NET_KEY!r} is {stored.dtype} {tuple(stored.shape)}, not the text of a network")
+    found = bytes(stored.tolist()).decode("ascii", "backslashreplace")
+    if found != known:
+        theirs, ours = (text.partition(":")[2].split(",") for text in (found, known))
+        different = [pair for pair in theirs if pair and pair not in ours] or [found]
+        raise DataError(
+            f"{path}: was trained with {', '.join(different)}, --net {net} says otherwise; give --net {found}"
+        )
 
 
 def _refusing_layer(module: nn.Module, state: dict[str, torch.Tensor]) -> str:

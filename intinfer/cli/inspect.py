@@ -20,8 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     describe(
         parser,
         "Show what a model is: inputs, nodes with shapes and value ranges, accumulator widths, the constants stored\n"
-        "with their code and bits, the kernel of the fast engine (--json says why it was chosen), outputs, classes and\n"
-        "where it came from.",
+        "with their code and bits, the kernel of the fast engine (--json says why), outputs, classes and origin.",
         "intinfer inspect model.npz",
     )
     parser.add_argument("model", metavar="MODEL", help="model file, .npz")

@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "with the same arguments (its state is in OUT.resume.pt). Needs torch.",
         "intinfer train --net mognet:n=32,g=4,k=3 --data train.npz --test test.npz -o mognet.pt",
         "intinfer train --net mognet:n=32 --data train/ --test test/ --stages weights,full --epochs 10,30 -o mognet.pt",
-        "intinfer train --net mognet:n=32 --from mognet.pt --data train/ --test test/ --stages full --lr 5e-4 -o more.pt",
+        "intinfer train --net mognet:n=32 --from mognet.pt --data a/ --test b/ --stages full --lr 5e-4 -o more.pt",
     )
     parser.add_argument("--net", metavar="NAME:ARGS", required=True, help="network to train; see intinfer zoo")
     parser.add_argument("--data", metavar="TRAIN", required=True, help="training images: .npz or class folders")

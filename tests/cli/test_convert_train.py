@@ -114,8 +114,10 @@ def test_convert_refuses(checkpoint: Path, tmp_path: Path, capsys: pytest.Captur
     ]:
         assert refusal(["convert", *arguments], capsys) == message
     message = refusal(["convert", source, "--net", NET.replace("n=4", "n=8"), "-o", output], capsys)
-    assert message.startswith(f"{source}: ")
-    assert message.endswith("; give --net the arguments it was trained with")
+    assert message.startswith(f"{source}: was trained with n=4, --net ")
+    assert message.endswith(
+        " says otherwise; give --net mognet:n=4,g=1,k=2,classes=3,height=8,width=8,layout=1m,pool=1,last_bits=1"
+    )
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty.txt", "latin1.txt", "net.onnx"]
 
 

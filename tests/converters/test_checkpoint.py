@@ -82,6 +82,7 @@ def test_missing_and_foreign_keys_are_named(tmp_path, state):
 
 def test_wrong_arguments_show_in_the_shapes(tmp_path, state):
     other = NET.replace("n=8", "n=16")
+    del state["net"]
     message = refusal(saved(tmp_path, state), other)
     assert message.startswith(f"'conv1.weight' has shape (8, 3, 3, 3), {other} needs (16, 3, 3, 3); ")
     assert message.endswith(" more; give --net the arguments it was trained with")
@@ -90,7 +91,7 @@ def test_wrong_arguments_show_in_the_shapes(tmp_path, state):
 def test_wrong_dtype(tmp_path, state):
     state["conv1.weight"] = state["conv1.weight"].double()
     assert refusal(saved(tmp_path, state)) == (
-        "'conv1.weight' has dtype torch.float64, torch.float32 is needed; give --net the arguments it was trained with"
+        "'conv1.weight' has dtype torch.float64, torch.float32 is needed; save the state_dict of the float32 model"
     )
 
 
@@ -225,3 +226,23 @@ def test_an_untraceable_module():
 
     with pytest.raises(DataError, match=r"^torch\.fx cannot trace Branching: symbolically traced variables cannot"):
         convert(Branching(), torch.zeros(3, 8, 8))
+
+
+def test_another_network_of_the_same_shapes_is_refused(tmp_path, state):
+    """k, pooling and image size leave no other trace: without `net` in the file, k=3 would convert silently."""
+    path = saved(tmp_path, state)
+    assert refusal(path, NET.replace("k=2", "k=3")) == (
+        "was trained with k=2, --net mognet:n=8,g=2,k=3,height=8,width=8,classes=3 says otherwise; give --net "
+        "mognet:n=8,g=2,k=2,classes=3,height=8,width=8,layout=1m-2m-4m-4,pool=123,last_bits=1"
+    )
+    assert refusal(path, NET + ",pool=12").startswith("was trained with pool=123, --net ")
+    assert convert_checkpoint(path, NET + ",seed=5").nodes  # the seed only drew the rows that the file holds
+    del state["net"]
+    assert convert_checkpoint(saved(tmp_path, state), NET.replace("k=2", "k=3")).nodes  # a foreign state_dict
+
+
+def test_a_network_text_that_is_none(tmp_path, state):
+    state["net"] = torch.zeros((2, 2))
+    assert refusal(saved(tmp_path, state)) == "key 'net' is torch.float32 (2, 2), not the text of a network"
+    state["net"] = torch.tensor([120, 255], dtype=torch.uint8)
+    assert refusal(saved(tmp_path, state)).startswith("was trained with x\\xff, --net ")

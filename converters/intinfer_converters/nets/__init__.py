@@ -97,7 +97,23 @@ def net_arguments(text: str) -> tuple[str, Any]:
 def build(text: str) -> nn.Module:
     """The untrained torch module a text such as ``mognet:n=128,g=4,k=3`` names; raises NetArgumentError.
 
-    Its input is raw pixels 0..255 as float (N, 3, H, W), its output float logits (N, classes).
+    Its input is raw pixels 0..255 as float (N, 3, H, W), its output float logits (N, classes). Its state_dict holds
+    `net`, the bytes of `canonical(text)`: bits, pooling and image size leave no other trace in a checkpoint.
+    """
+    import torch
+
+    name, arguments = net_arguments(text)
+    module = NETS[name].builder(arguments)
+    module.register_buffer("net", torch.tensor(list(canonical(text).encode()), dtype=torch.uint8))
+    return module
+
+
+def canonical(text: str) -> str:
+    """The network text with every argument that decides what is computed; `seed` only drew what is stored.
+
+    >>> canonical("mognet:k=2,n=32,seed=7")
+    'mognet:n=32,g=4,k=2,classes=10,height=32,width=32,layout=1m-2m-4m-4,pool=123,last_bits=1'
     """
     name, arguments = net_arguments(text)
-    return NETS[name].builder(arguments)
+    pairs = [(field.name, getattr(arguments, field.name)) for field in fields(arguments) if field.name != "seed"]
+    return f"{name}:" + ",".join(f"{key}={value}" for key, value in pairs)
