@@ -103,19 +103,24 @@ def profile(graph: Graph, batches: Iterable[Pixels]) -> Profile:
     everything = replace(graph, outputs=tuple(Output(name, name) for name in graph.values), classes=())
     skipping, full = Session(graph), Session(everything, skip=False)
     counts = SkipCounts()
+    selects = {node.name: node.inputs[0] for node in graph.nodes if node.op.kind == "mux"}
+    ones = dict.fromkeys(selects, 0)
     low: dict[str, int] = {}
     high: dict[str, int] = {}
     for batch in batches:
         skipping.run(batch, counts=counts)
-        for name, values in full.run(batch).items():
+        traced = full.run(batch)
+        for name, select in selects.items():
+            ones[name] += int(traced[select].sum())
+        for name, values in traced.items():
             low[name] = min(low.get(name, int(values.min())), int(values.min()))
             high[name] = max(high.get(name, int(values.max())), int(values.max()))
     images = max(counts.images, 1)
     muxes, layers = [], []
     for node in graph.nodes:
         channels = node.output.shape[0]
-        if node.op.kind == "mux":
-            muxes.append(MuxProfile(node.name, channels, counts.selected.get(node.name, 0) / (channels * images)))
+        if node.name in ones:
+            muxes.append(MuxProfile(node.name, channels, ones[node.name] / (channels * images)))
         macs = node.op.cost(tuple(graph.values[name] for name in node.inputs), node.output).macs
         if macs:
             share = counts.channels.get(node.name, 0) / (channels * images)

@@ -7,7 +7,6 @@ from fractions import Fraction
 
 import numpy as np
 from hypothesis import strategies as st
-from intinfer.strategies import MAKERS, Source
 
 from intinfer.accumulator import Accumulator, TapOrder
 from intinfer.builder import GraphBuilder
@@ -26,6 +25,7 @@ from intinfer.ops import (
     Threshold,
 )
 from intinfer.rounding import RoundMode
+from intinfer.strategies import MAKERS, Source
 from intinfer.tensor import CellularWeights, IntTensor, Weights
 from intinfer.types import IntType
 

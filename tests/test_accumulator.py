@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import naive
-from intinfer.strategies import int_types
 
 from intinfer.accumulator import Accumulator, Overflow, TapOrder
 from intinfer.errors import GraphError, RangeError
 from intinfer.ops.mac import weighted_sums
+from intinfer.strategies import int_types
 from intinfer.types import IntType
 
 

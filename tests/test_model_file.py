@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from model_graphs import assert_same, described, graphs_of, mognet_like, small
-from intinfer.strategies import graphs
 
 from intinfer import reference
 from intinfer.accumulator import Accumulator
@@ -25,6 +24,7 @@ from intinfer.errors import ModelFileError
 from intinfer.graph import Graph, Shape, Value
 from intinfer.model_file import FORMAT, VERSION, load, save
 from intinfer.ops import OPS, Affine, Conv2d, Op
+from intinfer.strategies import graphs
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray, IntType
 

@@ -16,7 +16,6 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from model_graphs import described, mognet_like, small
-from intinfer.strategies import graphs
 
 import intinfer
 from intinfer.accumulator import Accumulator
@@ -24,6 +23,7 @@ from intinfer.builder import GraphBuilder
 from intinfer.graph import Graph
 from intinfer.model_file import load, save
 from intinfer.ops import OPS, Affine
+from intinfer.strategies import graphs
 from intinfer.tensor import CellularWeights, IntTensor
 from intinfer.types import IntType
 

@@ -3,10 +3,10 @@
 import numpy as np
 from hypothesis import given, settings
 from oracles import naive
-from intinfer.strategies import MAKERS, graphs_with_images
 
 from intinfer import reference
 from intinfer.ops import OPS
+from intinfer.strategies import MAKERS, graphs_with_images
 
 
 def test_the_generator_and_the_naive_evaluator_know_every_op():

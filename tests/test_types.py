@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from intinfer.strategies import int_types
 
 from intinfer.errors import GraphError, RangeError
+from intinfer.strategies import int_types
 from intinfer.types import LIMIT, IntType
 
 ENDS = [sign * (2**k) + d for k in (0, 1, 3, 7, 8, 15, 16, 31, 32, 61) for sign in (1, -1) for d in (-1, 0, 1)]

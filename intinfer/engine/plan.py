@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..accumulator import Overflow
 from ..graph import Graph, Node, Value
 from ..kernels.base import Kernel, container
 from ..kernels.table import KERNELS
+from ..ops import Conv2d, Dense
 
 ALIGNMENT = 64
 
@@ -74,10 +76,14 @@ def make_plan(graph: Graph, *, fuse: bool = True, reuse: bool = True) -> Plan:
 
 
 def _selects_first(graph: Graph) -> list[Node]:
-    """Depth first from the outputs, a mux's select before its branches, so that it can shorten their work."""
+    """Depth first from the outputs, a mux's select before its branches, so that it can shorten their work.
+
+    Nodes that no output reads are left out, unless they may trap: their error is a result too.
+    """
     order: dict[str, Node] = {}
     inputs = {value.name for value in graph.inputs}
-    stack = [(out.value, False) for out in reversed(graph.outputs)]
+    ends = [*(out.value for out in graph.outputs), *(node.name for node in graph.nodes if may_trap(node))]
+    stack = [(name, False) for name in reversed(ends)]
     while stack:
         name, ready = stack.pop()
         if name in order or name in inputs:
@@ -89,6 +95,11 @@ def _selects_first(graph: Graph) -> list[Node]:
             stack.append((name, True))
             stack.extend((i, False) for i in reversed(node.inputs))
     return list(order.values())
+
+
+def may_trap(node: Node) -> bool:
+    """Whether the node can end a run with an error, by its accumulator."""
+    return isinstance(node.op, Conv2d | Dense) and node.op.accumulator.overflow is Overflow.TRAP
 
 
 def _fusions(graph: Graph) -> dict[str, Node]:

@@ -14,12 +14,13 @@ from ..kernels.base import Array, container
 from ..reference import Arrays, checked_inputs
 from ..types import IntArray
 from .demand import Mask, input_demand
-from .plan import Plan, Region, make_plan
+from .plan import Plan, Region, make_plan, may_trap
 
 
 @dataclass
 class SkipCounts:
-    """What skipping did over a number of images: channels computed by step name, and select bits set by mux name."""
+    """What skipping did over a number of images: channels computed by step name, and how many of a mux's computed
+    channels had their select bit set, by mux name."""
 
     images: int = 0
     channels: dict[str, int] = field(default_factory=dict)
@@ -46,7 +47,8 @@ class Session:
 
         Args:
             threads: images are shared out among as many threads, at least 1.
-            poison: fill the memory with garbage before each image (to prove that nothing undemanded is read).
+            poison: fill the memory with garbage before each image (to prove that nothing undemanded is read, and
+                nothing of the image before).
             counts: collects what was computed; the images then run on one thread.
         """
         if threads < 1:
@@ -103,7 +105,10 @@ class _Worker:
 
     def run(self, inputs: Mapping[str, IntArray], outputs: Mapping[str, IntArray], image: int) -> None:
         if self.poison:
-            self.arena.fill(0xA5)
+            for memory in (self.arena, *(array for arrays in self.scratch for array in arrays)):
+                memory.view(np.uint8).fill(0xA5)
+        if self.counts is not None:
+            self.counts.images += 1
         for name, array in inputs.items():
             self.values[name][...] = array
         channels = list(self.all_channels)
@@ -133,10 +138,9 @@ class _Worker:
     def _count(self, i: int, channels: IntArray) -> None:
         assert self.counts is not None
         step = self.plan.steps[i]
-        self.counts.images += i == 0
         self.counts.channels[step.node.name] = self.counts.channels.get(step.node.name, 0) + channels.size
         if step.node.op.kind == "mux":
-            ones = int(self.values[step.node.inputs[0]].sum())
+            ones = int(self.values[step.node.inputs[0]][channels].sum())  # the other bits may not have been computed
             self.counts.selected[step.node.name] = self.counts.selected.get(step.node.name, 0) + ones
 
 
@@ -153,7 +157,9 @@ class _Demand:
             for position, name in enumerate(step.node.inputs):
                 if name in made_by:
                     self.readers[made_by[name]].append((i, position))
-        self.is_output = [step.output.name in {out.value for out in plan.graph.outputs} for step in plan.steps]
+        outputs = {out.value for out in plan.graph.outputs}
+        # Whether a run ends with a trap must not depend on what is skipped.
+        self.whole = [step.output.name in outputs or may_trap(step.node) for step in plan.steps]
         self.reset()
 
     def reset(self) -> None:
@@ -162,15 +168,14 @@ class _Demand:
 
     def select(self, region: Region, select: Mask) -> list[tuple[int, Mask]]:
         """New masks of the region's steps, now that the mux's select bits are known. Readers come last, so the
-        walk is backward; a step that has run demands nothing any more, and only steps after `after` are asked."""
+        walk is backward; the region's steps have not run, nor have their readers."""
         self.known[region.mux] = select
         for i in reversed(region.steps):
-            if self.is_output[i]:
+            if self.whole[i]:
                 continue
             mask = np.zeros_like(self.masks[i])
             for reader, position in self.readers[i]:
-                if reader > region.after:
-                    mask |= self._asks(reader)[position]
+                mask |= self._asks(reader)[position]
             self.masks[i] = mask
         return [(i, self.masks[i]) for i in region.steps]
 

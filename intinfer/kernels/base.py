@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ..graph import Node, Value
+from ..graph import Node, Shape, Value
+from ..ops.geometry import Pair, Window
 from ..types import IntArray, IntType
 
 Array = npt.NDArray[np.integer[Any]]
@@ -53,6 +54,16 @@ class Kernel(ABC):
     @abstractmethod
     def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
         """Compute the output channels listed in `channels` (sorted, not empty) of one image."""
+
+
+def steps(window: Window, output: Shape) -> tuple[Pair, Pair]:
+    """Stride and dilation, 1 along an axis of one output pixel or of one tap.
+
+    What they are there changes no value, and they may be larger than any map or machine word.
+    """
+    stride = (window.stride[0] if output[1] > 1 else 1, window.stride[1] if output[2] > 1 else 1)
+    dilation = (window.dilation[0] if window.kernel[0] > 1 else 1, window.dilation[1] if window.kernel[1] > 1 else 1)
+    return stride, dilation
 
 
 def planes(array: Array) -> Array:

@@ -19,8 +19,9 @@ from numba import njit
 from ..accumulator import Overflow
 from ..graph import Node, Value
 from ..ops import Conv2d, Threshold
+from ..ops.geometry import Pair
 from ..types import IntArray
-from .base import Array, Kernel
+from .base import Array, Kernel, steps
 from .threshold_count import ThresholdTable, comparison_type, count_row
 
 BLOCK = 1024
@@ -44,27 +45,27 @@ class Conv2dPlanes(Kernel):
     def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
         op: Any = node.op
         self.accumulator = comparison_type(node.output.type)
-        sy, sx = op.stride
+        (sy, sx), dilation = steps(op.window, node.output.shape)
         channels, height, width = inputs[0].shape
         top, left, bottom, right = op.pads
         self.rows = -(-(height + top + bottom) // sy)
         self.pitch = -(-(width + left + right) // sx)
         out_height, out_width = node.output.shape[1:]
         self.run_length = (out_height - 1) * self.pitch + out_width
-        # The last run may read past the last row by what the kernel reaches to the right.
         self.plane = self.rows * self.pitch
         self.geometry = (top, left, sy, sx)
         self.planes_shape = (sy * sx * channels, self.rows, self.pitch)
         self.pad_values = np.broadcast_to(np.array(op.pad_value), (channels,)).astype(self.accumulator)
-        self.offsets, self.weights, self.first, self.positive = self._taps(op, channels)
-        self.unit = bool((np.abs(self.weights) <= 1).all())
+        self.offsets, self.weights, self.first, self.positive = self._taps(op, (sy, sx), dilation, channels)
+        # Asked of the graph's weights: in the accumulator's container a large one may have become ±1.
+        self.unit = bool(((op.weight.values >= -1) & (op.weight.values <= 1)).all())
         self.table = ThresholdTable(fused.op, node.output, self.accumulator) if fused is not None else None
 
-    def _taps(self, op: Any, channels: int) -> tuple[IntArray, Array, IntArray, IntArray]:
+    def _taps(self, op: Any, stride: Pair, dilation: Pair, channels: int) -> tuple[IntArray, Array, IntArray, IntArray]:
         """For each output channel the offsets of its non-zero taps, positive weights first."""
         weight = op.weight.values
         outputs, a_group = weight.shape[:2]
-        (sy, sx), (dy, dx) = op.stride, op.dilation
+        (sy, sx), (dy, dx) = stride, dilation
         o, c, i, j = np.nonzero(weight)
         channel = (o * op.groups // outputs) * a_group + c
         phase = (i * dy % sy) * sx + j * dx % sx
@@ -77,8 +78,9 @@ class Conv2dPlanes(Kernel):
         return offset[order], value[order].astype(self.accumulator), first, positive
 
     def scratch(self) -> tuple[Array, ...]:
-        planes = np.zeros(int(np.prod(self.planes_shape)) + self.pitch + BLOCK, dtype=self.accumulator)
-        return planes, np.empty(BLOCK, dtype=self.accumulator), np.empty(BLOCK, dtype=self.accumulator)
+        planes = np.empty(self.planes_shape, dtype=self.accumulator).reshape(-1)
+        counts = self.accumulator if self.table is None else self.table.counts
+        return planes, np.empty(BLOCK, dtype=self.accumulator), np.empty(BLOCK, dtype=counts)
 
     def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
         planes, row, counts = scratch

@@ -12,7 +12,7 @@ from ..accumulator import Overflow, TapOrder
 from ..errors import RangeError
 from ..graph import Node, Value
 from ..types import IntArray
-from .base import Array, UnfusedKernel
+from .base import Array, UnfusedKernel, steps
 
 RULES = (Overflow.PROVE, Overflow.WRAP, Overflow.SATURATE, Overflow.TRAP)
 
@@ -26,16 +26,17 @@ class Conv2dPortable(UnfusedKernel):
         op: Any = node.op
         self.bits = op.accumulator.bits
         self.rule = RULES.index(op.accumulator.overflow)
-        self.fold = op.accumulator.fold or 1
         outputs, a_group, kh, kw = op.weight.shape
         taps = [(c, i, j) for c in range(a_group) for i in range(kh) for j in range(kw)]
         if op.accumulator.order is TapOrder.KKC:
             taps.sort(key=lambda tap: (tap[1], tap[2], tap[0]))
+        self.fold = min(op.accumulator.fold or 1, len(taps))
         self.taps = np.array(taps, dtype=np.int64)
         self.weights = np.stack([op.weight.values[:, c, i, j] for c, i, j in taps], axis=1).astype(np.int64)
         channels = inputs[0].shape[0]
         self.pad_values = np.broadcast_to(np.array(op.pad_value, dtype=np.int64), (channels,)).copy()
-        self.geometry = (*op.stride, op.pads[0], op.pads[1], *op.dilation, outputs // op.groups, a_group)
+        stride, dilation = steps(op.window, node.output.shape)
+        self.geometry = (*stride, op.pads[0], op.pads[1], *dilation, outputs // op.groups, a_group)
 
     def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
         where = convolve(

@@ -95,7 +95,8 @@ class ClampMinMax(UnfusedKernel):
 
     def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
         op: Any = node.op
-        self.ends = (op.lo, op.hi)
+        # The ends may lie beyond int64; only those inside the output's range can be reached.
+        self.ends = (max(op.lo, node.output.type.lo), min(op.hi, node.output.type.hi))
 
     def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
         clamp(planes(inputs[0]), channels, *self.ends, planes(out))
@@ -138,9 +139,6 @@ class AddMultiples(UnfusedKernel):
     def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
         op: Any = node.op
         self.multipliers = op.multipliers
-
-    def scratch(self) -> tuple[Array, ...]:
-        return ()
 
     def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
         # Partial sums may leave the container of the final sum; they wrap there and the final sum is exact again.

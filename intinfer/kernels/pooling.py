@@ -9,15 +9,16 @@ import numpy as np
 from numba import njit
 
 from ..graph import Node, Value
-from ..types import IntArray
-from .base import Array, UnfusedKernel, planes
+from ..types import LIMIT, IntArray
+from .base import Array, UnfusedKernel, planes, steps
 
 
 class _Pool(UnfusedKernel):
     def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
         op: Any = node.op
         window = op.window
-        self.geometry = (*window.kernel, *window.stride, window.pads[0], window.pads[1], *window.dilation)
+        stride, dilation = steps(window, node.output.shape)
+        self.geometry = (*window.kernel, *stride, window.pads[0], window.pads[1], *dilation)
 
 
 class MaxPoolWindow(_Pool):
@@ -61,17 +62,19 @@ class TgapSum(UnfusedKernel):
 
     def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
         op: Any = node.op
-        self.top = op.top
+        _, height, width = inputs[0].shape
+        # 2 * sum > N * h * w is sum > floor(N * h * w / 2). No sum exceeds LIMIT, the right side may leave int64.
+        self.half = min(op.top * height * width // 2, LIMIT)
 
     def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
-        above_half(planes(inputs[0]), channels, self.top, out)
+        above_half(planes(inputs[0]), channels, self.half, out)
 
 
 @njit(nogil=True)
-def above_half(x, channels, top, out):
+def above_half(x, channels, half, out):
     for k in range(channels.size):
         c = channels[k]
         total = np.int64(0)
         for p in range(x.shape[1]):
             total += np.int64(x[c, p])
-        out[c] = 1 if 2 * total > top * x.shape[1] else 0
+        out[c] = 1 if total > half else 0

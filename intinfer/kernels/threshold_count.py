@@ -10,27 +10,33 @@ from numba import njit
 
 from ..graph import Node, Value
 from ..types import IntArray, IntType
-from .base import Array, UnfusedKernel, container, planes
+from .base import Array, UnfusedKernel, planes
 
 BLOCK = 1024
 
 
 def comparison_type(type_: IntType) -> np.dtype[np.integer[Any]]:
-    """The signed container, of at least 16 bits, of z and of every limit: lo - 1 .. hi + 1."""
-    return np.promote_types(container(IntType(type_.lo - 1, type_.hi + 1)), np.int16)
+    """The signed container, of at least 16 bits, of z and of every limit: lo - 1 .. hi + 1, at most ±(2^62 + 1)."""
+    for candidate in (np.int16, np.int32):
+        info = np.iinfo(candidate)
+        if info.min < type_.lo and type_.hi < info.max:
+            return np.dtype(candidate)
+    return np.dtype(np.int64)
 
 
 class ThresholdTable:
     """A threshold's constants, one row a channel, in the container of the sums they are compared with.
 
     A descending channel compares ~z >= ~T (that is -z - 1 >= -T - 1), which is z <= T without leaving the
-    container; so every channel counts with >=.
+    container; so every channel counts with >=. `counts` is the container of the counts 0..N: with repeated or
+    very many thresholds N outgrows the sums' container.
     """
 
     def __init__(self, op: Any, x: Value, dtype: np.dtype[np.integer[Any]]) -> None:
         limits = np.broadcast_to(op.thresholds.values, (x.shape[0], op.thresholds.shape[1]))
         down = np.broadcast_to(op.descending.values, (x.shape[0],))
         flipped = np.where(down[:, None] == 1, ~limits, limits)
+        self.counts = np.promote_types(dtype, comparison_type(IntType(0, limits.shape[1])))
         self.arrays = (np.ascontiguousarray(flipped, dtype=dtype), down.astype(np.uint8), op.base, op.step)
 
 
@@ -44,7 +50,7 @@ class ThresholdCount(UnfusedKernel):
         self.table = ThresholdTable(node.op, inputs[0], self.dtype)
 
     def scratch(self) -> tuple[Array, ...]:
-        return (np.empty(BLOCK, dtype=self.dtype), np.empty(BLOCK, dtype=self.dtype))
+        return (np.empty(BLOCK, dtype=self.dtype), np.empty(BLOCK, dtype=self.table.counts))
 
     def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
         count(planes(inputs[0]), channels, *self.table.arrays, *scratch, planes(out))

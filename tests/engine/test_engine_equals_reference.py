@@ -1,13 +1,12 @@
 """The engine gives the reference's bits: any graph, fused and not, skipping and not, poisoned memory, threads."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from intinfer.strategies import arrays, graphs
 
 from intinfer import reference
 from intinfer.engine.session import Session
+from intinfer.strategies import arrays, graphs
 
 
 def inputs_of(draw, graph, images):
