@@ -30,6 +30,7 @@ def test_of_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_of_a_network(capsys: pytest.CaptureFixture[str]) -> None:
     """MOGNET with one stage: conv1 3 -> 8, CFLOG 8 -> 4 -> 4 -> 8 with generated PW2, 1x1 to 10 classes; 4x4 pixels."""
+    pytest.importorskip("torch")
     assert main(["cost", "--net", "mognet:n=8,g=2,k=2,layout=1,pool=0,height=4,width=4", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     stored = {"conv1": 8 * 3 * 9, "pw1": 8 * 4, "gconv": 4 * 2 * 9, "final": 8 * 10}
@@ -46,6 +47,7 @@ def test_of_a_network(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_of_a_network_that_is_none(net: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch")
     assert main(["cost", "--net", net]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -53,6 +55,7 @@ def test_of_a_network_that_is_none(net: str, message: str, capsys: pytest.Captur
 
 
 def test_zoo(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch")
     assert main(["zoo", "--json"]) == 0
     networks = {net["name"]: net for net in json.loads(capsys.readouterr().out)["networks"]}
     assert networks["mognet"]["arguments"] | {"n": 128, "g": 4, "k": 3} == networks["mognet"]["arguments"]
