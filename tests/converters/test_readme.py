@@ -66,7 +66,7 @@ def test_every_verb_is_shown_and_every_verb_shown_exists(capsys):
 def test_every_verb_has_help_with_an_example(verb, capsys):
     assert main([verb, "--help"]) == 0
     text = capsys.readouterr().out
-    assert re.search(rf"examples?:\n  intinfer {verb} ", text)
+    assert re.search(rf"examples?:\n  intinfer {verb}\b", text)
 
 
 def test_every_op_is_in_the_table():
