@@ -39,6 +39,7 @@ class Session:
     def __init__(self, graph: Graph, *, skip: bool = True, fuse: bool = True) -> None:
         self.plan = make_plan(graph, fuse=fuse)
         self.skip = skip and bool(self.plan.regions)
+        self._idle: list[_Worker] = []
 
     def run(
         self, inputs: Arrays, *, threads: int = 1, poison: bool = False, counts: SkipCounts | None = None
@@ -64,9 +65,14 @@ class Session:
         parts = [range(start, images, threads) for start in range(min(threads, images))]
 
         def work(part: range) -> None:
-            worker = _Worker(self.plan, self.skip, poison, counts)
+            try:
+                worker = self._idle.pop()
+            except IndexError:  # all at work, or none made yet
+                worker = _Worker(self.plan, self.skip)
+            worker.poison, worker.counts = poison, counts
             for image in part:
                 worker.run({name: array[image] for name, array in arrays.items()}, outputs, image)
+            self._idle.append(worker)
 
         if len(parts) < 2:
             for part in parts:
@@ -78,12 +84,13 @@ class Session:
 
 
 class _Worker:
-    """One thread's memory."""
+    """One thread's memory; it serves one run after another."""
 
-    def __init__(self, plan: Plan, skip: bool, poison: bool, counts: SkipCounts | None) -> None:
+    poison = False
+    counts: SkipCounts | None = None
+
+    def __init__(self, plan: Plan, skip: bool) -> None:
         self.plan = plan
-        self.poison = poison
-        self.counts = counts
         self.arena = np.zeros(plan.arena_bytes, dtype=np.uint8)
         graph = plan.graph
         made = [*graph.inputs, *(step.output for step in plan.steps)]
@@ -160,10 +167,11 @@ class _Demand:
         outputs = {out.value for out in plan.graph.outputs}
         # Whether a run ends with a trap must not depend on what is skipped.
         self.whole = [step.output.name in outputs or may_trap(step.node) for step in plan.steps]
+        self.everything = [np.ones(step.output.shape[0], dtype=bool) for step in plan.steps]
         self.reset()
 
     def reset(self) -> None:
-        self.masks = [np.ones(step.output.shape[0], dtype=bool) for step in self.plan.steps]
+        self.masks = list(self.everything)  # entries are replaced, never changed
         self.known: dict[int, Mask] = {}
 
     def select(self, region: Region, select: Mask) -> list[tuple[int, Mask]]:
