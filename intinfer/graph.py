@@ -6,7 +6,7 @@ The batch axis is outside the graph: shapes are (C, H, W) or (C,).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -104,6 +104,10 @@ class Graph:
     @cached_property
     def node_by_name(self) -> dict[str, Node]:
         return {node.name: node for node in self.nodes}
+
+    def with_every_value(self) -> Graph:
+        """The same network with each value, inputs included, as an output: an engine can fuse and skip nothing."""
+        return replace(self, outputs=tuple(Output(name, name) for name in self.values), classes=())
 
     def node(self, name: str) -> Node:
         """The node that makes value `name`; GraphError lists close names when there is none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,12 @@ class Model:
         """The engine that is sooner done with so many images: "fast" or "reference". Their bits are the same."""
         if self._sessions:
             return "fast"
-        return "fast" if images * graph_cost(self.graph).macs >= FAST_FROM else "reference"
+        return "fast" if images * self._macs >= FAST_FROM else "reference"
+
+    @cached_property
+    def _macs(self) -> int:
+        """Of one image; asked at every run."""
+        return graph_cost(self.graph).macs
 
     def run(
         self, images: Arrays, *, engine: str | None = None, skip: bool = True, threads: int = 1

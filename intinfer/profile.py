@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from .dataset import Pixels
 from .engine.session import Session, SkipCounts
-from .graph import Graph, Output
+from .graph import Graph
 from .text import table
 from .types import IntType
 
@@ -100,8 +100,7 @@ def profile(graph: Graph, batches: Iterable[Pixels]) -> Profile:
         graph: a network with one input.
         batches: integer arrays (N, *shape); each is held with all its values in memory.
     """
-    everything = replace(graph, outputs=tuple(Output(name, name) for name in graph.values), classes=())
-    skipping, full = Session(graph), Session(everything, skip=False)
+    skipping, full = Session(graph), Session(graph.with_every_value(), skip=False)
     counts = SkipCounts()
     selects = {node.name: node.inputs[0] for node in graph.nodes if node.op.kind == "mux"}
     ones = dict.fromkeys(selects, 0)

@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import Any
 
 from ..graph import Graph
-from ..model import ENGINES
+from ..model import ENGINES, Model
 from ..ops import Op
 from ..tensor import CellularWeights, IntTensor
 from ..text import printable
@@ -33,6 +33,15 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         help="compute channels that no multiplexer selects as well; the bits are the same",
     )
     parser.add_argument("--threads", type=positive, default=1, metavar="N", help="of the fast engine (default: 1)")
+
+
+def engine_options(arguments: argparse.Namespace, model: Model, images: int) -> dict[str, Any]:
+    """The keyword arguments of `Model.run` that `add_engine`'s options stand for, for so many images in all."""
+    return {
+        "engine": arguments.engine or model.choose(images),
+        "skip": not arguments.no_skip,
+        "threads": arguments.threads,
+    }
 
 
 def describe(parser: argparse.ArgumentParser, description: str, *examples: str) -> None:

@@ -10,7 +10,7 @@ from ..errors import DataError, RangeError
 from ..model import Model, load
 from ..types import IntArray
 from .answers import winners
-from .common import add_engine, add_json, describe, positive, print_json
+from .common import add_engine, add_json, describe, engine_options, positive, print_json
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,11 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise DataError(f"{arguments.model}: its output is a class number, not logits; evaluate it from Python")
     dataset = load_dataset(arguments.data, model.graph)
     total = min(len(dataset), arguments.limit or len(dataset))
-    options = {
-        "engine": arguments.engine or model.choose(total),
-        "skip": not arguments.no_skip,
-        "threads": arguments.threads,
-    }
+    options = engine_options(arguments, model, total)
     done = correct = 0
     with tqdm(total=total, unit="image", leave=False, disable=None) as bar:
         for images, labels in dataset.batches(limit=arguments.limit):

@@ -15,7 +15,7 @@ from ..model import Model, load
 from ..text import printable, table
 from ..types import IntArray
 from .answers import digits, ranking, real_values
-from .common import add_engine, add_json, describe, positive, print_json, progress
+from .common import add_engine, add_json, describe, engine_options, positive, print_json, progress
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -57,11 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     if image is None:
         shapes = ", ".join(f"{value.name} {value.shape}" for value in model.graph.inputs)
         raise DataError(f"{arguments.model}: takes {shapes}, not an image; call intinfer.load(...).run from Python")
-    options = {
-        "engine": arguments.engine or model.choose(len(arguments.images)),
-        "skip": not arguments.no_skip,
-        "threads": arguments.threads,
-    }
+    options = engine_options(arguments, model, len(arguments.images))
     answers, pixels = [], []
     for file in progress(arguments.images):
         array = load_image(file, model.graph.inputs[0], image, arguments.fit)
