@@ -29,7 +29,7 @@ check: .venv/installed
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable '.[torch,plot,dev]'
+	$(BIN)/pip install --quiet --editable '.[torch,plot,vcd,cocotb,dev]'
 	touch $@
 
 .venv-core/installed: pyproject.toml
