@@ -1,0 +1,58 @@
+"""Proven ranges, channel by channel: linear chains composed, so that PW and GC1 are bounded as one kernel.
+
+A type rule bounds a node by the range of its input, as if that input's elements were independent. Where the input
+is itself a linear function of earlier values (a pointwise convolution before a grouped one, say), they are not: the
+composed kernel is what decides, and its bound is often several bits narrower. Everything here is exact.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from ..graph import Graph
+from .analysis import Bounds, LinearForm
+from .forms import LINEAR, Range
+
+__all__ = ["LINEAR", "Bounds", "LinearForm", "Range", "bounds_of", "channel_ranges", "linear_form", "positions"]
+
+
+@lru_cache(maxsize=4)
+def bounds_of(graph: Graph) -> Bounds:
+    """The `Bounds` of a graph; those of the last few graphs are kept."""
+    return Bounds(graph)
+
+
+def linear_form(graph: Graph, value: str, at: tuple[int, ...]) -> LinearForm:
+    """What one element of a value is in terms of the nearest value before it that is not linear.
+
+    Linear are conv2d and dense (proven, or with an accumulator whose overflow is proven not to happen), affine, add,
+    concat, channel_select, sum_pool and flatten. A value that joins several values which are not linear (an add of two
+    activations) ends the form, as does one that is itself an input or made by another op: its form is the element
+    itself.
+
+    Args:
+        at: (c, y, x), or (c,) of a vector.
+
+    Raises:
+        GraphError: no such value or element.
+    """
+    return bounds_of(graph).form(value, at)
+
+
+def positions(graph: Graph, value: str, channel: int) -> list[tuple[int, ...]]:
+    """A few elements (c, y, x) of a channel whose forms stand for all of the channel, up to a shift: one for each
+    pattern of taps inside the map and in the padding, the largest form first. Of a vector: (c,) alone.
+
+    Raises:
+        GraphError: no such value or channel.
+    """
+    return bounds_of(graph).positions(value, channel)
+
+
+def channel_ranges(graph: Graph) -> dict[str, Range]:
+    """The proven lowest and highest value of each channel of every value by name, int64 (C,) each.
+
+    Never wider than the value's type. Exact along linear chains, over all border patterns, when what the chain
+    begins with may be anything in the range of its channel.
+    """
+    return bounds_of(graph).channels

@@ -1,0 +1,176 @@
+"""How wide each accumulator must be: declared, by the type rule, composed over linear chains, channel by channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..accumulator import MIN_BITS, Accumulator, signed_bits
+from ..graph import Graph
+from ..ops.mac import sum_range
+from ..text import table
+from ..types import IntType
+from . import bounds_of
+
+
+@dataclass(frozen=True, eq=False)
+class AccumulatorWidths:
+    """One conv2d or dense node.
+
+    Attributes:
+        rule: declared.
+        products: of one sum.
+        type_rule: of the exact sums, by the type rule: the input's elements independent, each anywhere in its type.
+        channels: proven range of the exact sums of each channel, linear chains composed.
+        partial: the same of the partial sums in the declared order and fold, where these matter.
+        fits: proven never to overflow.
+    """
+
+    name: str
+    op: str
+    source: tuple[str, ...]
+    rule: Accumulator
+    products: int
+    type_rule: IntType
+    channels: tuple[IntType, ...]
+    partial: tuple[IntType, ...]
+    fits: bool
+
+    @property
+    def needed(self) -> tuple[IntType, ...]:
+        """What the accumulator of each channel holds at one time or another."""
+        if not self.partial:
+            return self.channels
+        return tuple(a.union(b) for a, b in zip(self.channels, self.partial, strict=True))
+
+    @property
+    def bits(self) -> int:
+        """The narrowest width proven never to overflow."""
+        return max(self.channel_bits)
+
+    @property
+    def channel_bits(self) -> tuple[int, ...]:
+        return tuple(_bits(type_) for type_ in self.needed)
+
+    def to_json(self) -> dict[str, Any]:
+        order = None if self.rule.order is None else str(self.rule.order)
+        return {
+            "name": self.name,
+            "op": self.op,
+            "source": list(self.source),
+            "declared": {
+                "bits": self.rule.bits,
+                "overflow": str(self.rule.overflow),
+                "order": order,
+                "fold": self.rule.fold,
+            },
+            "products": self.products,
+            "type_rule": _range(self.type_rule),
+            "proven": _range(_union(self.channels)),
+            "partial_sums": _range(_union(self.partial)) if self.partial else None,
+            "bits": self.bits,
+            "fits": self.fits,
+            "channels": [
+                {**_range(type_), "partial_sums": _range(self.partial[c]) if self.partial else None}
+                for c, type_ in enumerate(self.channels)
+            ],
+        }
+
+
+def accumulator_widths(graph: Graph) -> list[AccumulatorWidths]:
+    """The widths of every conv2d and dense node, in the order of the graph."""
+    bounds = bounds_of(graph)
+    found = []
+    for node in graph.nodes:
+        rule: Accumulator | None = getattr(node.op, "accumulator", None)
+        if rule is None:
+            continue
+        op: Any = node.op
+        flat = op.weight.values.reshape(op.weight.shape[0], -1)
+        partial = _types(*bounds.partial_sums(node.name, rule)) if rule.sequential else ()
+        found.append(
+            AccumulatorWidths(
+                node.name,
+                node.op.kind,
+                node.source,
+                rule,
+                flat.shape[1],
+                sum_range(flat, graph.values[node.inputs[0]].type),
+                _types(*bounds.sums(node.name)),
+                partial,
+                bounds.fits(node.name),
+            )
+        )
+    return found
+
+
+def to_json(widths: Sequence[AccumulatorWidths]) -> dict[str, Any]:
+    return {"accumulators": [width.to_json() for width in widths], "register_bits": _totals(widths)}
+
+
+def to_text(widths: Sequence[AccumulatorWidths]) -> str:
+    """A table with one character a bit, and the bits of one register an output channel."""
+    rows = [
+        (
+            w.name,
+            str(w.rule),
+            w.products,
+            _bits(w.type_rule),
+            w.bits,
+            "" if w.fits else "may overflow",
+            str(_union(w.needed)),
+            _picture(w),
+            _histogram(w.channel_bits),
+        )
+        for w in widths
+    ]
+    header = ("node", "declared", "products", "type rule", "proven", "", "proven range", "bits", "channels: bits")
+    lines = [
+        "type rule: signed bits for the exact sums if the input's elements are independent; proven: with linear chains "
+        "composed, and with partial sums where the order matters",
+        "bits: # proven to be needed, + more by the type rule, . more declared, ! needed and not declared",
+        "",
+        table(header, rows),
+        "",
+        "registers, one an output channel: "
+        + ", ".join(f"{name.replace('_', ' ')} {bits:,} bits" for name, bits in _totals(widths).items()),
+    ]
+    return "\n".join(lines)
+
+
+def _types(lo: Any, hi: Any) -> tuple[IntType, ...]:
+    return tuple(IntType(a, b) for a, b in zip(lo.tolist(), hi.tolist(), strict=True))
+
+
+def _bits(type_: IntType) -> int:
+    """Of an accumulator that holds the range."""
+    return max(MIN_BITS, signed_bits(type_))
+
+
+def _union(types: Sequence[IntType]) -> IntType:
+    return IntType(min(t.lo for t in types), max(t.hi for t in types))
+
+
+def _range(type_: IntType) -> dict[str, int]:
+    return {"lo": type_.lo, "hi": type_.hi, "bits": _bits(type_)}
+
+
+def _picture(width: AccumulatorWidths) -> str:
+    held, proven, ruled = width.rule.bits, width.bits, _bits(width.type_rule)
+    marks = ["#" if bit < min(proven, held) else "!" if bit < proven else "+" for bit in range(max(proven, ruled))]
+    return "".join(marks) + "." * (held - len(marks))
+
+
+def _histogram(bits: Sequence[int]) -> str:
+    """Such as "4:9 28:10": 4 channels need 9 bits, 28 need 10."""
+    return " ".join(f"{bits.count(width)}:{width}" for width in sorted(set(bits)))
+
+
+def _totals(widths: Sequence[AccumulatorWidths]) -> dict[str, int]:
+    return {
+        "declared": sum(w.rule.bits * len(w.channels) for w in widths),
+        "type_rule": sum(_bits(w.type_rule) * len(w.channels) for w in widths),
+        "proven_a_node": sum(w.bits * len(w.channels) for w in widths),
+        "proven_a_channel": sum(sum(w.channel_bits) for w in widths),
+    }
