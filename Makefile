@@ -4,7 +4,7 @@ BIN := .venv/bin
 CLASSES := airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck
 DEMO_NET := mognet:n=32,g=4,k=3
 
-.PHONY: demo test test-core test-slow check clean
+.PHONY: demo test test-core test-slow mutants check clean
 
 # The trained checkpoint becomes model.npz, which then classifies a photograph.
 demo: .venv/installed
@@ -18,6 +18,10 @@ test: .venv/installed check test-core
 # The core alone, in an environment of its own that has no torch.
 test-core: .venv-core/installed
 	.venv-core/bin/python -m pytest -n 2 -m "not slow" --ignore tests/converters tests intinfer golden
+
+# Wrong designs that the vectors tell from the right one: needs iverilog.
+mutants: .venv/installed
+	PYTHONPATH=tests $(BIN)/python tests/rtl/mutants.py
 
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -m slow

@@ -19,7 +19,7 @@ from intinfer.rounding import RoundMode
 from intinfer.tensor import CellularWeights, IntTensor
 from intinfer.types import IntArray, IntType
 from intinfer_golden import write_vectors
-from intinfer_golden.demand import Mask
+from intinfer_golden.demand import Mask, demand_masks
 
 SEED = (0, 1, 1, 0)
 
@@ -105,15 +105,22 @@ class NoCheck:
     def check(self, *_: object) -> None: ...
 
 
+def bytes_of(directory: Path) -> dict[str, bytes]:
+    """Every file of a folder by its path inside it."""
+    return {
+        path.relative_to(directory).as_posix(): path.read_bytes() for path in directory.rglob("*") if path.is_file()
+    }
+
+
 def write_unchecked(graph: Graph, arrays: reference.Arrays, directory: Path, **options: Any) -> Path:
     """`write_vectors` without the comparison with the fast engine."""
-    with patch("intinfer_golden.vectors.CrossCheck", NoCheck):
+    with patch("intinfer_golden.run.CrossCheck", NoCheck):
         write_vectors(intinfer.Model(graph), arrays, directory, **options)
     return directory
 
 
 def read_memh(path: Path, bits: int) -> list[int]:
-    """The words of a file of ours, by a reader that shares nothing with the package."""
+    """The words of `bits` bits of a file of ours, by a reader that shares nothing with the package."""
     words = []
     for line in path.read_text("ascii").splitlines():
         if not line.startswith("//"):
@@ -122,6 +129,42 @@ def read_memh(path: Path, bits: int) -> list[int]:
             words.append(int(line, 16))
             assert words[-1] < 2**bits
     return words
+
+
+def unfolded(words: list[int], item: dict[str, Any]) -> list[int]:
+    """The codes of a tensor's elements in the order of the file, by what its manifest entry says of words."""
+    found = []
+    for start in range(0, len(words), item["words_per_run"]):
+        whole = 0
+        for place, word in enumerate(words[start : start + item["words_per_run"]]):
+            assert word < 2 ** item["word_bits"]
+            whole += word << (place * item["word_bits"])
+        for _ in range(item["run"]):
+            whole, code = divmod(whole, 2 ** item["bits"])
+            found.append(code)
+        assert whole == 0, "unused lanes are 0"
+    return found
+
+
+def meaning(code: int, item: dict[str, Any]) -> int:
+    """The value of an element's code by the words of the manifest's schema."""
+    if item["code"] == "bipolar":
+        return {0: -1, 1: 1}[code]
+    if item["code"] == "ternary":
+        return {3: -1, 0: 0, 1: 1}[code]
+    negative = item["code"] == "twos_complement" and code >= 2 ** (item["bits"] - 1)
+    return code - 2 ** item["bits"] if negative else code
+
+
+def true_values(item: dict[str, Any], graph: Graph, trace: dict[str, np.ndarray]) -> np.ndarray:
+    """What a tensor of the manifest must hold, along its axes."""
+    if item["attribute"] is not None:
+        return np.asarray(getattr(graph.node(item["node"]).op, item["attribute"]).values)
+    if item["role"] != "demand_mask":
+        return trace[item["node"]]
+    count = len(next(iter(trace.values())))
+    runs = [demand_masks(graph, {name: array[n] for name, array in trace.items()}) for n in range(count)]
+    return np.array([run[item["node"]] for run in runs], dtype=int)
 
 
 def in_order(shape: list[int], axes: list[str], order: list[str]) -> Iterator[dict[str, int]]:

@@ -44,6 +44,8 @@ THIRD_PARTY = {
     "torch": sorted(TORCH_MODULES),
     "safetensors": sorted(TORCH_MODULES),
     "hypothesis": ["intinfer/strategies"],
+    "threadpoolctl": ["intinfer_golden/run"],
+    "vcd": ["intinfer_golden/dumps/waveform"],
 }
 """Distribution -> the modules that may import it, at the top or inside a function."""
 

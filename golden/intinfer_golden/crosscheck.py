@@ -34,10 +34,10 @@ class CrossCheck:
 
 
 def _same(name: str, engine: str, got: IntArray, wanted: IntArray, image: int) -> None:
-    different = np.argwhere(got != wanted)
-    if not len(different):
+    different = got != wanted
+    if not different.any():
         return
-    where = tuple(int(i) for i in different[0])
+    where = tuple(int(i) for i in np.argwhere(different)[0])
     at = ", ".join(f"{axis}={i}" for axis, i in zip("cyx", where[1:], strict=False))
     raise IntinferError(
         f"node {name!r}: at n={image}, {at} the {engine} gives {int(got[where])} and the reference "

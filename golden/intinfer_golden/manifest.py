@@ -8,12 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from intinfer.accumulator import Accumulator
 from intinfer.errors import DataError
@@ -23,12 +21,15 @@ from intinfer.tensor import CellularWeights, IntTensor
 from intinfer.types import IntArray
 
 from .codes import Code
-from .files import TensorFile
+from .formats import FORMATS
 from .tensors import Tensor
 
 FORMAT = "intinfer-golden"
-VERSION = 1
+VERSION = 2
 NAME = "manifest.json"
+
+_READ_FIRST = ("npy", "bin")
+"""Formats that are read faster than text."""
 
 
 def value_entry(value: Value) -> dict[str, Any]:
@@ -67,9 +68,19 @@ def node_entry(node: Node) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Written:
+    """A file of a set: path inside the set, length and SHA-256."""
+
+    format: str
+    path: str
+    bytes: int
+    sha256: str
+
+
 def tensor_entry(
     tensor: Tensor,
-    files: Sequence[TensorFile],
+    files: Sequence[Written],
     seen: tuple[int, int],
     overflows: int | None,
     generated: CellularWeights | None,
@@ -88,18 +99,40 @@ def tensor_entry(
         "signed": tensor.code.signed,
         "code": tensor.code.name,
         "code_map": tensor.code.map,
-        "elements_per_word": 1,
-        "word_bits": tensor.code.bits,
-        "lsb_first": True,
+        "elements": tensor.elements,
+        "elements_per_word": tensor.fold,
+        "fold_axis": tensor.fold_axis,
+        "run": tensor.run,
+        "words_per_run": tensor.words_per_run,
+        "frame_words": tensor.frame_words,
         "words": tensor.words,
+        "word_bits": tensor.word_bits,
+        "beat_bits": 8 * tensor.word_bytes,
+        "lsb_first": True,
         "lo": tensor.lo,
         "hi": tensor.hi,
         "min": seen[0],
         "max": seen[1],
         "overflows": overflows,
         "generated": automaton,
-        "files": [{"path": file.name, "bytes": file.size, "sha256": file.sha256} for file in files],
+        "files": [asdict(file) for file in files],
     }
+
+
+def port_entries(graph: Graph, tensors: Sequence[Tensor], given_demand: bool) -> list[dict[str, Any]]:
+    """The streams of a design that computes the graph: its inputs, the given demand masks, its outputs."""
+    places = {tensor.node: i for i, tensor in enumerate(tensors) if tensor.role != "demand_mask"}
+    masks = [i for i, tensor in enumerate(tensors) if tensor.role == "demand_mask"] if given_demand else []
+    streams = {
+        "in": ("s", [places[value.name] for value in graph.inputs]),
+        "demand": ("d", masks),
+        "out": ("m", [places[out.value] for out in graph.outputs]),
+    }
+    return [
+        {"port": f"{letter}{number}_axis", "direction": direction, "tensor": tensor}
+        for direction, (letter, found) in streams.items()
+        for number, tensor in enumerate(found)
+    ]
 
 
 def _compare(node: Node) -> list[str] | None:
@@ -133,35 +166,39 @@ class Stored:
 
     directory: Path
     tensor: Tensor
-    files: tuple[tuple[str, str], ...]
-    """(path inside the set, SHA-256)"""
+    files: tuple[Written, ...]
 
     def values(self) -> IntArray:
-        """int64, a vector in the order of files. Raises DataError when the file is not the one that was written."""
-        path, sha256 = sorted(self.files)[-1]  # .npy before .memh: it is read faster
-        file = self.directory / path
+        """int64, one entry an element, a vector in the order of files; words are unfolded.
+
+        Raises DataError when the file is not the one that was written.
+        """
+        stored = min(self.files, key=lambda file: file.format not in _READ_FIRST)
+        file = self.directory / stored.path
         if not file.is_file():
             raise DataError(f"{file}: is missing; {self.directory} is not whole, make it again with intinfer golden")
         data = file.read_bytes()
-        if hashlib.sha256(data).hexdigest() != sha256:
+        if hashlib.sha256(data).hexdigest() != stored.sha256:
             raise DataError(f"{file}: was changed after it was written; make the vectors again with intinfer golden")
-        code = self.tensor.code
-        if path.endswith(".npy"):  # the bytes are those we wrote, so their form is known
-            values: IntArray = np.frombuffer(data[-self.tensor.words * code.dtype.itemsize :], code.dtype).astype(
-                np.int64
-            )
-            return values
-        lines = [int(line, 16) for line in data.split(b"\n") if line and not line.startswith(b"//")]
-        return code.decode(np.array(lines, dtype=np.uint64))
+        return FORMATS[stored.format].read(self.tensor, data)  # the bytes are those we wrote, so their form is known
 
 
 @dataclass(frozen=True)
 class VectorSet:
-    """A set of vectors on disk: the values that a dump may be of, in graph order, and their demand masks."""
+    """A set of vectors on disk: the values that a dump may be of, in graph order, and their demand masks.
+
+    Attributes:
+        mode: "network", or "isolated" for a region cut out of one.
+        region: the region's name; None of a whole network.
+        frames: a label of each image.
+    """
 
     directory: Path
     values: dict[str, Stored]
     masks: dict[str, Stored]
+    mode: str
+    region: str | None
+    frames: tuple[str, ...]
 
 
 def load(directory: Path) -> VectorSet:
@@ -184,9 +221,11 @@ def load(directory: Path) -> VectorSet:
             if item["attribute"] is None:
                 kind = masks if item["role"] == "demand_mask" else values
                 kind[item["node"]] = _stored(directory, item)
+        region = document["region"] and str(document["region"]["name"])
+        frames = tuple(str(label) for label in document["frames"])
+        return VectorSet(directory, values, masks, str(document["mode"]), region, frames)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{path}: entry of a tensor is damaged ({type(error).__name__}: {error})") from None
-    return VectorSet(directory, values, masks)
+        raise DataError(f"{path}: is damaged ({type(error).__name__}: {error}); make the vectors again") from None
 
 
 def _stored(directory: Path, item: dict[str, Any]) -> Stored:
@@ -201,10 +240,17 @@ def _stored(directory: Path, item: dict[str, Any]) -> Stored:
         code=Code(item["code"], int(item["bits"])),
         lo=int(item["lo"]),
         hi=int(item["hi"]),
+        fold=int(item["elements_per_word"]),
     )
     if sorted(tensor.axes) != sorted(tensor.order) or len(tensor.axes) != len(tensor.shape) or tensor.order[0] != "N":
         raise ValueError(f"axes {tensor.axes}, shape {tensor.shape} and order {tensor.order} do not fit")
-    files = tuple((f"{tensor.path}{Path(file['path']).suffix}", str(file["sha256"])) for file in item["files"])
+    if min(tensor.shape) < 1 or tensor.fold < 1 or tensor.words != item["words"]:
+        raise ValueError(f"shape {tensor.shape} with {tensor.fold} elements a word is not {item['words']} words")
+    files = tuple(
+        Written(file["format"], f"{tensor.path}.{file['format']}", int(file["bytes"]), str(file["sha256"]))
+        for file in item["files"]
+        if file["format"] in FORMATS
+    )
     if not files:
         raise ValueError("no files")
     return Stored(directory, tensor, files)

@@ -1,0 +1,150 @@
+"""What every file format does, and what the formats of text share: one word a line, all lines of one length."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from intinfer.text import printable
+from intinfer.types import IntArray
+
+from ..tensors import Tensor
+from .words import WordBytes, pack, unpack
+
+Text = npt.NDArray[np.uint8]
+"""ASCII characters, (words, characters of a line)."""
+
+_HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), dtype=np.uint16)
+"""The two digits of a byte, as they stand in memory."""
+
+
+class Piece:
+    """Whole runs of a tensor's values on their way into files; words are made once for all formats.
+
+    Args:
+        values: a vector in the order of files, of the dtype of the tensor's code.
+    """
+
+    def __init__(self, tensor: Tensor, values: npt.NDArray[np.integer]) -> None:
+        self.values = values
+        self._tensor = tensor
+
+    @cached_property
+    def words(self) -> WordBytes:
+        return pack(self._tensor, self.values)
+
+
+class Format(ABC):
+    """One kind of file. The bytes of a word do not depend on its neighbours, so a file grows piece by piece."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def header(self, tensor: Tensor) -> bytes:
+        """What stands before the first word."""
+
+    @abstractmethod
+    def body(self, tensor: Tensor, piece: Piece, first: int) -> bytes:
+        """A piece, of which `first` is the number of the first word in the file."""
+
+    def footer(self, tensor: Tensor) -> bytes:
+        """What stands after the last word."""
+        return b""
+
+    @abstractmethod
+    def body_bytes(self, tensor: Tensor, elements: int) -> int:
+        """The length of `body` for so many elements, whole runs."""
+
+    @abstractmethod
+    def read(self, tensor: Tensor, data: bytes) -> IntArray:
+        """The values in a file that this format wrote, as a vector in its order."""
+
+    def size(self, tensor: Tensor) -> int:
+        """Bytes of a whole file."""
+        return len(self.header(tensor)) + self.body_bytes(tensor, tensor.elements) + len(self.footer(tensor))
+
+
+class WordText(Format):
+    """One word a line, all of its digits, the most significant first."""
+
+    radix: ClassVar[int] = 16
+
+    def before(self, tensor: Tensor) -> int:
+        """Characters of a line before the digits."""
+        return 0
+
+    def lines(self, tensor: Tensor, digits: Text, first: int) -> Text:
+        """Whole lines from the digits of words."""
+        return np.pad(digits, ((0, 0), (0, 1)), constant_values=ord("\n"))
+
+    def body(self, tensor: Tensor, piece: Piece, first: int) -> bytes:
+        digits = hexadecimal(piece.words) if self.radix == 16 else binary(piece.words)
+        return self.lines(tensor, digits[:, digits.shape[1] - self._digits(tensor) :], first).tobytes()
+
+    def body_bytes(self, tensor: Tensor, elements: int) -> int:
+        words = elements // tensor.run * tensor.words_per_run
+        digits = np.zeros((1, self._digits(tensor)), dtype=np.uint8)
+        return words * int(self.lines(tensor, digits, 0).shape[1])
+
+    def read(self, tensor: Tensor, data: bytes) -> IntArray:
+        body = data[len(self.header(tensor)) : len(data) - len(self.footer(tensor))]
+        before = self.before(tensor)
+        text = np.frombuffer(body, dtype=np.uint8).reshape(tensor.words, -1)
+        text = text[:, before : before + self._digits(tensor)]
+        return unpack(tensor, from_hexadecimal(text) if self.radix == 16 else from_binary(text))
+
+    def _digits(self, tensor: Tensor) -> int:
+        return -(-tensor.word_bits // 4) if self.radix == 16 else tensor.word_bits
+
+
+def hexadecimal(words: WordBytes) -> Text:
+    """Two lower-case digits a byte."""
+    pairs = _HEX[words[:, ::-1]]
+    return pairs.view(np.uint8)
+
+
+def from_hexadecimal(digits: Text) -> WordBytes:
+    """The words of lower-case digits, the inverse of `hexadecimal`."""
+    nibbles: Text = digits - np.where(digits > ord("9"), ord("a") - 10, ord("0")).astype(np.uint8)
+    nibbles = np.pad(nibbles, ((0, 0), (digits.shape[1] % 2, 0)))
+    return (nibbles[:, ::2] * np.uint8(16) + nibbles[:, 1::2])[:, ::-1]
+
+
+def binary(words: WordBytes) -> Text:
+    """Eight digits a byte."""
+    return np.unpackbits(words[:, ::-1], axis=1) + np.uint8(ord("0"))
+
+
+def from_binary(digits: Text) -> WordBytes:
+    """The words of binary digits, the inverse of `binary`."""
+    return np.packbits(np.pad(digits - ord("0"), ((0, 0), (-digits.shape[1] % 8, 0))), axis=1)[:, ::-1]
+
+
+def comment(tensor: Tensor, mark: str) -> bytes:
+    """Lines that say what the words are, each after `mark`; ASCII, whatever the names are."""
+    code = tensor.code
+    extents = dict(zip(tensor.axes, tensor.shape, strict=True))
+    what = f"node: {tensor.node}" + (f"; constant: {tensor.attribute}" if tensor.attribute else "")
+    mapped = "" if code.map is None else " (" + ", ".join(f"{v} -> {w:x}" for v, w in code.map.items()) + ")"
+    lines = [
+        f"{what}; role: {tensor.role}",
+        f"source: {', '.join(tensor.source) or 'none'}",
+        f"shape: {' '.join(f'{axis}={extent}' for axis, extent in extents.items())}",
+        f"order: {' '.join(tensor.order)} (last innermost)",
+        f"{_packing(tensor)}; element: {code.bits} bits, {code.name}{mapped}; words: {tensor.words}",
+    ]
+    return "".join(f"{mark} {printable(line)}\n" for line in lines).encode("ascii", "backslashreplace")
+
+
+def _packing(tensor: Tensor) -> str:
+    if tensor.fold == 1:
+        return "packing: 1 element a word"
+    words = f"{tensor.words_per_run} words" if tensor.words_per_run > 1 else "1 word"
+    return (
+        f"packing: {tensor.fold} elements a word of {tensor.word_bits} bits, element 0 in the least significant bits, "
+        f"{words} for {tensor.run} along {tensor.fold_axis}"
+    )

@@ -1,0 +1,31 @@
+"""NumPy array: the integers themselves, one an element, in the axis order of the other files; nothing is folded."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+from intinfer.types import IntArray
+
+from ..tensors import Tensor
+from .base import Format, Piece
+
+
+class Npy(Format):
+    name = "npy"
+
+    def header(self, tensor: Tensor) -> bytes:
+        buffer = io.BytesIO()
+        description = {"descr": tensor.code.dtype.str, "fortran_order": False, "shape": tensor.file_shape}
+        np.lib.format.write_array_header_1_0(buffer, description)
+        return buffer.getvalue()
+
+    def body(self, tensor: Tensor, piece: Piece, first: int) -> bytes:
+        return piece.values.astype(tensor.code.dtype, copy=False).tobytes()
+
+    def body_bytes(self, tensor: Tensor, elements: int) -> int:
+        return elements * tensor.code.dtype.itemsize
+
+    def read(self, tensor: Tensor, data: bytes) -> IntArray:
+        return np.frombuffer(data[len(self.header(tensor)) :], tensor.code.dtype).astype(np.int64)

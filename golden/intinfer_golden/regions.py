@@ -1,0 +1,125 @@
+"""Small graphs cut out of a network, so that a node, a chain or a block is checked on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from intinfer.accumulator import Overflow
+from intinfer.builder import GraphBuilder
+from intinfer.errors import DataError
+from intinfer.graph import Graph, Node
+from intinfer.ops import Affine, Conv2d, Dense, Requant, Table, Threshold
+
+
+@dataclass(frozen=True)
+class Region:
+    """Some nodes of a network as a graph of their own.
+
+    Attributes:
+        name: a chain or node is named after the node that gives its result.
+        graph: reads what the nodes read from outside, and gives what is read outside or is a result of the network.
+        nodes: their names in graph order.
+    """
+
+    name: str
+    graph: Graph
+    nodes: tuple[str, ...]
+
+
+def isolate(graph: Graph, nodes: Collection[str], name: str | None = None) -> Region:
+    """The region of some nodes, named after the last of them unless `name` is given.
+
+    Its inputs are the values that the nodes read from outside, with their names and types, in graph order; its
+    outputs the values of the nodes that others read, that are outputs of the network or that nobody reads, named
+    after the values. Nodes keep their names, sources and types.
+
+    Raises DataError for no nodes, or a name that no node has.
+    """
+    if not nodes:
+        raise DataError("no nodes are asked for; a region needs at least one")
+    check_names(graph, nodes)
+    chosen = [node for node in graph.nodes if node.name in nodes]
+    made = {node.name for node in chosen}
+    outside = {x for node in chosen for x in node.inputs} - made
+    builder = GraphBuilder()
+    values = {v.name: builder.input(v.name, v.shape, v.type) for v in graph.values.values() if v.name in outside}
+    for node in chosen:
+        operands = [values[x] for x in node.inputs]
+        values[node.name] = builder.add(node.op, *operands, name=node.name, source=node.source)
+    results = {out.value: out for out in reversed(graph.outputs)}
+    readers = _readers(graph)
+    for node in chosen:
+        if node.name in results:
+            builder.output(node.name, values[node.name], results[node.name].scale, results[node.name].offset)
+        elif not readers[node.name] or any(reader.name not in made for reader in readers[node.name]):
+            builder.output(node.name, values[node.name])
+    image = graph.image if outside == {graph.inputs[0].name} else None
+    return Region(name or chosen[-1].name, builder.finish(image), tuple(node.name for node in chosen))
+
+
+def each_node(graph: Graph, nodes: Collection[str] | None = None) -> list[Region]:
+    """One region a node, in graph order; of the `nodes` named, or of all. Errors as `isolate`."""
+    _check_choice(graph, nodes)
+    return [isolate(graph, [node.name]) for node in graph.nodes if nodes is None or node.name in nodes]
+
+
+def each_chain(graph: Graph, nodes: Collection[str] | None = None) -> list[Region]:
+    """The network cut into chains, in graph order of their last nodes; only those that hold one of `nodes`, if given.
+
+    A chain is as many linear nodes as follow one another, convolutions, dense layers and affine maps with exact
+    sums, each read by nobody but the next, with the threshold, requant or table at the end that alone reads the
+    last. A node that is in no such chain is a region alone. Errors as `isolate`.
+    """
+    _check_choice(graph, nodes)
+    return [isolate(graph, chain) for chain in _chains(graph) if nodes is None or any(node in nodes for node in chain)]
+
+
+def check_names(graph: Graph, nodes: Collection[str]) -> None:
+    """Raise DataError for a name that no node of the graph has."""
+    for name in nodes:
+        if name not in graph.node_by_name:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, graph.node_by_name, n=3) or list(graph.node_by_name)[:3]
+            raise DataError(f"the model has no node {name!r}; close names: {', '.join(near)}")
+
+
+def _check_choice(graph: Graph, nodes: Collection[str] | None) -> None:
+    if nodes is not None:
+        if not nodes:
+            raise DataError("no nodes are asked for; name some, or leave the choice out for all")
+        check_names(graph, nodes)
+
+
+def _chains(graph: Graph) -> Iterator[list[str]]:
+    """Every node in exactly one chain."""
+    readers, results = _readers(graph), {out.value for out in graph.outputs}
+    open_: dict[str, list[str]] = {}
+    for node in graph.nodes:
+        before = open_.pop(node.inputs[0], []) if _linear(node) or _closes(node) else []
+        chain = [*before, node.name]
+        (after,) = readers[node.name] if len(readers[node.name]) == 1 else (None,)
+        if _linear(node) and after and node.name not in results and (_linear(after) or _closes(after)):
+            open_[node.name] = chain
+        else:
+            yield chain
+
+
+def _readers(graph: Graph) -> dict[str, list[Node]]:
+    """The nodes that read each value, each node once."""
+    readers: dict[str, list[Node]] = {name: [] for name in graph.values}
+    for node in graph.nodes:
+        for name in dict.fromkeys(node.inputs):
+            readers[name].append(node)
+    return readers
+
+
+def _linear(node: Node) -> bool:
+    if isinstance(node.op, Conv2d | Dense):
+        return node.op.accumulator.overflow in (Overflow.PROVE, Overflow.TRAP)
+    return isinstance(node.op, Affine)
+
+
+def _closes(node: Node) -> bool:
+    return isinstance(node.op, Threshold | Requant | Table)

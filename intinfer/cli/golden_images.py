@@ -1,0 +1,93 @@
+"""What `intinfer golden` makes vectors of: images from files or a data set, parts of the network; and how far it is."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..dataset import checked_images, load_dataset, read_npz
+from ..errors import DataError
+from ..image import load_image
+from ..model import Model
+from .common import note
+
+if TYPE_CHECKING:
+    from intinfer_golden.frames import Frames
+    from intinfer_golden.regions import Region
+
+
+def asked_frames(arguments: argparse.Namespace, model: Model) -> Frames:
+    """The images of the command line, not yet decoded where they are files."""
+    from intinfer_golden.frames import Frames
+
+    graph, files = model.graph, [Path(name) for name in arguments.images]
+    image = graph.image
+    if image is None:
+        shapes = ", ".join(f"{value.name} {value.shape}" for value in graph.inputs)
+        raise DataError(
+            f"{arguments.model}: takes {shapes}, not an image; call intinfer_golden.write_vectors from Python"
+        )
+    value = graph.inputs[0]
+    several = [path for path in files if path.suffix == ".npz" or path.is_dir()]
+    if several and len(files) > 1:
+        raise DataError(f"{several[0]}: is a data set, give it alone, not with {len(files) - 1} others")
+    if several and files[0].is_dir():
+        dataset = load_dataset(files[0], graph)
+        count, read = len(dataset), dataset.read
+    elif several:
+        pixels = checked_images(files[0], read_npz(files[0], ("images",))["images"], value)
+        count, read = len(pixels), lambda start, stop: pixels[start:stop].transpose(0, 3, 1, 2)
+    else:
+        count = len(files)
+
+        def read(start: int, stop: int) -> Any:
+            return np.stack([load_image(file, value, image, arguments.fit) for file in files[start:stop]])
+
+    return Frames(min(count, arguments.limit or count), lambda start, stop: {value.name: read(start, stop)})
+
+
+def asked_regions(arguments: argparse.Namespace, model: Model) -> list[Region] | None:
+    """The parts asked for; None for the whole network."""
+    from intinfer_golden.regions import each_chain, each_node, isolate
+
+    if arguments.isolated:
+        return each_node(model.graph, arguments.nodes)
+    if arguments.chains:
+        return each_chain(model.graph, arguments.nodes)
+    if arguments.block is None:
+        return None
+    names = [node.name for node in model.graph.nodes if fnmatchcase(node.name, arguments.block)]
+    if not names:
+        raise DataError(f"no node matches {arguments.block!r}; intinfer inspect lists them")
+    return [isolate(model.graph, names, arguments.block)]
+
+
+class Bar:
+    """A progress bar on stderr where somebody looks, and the rate at the end."""
+
+    def __init__(self, total: int, unit: str) -> None:
+        from tqdm import tqdm
+
+        self._unit = unit
+        self._began: float | None = None
+        self._first = self._done = 0
+        self._bar = tqdm(total=total, unit=unit.removesuffix("s"), leave=False, disable=None)
+
+    def __call__(self, done: int) -> None:
+        """The first call tells what was done before."""
+        if self._began is None:
+            self._began, self._first = time.monotonic(), done
+        self._bar.update(done - self._done)
+        self._done = done
+
+    def close(self) -> None:
+        self._bar.close()
+        made = self._done - self._first
+        if self._began is not None and made:
+            seconds = time.monotonic() - self._began
+            note(f"{made:,} {self._unit} in {seconds:.1f} s, {made / max(seconds, 1e-9):,.1f} {self._unit}/s")
