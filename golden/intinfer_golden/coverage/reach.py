@@ -1,0 +1,223 @@
+"""Which sums a weighted sum of independent inputs takes, exactly, and inputs that give a wanted one.
+
+constant + sum_i c_i x_i with each x_i anywhere in lo_i..hi_i is base + sum_i w_i y_i with w_i = |c_i| and y_i in
+0..hi_i - lo_i. Three ways decide whether a number is such a sum:
+
+- Light first, as long as each weight is at most one unit (the greatest common divisor) above all that the lighter ones
+  reach together, every multiple of the unit up to their total is reached. Ternary and binary weights are of this kind.
+- Heavier weights are added by the subset-sum recurrence over a bit set: one shift and OR for each power of two.
+- When that set would be too wide, the recurrence looks only near a vertex of the linear relaxation (all weights but
+  one at an end): if there is a solution at all, there is one at most 2 w + 1 steps away in all, w being the heaviest
+  weight in units (Eisenbrand and Weismantel 2018, theorem 3.1 for one constraint). The answer is still exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from intinfer.types import IntArray
+
+MAX_BITS = 2**24
+"""Largest bit set of the recurrence."""
+
+MAX_WORK = 2**32
+"""Bits shifted in all; what would take more is not decided."""
+
+MAX_NUMBERS = 256
+"""Numbers of an interval that are looked at one by one."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A number in the interval that was asked about, or None; `proven` when None means that there is none."""
+
+    number: int | None
+    proven: bool
+
+
+NONE = Found(None, True)
+
+
+class Sums:
+    """The set of values of constant + sum_i c_i x_i.
+
+    Args:
+        coefficients: (M,) integers.
+        lo, hi: (M,), the ends of each x_i, lo <= hi.
+        constant: added.
+    """
+
+    def __init__(self, coefficients: IntArray, lo: IntArray, hi: IntArray, constant: int = 0) -> None:
+        self._ends = lo, hi
+        terms = list(zip(coefficients.tolist(), lo.tolist(), hi.tolist(), strict=True))
+        self._up = coefficients > 0
+        self._order = [i for i, (c, a, b) in enumerate(terms) if c and a < b]
+        self._order.sort(key=lambda i: abs(terms[i][0]))
+        self._knapsack = Knapsack(
+            [abs(terms[i][0]) for i in self._order], [terms[i][2] - terms[i][1] for i in self._order]
+        )
+        self.base = constant + sum(c * (a if c > 0 else b) for c, a, b in terms)
+
+    @property
+    def unit(self) -> int:
+        """The step in which sums follow each other at best."""
+        return self._knapsack.unit
+
+    @property
+    def range(self) -> tuple[int, int]:
+        return self.base, self.base + self._knapsack.total
+
+    def find(self, lo: int, hi: int) -> Found:
+        """A sum in lo..hi."""
+        found = self._knapsack.find(lo - self.base, hi - self.base)
+        return found if found.number is None else Found(self.base + found.number, True)
+
+    def solve(self, number: int, rng: np.random.Generator) -> IntArray | None:
+        """(M,) inputs with this sum, as random as the sum allows; None when there are none, or it is not decided."""
+        chosen = self._knapsack.solve(number - self.base, rng)
+        if chosen is None:
+            return None
+        steps = np.zeros(len(self._up), dtype=np.int64)
+        steps[self._order] = chosen
+        lo, hi = self._ends
+        return np.where(self._up, lo + steps, hi - steps)
+
+
+class Knapsack:
+    """The sums of weights[i] * y_i with y_i in 0..steps[i]; weights positive, in rising order, steps at least 1."""
+
+    def __init__(self, weights: Sequence[int], steps: Sequence[int]) -> None:
+        self.weights, self.steps = weights, steps
+        self.total = sum(w * n for w, n in zip(weights, steps, strict=True))
+        self.unit = math.gcd(*weights) or 1
+        self._easy = self._easy_prefix()
+
+    def _easy_prefix(self) -> int:
+        """How many of the lightest weights reach every multiple of the unit up to their total."""
+        reached = 0
+        for count, (weight, steps) in enumerate(zip(self.weights, self.steps, strict=True)):
+            if weight > self.unit + reached:
+                return count
+            reached += steps * weight
+        return len(self.weights)
+
+    @property
+    def _shifted(self) -> int:
+        """Bits that the recurrence shifts."""
+        shifts = sum(steps.bit_length() for steps in self.steps[self._easy :])
+        return self.total // self.unit * shifts
+
+    @property
+    def _narrow(self) -> bool:
+        """Whether the bit set of all sums may be made."""
+        return self.total // self.unit <= MAX_BITS and self._shifted <= MAX_WORK
+
+    def find(self, lo: int, hi: int) -> Found:
+        """A sum in lo..hi."""
+        lo, hi = max(lo, 0), min(hi, self.total)
+        if lo > hi:
+            return NONE
+        for end in (0, self.total):
+            if lo <= end <= hi:
+                return Found(end, True)
+        first = -(-lo // self.unit) * self.unit
+        if self._easy == len(self.weights):
+            return Found(first, True) if first <= hi else NONE
+        if self._narrow:
+            bits = self._sets[-1] >> (first // self.unit)
+            number = first + ((bits & -bits).bit_length() - 1) * self.unit
+            return Found(number, True) if bits and number <= hi else NONE
+        proven = (hi - first) // self.unit < MAX_NUMBERS
+        for number in range(first, min(hi, first + (MAX_NUMBERS - 1) * self.unit) + 1, self.unit):
+            near = self._near(number)
+            if near is None:
+                proven = False
+                break
+            if near.knapsack.find(near.rest, near.rest).number is not None:
+                return Found(number, True)
+        return Found(None, proven)
+
+    def solve(self, wanted: int, rng: np.random.Generator) -> list[int] | None:
+        """The y_i of a sum, as random as it allows."""
+        if wanted in (0, self.total):
+            return [n if wanted else 0 for n in self.steps]
+        if wanted < 0 or wanted > self.total or wanted % self.unit:
+            return None
+        if self._easy == len(self.weights) or self._narrow:
+            return self._walk(wanted, rng)
+        near = self._near(wanted)
+        fine = None if near is None else near.knapsack.solve(near.rest, rng)
+        if near is None or fine is None:
+            return None
+        return [start + step for start, step in zip(near.start, fine, strict=True)]
+
+    @cached_property
+    def _sets(self) -> list[int]:
+        """Bit s of set k: s units are reached by the easy prefix and k more weights."""
+        easy = zip(self.weights[: self._easy], self.steps[: self._easy], strict=True)
+        sets = [(1 << (sum(w * n for w, n in easy) // self.unit + 1)) - 1]
+        for weight, steps in zip(self.weights[self._easy :], self.steps[self._easy :], strict=True):
+            bits, covered = sets[-1], 1
+            while covered <= steps:
+                more = min(covered, steps + 1 - covered)
+                bits |= bits << (weight // self.unit * more)
+                covered += more
+            sets.append(bits)
+        return sets
+
+    def _walk(self, wanted: int, rng: np.random.Generator) -> list[int] | None:
+        """From the heaviest weight down, each a random count that leaves a sum the lighter ones reach."""
+        chosen = [0] * len(self.weights)
+        random = rng.random(len(self.weights)).tolist()
+        left = wanted
+        for i in range(len(self.weights) - 1, self._easy - 1, -1):
+            bits, weight = self._sets[i - self._easy], self.weights[i]
+            most = min(self.steps[i], left // weight)
+            start = int(random[i] * (most + 1))
+            for count in (*range(start, most + 1), *range(start)):
+                if (bits >> ((left - weight * count) // self.unit)) & 1:
+                    break
+            else:
+                return None
+            chosen[i] = count
+            left -= weight * count
+        lighter = sum(w * n for w, n in zip(self.weights[: self._easy], self.steps[: self._easy], strict=True))
+        for i in range(self._easy - 1, -1, -1):
+            weight = self.weights[i]
+            lighter -= self.steps[i] * weight
+            least, most = max(0, -((lighter - left) // weight)), min(self.steps[i], left // weight)
+            chosen[i] = least + int(random[i] * (most - least + 1))
+            left -= weight * chosen[i]
+        return chosen if left == 0 else None
+
+    def _near(self, wanted: int) -> Near | None:
+        """The problem around a vertex of the relaxation; None when even that is too wide.
+
+        The lightest weights go to their ends first, so that the one between its ends is heavy.
+        """
+        distance = 2 * (self.weights[-1] // self.unit) + 1
+        start, steps, left = [], [], wanted
+        for weight, most in zip(self.weights, self.steps, strict=True):
+            vertex = min(most, left // weight)  # rounded down: the true vertex is less than one step above
+            left -= weight * vertex
+            start.append(max(0, vertex - distance))
+            steps.append(min(most, vertex + 1 + distance) - start[-1])
+        rest = wanted - sum(w * y for w, y in zip(self.weights, start, strict=True))
+        knapsack = Knapsack(self.weights, steps)
+        if knapsack._easy < len(self.weights) and not knapsack._narrow:
+            return None
+        return Near(knapsack, start, rest)
+
+
+@dataclass(frozen=True)
+class Near:
+    """y_i = start[i] + what `knapsack` gives for `rest`."""
+
+    knapsack: Knapsack
+    start: list[int]
+    rest: int

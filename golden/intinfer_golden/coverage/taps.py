@@ -1,0 +1,122 @@
+"""Inputs of convolution and dense: every weight at work, no two taps alike, every border tap beside a pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from intinfer.accumulator import Overflow
+from intinfer.graph import Graph, Node
+from intinfer.types import IntArray
+
+from .group import Axis, Bools, Covergroup, Values, grid
+from .mac import Mac
+from .sequences import Sequences
+
+SIDES = ("top", "bottom", "left", "right", "top left", "top right", "bottom left", "bottom right")
+
+
+def covergroups(graph: Graph, node: Node) -> list[Covergroup]:
+    """Weights and taps; the border where there is one."""
+    mac = Mac.of(graph, node)
+    return [_weights(mac), _taps(mac), *([_border(mac)] if mac.window.padded else [])]
+
+
+def _weights(mac: Mac) -> Covergroup:
+    shape = mac.weight.shape
+    modulus = 2 ** (mac.accumulator.bits - 1) if mac.accumulator.overflow is Overflow.WRAP else None
+
+    def at_work(numbers: IntArray) -> Bools:
+        return np.asarray(numbers != 0 if modulus is None else numbers % modulus != 0)
+
+    def see(values: Values) -> Bools:
+        return _by_weight(mac, np.asarray(at_work(mac.padded(values)).any(axis=0)))
+
+    axes = (Axis("channel"), Axis("input channel of the group"), Axis("row"), Axis("column"))
+    sentence = "the input under the weight is not 0, so that another weight would give another sum"
+    group = Covergroup(mac.node.name, "weights", sentence, axes, grid(*shape), see)
+    possible = at_work(np.array([mac.type.lo, mac.type.hi, mac.type.lo + (mac.type.lo < mac.type.hi)], dtype=np.int64))
+    real = np.full(mac.shape, bool(possible.any()))
+    flags = mac.window.pad(real.astype(np.int64)[None], at_work(mac.pad_value).astype(np.int64))[0] != 0
+    group.exclude(
+        ~_by_weight(mac, flags), f"the tap reads only zeros: inputs are {mac.type}, or it never leaves the border"
+    )
+    return group
+
+
+def _by_weight(mac: Mac, flags: Bools) -> Bools:
+    """Whether a weight ever meets a flag of the padded map, (C, PH, PW) -> (weights,)."""
+    taps = _met(mac, flags).reshape(mac.groups, *mac.weight.shape[1:])
+    return np.repeat(taps, len(mac.weight) // mac.groups, axis=0).reshape(-1)
+
+
+def _met(mac: Mac, flags: Bools) -> Bools:
+    """Whether each tap meets a flag at some pixel, (C, PH, PW) -> (C, KH, KW)."""
+    return np.asarray(mac.window.view(flags.astype(np.int64)[None])[0].any(axis=(1, 2)))
+
+
+def _taps(mac: Mac) -> Covergroup:
+    extents = (mac.shape[0], *mac.weight.shape[2:])
+    family = np.repeat(np.arange(mac.groups), mac.weight[0].size)
+    rng = np.random.default_rng(0)
+    height, width = mac.node.output.shape[1:] or (1, 1)
+    factors = rng.integers(-(2**62), 2**62, (height, width))
+
+    def prints(values: Values) -> IntArray:
+        """A number for each tap and image that differs only if what the tap reads differs."""
+        view = mac.window.view(mac.padded(values))
+        return np.asarray(np.einsum("ncyxij,yx->ncij", view, factors)).reshape(len(view), -1)
+
+    where = mac.window.view(mac.window.pad(_addresses(mac), -1 - np.unique(mac.pad_value, return_inverse=True)[1]))[0]
+    sentence = "over all frames the tap reads another sequence than any other tap of its sums: no two can be exchanged"
+    axes = (Axis("input channel"), Axis("row"), Axis("column"))
+    sequences = Sequences(prints, family)
+    group = Covergroup(mac.node.name, "taps told apart", sentence, axes, grid(*extents), sequences, history=True)
+    same = sequences.twins(where.transpose(0, 3, 4, 1, 2).reshape(len(family), -1))
+    group.exclude(same, f"the tap reads what another one reads: inputs are {mac.type}, or it never leaves the border")
+    return group
+
+
+def _addresses(mac: Mac) -> IntArray:
+    """A number for each input that can differ from the others, (1, C, H, W)."""
+    if mac.type.lo == mac.type.hi:
+        return np.full((1, *mac.shape), -1, dtype=np.int64)
+    return np.arange(mac.shape[0] * mac.shape[1] * mac.shape[2], dtype=np.int64).reshape(1, *mac.shape)
+
+
+def _border(mac: Mac) -> Covergroup:
+    """Bins (side, tap) a channel, only those that some window reads."""
+    top, left, _, _ = mac.window.pads
+    channels, height, width = mac.shape
+    zones = _zones(mac)
+    exists = np.asarray(mac.window.view(zones[None].astype(np.int64))[0].any(axis=(1, 2)))  # (8, KH, KW)
+    side, row, column = (a[:, None].repeat(channels, 1).reshape(-1) for a in exists.nonzero())
+    channel = np.tile(np.arange(channels), int(exists.sum()))
+    coordinates = np.stack([channel, side, row, column], axis=1)
+    rows, columns = (np.arange(extent) for extent in zones.shape[1:])
+    nearest = np.ix_((rows - top).clip(0, height - 1), (columns - left).clip(0, width - 1))
+
+    def see(values: Values) -> Bools:
+        x = mac.map(values)
+        differs = (x[:, :, nearest[0], nearest[1]] != mac.pad_value[:, None, None]).any(axis=0)  # (C, PH, PW)
+        seen = np.stack([_met(mac, np.asarray(differs & zone)) for zone in zones])
+        return seen[side, channel, row, column]
+
+    sentence = "the tap reads the border beside a pixel that differs from the pad value, on each side and corner"
+    axes = (Axis("channel"), Axis("side", SIDES), Axis("row"), Axis("column"))
+    group = Covergroup(mac.node.name, "border", sentence, axes, coordinates, see)
+    if mac.type.lo == mac.type.hi:
+        fixed = mac.pad_value[channel] == mac.type.lo
+        group.exclude(fixed, f"every input is {mac.type.lo}, as is the pad value")
+    return group
+
+
+def _zones(mac: Mac) -> Bools:
+    """The sides and corners of the border, in the order of SIDES: (8, PH, PW)."""
+    _, height, width = mac.shape
+    top, left, bottom, right = mac.window.pads
+    rows, columns = np.arange(top + height + bottom), np.arange(left + width + right)
+    above, below = (rows < top)[:, None], (rows >= top + height)[:, None]
+    before, behind = columns < left, columns >= left + width
+    middle_rows, middle_columns = ~(above | below), ~(before | behind)
+    sides = [above & middle_columns, below & middle_columns, middle_rows & before, middle_rows & behind]
+    return np.stack([*sides, *(v & h for v in (above, below) for h in (before, behind))])

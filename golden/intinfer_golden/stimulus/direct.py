@@ -1,0 +1,233 @@
+"""`directed`: frames that cover a region, and what they cover."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from intinfer import reference
+from intinfer.errors import DataError, RangeError
+from intinfer.graph import Graph
+from intinfer.types import IntArray
+
+from ..coverage.collect import Coverage, chunks
+from ..coverage.frames import KIND as FRAMES
+from ..coverage.group import Bools, Intervals, Values
+from . import recipes, textures
+from .masks import masks as given_masks
+from .numbers import Numbers
+from .pack import Goal, pack
+from .search import Search
+from .textures import Frame
+
+STALLED = 40
+"""Search rounds without a new bin after which the search ends, unless a number of rounds is asked for."""
+
+SOLVED = 8
+"""Rounds, at most, in which goals are solved before the search begins."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stimulus:
+    """Frames for the inputs of a graph, in the order in which they are to be sent.
+
+    Attributes:
+        frames: {input: (N, *shape)}, inside the inputs' types.
+        labels: (N) what each frame is for.
+        masks: {node: bool (N, C)} demanded output channels, or None when everything is always demanded. Frames that
+            do not demand everything are not counted by `coverage`.
+        coverage: what the frames cover.
+        rounds: search rounds done; the same number gives the same frames again.
+    """
+
+    frames: dict[str, IntArray]
+    labels: tuple[str, ...]
+    masks: dict[str, Bools] | None
+    coverage: Coverage
+    rounds: int
+
+
+def directed(
+    graph: Graph,
+    *,
+    goal: float = 100.0,
+    seed: int = 0,
+    given: Mapping[str, npt.NDArray[np.integer]] | None = None,
+    given_labels: Sequence[str] = (),
+    rounds: int | None = None,
+    time_limit: float | None = None,
+    masks: bool = False,
+) -> Stimulus:
+    """Frames that drive a graph to its corners, from one node to a whole network.
+
+    The given frames come first and are kept; then extremes back to back, addresses, noise, and frames made for the
+    bins of each op. What a linear form ties to the inputs (isolated nodes, linear chains) is solved; the rest is
+    searched in rounds until `goal` per cent are covered, or the rounds or the time are used up. Beyond isolated nodes
+    and linear chains no promise is made: the coverage tells which bins stay open.
+
+    Args:
+        goal: per cent of the bins that are not proven unreachable, 0..100.
+        seed: of everything random; the frames depend on the arguments alone, on `time_limit` only through `rounds`.
+        given: frames to begin with, an array for each input.
+        given_labels: one for each given frame; "given 0" and so on without.
+        rounds: search rounds at most; None for as many as bring something.
+        time_limit: seconds after which no further round is begun.
+        masks: for a graph of one convolution or dense layer, append frames that demand only some channels.
+
+    Raises:
+        DataError: goal outside 0..100, labels that do not fit the frames.
+        GraphError: given frames of wrong names or shapes.
+        RangeError: a given frame outside its type, or one that a `trap` accumulator refuses.
+    """
+    if not 0 <= goal <= 100:
+        raise DataError(f"goal {goal} is no percentage: give 0..100")
+    if rounds is not None and rounds < 0:
+        raise DataError(f"{rounds} rounds are asked for: give 0 or more")
+    run = _Run(graph, goal, seed)
+    run.give(given, given_labels)
+    run.textures()
+    run.tell_apart()
+    run.recipes()
+    run.solve()
+    done = run.search(rounds, None if time_limit is None else time.monotonic() + time_limit)
+    chosen = run.masked() if masks and len(graph.nodes) == 1 and graph.nodes[0].op.kind in ("conv2d", "dense") else None
+    frames = {x.name: np.stack([frame[x.name] for frame in run.frames]) for x in graph.inputs}
+    return Stimulus(frames, tuple(run.labels), chosen, run.coverage, done)
+
+
+class _Run:
+    """The frames kept so far."""
+
+    def __init__(self, graph: Graph, goal: float, seed: int) -> None:
+        self._graph, self._goal = graph, goal
+        self._rng = np.random.default_rng(seed)
+        self.coverage = Coverage(graph)
+        self.frames: list[Frame] = []
+        self.labels: list[str] = []
+
+    @property
+    def _reached(self) -> bool:
+        return self.coverage.percent >= self._goal
+
+    def give(self, given: Mapping[str, npt.NDArray[np.integer]] | None, labels: Sequence[str]) -> None:
+        checked = {} if given is None else reference.checked_inputs(self._graph, given)
+        count = len(next(iter(checked.values()))) if checked else 0
+        if labels and len(labels) != count:
+            raise DataError(f"{len(labels)} labels for {count} given frames: give one each, or none")
+        if not count:
+            return
+        self.coverage.run(checked)
+        for n in range(count):
+            self.frames.append({name: array[n] for name, array in checked.items()})
+            self.labels.append(labels[n] if labels else f"given {n}")
+
+    def textures(self) -> None:
+        """Extremes both ways, an equal frame after a different one, noise, addresses."""
+        low, high = textures.constant(self._graph, "lo"), textures.constant(self._graph, "hi")
+        names = ("all lowest", "all highest", "all lowest again")
+        refused = [v is None for v in self._keep(zip(names, (low, high, low), strict=True))]
+        for group in self.coverage.groups:
+            if group.kind == FRAMES and any(refused):
+                group.exclude([0, 1], "the accumulator of a node traps on one of these frames")
+        some = textures.noise(self._graph, self._rng)
+        self._keep([("noise", some), ("noise again", some)])
+        self._keep((f"addresses {i}", f) for i, f in enumerate(textures.addresses(self._graph, self._rng)))
+        checker = {
+            x.name: np.where(np.indices(x.shape).sum(axis=0) % 2 == 0, high[x.name], low[x.name])
+            for x in self._graph.inputs
+        }
+        self._try([("checker", checker)])
+
+    def tell_apart(self) -> None:
+        """More noise, as long as it helps the groups that depend on all frames together."""
+        without = 0
+        while without < 4 and not self._reached:
+            before = sum(int(group.open.sum()) for group in self.coverage.groups if group.history)
+            if not before:
+                return
+            self._keep([("noise to tell apart", textures.noise(self._graph, self._rng))])
+            after = sum(int(group.open.sum()) for group in self.coverage.groups if group.history)
+            without = 0 if after < before else without + 1
+
+    def recipes(self) -> None:
+        """Frames of each op's own."""
+        self._try(recipes.frames(self._graph, self.coverage.groups, self._rng))
+
+    def solve(self) -> None:
+        """Goals of linear forms, packed; moved about first, then exactly where they were solved."""
+        numbers = Numbers(self._graph, self.coverage.prover, self._rng)
+        for turn in range(SOLVED):
+            before = self.coverage.open
+            for group in self.coverage.groups:
+                if isinstance(group, Intervals) and not self._reached:
+                    goals: list[Goal] = list(numbers.goals(group, exactly=turn > 0))
+                    goals = [goals[i] for i in self._rng.permutation(len(goals))]  # neighbours share their inputs
+                    label = f"{group.node} {group.kind}"
+                    self._try((label, frame) for frame in pack(goals, self._background))
+            if self._reached or (turn > 0 and self.coverage.open == before):
+                return
+
+    def _background(self) -> Frame:
+        return textures.noise(self._graph, self._rng)
+
+    def search(self, rounds: int | None, deadline: float | None) -> int:
+        """Rounds of changed frames; returns how many were done."""
+        search, stalled, done = Search(self._graph, self.coverage, self._rng), 0, 0
+        while not self._reached and (rounds is None or done < rounds):
+            if deadline is not None and time.monotonic() >= deadline:
+                break
+            if rounds is None and deadline is None and stalled >= STALLED:
+                break
+            before = self.coverage.open
+            batch = search.batch(self.frames)
+            search.learn(batch, self._try((f"search {done}", frame) for frame in batch))
+            done += 1
+            stalled = 0 if self.coverage.open < before else stalled + 1
+        return done
+
+    def masked(self) -> dict[str, Bools]:
+        """Append frames that demand only some channels; the frames so far demand all."""
+        (node,) = self._graph.nodes
+        channels = node.output.shape[0]
+        rows = [np.ones(channels, dtype=bool) for _ in self.frames]
+        for label, mask in given_masks(channels, self._rng):
+            self.frames.append(textures.noise(self._graph, self._rng))
+            self.labels.append(f"demand {label}")
+            rows.append(mask)
+        return {node.name: np.stack(rows)}
+
+    def _keep(self, labelled: Iterable[tuple[str, Frame]]) -> list[Values | None]:
+        """Take every frame that does not trap; as `_try`."""
+        return self._offer(labelled, always=True)
+
+    def _try(self, labelled: Iterable[tuple[str, Frame]]) -> list[Values | None]:
+        """Take the frames that hit a bin no frame has hit; the values of all of them, None for those that trap."""
+        return self._offer(labelled, always=False)
+
+    def _offer(self, labelled: Iterable[tuple[str, Frame]], *, always: bool) -> list[Values | None]:
+        offered = list(labelled)
+        results: list[Values | None] = []
+        for part in chunks(self._graph, len(offered)):
+            for (label, frame), values in zip(offered[part], self._traces([f for _, f in offered[part]]), strict=True):
+                results.append(values)
+                if values is None or not (always or self.coverage.news(values)):
+                    continue
+                self.coverage.observe(values)
+                self.frames.append(frame)
+                self.labels.append(label)
+        return results
+
+    def _traces(self, frames: list[Frame]) -> list[Values | None]:
+        """The values of each frame alone, with a batch axis of 1."""
+        batch = {x.name: np.stack([frame[x.name] for frame in frames]) for x in self._graph.inputs}
+        try:
+            values = reference.trace(self._graph, batch)
+        except RangeError:  # a trap: find out which frames spring it
+            if len(frames) == 1:
+                return [None]
+            return [result for frame in frames for result in self._traces([frame])]
+        return [{name: array[n : n + 1] for name, array in values.items()} for n in range(len(frames))]

@@ -1,0 +1,85 @@
+"""Frames that every region gets: extremes back to back, addresses, noise, one-hot pixels and channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from intinfer.graph import Graph, Value
+from intinfer.types import IntArray
+
+Frame = dict[str, IntArray]
+"""One array (*shape) for each input of the graph."""
+
+MAX_ONE_HOTS = 8
+
+
+def constant(graph: Graph, end: str) -> Frame:
+    """All inputs at their end, "lo" or "hi"."""
+    return {x.name: np.full(x.shape, getattr(x.type, end), dtype=np.int64) for x in graph.inputs}
+
+
+def noise(graph: Graph, rng: np.random.Generator) -> Frame:
+    """Any number of each input's type, evenly."""
+    return {x.name: uniform(x, rng, x.shape) for x in graph.inputs}
+
+
+def uniform(x: Value, rng: np.random.Generator, shape: tuple[int, ...]) -> IntArray:
+    return rng.integers(x.type.lo, x.type.hi, shape, endpoint=True)
+
+
+def quiet(x: Value) -> int:
+    """The number nearest to 0."""
+    return min(max(0, x.type.lo), x.type.hi)
+
+
+def sparse(graph: Graph, rng: np.random.Generator, reach: int) -> Frame:
+    """Mostly the number nearest to 0, one element of eight at most `reach` from it: sums stay small."""
+    frame = {}
+    for x in graph.inputs:
+        rest = quiet(x)
+        lo, hi = max(x.type.lo, rest - reach), min(x.type.hi, rest + reach)
+        some = rng.integers(lo, hi, x.shape, endpoint=True)
+        frame[x.name] = np.where(rng.integers(0, 8, x.shape) == 0, some, rest)
+    return frame
+
+
+def addresses(graph: Graph, rng: np.random.Generator) -> Iterator[Frame]:
+    """As many frames as it takes to give each element its own sequence: the digits of its address.
+
+    Addresses are shuffled, so that neighbours differ in many digits. An input of one value has no digits.
+    """
+    places = rng.permutation(sum(x.size for x in graph.inputs))
+    levels = min((x.type.hi - x.type.lo + 1 for x in graph.inputs if x.type.lo < x.type.hi), default=1)
+    levels = min(levels, 2**16)
+    while levels > 1:
+        frame, start = {}, 0
+        for x in graph.inputs:
+            digits = places[start : start + x.size].reshape(x.shape) % levels
+            frame[x.name] = x.type.lo + digits * ((x.type.hi - x.type.lo) // (levels - 1))
+            start += x.size
+        yield frame
+        places = places // levels
+        if not places.any():
+            return
+
+
+def one_hots(graph: Graph) -> Iterator[Frame]:
+    """Everything quiet but the corners of a map, each in a channel of its own; of a vector, one channel.
+
+    The channels take turns, MAX_ONE_HOTS frames at most.
+    """
+    turns = max(min(x.shape[0], MAX_ONE_HOTS) for x in graph.inputs)
+    for turn in range(turns):
+        frame = {}
+        for x in graph.inputs:
+            frame[x.name] = np.full(x.shape, quiet(x), dtype=np.int64)
+            loud = x.type.hi if x.type.hi != quiet(x) else x.type.lo
+            if len(x.shape) == 1:
+                frame[x.name][turn % x.shape[0]] = loud
+                continue
+            corners = [(y, z) for y in (0, x.shape[1] - 1) for z in (0, x.shape[2] - 1)]
+            for k, (y, z) in enumerate(corners):
+                frame[x.name][(turn * len(corners) + k) % x.shape[0], y, z] = loud
+        yield frame
