@@ -6,20 +6,37 @@ from xml.etree import ElementTree
 
 from intinfer.text import printable
 
-from .compare import Verification, describe, describe_first
+from .compare import Verification
+from .report import describe, describe_first
 
 
 def junit_xml(verification: Verification) -> bytes:
-    """A test suite with one test case a dump. No times: the same outcome gives the same bytes."""
+    """A test suite with one test case a dump, and a skipped one a node without dump.
+
+    No times: the same outcome gives the same bytes.
+    """
     failed = sum(not comparison.equal for comparison in verification.comparisons)
-    counts = {"tests": str(len(verification.comparisons)), "failures": str(failed), "errors": "0"}
-    suite = ElementTree.Element("testsuite", {"name": "intinfer verify", **counts})
+    skipped = len(verification.without_dump)
+    counts = {
+        "tests": str(len(verification.comparisons) + skipped),
+        "failures": str(failed),
+        "errors": "0",
+        "skipped": str(skipped),
+    }
+    suites = ElementTree.Element("testsuites", {"name": "intinfer verify", **counts})
+    suite = ElementTree.SubElement(suites, "testsuite", {"name": "intinfer verify", **counts})
     for comparison in verification.comparisons:
-        names = {"classname": printable(comparison.node), "name": printable(comparison.dump)}
-        case = ElementTree.SubElement(suite, "testcase", names)
+        case = _case(suite, comparison.name, comparison.dump)
         if not comparison.equal:
-            failure = ElementTree.SubElement(case, "failure", {"message": printable(describe_first(comparison))})
+            message = printable(describe_first(comparison))
+            failure = ElementTree.SubElement(case, "failure", {"message": message, "type": "difference"})
             failure.text = "\n".join(describe(comparison))
-    ElementTree.indent(suite, " ")
-    text: bytes = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
+    for name in verification.without_dump:
+        ElementTree.SubElement(_case(suite, name, "no dump"), "skipped", {"message": "no dump was given"})
+    ElementTree.indent(suites, " ")
+    text: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
+
+
+def _case(suite: ElementTree.Element, node: str, dump: str) -> ElementTree.Element:
+    return ElementTree.SubElement(suite, "testcase", {"classname": printable(node), "name": printable(dump)})

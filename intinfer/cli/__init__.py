@@ -31,10 +31,17 @@ VERBS = {
     "cost": "MACs, BOPs, weight bits and activation memory of a model or a network",
     "golden": "golden vectors of images for an RTL test bench",
     "verify": "compare a simulator's dumps with golden vectors",
+    "explain": "one element of a node followed by hand: products, sums, thresholds",
     "train": "train a network with the papers' three-stage recipe",
     "zoo": "the networks with their arguments, weights and MACs",
 }
-EXTRA_MODULES = {"torch": "torch", "safetensors": "torch", "matplotlib": "plot", "hypothesis": "hypothesis"}
+EXTRA_MODULES = {
+    "torch": "torch",
+    "safetensors": "torch",
+    "matplotlib": "plot",
+    "hypothesis": "hypothesis",
+    "vcd": "vcd",
+}
 
 
 class UsageError(IntinferError):

@@ -14,7 +14,7 @@ PROGRAM = """
 import json, sys
 from intinfer.cli import main
 code = main(sys.argv[1:])
-names = ("numba", "llvmlite", "torch", "matplotlib", "hypothesis", "onnx", "tqdm")
+names = ("numba", "llvmlite", "torch", "matplotlib", "hypothesis", "onnx", "tqdm", "vcd", "cocotb")
 heavy = [name for name in names if name in sys.modules]
 print(json.dumps([code, heavy]), file=sys.stderr)
 """
@@ -32,6 +32,7 @@ def imported(*arguments):
     [
         ("run", DEMO / "mognet.npz", DEMO / "cat.png", "--fit", "resize"),
         ("cost", DEMO / "mognet.npz"),
+        ("explain", DEMO / "mognet.npz", DEMO / "cat.png", "--fit", "resize", "--node", "conv1", "--at", "0,0,0"),
         ("--version",),
         ("run", "--help"),
     ],

@@ -1,15 +1,15 @@
-"""`intinfer golden` and `intinfer verify`: files in, files out, exit codes, nothing but the answer on stdout."""
+"""`intinfer verify`: files in, files out, exit codes, nothing but the answer on stdout."""
 
 from __future__ import annotations
 
-import hashlib
 import json
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from helpers import tiny_graph, tiny_images, two_ended_graph, write_png
+from helpers import tiny_graph, tiny_images, write_png
 
 import intinfer
 from intinfer import reference
@@ -42,51 +42,6 @@ def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert captured.err.startswith("intinfer: error: ")
     assert captured.err.count("\n") == 1
     return captured.err.removeprefix("intinfer: error: ").removesuffix("\n")
-
-
-def test_the_set_of_a_command(files: list[str], vectors: str) -> None:
-    document = json.loads((Path(vectors) / "manifest.json").read_text())
-    assert document["model"]["sha256"] == hashlib.sha256(Path(files[0]).read_bytes()).hexdigest()
-    assert document["inputs"][0]["sha256"] == hashlib.sha256(IMAGES.astype("<i8").tobytes()).hexdigest()
-    options = {"format": ["memh", "npy"], "order": "nhwc", "nodes": None, "options": {"fit": "exact"}}
-    assert document["command"] == {"verb": "golden", **options}
-    assert str(Path(files[0]).parent) not in json.dumps(document)
-    np.testing.assert_array_equal(np.load(f"{vectors}/values/conv.npy"), TRACE["conv"].transpose(0, 2, 3, 1))
-
-
-def test_what_golden_prints(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    target = str(tmp_path / "t")
-    line = ["golden", *files, "-o", target, "--nodes", "fc", "--order", "nchw", "--format", "memh,memh"]
-    assert main([*line, "--json"]) == 0
-    captured = capsys.readouterr()
-    assert json.loads(captured.out) == {"directory": target, "images": 2, "nodes": 1, "format": ["memh"]}
-    # image: 384 words of 2 digits; fc: 8 words of 4 digits and 8 bits of demand; 96 weights of 1 bit
-    assert captured.err == f"intinfer: about {384 * 3 + 8 * 5 + 8 * 2 + 96 * 2:,} bytes of memh\n"
-    assert main([*line[:-1], "npy", "-o", target + "2"]) == 0
-    assert capsys.readouterr().out == f"wrote {target}2: 1 nodes, 2 images, npy\n"
-
-
-def test_refusals_of_golden(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    target = tmp_path / "t"
-    assert refusal(["golden", *files, "-o", str(Path(files[0]).parent)], capsys) == (
-        f"{Path(files[0]).parent}: exists and is not empty; give another name or remove it"
-    )
-    assert refusal(["golden", *files, "-o", str(target), "--nodes", "fc,con"], capsys) == (
-        "the model has no node 'con'; close names: conv"
-    )
-    intinfer.save(two_ended_graph(), tmp_path / "two.npz")
-    assert refusal(["golden", str(tmp_path / "two.npz"), files[1], "-o", str(target)], capsys) == (
-        f"{tmp_path / 'two.npz'}: takes a (2, 3, 3), b (2, 3, 3), not an image; call intinfer_golden.write_vectors "
-        "from Python"
-    )
-    for more, message in [
-        (["--format", "memh,coe"], "format 'coe' is unknown; there are memh and npy"),
-        ([str(tmp_path / "no.png")], f"{tmp_path / 'no.png'}: no such file"),
-    ]:
-        assert main(["golden", *files, *more, "-o", str(target)]) == 2
-        captured = capsys.readouterr()
-        assert (captured.out, captured.err.splitlines()[-1]) == ("", f"intinfer: error: {message}")
-    assert [path.name for path in tmp_path.iterdir()] == ["two.npz"]
 
 
 def test_verify_equal(vectors: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,6 +85,43 @@ def test_verify_different(vectors: str, tmp_path: Path, capsys: pytest.CaptureFi
     assert entry["first"]["at"] == {"n": 1, "c": 5, "y": 0, "x": 0}
     assert (entry["first"]["expected"], entry["first"]["actual"]) == (expected, actual)
     assert entry["errors"] == [{"error": actual - expected, "count": 1}]
+
+
+def test_a_stream_and_several_sets(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("vcd")
+    sets, wave = tmp_path / "sets", tmp_path / "sim.vcd"
+    line = ["golden", files[0], "--isolated", "--nodes", "pool,sum", "--rounds", "0", "--format", "npy"]
+    assert main([*line, "-o", str(sets)]) == 0
+    values = np.load(sets / "sum" / "values" / "sum.npy").reshape(-1)
+    names = {"!": "clk", "d": "q_tdata", "v": "q_tvalid", "r": "ready"}
+    declared = "".join(f"$var wire {8 if key == 'd' else 1} {key} {name} $end\n" for key, name in names.items())
+    steps = [f"b{value:b} d\n#{10 * i + 5}\n1!\n#{10 * i + 10}\n0!\n" for i, value in enumerate(values)]
+    wave.write_text(f"$scope module tb $end\n{declared}$enddefinitions $end\n#0\n0!\n1v\n1r\n{''.join(steps)}")
+    capsys.readouterr()
+    stream = ["--signal", "tb.q", "--ready", "tb.ready", "--node", "sum"]
+    assert main(["verify", str(sets), str(wave), *stream]) == 0
+    assert capsys.readouterr().out == (
+        f"{wave}: node sum/sum: equal, {values.size} values compared\n1 of 1 dumps equal; 1 nodes without a dump\n"
+    )
+    assert main(["verify", str(sets), str(sets / "pool" / "values" / "pool.npy"), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["dumps"][0]["set"], document["without_dump"]) == ("pool", ["sum/sum"])
+
+
+def test_without_pyvcd_the_extra_is_named(
+    vectors: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Missing:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "vcd":
+                raise ModuleNotFoundError("No module named 'vcd'", name="vcd")
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == "vcd"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
+    (tmp_path / "sim.vcd").touch()
+    line = ["verify", vectors, str(tmp_path / "sim.vcd"), "--signal", "tb.s", "--node", "fc"]
+    assert refusal(line, capsys) == "verify needs vcd; install it with: pip install 'intinfer[vcd]'"
 
 
 def test_refusals_of_verify(vectors: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

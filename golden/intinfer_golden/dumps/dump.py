@@ -1,0 +1,195 @@
+"""Words of a dump as values of a tensor: lanes taken apart, and everything that is no value of the code found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from intinfer.types import IntArray
+
+from ..codes import Code
+from ..tensors import Tensor
+from .words import Bytes, Words
+
+Flags = npt.NDArray[np.bool_]
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+_CHUNK_BITS = 2**24
+"""Bits that are unpacked at a time."""
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How elements stand in words: `fold` a word, and a new word at the start of each `run` of elements."""
+
+    code: Code
+    run: int
+    fold: int
+
+    @classmethod
+    def of(cls, tensor: Tensor, fold: int | None = None) -> Packing:
+        return cls(tensor.code, tensor.run, fold or tensor.fold)
+
+    @property
+    def words_per_run(self) -> int:
+        return -(-self.run // self.fold)
+
+    @property
+    def word_bits(self) -> int:
+        return self.fold * self.code.bits
+
+    @property
+    def word_bytes(self) -> int:
+        return -(-self.word_bits // 8)
+
+    def words(self, elements: int) -> int:
+        """Words of so many elements, whole runs."""
+        return elements // self.run * self.words_per_run
+
+    def elements(self, words: int) -> int:
+        """Elements of so many words."""
+        runs, rest = divmod(words, self.words_per_run)
+        return runs * self.run + min(rest * self.fold, self.run)
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Word and lane of an element."""
+        run, inside = divmod(index, self.run)
+        return run * self.words_per_run + inside // self.fold, inside % self.fold
+
+    def span(self, word: int) -> range:
+        """The elements in a word."""
+        run, inside = divmod(word, self.words_per_run)
+        start = run * self.run + inside * self.fold
+        return range(start, min(start + self.fold, (run + 1) * self.run))
+
+
+@dataclass(frozen=True)
+class Dump:
+    """A dump of a tensor.
+
+    Attributes:
+        values: int64, one an element; of a bad one its low bits, 0 where they are unknown.
+        unknown: bool, elements with X or Z.
+        bad: bool, elements that hold no value of the code: unknown, or in a word that is too wide or outside the code.
+        spare: bool (words,), unused lanes of a partial word hold something.
+    """
+
+    words: Words
+    packing: Packing
+    values: IntArray
+    unknown: Flags
+    bad: Flags
+    spare: Flags
+
+    @classmethod
+    def of(cls, words: Words, packing: Packing) -> Dump:
+        if words.kind == "bytes":
+            words = words.joined(packing.word_bytes)
+        bits = words.widened(packing.word_bytes)
+        lanes = lanes_of(bits, packing)
+        values = packing.code.decode(_elements(lanes, packing))
+        unknown = np.zeros(len(values), dtype=bool)
+        spare = _spare(lanes, packing)
+        if (rows := words.unknown_widened(packing.word_bytes)) is not None:
+            hidden = lanes_of(rows, packing)
+            unknown = _elements(hidden, packing) != 0
+            spare |= _spare(hidden, packing)
+        wide = ~_fits(words, packing)
+        bad = unknown | _elements(np.repeat(wide[:, None], packing.fold, axis=1), packing)
+        return cls(words, packing, np.where(unknown, 0, values), unknown, bad, spare)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def word_hex(self, word: int) -> str | None:
+        """A word with all its digits, as it stands in the dump; None beyond the end and where bits are unknown."""
+        if word >= len(self.words) or word in self.words.texts:
+            return None
+        return f"0x{self.words.number(word):0{-(-self.packing.word_bits // 4)}x}"
+
+    def problem(self, index: int) -> str:
+        """Why an element holds no value, or its word is not what it seems; empty when there is nothing to say."""
+        word, _ = self.packing.place(index)
+        text = self.words.text(word)
+        if self.unknown[index] or (self.bad[index] and word in self.words.texts):
+            return f"{text} has unknown bits"
+        if self.bad[index]:
+            code = self.packing.code
+            if self.words.kind == "numbers" and self.packing.fold == 1:
+                return f"{text} is outside {code.lo}..{code.hi}"
+            return f"{text} is wider than {self.packing.word_bits} bits"
+        if self.spare[word]:
+            return f"{text} holds something in its unused lanes, which are 0"
+        return ""
+
+
+def lanes_of(bits: Bytes, packing: Packing) -> npt.NDArray[np.uint64]:
+    """(words, fold): the elements of each word as they stand there, element 0 from the least significant bits."""
+    bits = bits[:, : packing.word_bytes]
+    if packing.word_bits <= 64:
+        shifts = np.arange(packing.fold, dtype=np.uint64) * np.uint64(packing.code.bits)
+        return (_numbers(bits)[:, None] >> shifts) & np.uint64(packing.code.mask)
+    size = max(1, _CHUNK_BITS // packing.word_bits)
+    lanes = np.zeros((len(bits), packing.fold), dtype=np.uint64)
+    for start in range(0, len(bits), size):
+        lanes[start : start + size] = _wide_lanes(bits[start : start + size], packing)
+    return lanes
+
+
+def _wide_lanes(bits: Bytes, packing: Packing) -> npt.NDArray[np.uint64]:
+    count, fold, width = len(bits), packing.fold, packing.code.bits
+    each = np.unpackbits(bits, axis=1, count=packing.word_bits, bitorder="little").reshape(count * fold, width)
+    return _numbers(np.packbits(each, axis=1, bitorder="little")).reshape(count, fold)
+
+
+def _numbers(rows: Bytes) -> npt.NDArray[np.uint64]:
+    """Rows of at most 8 bytes as numbers."""
+    padded = np.zeros((len(rows), 8), dtype=np.uint8)
+    padded[:, : rows.shape[1]] = rows
+    return padded.view("<u8").reshape(-1).astype(np.uint64, copy=False)
+
+
+def _elements(lanes: npt.NDArray[Scalar], packing: Packing) -> npt.NDArray[Scalar]:
+    """The used lanes as a vector, one an element."""
+    if packing.fold == 1:
+        return lanes.reshape(-1)
+    missing = -len(lanes) % packing.words_per_run
+    whole = np.concatenate([lanes, np.zeros((missing, packing.fold), lanes.dtype)])
+    runs = whole.reshape(-1, packing.words_per_run * packing.fold)[:, : packing.run]
+    return runs.reshape(-1)[: packing.elements(len(lanes))]
+
+
+def _spare(lanes: npt.NDArray[np.uint64], packing: Packing) -> Flags:
+    """Words whose unused lanes are not 0."""
+    flags = np.zeros(len(lanes), dtype=bool)
+    used = packing.run % packing.fold
+    if used:
+        last = slice(packing.words_per_run - 1, None, packing.words_per_run)
+        flags[last] = (lanes[last, used:] != 0).any(axis=1)
+    return flags
+
+
+def _fits(words: Words, packing: Packing) -> Flags:
+    """Words with nothing above the elements: known zeros, or of a negative number in a signed code the sign."""
+    signed = packing.code.signed and words.kind == "numbers" and packing.fold == 1
+    above = _above(words.bits, packing.word_bits - signed)
+    fits: Flags = np.logical_not(above.any(axis=1))
+    if signed:
+        ones = _mask_above(words.bits.shape[1], packing.word_bits - 1)
+        return np.where(words.negative, (above == ones).all(axis=1), fits)
+    if words.unknown is not None:
+        fits = fits & ~_above(words.unknown, packing.word_bits).any(axis=1)
+    return fits & ~words.negative
+
+
+def _above(bits: Bytes, width: int) -> Bytes:
+    """The bits from number `width` on, all others 0."""
+    return bits & _mask_above(bits.shape[1], width)
+
+
+def _mask_above(size: int, width: int) -> Bytes:
+    mask = ((1 << (8 * size)) - 1) >> width << width
+    return np.frombuffer(mask.to_bytes(size, "little"), dtype=np.uint8)

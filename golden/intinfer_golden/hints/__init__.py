@@ -1,0 +1,18 @@
+"""Guesses at why a whole dump differs: each is told only when it explains every demanded value."""
+
+from . import bits, codes, moved, shifted, whole
+from .case import Case, Mask
+
+__all__ = ["Case", "Mask", "hints"]
+
+_OF_VALUES = (codes.sign, moved.channels, moved.directions, moved.frames, codes.hints, codes.scale)
+_OF_WORDS = (moved.orders, bits.hints, whole.fold, shifted.shift, shifted.missing, whole.node)
+
+
+def hints(case: Case) -> list[str]:
+    """What would make a dump that differs equal, in words; nothing where one value stands all over, which many
+    changes would explain."""
+    if not case.varied:
+        return []
+    looks = (*(_OF_VALUES if case.complete else ()), *_OF_WORDS)
+    return [hint for look in looks for hint in look(case)]

@@ -1,0 +1,66 @@
+"""The dump is of something else: words of another number of elements, the values of another node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..dumps import Dump, Packing, Words
+from ..sets import demanded
+from .case import Case, matches, varied
+
+MAX_FOLD = 4096
+"""Elements a word that are tried."""
+
+
+def fold(case: Case) -> Iterator[str]:
+    """Another number of elements a word; each run in words of its own, or packed on without a gap."""
+    tensor, code = case.tensor, case.tensor.code
+    frame = tensor.elements // tensor.shape[0]
+    runs = dict.fromkeys((tensor.run, frame, tensor.elements))
+    seen = {(case.dump.packing.fold, case.dump.packing.run)}
+    for run in runs:
+        for elements in range(1, min(run, MAX_FOLD) + 1):
+            packing = Packing(code, run, elements)
+            if run % elements == 0 and run != tensor.run and tensor.run % elements == 0:
+                continue  # the gaps are where the vectors have them
+            if (elements, run) in seen or packing.words(tensor.elements) != _count(case.words, packing):
+                continue
+            if case.explained(Dump.of(case.words, packing)):
+                gap = "" if run == tensor.run else f", with no new word at each pass along {tensor.fold_axis}"
+                many = "element" if elements == 1 else "elements"
+                yield f"fold: the dump has {elements} {many} a word{gap}; the vectors have {tensor.fold}"
+                return
+
+
+def _count(words: Words, packing: Packing) -> int | None:
+    """How many words there would be; None when bytes are left over."""
+    if words.kind != "bytes":
+        return len(words)
+    count, rest = divmod(len(words), packing.word_bytes)
+    return None if rest else count
+
+
+def node(case: Case) -> Iterator[str]:
+    """The values of another node of the set: all of them, or without such a node those that are demanded of one."""
+    found = {name: agreed for name in case.vectors.values if (agreed := _agreement(case, name))}
+    best = max(found.values(), default=0)
+    for name, agreed in found.items():
+        if agreed == best:
+            yield f"node: {'' if best == 2 else 'where they are demanded, '}these are the values of node {name}"
+
+
+def _agreement(case: Case, name: str) -> int:
+    """2 where the dump is all values of a node, 1 where it is those that are demanded, else 0."""
+    entry = case.vectors.values[name]
+    if name == case.tensor.node:
+        return 0
+    for elements in sorted({entry.tensor.fold, 1}, reverse=True):
+        packing = Packing.of(entry.tensor, elements)
+        if packing.words(entry.tensor.elements) != _count(case.words, packing):
+            continue
+        dump, expected, asked = Dump.of(case.words, packing), entry.values(), demanded(case.vectors, entry.tensor)
+        if varied(expected[asked]) and not dump.spare.any() and matches(dump, slice(None), expected, asked):
+            return 2 if matches(dump, slice(None), expected, np.ones_like(asked)) else 1
+    return 0

@@ -1,0 +1,58 @@
+"""The outcome of `verify` as lines for people."""
+
+from __future__ import annotations
+
+from intinfer.text import printable
+
+from .compare import Comparison
+
+SHOWN_ERRORS = 8
+
+
+def describe(comparison: Comparison) -> list[str]:
+    """A comparison, the verdict first."""
+    source = f" (from {', '.join(comparison.source)})" if comparison.source else ""
+    ignored = f", {comparison.ignored:,} not demanded and ignored" if comparison.ignored else ""
+    head = f"{comparison.dump}: node {comparison.name}{source}: "
+    if comparison.equal:
+        lines = [f"{head}equal, {comparison.compared:,} values compared{ignored}"]
+    else:
+        lines = [
+            f"{head}DIFFERENT, {comparison.differences:,} of {comparison.compared:,} values compared{ignored}",
+            f"  first: {describe_first(comparison)}",
+            *_word(comparison),
+        ]
+    if comparison.elements_per_word != comparison.vectors_per_word:
+        lines.append(
+            f"  read with {comparison.elements_per_word} value a word; the vectors have {comparison.vectors_per_word}"
+        )
+    if comparison.words != comparison.expected_words:
+        lines.append(f"  length: {comparison.words:,} words, {comparison.expected_words:,} expected")
+    if comparison.errors:
+        shown = list(comparison.errors.items())[:SHOWN_ERRORS]
+        more = len(comparison.errors) - len(shown)
+        counts = ", ".join(f"{error:+d} x {count:,}" for error, count in shown)
+        lines.append(f"  actual - expected: {counts}" + (f", {more} more" if more else ""))
+    lines += [f"  hint: {hint}" for hint in comparison.hints]
+    return [printable(line) for line in lines]
+
+
+def _word(comparison: Comparison) -> list[str]:
+    first = comparison.first
+    if first is None or (first.expected_word is None and first.actual_word is None):
+        return []
+    return [f"  word: expected {first.expected_word or 'nothing'}, actual {first.actual_word or 'none'}"]
+
+
+def describe_first(comparison: Comparison) -> str:
+    """The first difference in one line: "n=0 c=1 y=2 x=3 (word 9, line 14): expected 1 (0x1), actual 2 (0x2)"."""
+    first = comparison.first
+    assert first is not None, "asked for what differs"
+    at = " ".join(f"{axis}={i}" for axis, i in first.at.items()) + " " if first.at else ""
+    lane = "" if first.lane is None else f" lane {first.lane}"
+    line = "" if first.line is None else f", line {first.line}"
+    time = "" if first.time is None else f", time {first.time}"
+    expected = "nothing" if first.expected is None else f"{first.expected} ({first.expected_hex})"
+    actual = "" if first.actual is None else f"{first.actual} ({first.actual_hex})"
+    found = "; ".join(part for part in (actual, first.problem) if part)
+    return f"{at}(word {first.word}{lane}{line}{time}): expected {expected}, actual {found}"

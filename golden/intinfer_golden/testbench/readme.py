@@ -1,0 +1,23 @@
+"""README.md of a test bench: how to run it, and the ports that the design must have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+
+from .ports import Port
+
+_WHAT = {"in": "input", "demand": "input: demand mask", "out": "output"}
+
+
+def readme(ports: Sequence[Port]) -> str:
+    """The text, with a table of the ports of this set."""
+    rows = ["| port | direction | tdata | element | beats a frame | value | file |", "|---|---|---|---|---|---|---|"]
+    for port in ports:
+        tensor = port.tensor
+        element = f"{tensor['elements_per_word']} x {tensor['bits']} bits {tensor['code']}"
+        node = ascii(tensor["node"])[1:-1].replace("|", "\\|")
+        cells = (port.name, _WHAT[port.direction], f"{tensor['beat_bits']} bits", element, str(tensor["frame_words"]))
+        rows.append(f"| {' | '.join((*cells, node, port.file))} |")
+    text = (resources.files(__package__) / "templates" / "README.md").read_text("ascii")
+    return text.replace("PORTS\n", "\n".join(rows) + "\n")

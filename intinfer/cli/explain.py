@@ -1,0 +1,96 @@
+"""`intinfer explain MODEL IMAGE --node X --at c,y,x`"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError
+from ..graph import Graph
+from ..image import load_image
+from ..model import load
+from ..types import IntArray
+from .common import add_json, describe, print_json
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    describe(
+        parser,
+        "Follow one element of a node by hand: every product and partial sum with what the accumulator did, every\n"
+        "threshold with crossed or not, rounding step by step, where a value was taken from. Computed from the\n"
+        "definition of the op, and compared with the reference.",
+        "intinfer explain model.npz cat.png --node conv1 --at 0,5,7",
+        "intinfer explain model.npz test.npz --index 12 --node s1.mux --at 3,0,0 --depth 3 --nonzero",
+    )
+    parser.add_argument("model", metavar="MODEL", help="model file, .npz")
+    parser.add_argument("image", metavar="IMAGE", help="image file of the model's mode, or an .npz of images")
+    parser.add_argument("--node", metavar="X", required=True, help="the node")
+    parser.add_argument("--at", metavar="C,Y,X", type=_place, required=True, help="its element; of a vector C alone")
+    parser.add_argument("--index", metavar="N", type=_number, help="image of an .npz, counted from 0 (default: 0)")
+    parser.add_argument(
+        "--depth",
+        metavar="D",
+        type=_number,
+        default=0,
+        help="explain what the element is made of as well, so many nodes back, up to sums (default: 0)",
+    )
+    parser.add_argument("--nonzero", action="store_true", help="leave out products of 0")
+    parser.add_argument(
+        "--fit",
+        choices=("exact", "crop", "resize"),
+        help="an image of another size; see intinfer run --help (default: what the model says)",
+    )
+    add_json(parser)
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def _place(text: str) -> tuple[int, ...]:
+    return tuple(_number(part) for part in text.split(","))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from intinfer_golden.explain import describe as lines
+    from intinfer_golden.explain import document, explain
+
+    graph = load(arguments.model).graph
+    image = _image(graph, arguments)
+    explanation = explain(graph, image[None], arguments.node, arguments.at, arguments.depth)
+    if arguments.json:
+        print_json(
+            {"model": arguments.model, "image": arguments.image, "index": arguments.index}
+            | document(explanation, arguments.nonzero)
+        )
+    else:
+        print("\n".join(lines(explanation, arguments.nonzero)))
+    return 0
+
+
+def _image(graph: Graph, arguments: argparse.Namespace) -> IntArray:
+    """(C, H, W)"""
+    if graph.image is None:
+        shapes = ", ".join(f"{value.name} {value.shape}" for value in graph.inputs)
+        raise DataError(
+            f"{arguments.model}: takes {shapes}, not an image; call intinfer_golden.explain.explain from Python"
+        )
+    path = Path(arguments.image)
+    if path.suffix != ".npz":
+        if arguments.index is not None:
+            raise DataError(f"{path}: is one image; --index is for an .npz of images")
+        return load_image(path, graph.inputs[0], graph.image, arguments.fit).astype(np.int64)
+    from ..dataset import checked_images, read_npz
+
+    if arguments.fit is not None:
+        raise DataError(f"{path}: images of an .npz are taken as they are; leave --fit out")
+    images = checked_images(path, read_npz(path, ("images",))["images"], graph.inputs[0])
+    index = arguments.index or 0
+    if index >= len(images):
+        raise DataError(f"{path}: has {len(images)} images, 0..{len(images) - 1}; there is no image {index}")
+    pixels: IntArray = images[index].transpose(2, 0, 1).astype(np.int64)
+    return pixels
