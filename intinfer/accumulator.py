@@ -21,6 +21,13 @@ import numpy as np
 from .errors import GraphError
 from .types import IntArray, IntType
 
+MIN_BITS, MAX_BITS = 2, 62
+
+
+def signed_bits(type_: IntType) -> int:
+    """The fewest bits of a signed accumulator that hold a range, be it of one sign or not."""
+    return type_.union(IntType(-1, 0)).bits
+
 
 class Overflow(StrEnum):
     PROVE = "prove"
@@ -47,8 +54,8 @@ class Accumulator:
     fold: int | None = None
 
     def __post_init__(self) -> None:
-        if type(self.bits) is not int or not 2 <= self.bits <= 62:
-            raise GraphError(f"accumulator of {self.bits} bits: 2..62 are possible")
+        if type(self.bits) is not int or not MIN_BITS <= self.bits <= MAX_BITS:
+            raise GraphError(f"accumulator of {self.bits} bits: {MIN_BITS}..{MAX_BITS} are possible")
         if not isinstance(self.overflow, Overflow) or not isinstance(self.order, TapOrder | None):
             raise GraphError(f"overflow {self.overflow!r} and order {self.order!r} must be an Overflow and a TapOrder")
         sequential = self.overflow in (Overflow.SATURATE, Overflow.TRAP)
@@ -73,6 +80,11 @@ class Accumulator:
     def trap(cls, bits: int, order: TapOrder, fold: int = 1) -> Accumulator:
         return cls(bits, Overflow.TRAP, order, fold)
 
+    @classmethod
+    def proving(cls, proven: IntType) -> Accumulator:
+        """The narrowest accumulator that is proven to hold the range `proven`."""
+        return cls.prove(max(MIN_BITS, signed_bits(proven)))
+
     @property
     def type(self) -> IntType:
         return IntType.twos_complement(self.bits)
@@ -84,7 +96,7 @@ class Accumulator:
                 return proven
         elif self.overflow is Overflow.PROVE:
             raise GraphError(
-                f"sums reach {proven} and need {proven.union(IntType(-1, 0)).bits} signed bits, the accumulator has "
+                f"sums reach {proven} and need {signed_bits(proven)} signed bits, the accumulator has "
                 f"{self.bits}: widen it, or state wrap, saturate or trap"
             )
         # Partial sums may leave the range of the final sum, so a saturated result is only known to fit the width.
@@ -94,6 +106,10 @@ class Accumulator:
     def sequential(self) -> bool:
         """Whether partial sums matter, so that the products must be added in the stated order."""
         return self.overflow in (Overflow.SATURATE, Overflow.TRAP)
+
+    def __str__(self) -> str:
+        """Such as "16 wrap" or "16 saturate CKK fold 1"."""
+        return f"{self.bits} {self.overflow}" + (f" {self.order} fold {self.fold}" if self.sequential else "")
 
     def wrap_sum(self, total: IntArray) -> IntArray:
         """The value a wrapping accumulator holds when the exact sum is `total`."""

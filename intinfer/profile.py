@@ -1,16 +1,19 @@
-"""What a network does on real images: how often each multiplexer selects, what skipping saves, which values occur."""
+"""What a network does on real images: how often each multiplexer selects, what skipping saves, which values occur,
+and whether narrower accumulators would have held them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .accumulator import Accumulator
 from .dataset import Pixels
 from .engine.session import Session, SkipCounts
 from .graph import Graph
 from .text import table
 from .types import IntType
+from .verdict import AccumulatorVerdict, Watch, verdict_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Profile:
     muxes: tuple[MuxProfile, ...]
     layers: tuple[LayerProfile, ...]
     ranges: tuple[RangeProfile, ...]
+    accumulators: tuple[AccumulatorVerdict, ...]
 
     @property
     def macs(self) -> int:
@@ -54,6 +58,11 @@ class Profile:
     @property
     def executed(self) -> float:
         return sum(layer.executed for layer in self.layers)
+
+    @property
+    def fits(self) -> bool:
+        """Whether every accumulator judged held what was put into it."""
+        return all(verdict.overflow is None for verdict in self.accumulators)
 
     def to_json(self) -> dict[str, Any]:
         ranges = [
@@ -67,6 +76,8 @@ class Profile:
             "muxes": [asdict(mux) for mux in self.muxes],
             "layers": [asdict(layer) for layer in self.layers],
             "ranges": ranges,
+            "accumulators": [verdict.to_json() for verdict in self.accumulators],
+            "fits": self.fits,
         }
 
     def to_text(self) -> str:
@@ -81,6 +92,8 @@ class Profile:
             (r.name, str(r.proven), str(r.seen), f"{r.proven.bits}", f"{_width(r.seen, r.proven)}") for r in self.ranges
         ]
         parts.append(table(("node", "proven", "seen", "bits", "bits seen"), ranges))
+        if self.accumulators:
+            parts.append(verdict_text(self.accumulators))
         return "\n\n".join(parts)
 
 
@@ -93,13 +106,19 @@ def _width(seen: IntType, proven: IntType) -> int:
     return seen.union(IntType(-1, 0)).bits if proven.signed else seen.bits
 
 
-def profile(graph: Graph, batches: Iterable[Pixels]) -> Profile:
+def profile(
+    graph: Graph, batches: Iterable[Pixels], rule: Accumulator | None = None, names: Sequence[str] = ()
+) -> Profile:
     """Run images twice: with skipping, to count what is computed; and every value of them, to see the ranges.
 
     Args:
         graph: a network with one input.
         batches: integer arrays (N, *shape); each is held with all its values in memory.
+        rule: the accumulator to judge in every conv2d and dense node, on the values that the network as it is gives
+            to it; each node's own when None.
+        names: of the images, to quote in an overflow.
     """
+    watch = Watch(graph, rule, names)
     skipping, full = Session(graph), Session(graph.with_every_value(), skip=False)
     counts = SkipCounts()
     selects = {node.name: node.inputs[0] for node in graph.nodes if node.op.kind == "mux"}
@@ -109,6 +128,7 @@ def profile(graph: Graph, batches: Iterable[Pixels]) -> Profile:
     for batch in batches:
         skipping.run(batch, counts=counts)
         traced = full.run(batch)
+        watch.add(traced)
         for name, select in selects.items():
             ones[name] += int(traced[select].sum())
         for name, values in traced.items():
@@ -125,4 +145,4 @@ def profile(graph: Graph, batches: Iterable[Pixels]) -> Profile:
             share = counts.channels.get(node.name, 0) / (channels * images)
             layers.append(LayerProfile(node.name, macs, macs * share))
     ranges = [RangeProfile(name, graph.values[name].type, IntType(low[name], high[name])) for name in low]
-    return Profile(counts.images, tuple(muxes), tuple(layers), tuple(ranges))
+    return Profile(counts.images, tuple(muxes), tuple(layers), tuple(ranges), watch.verdicts())

@@ -110,6 +110,24 @@ def test_inferred_ranges(bits, proven):
     )
 
 
+@given(int_types())
+def test_the_narrowest_proven_accumulator(proven):
+    needed = next(b for b in range(2, 65) if -(2 ** (b - 1)) <= proven.lo and proven.hi < 2 ** (b - 1))
+    if needed > 62:
+        with pytest.raises(GraphError, match=f"accumulator of {needed} bits: 2..62 are possible"):
+            Accumulator.proving(proven)
+        return
+    assert Accumulator.proving(proven) == Accumulator.prove(needed)
+    assert Accumulator.proving(proven).infer(proven) == proven
+
+
+def test_accumulators_as_text():
+    assert str(Accumulator.prove(12)) == "12 prove"
+    assert str(Accumulator.wrap(16)) == "16 wrap"
+    assert str(Accumulator.saturate(8, TapOrder.KKC, 4)) == "8 saturate KKC fold 4"
+    assert str(Accumulator.trap(9, TapOrder.CKK)) == "9 trap CKK fold 1"
+
+
 def test_a_saturated_sum_may_leave_the_range_of_the_exact_one():
     # products in 0, 3, -3 sum to 0 only, but clipping at 2 leaves -1: the width is all that is known
     rule = Accumulator.saturate(3, TapOrder.CKK)

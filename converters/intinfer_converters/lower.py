@@ -23,9 +23,6 @@ from .floatnet import FloatNet
 from .lowered import Lowered, Lowering, RefusalError, common_unit
 from .rules import RULES
 
-ACCUMULATOR = Accumulator.prove(32)
-"""What convolutions and dense layers get unless the caller says otherwise: proven to fit 32 bits."""
-
 
 class LoweringError(IntinferError):
     """The network has parts without an exact integer meaning. `refusals` lists all of them, one line each."""
@@ -38,11 +35,14 @@ class LoweringError(IntinferError):
 def lower(
     net: FloatNet,
     *,
-    accumulator: Accumulator = ACCUMULATOR,
+    accumulator: Accumulator | None = None,
     classes: Sequence[str] = (),
     provenance: Mapping[str, str] | None = None,
 ) -> Graph:
     """The integer graph that computes exactly what `net` means.
+
+    Args:
+        accumulator: of all convolutions and dense layers; None gives each the narrowest that its type rule proves.
 
     Raises:
         LoweringError: nodes without an exact integer meaning, all of them.

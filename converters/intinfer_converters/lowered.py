@@ -15,6 +15,8 @@ from intinfer.builder import GraphBuilder
 from intinfer.errors import GraphError
 from intinfer.graph import Value
 from intinfer.ops import Op
+from intinfer.ops.mac import sum_range
+from intinfer.tensor import Weights
 
 from .evaluator import Chain
 
@@ -65,9 +67,9 @@ class Lowered:
 class Lowering:
     """The state of one walk: the graph under construction and the choices that hold for all of it."""
 
-    def __init__(self, dtype: npt.DTypeLike, accumulator: Accumulator) -> None:
+    def __init__(self, dtype: npt.DTypeLike, accumulator: Accumulator | None) -> None:
         self.dtype = dtype
-        self.accumulator = accumulator
+        self._accumulator = accumulator
         self.builder = GraphBuilder()
         self._used: set[str] = set()
 
@@ -77,6 +79,12 @@ class Lowering:
             return self.builder.add(op, *inputs, name=self._unique(name), source=source)
         except GraphError as error:
             raise RefusalError(str(error)) from None
+
+    def accumulator(self, weight: Weights, x: Value) -> Accumulator:
+        """The accumulator that sums weight[o] times the channels of `x`: the one asked for, or the narrowest proven."""
+        if self._accumulator is not None:
+            return self._accumulator
+        return Accumulator.proving(sum_range(weight.values.reshape(weight.shape[0], -1), x.type))
 
     def _unique(self, name: str) -> str:
         """`name`, or name2, name3 ... when it is used: a raw sum that two quantisers read has two `.act`."""

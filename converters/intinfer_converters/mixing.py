@@ -29,7 +29,8 @@ def lower_conv(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
     weight = _integers(op.weight)
     x = _one_scale_a_group(state, node, x.settled(), op.groups)
     pad_value = _pad_values(x) if any(op.pads) else (0,)
-    conv = Conv2d(weight, op.stride, op.pads, pad_value, op.dilation, op.groups, state.accumulator)
+    accumulator = state.accumulator(weight, x.z)
+    conv = Conv2d(weight, op.stride, op.pads, pad_value, op.dilation, op.groups, accumulator)
     z = state.add(conv, x.z, name=node.name, source=node.source)
     outputs, a_group = op.weight.shape[0], op.weight.shape[1]
     group_of = [o * op.groups // outputs for o in range(outputs)]
@@ -43,7 +44,7 @@ def lower_dense(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
     x = _one_scale_a_group(state, node, x.settled(), 1)
     if not isinstance(weight, IntTensor):
         raise RefusalError("generated weights belong to a 1x1 convolution")
-    z = state.add(DenseOp(weight, state.accumulator), x.z, name=node.name, source=node.source)
+    z = state.add(DenseOp(weight, state.accumulator(weight, x.z)), x.z, name=node.name, source=node.source)
     return _result(z, op.weight, op.bias, x, [range(op.weight.shape[1])] * op.weight.shape[0])
 
 

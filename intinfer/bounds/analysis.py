@@ -72,8 +72,9 @@ class Bounds:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self._ends = {value.name for value in graph.inputs}  # what linear chains begin with; grows with _tables
+        self._ends = {value.name for value in graph.inputs}  # what linear chains begin with; _analyse adds to it
         self._ends |= {node.name for node in graph.nodes if node.op.kind not in LINEAR}
+        self._analysed = False
         self._ranges: dict[str, Range] = {}
         self._sums: dict[str, Range] = {}
         self._windows = Windows(graph, self._ends, 0), Windows(graph, self._ends, 1)
@@ -164,12 +165,15 @@ class Bounds:
             self._analyse()
 
     def _analyse(self) -> None:
-        if not self._ranges:
-            tables: dict[str, _Table] = {}
-            for value in self.graph.inputs:
-                self._ranges[value.name] = _full(value.shape[0], value.type.lo), _full(value.shape[0], value.type.hi)
-            for node in self.graph.nodes:
-                self._ranges[node.name] = self._node(node, tables)
+        if self._analysed:
+            return
+        tables: dict[str, _Table] = {}
+        for value in self.graph.inputs:
+            channels = np.ones(value.shape[0], dtype=np.int64)
+            self._ranges[value.name] = channels * value.type.lo, channels * value.type.hi
+        for node in self.graph.nodes:
+            self._ranges[node.name] = self._node(node, tables)
+        self._analysed = True
 
     def _node(self, node: Node, tables: dict[str, _Table]) -> Range:
         inputs = [self.graph.values[name] for name in node.inputs]
@@ -233,10 +237,6 @@ class Bounds:
 def _rule(node: Node) -> Accumulator | None:
     rule: Accumulator | None = getattr(node.op, "accumulator", None)
     return rule
-
-
-def _full(count: int, number: int) -> IntArray:
-    return np.full(count, number, dtype=np.int64)
 
 
 def _outside(sums: Range, rule: Accumulator) -> Any:

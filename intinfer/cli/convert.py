@@ -6,10 +6,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..accumulator import Accumulator
 from ..errors import DataError, GraphError
 from ..graph import Graph
 from ..model_file import save
 from ..text import table
+from .accumulators import add_accumulator, chosen_rule
 from .common import add_json, constants_text, describe, print_json, stored_bits
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
@@ -23,15 +25,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     describe(
         parser,
         "Turn a checkpoint into an exact integer model and print what became what. The model file appears whole or\n"
-        "not at all; one of the same name is replaced. Needs torch.",
+        "not at all; one of the same name is replaced. Accumulators are as wide as is proven to be enough; with\n"
+        "--acc-bits they are as told, and what stands behind them is adapted: thresholds stay the comparisons that\n"
+        "they are, those outside the narrower range are never crossed or always. Needs torch.",
         "intinfer convert mognet.pt --net mognet:n=32,g=4,k=3 -o mognet.npz",
         "intinfer convert mognet.pt --net mognet:n=32 --classes cat,dog,...,truck -o mognet.npz",
+        "intinfer convert mognet.pt --net mognet:n=32 --acc-bits 16 --overflow saturate --acc-order KKC -o sat16.npz",
     )
     parser.add_argument("source", metavar="SOURCE", help=f"checkpoint: {', '.join(SUFFIXES)}")
     parser.add_argument("--net", metavar="NAME:ARGS", required=True, help=NET_HELP)
     parser.add_argument("-o", "--output", metavar="MODEL.npz", required=True, help="model file to write")
     parser.add_argument(
         "--classes", metavar="FILE|A,B,C", help="class names by label: a file with one a line, or a list with commas"
+    )
+    add_accumulator(parser, "give the accumulators of convolutions and dense layers B bits (with --overflow)")
+    parser.add_argument(
+        "--acc-nodes", metavar="GLOB", help="of nodes with such names only, as 's1.*' or '*.gconv' (default: all)"
     )
     add_json(parser)
 
@@ -46,14 +55,59 @@ def run(arguments: argparse.Namespace) -> int:
         raise DataError(f"{output}: a model is an .npz file; give the output such a name")
     if not output.parent.is_dir():
         raise DataError(f"{output}: the folder {output.parent} does not exist; create it first")
+    rule = chosen_rule(arguments)
+    if rule is None and arguments.acc_nodes is not None:
+        raise DataError(
+            f"--acc-nodes {arguments.acc_nodes}: says where accumulators of --acc-bits B go; give B as well"
+        )
     classes = None if arguments.classes is None else _classes(arguments.classes)
-    graph = _convert(source, arguments.net, classes)
+    graph = converted = _convert(source, arguments.net, classes)
+    if rule is not None:
+        graph = _narrowed(source, converted, rule, arguments.acc_nodes or "*")
     save(graph, output)
     if arguments.json:
-        print_json({"model": arguments.output, "nodes": _nodes(graph), "stored_bits": stored_bits(graph)})
+        changed = {} if rule is None else {"accumulators": _accumulators(converted, graph)}
+        print_json({"model": arguments.output, "nodes": _nodes(graph), "stored_bits": stored_bits(graph), **changed})
     else:
+        if rule is not None:
+            print(_accumulator_text(converted, graph), end="\n\n")
         print(_text(graph, output))
     return 0
+
+
+def _narrowed(source: Path, graph: Graph, rule: Accumulator, nodes: str) -> Graph:
+    from ..narrow import narrow
+
+    try:
+        return narrow(graph, rule, nodes)
+    except GraphError as error:
+        raise DataError(f"{source}: {error}") from None
+
+
+def _accumulators(before: Graph, after: Graph) -> list[dict[str, Any]]:
+    """Each accumulator that is another one now, and whether it is proven that it cannot overflow."""
+    from ..bounds import bounds_of
+
+    pairs = (
+        (node.name, getattr(before.node(node.name).op, "accumulator", None), getattr(node.op, "accumulator", None))
+        for node in after.nodes
+    )
+    return [
+        {"name": name, "before": str(old), "after": str(new), "fits": bounds_of(after).fits(name)}
+        for name, old, new in pairs
+        if old != new
+    ]
+
+
+def _accumulator_text(before: Graph, after: Graph) -> str:
+    entries = _accumulators(before, after)
+    rows = [
+        (e["name"], e["before"], e["after"], "proven never to overflow" if e["fits"] else "may overflow")
+        for e in entries
+    ]
+    may = sum(not entry["fits"] for entry in entries)
+    head = table(("accumulator", "was", "now", ""), rows)
+    return f"{head}\n{len(entries)} accumulators changed; {may} of them may overflow: intinfer profile tells on images"
 
 
 def _convert(source: Path, net: str, classes: list[str] | None) -> Graph:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from ..accumulator import Accumulator
+from ..accumulator import Accumulator, signed_bits
 from ..graph import Graph, Node, Output, Value
 from ..model import load
 from ..text import printable, shape_text, table
-from ..types import IntType
 from .answers import digits
 from .common import add_json, constants, constants_text, describe, print_json, stored_bits
 
@@ -20,20 +19,36 @@ def configure(parser: argparse.ArgumentParser) -> None:
     describe(
         parser,
         "Show what a model is: inputs, nodes with shapes and value ranges, accumulator widths, the constants stored\n"
-        "with their code and bits, the kernel of the fast engine (--json says why), outputs, classes and origin.",
+        "with their code and bits, the kernel of the fast engine (--json says why), outputs, classes and origin.\n"
+        "With --accumulators instead: how wide each accumulator must be, proven with linear chains composed (a\n"
+        "convolution of a convolution is bounded as one), per node and channel, beside the width declared.",
         "intinfer inspect model.npz",
+        "intinfer inspect model.npz --accumulators",
     )
     parser.add_argument("model", metavar="MODEL", help="model file, .npz")
+    parser.add_argument("--accumulators", action="store_true", help="the widths that accumulators need, instead")
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     graph = load(arguments.model).graph
-    if arguments.json:
+    if arguments.accumulators:
+        _accumulators(arguments.model, graph, arguments.json)
+    elif arguments.json:
         print_json({"model": arguments.model, **_document(graph)})
     else:
         print(_text(graph))
     return 0
+
+
+def _accumulators(model: str, graph: Graph, as_json: bool) -> None:
+    from ..bounds.widths import accumulator_widths, to_json, to_text
+
+    widths = accumulator_widths(graph)
+    if as_json:
+        print_json({"model": model, **to_json(widths)})
+    else:
+        print(to_text(widths))
 
 
 def _kernels(graph: Graph) -> dict[str, tuple[str, str]]:
@@ -123,10 +138,9 @@ def _accumulator(node: Node) -> str:
     accumulator: Accumulator | None = getattr(node.op, "accumulator", None)
     if accumulator is None:
         return ""
-    needs = node.output.type.union(IntType(-1, 0)).bits
-    order = f" {accumulator.order} fold {accumulator.fold}" if accumulator.sequential else ""
+    needs = signed_bits(node.output.type)
     proven = f", needs {needs}" if needs < accumulator.bits or accumulator.overflow == "prove" else ""
-    return f"{accumulator.bits} {accumulator.overflow}{order}{proven}"
+    return f"{accumulator}{proven}"
 
 
 def _output(graph: Graph, output: Output) -> str:

@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..accumulator import Overflow
 from ..errors import DataError
 from ..model import load
 from ..pictures import load_pictures
+from .accumulators import add_accumulator, chosen_rule
 from .common import add_json, describe, positive, print_json
 
 if TYPE_CHECKING:
@@ -23,14 +25,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     describe(
         parser,
         "Run images and report how often each multiplexer selects, the MACs executed with channel skipping against\n"
-        "the dense ones, and the values seen against the proven ranges, with the bits that would have sufficed.",
+        "the dense ones, and the values seen against the proven ranges, with the bits that would have sufficed; of\n"
+        "accumulators the sums, with partial sums where the order of additions matters. With --acc-bits, say whether\n"
+        "accumulators of B bits would have held every one of them, or where the first overflow is (exit code 1). Each\n"
+        "is judged on the values of the model as it is: when all fit, a model with these accumulators gives the same\n"
+        "bits on these images. --overflow is wrap unless given, which looks at final sums only.",
         "intinfer profile model.npz cifar10_test.npz --limit 100",
         "intinfer profile model.npz photos/ --plot profile.png",
+        "intinfer profile model.npz photos/ --acc-bits 16 --overflow saturate --acc-order KKC --acc-fold 8",
     )
     parser.add_argument("model", metavar="MODEL", help="model file, .npz")
     parser.add_argument("data", metavar="DATA", nargs="+", help="image files, folders, or .npz files with `images`")
     parser.add_argument("--limit", type=positive, metavar="N", help="the first N images only")
     parser.add_argument("--plot", metavar="FILE", help="write a picture as well: .png, .svg or .pdf (needs Matplotlib)")
+    add_accumulator(parser, "judge accumulators of B bits in all convolutions and dense layers")
     add_json(parser)
 
 
@@ -41,18 +49,19 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.plot is not None:
         _check_plot(Path(arguments.plot))
+    rule = chosen_rule(arguments, Overflow.WRAP)
     graph = load(arguments.model).graph
     pictures = load_pictures(arguments.data, graph)
     total = min(len(pictures), arguments.limit or len(pictures))
     with tqdm(pictures.batches(BATCH, arguments.limit), total=-(-total // BATCH), leave=False, disable=None) as batches:
-        result = profile(graph, batches)
+        result = profile(graph, batches, rule, pictures.names)
     if arguments.plot is not None:
         _plot(result, Path(arguments.plot))
     if arguments.json:
         print_json({"model": arguments.model, **result.to_json()})
     else:
         print(result.to_text())
-    return 0
+    return 0 if rule is None or result.fits else 1
 
 
 def _check_plot(path: Path) -> None:

@@ -381,6 +381,17 @@ def test_sums_beyond_the_accumulator_are_refused():
     )
 
 
+def test_accumulators_are_as_wide_as_their_type_rule_proves():
+    net = Net()
+    net.c(conv(np.ones((1, 3, 3, 3), dtype=int)), "image")
+    net.d(conv(np.array([[[[-1]]]])), "c")
+    graph = lower(net.finish(y="d"))
+    assert [(str(node.op.accumulator), str(node.output.type)) for node in graph.nodes] == [
+        ("14 prove", "0..6885"),
+        ("14 prove", "-6885..0"),
+    ]
+
+
 dyadic = st.integers(-16, 16).map(lambda i: i / 64)
 
 
