@@ -49,7 +49,7 @@ THIRD_PARTY = {
 }
 """Distribution -> the modules that may import it, at the top or inside a function."""
 
-EXACT = ["intinfer/ops/*", "intinfer/spec/*"] + [
+EXACT = ["intinfer/ops/*", "intinfer/spec/*", "intinfer/bounds/*"] + [
     f"intinfer/{name}"
     for name in ("accumulator", "automaton", "builder", "graph", "packing", "reference", "rounding", "tensor", "types")
 ]
