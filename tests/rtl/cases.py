@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
+from rtl import blocks
 from rtl.assemble import assemble
+from rtl.netlist import Json
+from rtl.networks import RANDOM, converted
+from test_demand_mdgnet import Blocks
 
 from intinfer.accumulator import Accumulator, TapOrder
 from intinfer.builder import GraphBuilder
@@ -25,6 +31,7 @@ from intinfer.ops import (
     Clamp,
     Concat,
     Conv2d,
+    Dense,
     Flatten,
     MaxPool,
     Mux,
@@ -39,33 +46,76 @@ from intinfer.rounding import RoundMode
 from intinfer.tensor import CellularWeights, IntTensor, Weights
 from intinfer.types import IntArray, IntType
 from intinfer_golden import write_vectors
+from intinfer_golden.regions import isolate
 from intinfer_golden.stimulus import directed
 
 Make = Callable[[np.random.Generator], Graph]
+Assemble = Callable[[Json], str]
 BITS3, BYTE, SIGNED4 = IntType(0, 7), IntType(0, 255), IntType(-8, 7)
 WIDE = IntType(-300, 300)
 
 
-def build(folder: Path) -> list[tuple[str, Path, str]]:
-    """Write every case below `folder`: its name, the directory of its set, and the text of its design."""
-    built = []
+@dataclass(frozen=True)
+class Built:
+    """The set of a case, and the text of its design."""
+
+    name: str
+    directory: Path
+    text: str
+
+
+def build(folder: Path) -> list[Built]:
+    """Write every case below `folder`."""
+    cases: list[tuple[str, Graph, int, Assemble]] = []
     for number, (name, (make, fold)) in enumerate(CASES.items()):
-        graph = make(np.random.default_rng(number))
-        directory = folder / name
-        masks = len(graph.nodes) == 1 and isinstance(graph.nodes[0].op, Conv2d)
-        stimulus = directed(graph, goal=100.0, seed=1, masks=masks, rounds=4)
-        write_vectors(
-            Model(graph),
-            stimulus.frames,
-            directory,
-            formats=("memh",),
-            fold=fold,
-            labels=stimulus.labels,
-            masks=stimulus.masks,
-            seed=1,
-        )
-        built.append((name, directory, assemble(json.loads((directory / "manifest.json").read_text()))))
-    return built
+        cases.append((name, make(np.random.default_rng(number)), fold, assemble))
+    cases += [("mrb", mrb(), 3, blocks.mrb), ("mdgnet_normal", mdgnet_normal(), 3, blocks.mdgnet_normal)]
+    return [_written(folder, *case) for case in cases]
+
+
+def _written(folder: Path, name: str, graph: Graph, fold: int, design: Assemble) -> Built:
+    alone = len(graph.nodes) == 1
+    stimulus = directed(graph, seed=1, masks=alone and isinstance(graph.nodes[0].op, Conv2d), rounds=2)
+    assert not alone or stimulus.coverage.percent == 100, f"{name}: a node alone reaches every bin"
+    write_vectors(
+        Model(graph),
+        stimulus.frames,
+        folder / name,
+        formats=("memh",),
+        fold=fold,
+        labels=stimulus.labels,
+        masks=stimulus.masks,
+        seed=1,
+        coverage=stimulus.coverage,
+    )
+    text = design(json.loads((folder / name / "manifest.json").read_text()))
+    return Built(name, folder / name, text)
+
+
+def mrb() -> Graph:
+    """The first MRB of a network with random parameters."""
+    network = converted("mognet:n=8,g=2,k=2,height=4,width=3,classes=3,layout=1m,pool=0", RANDOM)
+    return block(network.graph, "s1.mrb.*")
+
+
+def mdgnet_normal() -> Graph:
+    """A normal block in which most images skip some channels."""
+    return block(Blocks(8, 2, 2, bright=0.5, split_shuffle=True, seed=12).graph, "n1.*")
+
+
+def block(graph: Graph, names: str) -> Graph:
+    """The nodes whose names match, as a graph of their own."""
+    return isolate(graph, [node.name for node in graph.nodes if fnmatchcase(node.name, names)]).graph
+
+
+def forked(rng: np.random.Generator) -> Graph:
+    """x is read by a pool, whose select bits come last, and by both branches of a multiplexer."""
+    builder = GraphBuilder()
+    x = builder.input("x", (3, 2, 4), BITS3)
+    select = builder.add(Tgap(7), x, name="select")
+    other = builder.add(Table(IntTensor(rng.integers(-9, 10, (1, 8))), 0, -9, 9), x, name="other")
+    builder.output("y", builder.add(Mux(), select, other, x, name="mux"))
+    return builder.finish()
 
 
 def one(op: Op, *inputs: tuple[Shape, IntType]) -> Graph:
@@ -116,7 +166,7 @@ def requant(rounding: RoundMode, rng: np.random.Generator) -> Requant:
 
 CASES: dict[str, tuple[Make, int]] = {
     "conv_ternary": (
-        lambda rng: one(conv(ternary(rng, 4, 2, 3, 3), pads=(1, 0, 1, 1), groups=2), ((4, 5, 4), BITS3)),
+        lambda rng: one(conv(ternary(rng, 4, 2, 3, 3), pads=(1, 0, 1, 1), groups=2), ((4, 4, 3), BITS3)),
         2,
     ),
     "conv_stride": (
@@ -158,6 +208,30 @@ CASES: dict[str, tuple[Make, int]] = {
         ),
         1,
     ),
+    "conv_stride_3": (
+        lambda rng: one(conv(ternary(rng, 2, 1, 2, 2), stride=(3, 3), pads=(1, 1, 2, 2)), ((1, 4, 5), BITS3)),
+        1,
+    ),
+    "conv_pointwise_pads": (
+        lambda rng: one(conv(ternary(rng, 2, 2, 1, 1), pads=(1, 2, 0, 1), pad_value=5), ((2, 2, 2), BITS3)),
+        2,
+    ),
+    "conv_unsigned": (
+        lambda rng: one(conv(rng.integers(0, 8, (2, 2, 1, 2)), encoding="u3"), ((2, 2, 3), SIGNED4)),
+        1,
+    ),
+    "conv_saturate_part": (
+        lambda rng: one(
+            conv(ternary(rng, 2, 5, 1, 1), accumulator=Accumulator.saturate(4, TapOrder.KKC, 3)), ((5, 1, 3), BITS3)
+        ),
+        2,
+    ),
+    "dense": (
+        lambda rng: one(Dense(IntTensor(ternary(rng, 5, 6), "ternary"), Accumulator.prove(9)), ((6,), BITS3)),
+        4,
+    ),
+    "threshold_shared": (lambda rng: one(thresholds(rng, 1, 3, WIDE, 2, 1), ((3, 2, 2), WIDE)), 2),
+    "threshold_positive": (lambda rng: one(thresholds(rng, 5, 2, BITS3, 0, 1), ((5, 2, 2), BITS3)), 2),
     "threshold": (lambda rng: one(thresholds(rng, 4, 3, WIDE, 0, 1), ((4, 2, 3), WIDE)), 2),
     "threshold_bipolar": (lambda rng: one(thresholds(rng, 3, 1, WIDE, -1, 2), ((3, 2, 2), WIDE)), 1),
     "max_pool": (
@@ -179,6 +253,41 @@ CASES: dict[str, tuple[Make, int]] = {
         ),
         2,
     ),
+    "affine_all": (
+        lambda rng: one(Affine(IntTensor(np.array([3, -2])), IntTensor(np.array([7, -1]))), ((2, 2, 2), BITS3)),
+        2,
+    ),
+    "clamp_above": (lambda rng: one(Clamp(3, 30), ((4, 2, 2), WIDE)), 2),
+    "clamp_below": (lambda rng: one(Clamp(-30, -3), ((3, 2, 2), WIDE)), 2),
+    "table_shared": (
+        lambda rng: one(Table(IntTensor(rng.integers(-9, 10, (1, 16))), -8, -9, 9), ((3, 2, 3), SIGNED4)),
+        3,
+    ),
+    "tgap_point": (lambda rng: one(Tgap(3), ((3, 1, 1), IntType(0, 3))), 2),
+    "requant_shared": (
+        lambda rng: one(
+            Requant(
+                IntTensor(np.array([-5])), IntTensor(np.array([9])), IntTensor(np.array([3])), RoundMode.FLOOR, 2, 90
+            ),
+            ((3, 2, 2), WIDE),
+        ),
+        2,
+    ),
+    "requant_unshifted": (
+        lambda rng: one(
+            Requant(
+                IntTensor(np.array([1, 2])),
+                IntTensor(np.array([0, -3])),
+                IntTensor(np.array([0, 1])),
+                RoundMode.HALF_UP,
+                -90,
+                -2,
+            ),
+            ((2, 2, 2), WIDE),
+        ),
+        2,
+    ),
+    "forked": (forked, 2),
     "clamp": (lambda rng: one(Clamp(-20, 30), ((3, 2, 3), WIDE)), 2),
     "table": (
         lambda rng: one(Table(IntTensor(rng.integers(-9, 10, (3, 8))), 0, -9, 9), ((3, 2, 3), BITS3)),
@@ -191,4 +300,4 @@ CASES: dict[str, tuple[Make, int]] = {
     "flatten": (lambda rng: one(Flatten(), ((3, 2, 4), BITS3)), 2),
     "argmax": (lambda rng: one(ArgMax(), ((5,), SIGNED4)), 2),
 }
-"""Name -> (graph, fold). The blocks are added when they are built."""
+"""Name -> (graph, fold)."""

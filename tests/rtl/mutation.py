@@ -24,6 +24,7 @@ _SWAPS = {
     "logic": {"&&": ("||",), "||": ("&&",), "&": ("|",), "|": ("&", "^"), "^": ("|", "&")},
     "shift": {">>>": (">>", "<<"), ">>": ("<<",), "<<": (">>",), "<<<": (">>>",)},
 }
+_ENDS = frozenset((";", "begin", "end", "endmodule", "generate", "endgenerate", "endcase"))
 _DECLARATIONS = frozenset(("parameter", "localparam", "input", "output", "import", "typedef", "genvar", "module"))
 
 
@@ -115,14 +116,31 @@ def _statements(tokens: list[Token]) -> list[_Statement]:
     """Behaviour between `;`, `begin`, `end` and the like; declarations, port lists and parameters are left out."""
     statements: list[_Statement] = []
     current: _Statement = []
-    for token in tokens:
-        if token.depth == 0 and token.text in (";", "begin", "end", "endmodule", "generate", "endgenerate", "endcase"):
+    for i, token in enumerate(tokens):
+        label = i > 0 and ((token.text == ":" and tokens[i - 1].text == "begin") or _labelled(tokens, i))
+        if token.depth == 0 and token.text in _ENDS:
             if current and not _declares(current):
                 statements.append([*current, token])
             current = []
-        else:
+        elif not label:
             current.append(token)
     return statements
+
+
+def _labelled(tokens: list[Token], i: int) -> bool:
+    """The name in `begin : name`."""
+    return i > 1 and tokens[i - 1].text == ":" and tokens[i - 2].text == "begin"
+
+
+def _headers(statement: _Statement) -> set[int]:
+    """Starts of the tokens in the head of a `for`: loops are unrolled, their bounds are structure. See `_lanes`."""
+    inside: set[int] = set()
+    for i, token in enumerate(statement[:-1]):
+        if token.text == "for":
+            rest = statement[i + 1 :]
+            closing = next(k for k, t in enumerate(rest) if t.text == ")" and t.depth == rest[0].depth)
+            inside |= {t.start for t in rest[: closing + 1]}
+    return inside
 
 
 def _declares(statement: _Statement) -> bool:
@@ -155,9 +173,9 @@ def _targets(statement: _Statement) -> int:
 def _swapped(source: str, tokens: list[Token], statements: list[_Statement]) -> _Found:
     """One operator for another; unary minus and reductions are left to `_signs` and `_negations`."""
     for statement in statements:
-        assigning, begin = _assignments(statement), _targets(statement)
+        assigning, begin, heads = _assignments(statement), _targets(statement), _headers(statement)
         for before, token in zip([None, *statement], statement, strict=False):
-            if token.start < begin or before is None:
+            if token.start < begin or before is None or token.start in heads:
                 continue
             binary = before.kind in ("word", "number") or before.text in (")", "]", "}")
             if token.text == "<=" and token.start not in assigning:
@@ -170,9 +188,9 @@ def _swapped(source: str, tokens: list[Token], statements: list[_Statement]) -> 
 def _constants(source: str, tokens: list[Token], statements: list[_Statement]) -> _Found:
     """A number one higher and one lower; a bit the other way."""
     for statement in statements:
-        begin = _targets(statement)
+        begin, heads = _targets(statement), _headers(statement)
         for token in statement:
-            if token.kind != "number" or token.start < begin:
+            if token.kind != "number" or token.start < begin or token.start in heads:
                 continue
             if re.fullmatch(r"1'b[01]|'[01]", token.text):
                 yield "constant", token.start, token.end, token.text[:-1] + ("1" if token.text[-1] == "0" else "0")
@@ -207,7 +225,8 @@ def _conditions(source: str, tokens: list[Token], statements: list[_Statement]) 
                 close = next(t for t in statement[i + 2 :] if t.text == ")" and t.depth == start.depth)
                 condition = source[start.end : close.start]
                 yield from (("condition", start.end, close.start, after) for after in ("1'b1", "1'b0"))
-                yield "condition", start.end, close.start, f"!({condition})"
+                if not condition.startswith("!"):  # `_negations` has that
+                    yield "condition", start.end, close.start, f"!({condition})"
 
 
 def _branches(source: str, tokens: list[Token], statements: list[_Statement]) -> _Found:
