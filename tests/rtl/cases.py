@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -64,13 +65,18 @@ class Built:
     text: str
 
 
-def build(folder: Path) -> list[Built]:
-    """Write every case below `folder`."""
-    cases: list[tuple[str, Graph, int, Assemble]] = []
-    for number, (name, (make, fold)) in enumerate(CASES.items()):
-        cases.append((name, make(np.random.default_rng(number)), fold, assemble))
-    cases += [("mrb", mrb(), 3, blocks.mrb), ("mdgnet_normal", mdgnet_normal(), 3, blocks.mdgnet_normal)]
-    return [_written(folder, *case) for case in cases]
+def build(folder: Path, names: Collection[str] | None = None) -> list[Built]:
+    """Write the cases with these names, or all, below `folder`."""
+    cases: dict[str, tuple[Callable[[], Graph], int, Assemble]] = {
+        name: (partial(make, np.random.default_rng(number)), fold, assemble)
+        for number, (name, (make, fold)) in enumerate(CASES.items())
+    }
+    cases |= {"mrb": (mrb, 3, blocks.mrb), "mdgnet_normal": (mdgnet_normal, 3, blocks.mdgnet_normal)}
+    return [
+        _written(folder, name, make(), fold, design)
+        for name, (make, fold, design) in cases.items()
+        if names is None or name in names
+    ]
 
 
 def _written(folder: Path, name: str, graph: Graph, fold: int, design: Assemble) -> Built:
@@ -106,6 +112,16 @@ def mdgnet_normal() -> Graph:
 def block(graph: Graph, names: str) -> Graph:
     """The nodes whose names match, as a graph of their own."""
     return isolate(graph, [node.name for node in graph.nodes if fnmatchcase(node.name, names)]).graph
+
+
+def chain(rng: np.random.Generator) -> Graph:
+    """A border larger than the window, and a threshold behind: nothing but data holds the line buffer back."""
+    builder = GraphBuilder()
+    x = builder.input("x", (2, 2, 2), BITS3)
+    op = conv(ternary(rng, 2, 2, 1, 1), pads=(2, 2, 0, 1), pad_value=5)
+    acc = builder.add(op, x, name="conv")
+    builder.output("y", builder.add(thresholds(rng, 2, 3, acc.type, 0, 1), acc, name="act"))
+    return builder.finish()
 
 
 def forked(rng: np.random.Generator) -> Graph:
@@ -287,6 +303,7 @@ CASES: dict[str, tuple[Make, int]] = {
         ),
         2,
     ),
+    "chain": (chain, 2),
     "forked": (forked, 2),
     "clamp": (lambda rng: one(Clamp(-20, 30), ((3, 2, 3), WIDE)), 2),
     "table": (

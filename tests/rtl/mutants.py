@@ -16,7 +16,7 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -77,14 +77,14 @@ def used(text: str, known: dict[str, Path]) -> tuple[Path, ...]:
     return tuple(sorted(files))
 
 
-def designs(folder: Path) -> list[Design]:
-    """All cases with their vectors written below `folder`, the quick ones first.
+def designs(folder: Path, names: Collection[str] | None = None) -> list[Design]:
+    """The cases with these names, or all, with their vectors written below `folder`; the quick ones first.
 
     Raises ValueError for a design that its own bench does not pass.
     """
     known = modules()
     built = []
-    for case in cases.build(folder):
+    for case in cases.build(folder, names):
         dut = folder / f"{case.name}.dut.sv"
         dut.write_text(case.text)
         design = Design(case.name, case.directory, dut, used(case.text, known), "")
@@ -159,6 +159,10 @@ def arguments_of_equivalence() -> dict[str, str]:
     return {entry["key"]: entry["reason"] for entry in entries}
 
 
+def all_mutants() -> list[Mutant]:
+    return [m for path in sorted(RTL.glob("*.sv")) for m in mutation.mutants(path.name, path.read_text())]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--file", action="append", help="only mutants of this file, such as threshold.sv")
@@ -166,7 +170,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="list the mutants with their keys and stop")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="simulations at a time")
     chosen = parser.parse_args()
-    every = [m for path in sorted(RTL.glob("*.sv")) for m in mutation.mutants(path.name, path.read_text())]
+    every = all_mutants()
     argued = arguments_of_equivalence()
     stale = set(argued) - {mutant.key for mutant in every}
     if stale:

@@ -25,6 +25,7 @@ _SWAPS = {
     "shift": {">>>": (">>", "<<"), ">>": ("<<",), "<<": (">>",), "<<<": (">>>",)},
 }
 _ENDS = frozenset((";", "begin", "end", "endmodule", "generate", "endgenerate", "endcase"))
+_SIMULATION_ONLY = frozenset(("$display", "$readmemh", "$fatal", "macs"))
 _DECLARATIONS = frozenset(("parameter", "localparam", "input", "output", "import", "typedef", "genvar", "module"))
 
 
@@ -150,7 +151,7 @@ def _declares(statement: _Statement) -> bool:
         return True
     if statement[0].text in ("logic", "wire", "reg", "int", "integer") and "=" not in words:
         return True
-    return any(token.text.startswith(("$display", "$readmem", "$fatal", "$error", "$fopen")) for token in statement)
+    return any(token.text in _SIMULATION_ONLY for token in statement)
 
 
 def _assignments(statement: _Statement) -> set[int]:
