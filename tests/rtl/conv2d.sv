@@ -130,11 +130,13 @@ module conv2d #(
           .row
       );
       assign weights_ready = t == C;
+      for (genvar o = 0; o < O; o++) begin : column
+        always_ff @(posedge clk) if (!weights_ready) weights[o*RUN+t/W_FOLD][t%W_FOLD] <= row[o];
+      end
       always_ff @(posedge clk) begin
         if (!rst_n) begin
           t <= 0;
         end else if (!weights_ready) begin
-          for (int o = 0; o < O; o++) weights[o*RUN+t/W_FOLD][t%W_FOLD] <= row[o];
           t <= t + 1;
         end
       end
