@@ -1,9 +1,10 @@
 """`make mutants`: how many wrong designs do the vectors tell from the right one?
 
 Every mutant of the reference RTL (see `mutation`) runs, in Icarus Verilog, the generated test benches of all vector
-sets whose design uses its file, until one fails. What no bench fails is a survivor: either it is argued equivalent in
-`equivalent.toml`, one by one, or the vectors have a hole. Exit code 1 when there is an unexplained survivor, when an
-argued one is killed after all, or when an argument is about a mutant that no longer exists.
+sets whose design uses its file, until one fails; then one of them in Verilator, with registers that start at random.
+What no bench fails is a survivor: either it is argued equivalent in `equivalent.toml`, one by one, or the vectors have
+a hole. Exit code 1 when there is an unexplained survivor, when an argued one is killed after all, or when an argument
+is about a mutant that no longer exists.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from tqdm import tqdm
 
 RTL = Path(__file__).parent
 EQUIVALENT = RTL / "equivalent.toml"
-PROFILES = ("always", "random")
 WATCHDOG = 3000
 """Cycles without a beat after which a design hangs; the right ones are silent for a hundred or so."""
 TIMEOUT = 20
@@ -90,7 +90,7 @@ def designs(folder: Path, names: Collection[str] | None = None) -> list[Design]:
         design = Design(case.name, case.directory, dut, used(case.text, known), "")
         begun = time.monotonic()
         with simulate.bench(design.directory, [dut, *design.sources], timeout=TIMEOUT) as run:
-            results = [run(profile) for profile in PROFILES]
+            results = [run(profile) for profile in simulate.PROFILES]
         if not all(result.passed for result in results):
             raise ValueError(f"{case.name}: the right design fails\n{results[0].output}")
         built.append((time.monotonic() - begun, replace(design, products=products(results[0]))))
@@ -108,12 +108,11 @@ def try_mutant(mutant: Mutant, known: Sequence[Design]) -> Outcome:
     with tempfile.TemporaryDirectory() as scratch:
         changed = Path(scratch) / mutant.file
         changed.write_text(mutant.apply(original.read_text()))
-        for design in known:
-            if original not in design.sources:
-                continue
+        concerned = [design for design in known if original in design.sources]
+        for design in concerned:
             sources = [design.dut, *(changed if path == original else path for path in design.sources)]
             with simulate.bench(design.directory, sources, timeout=TIMEOUT, watchdog=WATCHDOG) as run:
-                for profile in PROFILES:
+                for profile in simulate.PROFILES:
                     result = run(profile)
                     if not result.compiled:
                         return Outcome(mutant, "stillborn")
@@ -121,6 +120,14 @@ def try_mutant(mutant: Mutant, known: Sequence[Design]) -> Outcome:
                         return Outcome(mutant, "killed", f"{design.name}, {profile}")
                     if products(result) != design.products:
                         return Outcome(mutant, "killed", f"{design.name}, products made")
+        # Where X hides a missing reset, registers that start with random bits may show it.
+        for design in concerned[:1]:
+            sources = [design.dut, *(changed if path == original else path for path in design.sources)]
+            with simulate.bench(design.directory, sources, "verilator", timeout=TIMEOUT, watchdog=WATCHDOG) as run:
+                for start in range(1, 5):
+                    result = run("random", 1, f"+verilator+seed+{start}")
+                    if result.compiled and not result.passed:
+                        return Outcome(mutant, "killed", f"{design.name}, Verilator")
     return Outcome(mutant, "survived")
 
 

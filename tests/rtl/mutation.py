@@ -187,14 +187,22 @@ def _swapped(source: str, tokens: list[Token], statements: list[_Statement]) -> 
 
 
 def _constants(source: str, tokens: list[Token], statements: list[_Statement]) -> _Found:
-    """A number one higher and one lower; a bit the other way."""
+    """A number one higher and one lower; a bit, and a parameter of an instance that is 0 or 1, the other way.
+
+    Bits in the connections of instances tie off inputs that are not used: they stay.
+    """
     for statement in statements:
         begin, heads = _targets(statement), _headers(statement)
-        for token in statement:
+        instance = len(statement) > 1 and statement[1].text == "#"
+        for i, token in enumerate(statement):
             if token.kind != "number" or token.start < begin or token.start in heads:
                 continue
+            flag = instance and token.text in "01" and statement[i - 1].text == "(" and statement[i + 1].text == ")"
             if re.fullmatch(r"1'b[01]|'[01]", token.text):
-                yield "constant", token.start, token.end, token.text[:-1] + ("1" if token.text[-1] == "0" else "0")
+                if not instance:
+                    yield "constant", token.start, token.end, token.text[:-1] + ("1" if token.text[-1] == "0" else "0")
+            elif flag:
+                yield "constant", token.start, token.end, "1" if token.text == "0" else "0"
             elif token.text.isdigit():
                 yield "constant", token.start, token.end, str(int(token.text) + 1)
                 if int(token.text):
