@@ -20,6 +20,7 @@ from intinfer.engine.session import Session, SkipCounts
 from intinfer.graph import Graph, Value
 from intinfer.ops import Bitshift, ChannelSelect, Concat, Conv2d, Mux, Tgap, Threshold
 from intinfer.ops.base import Op
+from intinfer.ops.mac import sum_range
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray, IntType
 
@@ -67,8 +68,9 @@ class Blocks:
     def conv(self, name: str, x: Value, outputs: int, kernel: int, groups: int) -> Value:
         weight = self.rng.integers(-1, 2, (outputs, x.shape[0] // groups, kernel, kernel))
         weight[:, 0, kernel // 2, kernel // 2] = 1  # no filter of zeros only
+        sums = sum_range(weight.reshape(outputs, -1), x.type)
         pads = (kernel // 2,) * 4
-        op = Conv2d(IntTensor(weight, "ternary"), (1, 1), pads, (0,), (1, 1), groups, Accumulator.prove(32))
+        op = Conv2d(IntTensor(weight, "ternary"), (1, 1), pads, (0,), (1, 1), groups, Accumulator.proving(sums))
         return self.add(name, op, convolution(self.samples[x.name], weight, groups), x)
 
     def levels(self, conv: Value, share: float) -> Value:
