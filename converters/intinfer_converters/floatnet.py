@@ -13,11 +13,13 @@ import numpy.typing as npt
 
 from intinfer.errors import GraphError
 from intinfer.graph import ImageInput, Shape
+from intinfer.ops.base import Op
 from intinfer.ops.geometry import Pads, Pair, Window
 from intinfer.packing import Encoding
 from intinfer.tensor import Weights
+from intinfer.types import IntArray
 
-from .evaluator import Chain
+from .evaluator import Chain, FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,18 @@ class QuantisedWeight:
     tensor: Weights | None
     generated: bool = False
     scale: tuple[Fraction, ...] = (Fraction(1),)
+
+
+@dataclass(frozen=True, eq=False)
+class RealWeight:
+    """Floating-point weights as trained: `calibrate` makes them integers, `lower` refuses them."""
+
+    values: FloatArray
+
+    @property
+    def shape(self) -> Shape:
+        shape: Shape = self.values.shape
+        return shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +73,7 @@ class Pixels(FloatOp):
 class Conv(FloatOp):
     """Cross-correlation; the border is real 0. `bias` (O,) exact, or None."""
 
-    weight: QuantisedWeight
+    weight: QuantisedWeight | RealWeight
     stride: Pair
     pads: Pads
     dilation: Pair
@@ -76,7 +90,7 @@ class Conv(FloatOp):
 class Dense(FloatOp):
     """Fully connected layer, weight (O, C)."""
 
-    weight: QuantisedWeight
+    weight: QuantisedWeight | RealWeight
     bias: tuple[Fraction, ...] | None = None
 
     def shape(self, *inputs: Shape) -> Shape:
@@ -94,15 +108,14 @@ class Pointwise(FloatOp):
 class Quantise(FloatOp):
     """The end of a pointwise chain: its result takes the values base + step * j, j = 0..count.
 
-    The real activation is scale * level + offset; what follows in the net sees that.
+    What the levels mean is said by the Pointwise behind it. `base` and `count` are None for a rounding whose range the
+    source does not state: then it is that of the integers which it reads.
     """
 
     chain: Chain
-    base: int
+    base: int | None
     step: int
-    count: int
-    scale: Fraction = Fraction(1)
-    offset: Fraction = Fraction(0)
+    count: int | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +145,9 @@ class Multiplex(FloatOp):
 
 @dataclass(frozen=True, eq=False)
 class Sum(FloatOp):
-    """Elementwise real addition."""
+    """Elementwise real addition; `signs` are +1 or -1 an input, () for all +1."""
+
+    signs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,13 +184,14 @@ class MaximumPool(FloatOp):
 
 @dataclass(frozen=True, eq=False)
 class AveragePool(FloatOp):
-    """Mean over each window, without padding: every window has the same count."""
+    """Mean over each window; padding counts as zeros, so that every window has the same count."""
 
     kernel: Pair
     stride: Pair
+    pads: Pads = (0, 0, 0, 0)
 
     def shape(self, *inputs: Shape) -> Shape:
-        return (inputs[0][0], *Window(self.kernel, self.stride, (0, 0, 0, 0)).output(*inputs[0][1:]))
+        return (inputs[0][0], *Window(self.kernel, self.stride, self.pads).output(*inputs[0][1:]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,6 +200,40 @@ class GlobalAverage(FloatOp):
 
     def shape(self, *inputs: Shape) -> Shape:
         return inputs[0][:1]
+
+
+@dataclass(frozen=True, eq=False)
+class GlobalSum(FloatOp):
+    """Sum over the whole map: (C, H, W) -> (C,)."""
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return inputs[0][:1]
+
+
+@dataclass(frozen=True, eq=False)
+class Gather(FloatOp):
+    """out.flat[i] = in.flat[index[i]]; where the index is -1, the real number `fill`.
+
+    Pads, crops, strided slices, nearest resizes, depth to space, and any other order of the elements.
+    """
+
+    size: Shape
+    index: IntArray
+    fill: Fraction = Fraction(0)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return self.size
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerOp(FloatOp):
+    """An op of the integer graph as it is: arithmetic of a source's own integer types. It reads integers."""
+
+    op: Op
+    size: Shape
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return self.size
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,6 @@ from intinfer.graph import Graph
 from intinfer.ops import Affine
 from intinfer.tensor import IntTensor
 
-from .evaluator import affine_of
 from .floatnet import FloatNet
 from .lowered import Lowered, Lowering, RefusalError, common_unit
 from .rules import RULES
@@ -74,14 +73,9 @@ def _output(state: Lowering, name: str, x: Lowered) -> None:
 
     A * z + B is exact because float constants are dyadic rationals; it is refused beyond 62 bits.
     """
-    folded = affine_of(x.tail, x.channels)
-    if folded is None:
-        raise RefusalError(
-            f"{', '.join(x.pending)} stand at the output without a quantiser and are not affine; "
-            "put a quantiser behind them or leave them out"
-        )
-    scales = [a * s for a, s in zip(folded[0], x.scales(), strict=True)]
-    offsets = [a * o + b for a, o, b in zip(folded[0], x.offsets(), folded[1], strict=True)]
+    source = x.pending
+    x = state.settle(x)
+    scales, offsets = x.scales(), x.offsets()
     if len(set(scales)) == 1 and len(set(offsets)) == 1 and scales[0] > 0:
         state.builder.output(name, x.z, scales[:1], offsets[:1])
         return
@@ -91,4 +85,4 @@ def _output(state: Lowering, name: str, x: Lowered) -> None:
     if max(map(abs, (*multiplier, *offset))).bit_length() > 62:
         raise RefusalError(f"its exact affine needs {max(map(abs, (*multiplier, *offset))).bit_length()} bits, over 62")
     op = Affine(IntTensor(np.array(multiplier)), IntTensor(np.array(offset)))
-    state.builder.output(name, state.add(op, x.z, name=name, source=x.pending), (unit,), (Fraction(0),))
+    state.builder.output(name, state.add(op, x.z, name=name, source=source), (unit,), (Fraction(0),))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy.typing as npt
@@ -14,11 +14,11 @@ from intinfer.accumulator import Accumulator
 from intinfer.builder import GraphBuilder
 from intinfer.errors import GraphError
 from intinfer.graph import Value
-from intinfer.ops import Op
+from intinfer.ops import Clamp, Op
 from intinfer.ops.mac import sum_range
 from intinfer.tensor import Weights
 
-from .evaluator import Chain
+from .evaluator import AFFINE, Chain, FloatArray, factor_and_shift
 
 Fractions = tuple[Fraction, ...]
 ONE: Fractions = (Fraction(1),)
@@ -54,15 +54,6 @@ class Lowered:
         """One offset a channel."""
         return spread(self.offset, self.channels)
 
-    def settled(self) -> Lowered:
-        """Itself, or a RefusalError while float ops wait for a quantiser."""
-        if self.tail:
-            raise RefusalError(
-                f"its input still has float ops pending ({', '.join(self.pending)}), which have no exact integer "
-                "value here; put a quantiser behind them"
-            )
-        return self
-
 
 class Lowering:
     """The state of one walk: the graph under construction and the choices that hold for all of it."""
@@ -80,6 +71,38 @@ class Lowering:
         except GraphError as error:
             raise RefusalError(str(error)) from None
 
+    def settle(self, x: Lowered) -> Lowered:
+        """`x` without pending ops, for what reads exact values.
+
+        Adding, subtracting, multiplying and dividing by constants go into scale and offset, exactly. A clip at integers
+        of z, such as ReLU where real 0 is one, becomes a `clamp`.
+
+        Raises:
+            RefusalError: other ops wait, or the limits of a clip lie between integers.
+        """
+        for primitive in x.tail:
+            if primitive.kind in AFFINE:
+                factors, shifts = factor_and_shift(primitive)
+                scale = [f * s for f, s in zip(spread(factors, x.channels), x.scales(), strict=True)]
+                offset = [
+                    f * o + b
+                    for f, o, b in zip(
+                        spread(factors, x.channels), x.offsets(), spread(shifts, x.channels), strict=True
+                    )
+                ]
+                x = replace(x, scale=squeeze(scale), offset=squeeze(offset))
+            elif primitive.kind == "clip" and primitive.operand is not None:
+                limits = _integer_limits(x, primitive.operand)
+                if limits is not None:
+                    z = self.add(Clamp(*limits), x.z, name=f"{x.z.name}.clamp", source=x.pending)
+                    x = replace(x, z=z)
+            else:
+                raise RefusalError(
+                    f"its input still has float ops pending ({', '.join(x.pending)}), which have no exact integer "
+                    "value here; put a quantiser behind them"
+                )
+        return replace(x, tail=())
+
     def accumulator(self, weight: Weights, x: Value) -> Accumulator:
         """The accumulator that sums weight[o] times the channels of `x`: the one asked for, or the narrowest proven."""
         if self._accumulator is not None:
@@ -93,6 +116,31 @@ class Lowering:
             candidate, number = f"{name}{number}", number + 1
         self._used.add(candidate)
         return candidate
+
+
+def _integer_limits(x: Lowered, limits: FloatArray) -> tuple[int, int] | None:
+    """The clip of the real values as one of z, None when it changes none; RefusalError when it is not an integer's."""
+    found: set[tuple[int, int]] = set()
+    for scale, offset in set(zip(x.scales(), x.offsets(), strict=True)):
+        if scale == 0:
+            raise RefusalError("a clip of a channel that is constant; put a quantiser behind it")
+        ends = [None if math.isinf(limit) else (Fraction(float(limit)) - offset) / scale for limit in limits]
+        low, high = ends if scale > 0 else ends[::-1]
+        low = Fraction(x.z.type.lo) if low is None or low <= x.z.type.lo else low
+        high = Fraction(x.z.type.hi) if high is None or high >= x.z.type.hi else high
+        if low.denominator > 1 or high.denominator > 1 or low > high:
+            raise RefusalError(
+                f"its input is clipped to {float(limits[0]):g}..{float(limits[1]):g} ({', '.join(x.pending)}), "
+                f"which is {float(low):g}..{float(high):g} in its integers; put a quantiser behind it"
+            )
+        found.add((int(low), int(high)))
+    if len(found) > 1:
+        raise RefusalError(
+            f"its input is clipped ({', '.join(x.pending)}) at integers that differ between channels; put a quantiser "
+            "behind it"
+        )
+    (only,) = found
+    return None if only == (x.z.type.lo, x.z.type.hi) else only
 
 
 def spread(numbers: Fractions, count: int) -> Fractions:

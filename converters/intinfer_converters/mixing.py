@@ -16,7 +16,7 @@ from intinfer.ops import Affine, Conv2d
 from intinfer.ops import Dense as DenseOp
 from intinfer.tensor import IntTensor, Weights
 
-from .floatnet import FloatNode, QuantisedWeight
+from .floatnet import FloatNode, QuantisedWeight, RealWeight
 from .lowered import ZERO, Fractions, Lowered, Lowering, RefusalError, common_unit, spread, squeeze
 
 MAX_RATIO = 2**16
@@ -27,7 +27,7 @@ def lower_conv(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
     """A `conv2d` node on levels; the border is the integer that means real 0."""
     op: Any = node.op
     weight = _integers(op.weight)
-    x = _one_scale_a_group(state, node, x.settled(), op.groups)
+    x = _one_scale_a_group(state, node, state.settle(x), op.groups)
     pad_value = _pad_values(x) if any(op.pads) else (0,)
     accumulator = state.accumulator(weight, x.z)
     conv = Conv2d(weight, op.stride, op.pads, pad_value, op.dilation, op.groups, accumulator)
@@ -41,14 +41,16 @@ def lower_dense(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
     """A `dense` node on levels."""
     op: Any = node.op
     weight = _integers(op.weight)
-    x = _one_scale_a_group(state, node, x.settled(), 1)
+    x = _one_scale_a_group(state, node, state.settle(x), 1)
     if not isinstance(weight, IntTensor):
         raise RefusalError("generated weights belong to a 1x1 convolution")
     z = state.add(DenseOp(weight, state.accumulator(weight, x.z)), x.z, name=node.name, source=node.source)
     return _result(z, op.weight, op.bias, x, [range(op.weight.shape[1])] * op.weight.shape[0])
 
 
-def _integers(weight: QuantisedWeight) -> Weights:
+def _integers(weight: QuantisedWeight | RealWeight) -> Weights:
+    if isinstance(weight, RealWeight):
+        raise RefusalError("its weights are floating point; give --weights, --act-bits and --calibrate")
     if weight.tensor is None:
         raise RefusalError("only its structure was read; load a checkpoint to have weights")
     return weight.tensor

@@ -8,7 +8,7 @@ T - 1, T and T + 1, count and level must agree.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -20,6 +20,9 @@ from intinfer.tensor import IntTensor
 from intinfer.types import IntArray, IntType
 
 from .evaluator import Chain, chain_direction, evaluate
+
+MAX_UNSTATED = 2**22
+"""Thresholds of all channels of a rounding without limits of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,23 @@ class Activation:
     base: int
     step: int
     count: int
+
+    def bounded(self, type_: IntType, channels: int) -> Activation:
+        """The same activation, of which neither base nor count is stated, with those that `type_` can reach.
+
+        Raises IntinferError when they are too many, or only one.
+        """
+        ends = np.broadcast_to(np.array([type_.lo, type_.hi], dtype=np.int64), (channels, 2))
+        values = evaluate(self.chain, ends, self.scale, self.offset, self.dtype)
+        low, high = float(values.min()), float(values.max())  # a monotone chain: its ends say it
+        if not channels * (high - low) < MAX_UNSTATED:
+            raise IntinferError(
+                f"a rounding without limits gives {low:g}..{high:g} in {channels} channels; clip it to the levels "
+                "that are meant"
+            )
+        if low == high:
+            raise IntinferError(f"a rounding always gives {low:g}; a constant is no activation")
+        return replace(self, base=int(low), count=int(high - low) // self.step)
 
     def levels(self, z: IntArray) -> IntArray:
         """Level values at z (C, M). Raises IntinferError when one is not base + step * j."""

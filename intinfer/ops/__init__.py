@@ -11,6 +11,7 @@ from .concat import Concat
 from .conv2d import Conv2d
 from .dense import Dense
 from .flatten import Flatten
+from .gather import Gather
 from .max_pool import MaxPool
 from .mux import Mux
 from .requant import Requant
@@ -36,6 +37,7 @@ _ALL: tuple[type[Op], ...] = (
     SumPool,
     Clamp,
     Flatten,
+    Gather,
     ArgMax,
 )
 
@@ -53,6 +55,7 @@ __all__ = [
     "Conv2d",
     "Dense",
     "Flatten",
+    "Gather",
     "MaxPool",
     "Mux",
     "Op",

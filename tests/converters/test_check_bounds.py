@@ -27,7 +27,7 @@ F = np.float32
 def quantiser(bits: int) -> Quantise:
     top = 2**bits - 1
     if bits == 1:
-        return Quantise((Primitive("positive"),), 0, 1, 1)
+        return Quantise((Primitive("greater", np.zeros(1, dtype=F)),), 0, 1, 1)
     clip = Primitive("clip", np.array([0, 1], dtype=F))
     return Quantise((clip, Primitive("mul", np.array([top], dtype=F)), Primitive("rint")), 0, 1, top)
 

@@ -53,7 +53,15 @@ def quantise(bits=2, scale=1, offset=0, multiplier=1 / 64, shift=0.0):
     """rint(clip(x * multiplier + shift, 0, N)): dyadic, so that float32 is exact."""
     top = 2**bits - 1
     chain = (mul(multiplier), add(shift), Primitive("clip", np.array([0, top], dtype=F32)), Primitive("rint"))
-    return Quantise(chain, 0, 1, top, Fraction(scale), Fraction(offset))
+    op = Quantise(chain, 0, 1, top)
+    meaning = affine(Fraction(scale), Fraction(offset))
+    return (op, meaning) if meaning.chain else op
+
+
+def affine(scale, offset):
+    """x * numerator / denominator + offset, each exact in float32."""
+    steps = (("mul", scale.numerator, 1), ("div", scale.denominator, 1), ("add", offset, 0))
+    return Pointwise(tuple(Primitive(kind, np.array([n], dtype=F32)) for kind, n, nothing in steps if n != nothing))
 
 
 def weight(values, scale=(1,)):
@@ -76,7 +84,12 @@ class Net:
         self.builder.add("image", Pixels(self.shape, 0, 255))
 
     def __getattr__(self, name):
-        return lambda op, *inputs: self.builder.add(name, op, *inputs)
+        def add(op, *inputs):
+            if isinstance(op, tuple):  # a quantiser, and what its levels mean
+                inputs, op = (self.builder.add(f"{name}.levels", op[0], *inputs),), op[1]
+            return self.builder.add(name, op, *inputs)
+
+        return add
 
     def finish(self, **outputs):
         return self.builder.finish(outputs, ImageInput("RGB") if self.shape[0] == 3 else None)
@@ -318,24 +331,33 @@ def test_average_pools_put_the_count_into_the_scale():
     assert graph.outputs[1].value == "logits"
 
 
-def test_mean_behind_a_relu_is_refused():
+def test_a_relu_at_an_integer_is_a_clamp():
     net = Net()
     net.c(conv(ternary(np.random.default_rng(13), 4, 3, 3, 3)), "image")
-    net.relu(Pointwise((RELU,)), "c")
+    net.bn(Pointwise((mul(0.5), add(3.0))), "c")
+    net.relu(Pointwise((RELU,)), "bn")
     net.gap(GlobalAverage(), "relu")
-    assert refusals(net.finish(y="gap")) == [
-        "gap (GlobalAverage): its input still has float ops pending (relu), which have no exact integer value here; "
-        "put a quantiser behind them"
-    ]
+    graph = assert_equal_to_rationals(net.finish(y="gap", r="relu"))
+    assert [(node.op.lo, node.op.hi > 0) for node in graph.nodes if node.op.kind == "clamp"] == [(-6, True)] * 2
 
 
-def test_relu_at_the_output_is_refused():
+def test_falling_channels_are_clipped_from_the_other_side():
+    net = Net(channels=1)
+    net.c(conv(ternary(np.random.default_rng(13), 2, 1, 3, 3)), "image")
+    net.relu(Pointwise((mul(-0.25, -0.25), RELU)), "c")
+    graph = assert_equal_to_rationals(net.finish(y="relu"))
+    assert [node.op.hi for node in graph.nodes if node.op.kind == "clamp"] == [0]
+
+
+def test_a_clip_between_integers_is_refused():
     net = Net()
     net.c(conv(ternary(np.random.default_rng(13), 4, 3, 3, 3)), "image")
-    net.relu(Pointwise((RELU,)), "c")
-    assert refusals(net.finish(y="relu")) == [
-        "output y: relu stand at the output without a quantiser and are not affine; put a quantiser behind them or "
-        "leave them out"
+    net.relu6(Pointwise((mul(4.0), Primitive("clip", np.array([0, 6], dtype=F32)))), "c")
+    net.gap(GlobalAverage(), "relu6")
+    assert refusals(net.finish(y="relu6", z="gap")) == [
+        "gap (GlobalAverage): its input is clipped to 0..6 (relu6), which is 0..1.5 in its integers; put a quantiser "
+        "behind it",
+        "output y: its input is clipped to 0..6 (relu6), which is 0..1.5 in its integers; put a quantiser behind it",
     ]
 
 
@@ -360,7 +382,7 @@ def test_a_conv_on_pending_ops_is_refused_by_name():
     net = Net()
     net.c(conv(ternary(np.random.default_rng(15), 4, 3, 3, 3)), "image")
     net.bn(Pointwise((mul(0.5),)), "c")
-    net.relu6(Pointwise((RELU,)), "bn")
+    net.relu6(Pointwise((Primitive("leaky", np.array([0.5], dtype=F32)),)), "bn")
     net.d(conv(ternary(np.random.default_rng(15), 4, 4, 3, 3)), "relu6")
     assert refusals(net.finish(y="d")) == [
         "d (Conv): its input still has float ops pending (bn, relu6), which have no exact integer value here; put a "

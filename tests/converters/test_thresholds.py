@@ -19,7 +19,7 @@ def batch_norm_qrelu(alpha, beta, bits):
     """The chain of batch norm in torch's form and QReLU(bits)."""
     head = (Primitive("mul", np.array(alpha, dtype=F32)), Primitive("add", np.array(beta, dtype=F32)))
     if bits == 1:
-        return (*head, Primitive("positive"))
+        return (*head, Primitive("greater", np.zeros(1, dtype=F32)))
     unit = Primitive("clip", np.array([0, 1], dtype=F32))
     return (*head, unit, Primitive("mul", np.array([2**bits - 1], dtype=F32)), Primitive("rint"))
 
@@ -129,7 +129,11 @@ def test_one_bit_is_strictly_positive():
 
 
 def test_bipolar_codes_are_base_and_step():
-    sign = (Primitive("positive"), Primitive("mul", np.array([2], dtype=F32)), Primitive("sub", np.array([1], F32)))
+    sign = (
+        Primitive("greater", np.zeros(1, dtype=F32)),
+        Primitive("mul", np.array([2], dtype=F32)),
+        Primitive("sub", np.array([1], F32)),
+    )
     op = find_thresholds(Activation(sign, (1,), (0,), F32, -1, 2, 1), IntType(-3, 3), 1)
     assert levels_of(op, all_z(IntType(-3, 3), 1))[0].tolist() == [-1, -1, -1, -1, 1, 1, 1]
 

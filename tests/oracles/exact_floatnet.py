@@ -74,8 +74,8 @@ def _chain(chain, x):
                 out[index] = Fraction(round(value))
             elif primitive.kind == "floor":
                 out[index] = Fraction(math.floor(value))
-            elif primitive.kind == "positive":
-                out[index] = Fraction(int(value > 0))
+            elif primitive.kind == "greater":
+                out[index] = Fraction(int(value > Fraction(float(operand[0]))))
             else:
                 constant = Fraction(float(operand[index[0] if operand.size > 1 else 0]))
                 if primitive.kind == "add":
@@ -95,8 +95,7 @@ def _pointwise(op, image, x):
 
 
 def _quantise(op, image, x):
-    levels = _chain(op.chain, x)
-    return np.array([op.scale * v + op.offset for v in levels.reshape(-1)], dtype=object).reshape(levels.shape)
+    return _chain(op.chain, x)
 
 
 def _sum(op, image, *inputs):

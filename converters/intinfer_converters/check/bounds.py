@@ -137,8 +137,8 @@ def mean(x: Real, axes: tuple[int, ...]) -> Real:
 def interval(kind: str, counts: Floats, count: int) -> tuple[Floats, Floats]:
     """The closed interval of reals that a quantiser's last step takes to each of `counts`, 0..count.
 
-    `kind`: rint, floor or positive. The lowest and the highest level reach to infinity.
+    `kind`: rint, floor or greater (than 0). The lowest and the highest level reach to infinity.
     """
-    lows = {"rint": counts - 0.5, "floor": counts, "positive": np.zeros_like(counts)}[kind]
-    highs = {"rint": counts + 0.5, "floor": counts + 1, "positive": np.zeros_like(counts)}[kind]
+    lows = {"rint": counts - 0.5, "floor": counts, "greater": np.zeros_like(counts)}[kind]
+    highs = {"rint": counts + 0.5, "floor": counts + 1, "greater": np.zeros_like(counts)}[kind]
     return np.where(counts <= 0, -np.inf, lows), np.where(counts >= count, np.inf, highs)

@@ -17,7 +17,6 @@ from ..floatnet import (
     MaximumPool,
     Multiplex,
     Pointwise,
-    Quantise,
     SelectChannels,
     Sum,
 )
@@ -38,8 +37,6 @@ def integral_nodes(net: FloatNet) -> set[str]:
         own = not isinstance(op, _AS_THEIR_INPUTS) or all(name in found for name in node.inputs)
         if isinstance(op, Conv | Dense):
             own = own and all(scale == 1 for scale in op.weight.scale) and not any(op.bias or ())
-        elif isinstance(op, Quantise):
-            own = op.scale == 1 and op.offset == 0
         if own and not isinstance(op, Pointwise | AveragePool | GlobalAverage):
             found.add(node.name)
     return found

@@ -106,7 +106,7 @@ def _batch_norm(module: nn.BatchNorm2d, path: str) -> FloatOp:
 def _qrelu(module: quantised.QReLU, path: str) -> FloatOp:
     """rint(clip(x, 0, 1) * N); for one bit [x > 0]."""
     if module.bits == 1:
-        return Quantise((Primitive("positive"),), base=0, step=1, count=1)
+        return Quantise((Primitive("greater", np.zeros(1, dtype=np.float32)),), base=0, step=1, count=1)
     unit = Primitive("clip", np.array([0, 1], dtype=np.float32))
     top = Primitive("mul", np.array([module.top], dtype=np.float32))
     return Quantise((unit, top, Primitive("rint")), base=0, step=1, count=module.top)

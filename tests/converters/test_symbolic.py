@@ -1,0 +1,317 @@
+"""The readers' common ground: layouts, quantisers and integer types, each against plain NumPy."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intinfer import reference
+from intinfer.tensor import IntTensor
+from intinfer_converters.floatnet import (
+    Conv,
+    FlattenMap,
+    Gather,
+    Pixels,
+    Pointwise,
+    Quantise,
+    QuantisedWeight,
+    RealWeight,
+    SelectChannels,
+    Sum,
+)
+from intinfer_converters.lower import lower
+from intinfer_converters.symbolic import SymbolicNet, Unsupported, weight_of
+
+F = np.float32
+
+
+def ops(net, **outputs):
+    """The float ops behind the input, in order."""
+    return [node.op for node in net.finish(outputs, None).net.nodes if not isinstance(node.op, Pixels)]
+
+
+def kinds(net, x):
+    return [type(op) for op in ops(net, y=x)]
+
+
+def integers(net, x, image):
+    """What the lowered network gives for `image`, as real numbers, and the graph."""
+    graph = lower(net.finish({"y": x}, None).net)
+    out = graph.outputs[0]
+    z = reference.run(graph, {graph.inputs[0].name: image})["y"]
+    scale, offset = (np.array([float(n) for n in numbers]) for numbers in (out.scale, out.offset))
+    column = (1, -1) + (1,) * (z.ndim - 2)
+    return z * scale.reshape(column) + offset.reshape(column)
+
+
+def images(shape, lo=0, hi=255, count=3):
+    return np.random.default_rng(5).integers(lo, hi + 1, (count, *shape[1:]))
+
+
+LAYOUTS = {
+    "channel shuffle": (
+        (1, 6, 2, 3),
+        lambda a: a.reshape(-1, 2, 3, 2, 3).transpose(0, 2, 1, 3, 4).reshape(-1, 6, 2, 3),
+        [SelectChannels],
+    ),
+    "slice of channels": ((1, 6, 2, 3), lambda a: a[:, 1:5:2], [SelectChannels]),
+    "flatten": ((1, 2, 2, 3), lambda a: a.reshape(len(a), -1), [FlattenMap]),
+    "channels last and flat": (
+        (1, 2, 2, 3),
+        lambda a: a.transpose(0, 2, 3, 1).reshape(len(a), -1),
+        [FlattenMap, SelectChannels],
+    ),
+    "there and back": ((1, 2, 4, 3), lambda a: a.transpose(0, 2, 3, 1).transpose(0, 3, 1, 2), []),
+    "depth to space": (
+        (1, 8, 2, 3),
+        lambda a: a.reshape(-1, 2, 2, 2, 2, 3).transpose(0, 3, 4, 1, 5, 2).reshape(-1, 2, 4, 6),
+        [Gather],
+    ),
+    "nearest": ((1, 2, 2, 3), lambda a: a.repeat(2, 2).repeat(3, 3), [Gather]),
+    "crop": ((1, 2, 4, 5), lambda a: a[:, :, 1:3, ::2], [Gather]),
+    "vector": ((1, 7), lambda a: a[:, ::-1], [SelectChannels]),
+    "sequence": ((1, 3, 5), lambda a: a[:, :, ::-1], [Gather]),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_layout_is_what_it_computes(name):
+    shape, change, expected = LAYOUTS[name]
+    net = SymbolicNet()
+    x = net.input("x", shape, 0, 255)
+    y = net.rearrange(x, change)
+    reading = net.finish({"y": y}, None)
+    assert [type(node.op) for node in reading.net.nodes[1:]] == expected
+    size = reading.net.nodes[0].shape
+    image = images((1, *size))
+    wanted = change(image.reshape(-1, *shape[1:]))
+    got = integers(*again(shape, change), image)
+    assert np.array_equal(got.reshape(wanted.shape), wanted)
+
+
+def again(shape, change):
+    net = SymbolicNet()
+    return net, net.rearrange(net.input("x", shape, 0, 255), change)
+
+
+def test_an_image_with_channels_last_comes_in_channels_first():
+    net = SymbolicNet()
+    x = net.input("x", (1, 8, 9, 3), 0, 255)
+    assert x.shape == (1, 8, 9, 3)
+    y = net.rearrange(x, lambda a: a.transpose(0, 3, 1, 2))
+    reading = net.finish({"y": y}, None)
+    assert [node.shape for node in reading.net.nodes] == [(3, 8, 9)]
+
+
+def quantiser(net, x):
+    """The only Quantise of the net."""
+    found = [op for op in ops(net, y=x) if isinstance(op, Quantise)]
+    assert len(found) == 1
+    return found[0]
+
+
+def one(net, lo=0, hi=255):
+    return net.input("x", (1, 1, 2, 2), lo, hi)
+
+
+def test_clip_before_the_rounding():
+    net = SymbolicNet()
+    x = net.pointwise(one(net), "clip", np.array([0, 1], F))
+    y = net.pointwise(net.pointwise(net.pointwise(x, "mul", F(7)), "rint"), "div", F(7))
+    op = quantiser(net, y)
+    assert (op.base, op.step, op.count, len(op.chain)) == (0, 1, 7, 3)
+
+
+def test_clip_behind_the_rounding_and_the_zero_point_stay_in_the_quantiser():
+    net = SymbolicNet()
+    x = net.pointwise(net.pointwise(one(net, -9, 9), "div", F(0.1)), "rint")
+    x = net.pointwise(net.pointwise(x, "add", F(3)), "clip", np.array([0, 15], F))
+    x = net.cast(net.cast(x, np.uint8), F)
+    y = net.pointwise(net.pointwise(x, "sub", F(3)), "mul", F(0.1))
+    op = quantiser(net, y)
+    assert (op.base, op.step, op.count) == (-3, 1, 15)
+    assert isinstance(ops(net, z=y)[-1], Pointwise)
+
+
+def test_two_levels_around_zero_have_step_two():
+    net = SymbolicNet()
+    bit = net.pointwise(one(net), "greater_equal", F(5))
+    op = quantiser(net, net.where(bit, np.array(1, F), np.array(-1, F)))
+    assert (op.base, op.step, op.count) == (-1, 2, 1)
+
+
+def test_a_rounding_without_bounds_is_left_to_the_lowering():
+    net = SymbolicNet()
+    x = one(net)
+    x = net.pointwise(net.pointwise(net.add(x, net.pointwise(x, "mul", F(3))), "mul", F(0.5)), "floor")
+    half = net.pointwise(net.conv(x, weight_of(np.full((1, 1, 1, 1), F(0.3)))), "floor")
+    assert [op.count for op in ops(net, y=half) if isinstance(op, Quantise)] == [510, None]
+    pixels = images((1, 1, 2, 2))
+    assert np.array_equal(integers(net, half, pixels), np.floor((2 * pixels).astype(F) * F(0.3)))
+
+
+def test_one_quantiser_for_two_readers():
+    net = SymbolicNet()
+    x = net.pointwise(net.pointwise(one(net), "clip", np.array([0, 9], F)), "rint")
+    y = net.add(net.pointwise(x, "mul", F(0.5)), x)
+    assert [type(op) for op in ops(net, y=y)] == [Quantise, Pointwise, Sum]
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_where_of_the_compared_tensor_is_a_clip(swapped):
+    net = SymbolicNet()
+    x = one(net, -9, 9)
+    bit = net.pointwise(x, "less" if swapped else "greater", F(2))
+    limit = np.array(2, F)
+    y = net.where(bit, limit, x) if swapped else net.where(bit, x, limit)
+    assert [p.kind for p in ops(net, y=y)[0].chain] == ["clip"]
+    assert np.array_equal(y.bounds, (2, 9))
+
+
+def test_where_of_a_multiple_is_a_leaky_relu():
+    net = SymbolicNet()
+    x = net.pointwise(one(net), "sub", F(100))
+    y = net.where(net.pointwise(x, "greater", F(0)), x, net.pointwise(x, "mul", F(0.125)))
+    assert [p.kind for p in ops(net, y=y)[0].chain] == ["sub", "leaky"]
+
+
+def test_a_bit_a_channel_is_a_multiplexer():
+    net = SymbolicNet()
+    x = net.input("x", (1, 3, 2, 2), 0, 7)
+    bit = net.pointwise(net.mean(x, (2, 3), keepdims=True), "greater", F(3.5))
+    y = net.where(bit, x, np.zeros((), F))
+    assert sorted(kind.__name__ for kind in kinds(net, y)) == ["Gather", "GlobalAverage", "Multiplex", "Quantise"]
+    image = images((1, 3, 2, 2), 0, 7, 20)
+    wanted = np.where(image.mean((2, 3), keepdims=True) > 3.5, image, 0)
+    assert np.array_equal(integers(net, y, image), wanted)
+
+
+def test_a_bit_a_pixel_is_refused():
+    net = SymbolicNet()
+    x = one(net)
+    with pytest.raises(Unsupported, match="not one bit a channel: only whole channels are chosen between"):
+        net.where(net.pointwise(x, "greater", F(2)), net.pointwise(x, "mul", F(2)), x)
+
+
+def test_zero_padding_moves_into_the_convolution():
+    net = SymbolicNet()
+    x = net.pad(net.input("x", (1, 1, 3, 3), 0, 7), [(0, 0), (0, 0), (1, 0), (2, 1)])
+    y = net.conv(x, weight_of(np.ones((1, 1, 2, 2), F)), pads=(0, 0, 1, 0))
+    (op,) = ops(net, y=y)
+    assert isinstance(op, Conv)
+    assert op.pads == (1, 2, 1, 1)
+
+
+def test_other_padding_is_a_gather():
+    net = SymbolicNet()
+    x = net.pad(net.input("x", (1, 1, 3, 3), 0, 7), [(0, 0), (0, 0), (1, 0), (2, 1)], 3.0)
+    y = net.conv(x, weight_of(np.ones((1, 1, 2, 2), F)))
+    assert kinds(net, y) == [Gather, Conv]
+    image = images((1, 1, 3, 3), 0, 7)
+    padded = np.pad(image, ((0, 0), (0, 0), (1, 0), (2, 1)), constant_values=3)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (2, 2), axis=(2, 3))
+    assert np.array_equal(integers(net, y, image), windows.sum((4, 5)))
+
+
+def test_a_constant_that_varies_within_a_channel_makes_a_vector():
+    net = SymbolicNet()
+    x = net.input("x", (1, 2, 1, 3), 0, 7)
+    offsets = np.arange(3, dtype=F).reshape(1, 1, 1, 3)
+    y = net.rearrange(net.add(x, offsets), lambda a: a.reshape(1, 6))
+    image = images((1, 2, 1, 3), 0, 7)
+    assert np.array_equal(integers(net, y, image), (image + offsets).reshape(-1, 6))
+
+
+@pytest.mark.parametrize(
+    ("kind", "operand", "wanted"),
+    [
+        ("add", 100, lambda a: a + np.int8(100)),
+        ("mul", -3, lambda a: a * np.int8(-3)),
+        ("clip", (-5, 50), lambda a: a.clip(-5, 50)),
+    ],
+)
+def test_integer_types_wrap_around(kind, operand, wanted):
+    net = SymbolicNet()
+    x = net.input("x", (1, 256), -128, 127, np.int8)
+    y = net.pointwise(x, kind, np.array(operand))
+    assert y.dtype == np.int8
+    image = np.arange(-128, 128)[None]
+    assert np.array_equal(integers(net, y, image), wanted(image.astype(np.int8)))
+
+
+def test_wide_integers_are_refused_with_their_range():
+    net = SymbolicNet()
+    x = net.input("x", (1, 4), -(2**31), 2**31 - 1, np.int32)
+    message = r"its result may reach -2147483641..2147483654, outside int32, and wrap around; state the range"
+    with pytest.raises(Unsupported, match=message):
+        net.add(x, np.array(7, np.int32))
+
+
+def test_wide_integers_in_range_are_exact():
+    net = SymbolicNet()
+    x = net.input("x", (1, 2), -(2**30), 2**30, np.int32)
+    y = net.pointwise(net.pointwise(x, "add", np.array([2**25 + 1, 0])), "clip", np.array([-(2**29) - 1, 2**30]))
+    image = np.array([[2**29, -(2**30)]])
+    assert integers(net, y, image).tolist() == [[2**29 + 2**25 + 1, -(2**29) - 1]]
+
+
+@given(
+    st.lists(st.integers(-127, 127), min_size=1, max_size=12).filter(any),
+    st.floats(2.0**-20, 2.0**10, width=32),
+)
+def test_weights_are_found_as_integers_times_a_scale(levels, scale):
+    q = np.array([levels])
+    found = weight_of((q.astype(F) * F(scale)).astype(F))
+    assert isinstance(found, QuantisedWeight)
+    assert isinstance(found.tensor, IntTensor)
+    # Whatever the scale that was found, it means the same numbers.
+    products = [[float(F(float(int(n) * found.scale[0]))) for n in row] for row in found.tensor.values]
+    assert products == (q.astype(F) * F(scale)).astype(F).tolist()
+    assert np.abs(found.tensor.values).max() <= np.abs(q).max()
+
+
+def test_a_scale_a_channel():
+    q = np.array([[1, -1, 1], [0, 3, -2]])
+    scale = np.array([[0.1], [0.3]], F)
+    found = weight_of(q * scale, (q, scale))
+    assert np.array_equal(found.tensor.values, q)
+    assert [float(s) for s in found.scale] == scale.reshape(-1).tolist()
+
+
+def test_trained_floats_are_real_weights():
+    values = np.random.default_rng(3).standard_normal((4, 9)).astype(F)
+    found = weight_of(values)
+    assert isinstance(found, RealWeight)
+    assert np.array_equal(found.values, values)
+
+
+def test_tensors_are_found_again():
+    net = SymbolicNet()
+    x = one(net)
+    rounded = net.pointwise(net.pointwise(net.pointwise(x, "mul", F(0.5)), "clip", np.array([0, 3], F)), "rint")
+    flat = net.rearrange(rounded, lambda a: a.reshape(1, -1))
+    reading = net.finish({"y": flat}, None, {"x": x, "rounded": rounded, "flat": flat})
+    assert reading.tensors["x"].node == "x"
+    levels = next(node.name for node in reading.net.nodes if isinstance(node.op, Quantise))
+    assert reading.tensors["rounded"].node == reading.tensors["flat"].node == levels
+    assert reading.tensors["flat"].chain == ()
+
+
+@pytest.mark.parametrize("form", ["x + (q - x)", "(q - x) + x", "(x - x) + q"])
+def test_a_straight_through_estimator_is_its_quantiser(form):
+    net = SymbolicNet()
+    x = net.pointwise(net.pointwise(one(net), "mul", F(0.1)), "clip", np.array([0, 3], F))
+    q = net.pointwise(x, "rint")
+    y = {
+        "x + (q - x)": lambda: net.add(x, net.sub(q, x)),
+        "(q - x) + x": lambda: net.add(net.sub(q, x), x),
+        "(x - x) + q": lambda: net.add(net.sub(x, x), q),
+    }[form]()
+    assert kinds(net, y) == [Quantise]
+
+
+def test_what_no_output_needs_is_left_out():
+    net = SymbolicNet()
+    x = one(net)
+    net.add(net.pointwise(x, "mul", F(2)), x)
+    assert kinds(net, net.pointwise(x, "add", F(1))) == [Pointwise]
