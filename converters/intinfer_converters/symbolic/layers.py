@@ -13,7 +13,6 @@ import numpy.typing as npt
 from intinfer.errors import GraphError
 from intinfer.ops import ArgMax
 from intinfer.ops.geometry import Pads, Pair, Window
-from intinfer.packing import Encoding
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
@@ -23,6 +22,7 @@ from ..floatnet import (
     Dense,
     FloatOp,
     GlobalAverage,
+    GlobalSum,
     IntegerOp,
     MaximumPool,
     QuantisedWeight,
@@ -204,12 +204,15 @@ class Layers(Emitter):
         return self.made(node, shape, x.dtype, bounds=x.bounds)
 
     def sum(self, x: Symbolic, axes: Sequence[int], keepdims: bool = False) -> Symbolic:
-        """The sum over some axes: a depthwise convolution with weights 1 over the whole map."""
+        """The sum over some axes."""
         moved, shape = self._reduced(x, axes, keepdims)
-        channels, height, width = moved.shape[1:]
-        ones = np.ones((channels, 1, height, width), dtype=np.int64)
-        result = self.conv(moved, _integer_weight(ones), groups=channels)
-        return self.rearrange(result, lambda index: index.reshape(shape))
+        terms = moved.shape[2] * moved.shape[3]
+        node = self.emit(GlobalSum(), self.realised(moved))
+        if x.is_float:
+            return self.made(node, shape, x.dtype, bounds=(terms * x.bounds[0], terms * x.bounds[1]), whole=x.whole)
+        low, high = integers.known_range(x)
+        result = self.made(node, shape, x.dtype, bounds=(float(terms * low), float(terms * high)), whole=True)
+        return integers.in_type(self, result)
 
     def maximum_over(self, x: Symbolic, axes: Sequence[int], keepdims: bool = False) -> Symbolic:
         """The maximum over some axes."""
@@ -299,11 +302,6 @@ def _reshaped(weight: Weight, shape: tuple[int, ...]) -> Weight:
         return RealWeight(weight.values.reshape(shape))
     assert isinstance(weight.tensor, IntTensor)
     return replace(weight, shape=shape, tensor=IntTensor(weight.tensor.values.reshape(shape), weight.encoding))
-
-
-def _integer_weight(values: IntArray) -> QuantisedWeight:
-    encoding = Encoding("binary")
-    return QuantisedWeight(values.shape, encoding, IntTensor(values, encoding))
 
 
 def _pair(numbers: Sequence[int]) -> Pair:
