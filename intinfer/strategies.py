@@ -310,6 +310,15 @@ def flatten(source: Source) -> Value:
     return source.add(ops.Flatten(), source.value(-(2**62), 2**62))
 
 
+def gather(source: Source) -> Value:
+    draw, value = source.draw, source.value(-(2**62), 2**62)
+    shape = draw(st.one_of(st.tuples(st.integers(1, 6)), st.tuples(*[st.integers(1, 4)] * 3)))
+    count = int(np.prod(shape))
+    index = draw(st.lists(st.integers(-1, value.size - 1), min_size=count, max_size=count))
+    fill = draw(st.one_of(st.integers(value.type.lo, value.type.hi), st.integers(-(2**62), 2**62)))
+    return source.add(ops.Gather(IntTensor(index), shape, fill), value)
+
+
 def argmax(source: Source) -> Value:
     return source.add(ops.ArgMax(), source.value(-(2**62), 2**62))
 
@@ -318,7 +327,7 @@ MAKERS = {
     maker.__name__: maker
     for maker in (
         *(conv2d, dense, threshold, requant, bitshift, add, affine, table, tgap, mux, concat, channel_select),
-        *(max_pool, sum_pool, clamp, flatten, argmax),
+        *(max_pool, sum_pool, clamp, flatten, gather, argmax),
     )
 }
 

@@ -62,6 +62,15 @@ def _flatten(node: Node, inputs: tuple[Value, ...], out: Mask) -> tuple[Mask, ..
     return (live,)
 
 
+def _gather(node: Node, inputs: tuple[Value, ...], out: Mask) -> tuple[Mask, ...]:
+    op: Any = node.op
+    (x,) = inputs
+    places = op.index.values.reshape(out.size, -1)[out]
+    demand = np.zeros(x.shape[0], dtype=bool)
+    demand[places[places >= 0] // (x.size // x.shape[0])] = True
+    return (demand,)
+
+
 _RULES: dict[str, Callable[[Node, tuple[Value, ...], Mask], tuple[Mask, ...]]] = {
     "conv2d": _groups,
     "dense": _all,
@@ -69,5 +78,6 @@ _RULES: dict[str, Callable[[Node, tuple[Value, ...], Mask], tuple[Mask, ...]]] =
     "concat": _concat,
     "channel_select": _select,
     "flatten": _flatten,
+    "gather": _gather,
 }
 """Ops that are not listed work channel by channel."""

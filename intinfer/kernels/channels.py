@@ -1,4 +1,4 @@
-"""Ops that move channels: concat, channel_select, flatten; and argmax over them."""
+"""Ops that move channels or elements: concat, channel_select, flatten, gather; and argmax over channels."""
 
 from __future__ import annotations
 
@@ -53,6 +53,27 @@ class FlattenCopy(UnfusedKernel):
 
     def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
         copy_channels(inputs[0].reshape(-1, 1), channels, channels, out.reshape(-1, 1))
+
+
+@njit(nogil=True)
+def gather_channels(x, index, channels, fill, out):
+    """out[c, p] = x[index[c, p]], or `fill` where the index is -1."""
+    for c in channels:
+        for p in range(out.shape[1]):
+            place = index[c, p]
+            out[c, p] = x[place] if place >= 0 else fill
+
+
+class GatherCopy(UnfusedKernel):
+    name: ClassVar[str] = "gather_copy"
+
+    def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
+        op: Any = node.op
+        self.index = op.index.values.reshape(node.output.shape[0], -1)
+        self.fill = op.fill
+
+    def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
+        gather_channels(inputs[0].reshape(-1), self.index, channels, self.fill, planes(out))
 
 
 class ArgMaxScan(UnfusedKernel):

@@ -1,7 +1,7 @@
 """Every kernel, by op, best first. The chooser takes the first that does not refuse."""
 
 from .base import Kernel
-from .channels import ArgMaxScan, ChannelSelectCopy, ConcatCopy, FlattenCopy
+from .channels import ArgMaxScan, ChannelSelectCopy, ConcatCopy, FlattenCopy, GatherCopy
 from .conv2d_planes import Conv2dPlanes
 from .conv2d_portable import Conv2dPortable
 from .dense_as_conv2d import DensePlanes, DensePortable
@@ -34,5 +34,6 @@ KERNELS: dict[str, tuple[type[Kernel], ...]] = {
     "sum_pool": (SumPoolWindow,),
     "clamp": (ClampMinMax,),
     "flatten": (FlattenCopy,),
+    "gather": (GatherCopy,),
     "argmax": (ArgMaxScan,),
 }

@@ -10,6 +10,8 @@ import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import numpy as np
+
 from ..accumulator import Accumulator
 from ..builder import GraphBuilder
 from ..graph import Shape
@@ -25,6 +27,7 @@ from ..ops import (
     Conv2d,
     Dense,
     Flatten,
+    Gather,
     MaxPool,
     Mux,
     Op,
@@ -201,6 +204,11 @@ ENTRIES: dict[str, Entry] = {
     ),
     "clamp": Entry("the shape of the input, its ends clamped.", Clamp(-4, 3), (_MAP,)),
     "flatten": Entry("(C * H * W,), the range of the input.", Flatten(), (_MAP,)),
+    "gather": Entry(
+        "`shape`, the range of the input, which takes in `fill` where an index is -1.",
+        Gather(IntTensor(np.array([-1, 0, 1, -1, 20, 21])), (1, 2, 3), 0),
+        (_MAP,),
+    ),
     "argmax": Entry("(1, H, W) or (1,), 0 .. C - 1.", ArgMax(), (_MAP,)),
 }
 

@@ -111,6 +111,16 @@ def channel_select(op, x):
     return [x[index] for index in op.indices.values.tolist()]
 
 
+def gather(op, x):
+    flat = _leaves(x)
+    elements = [op.fill if index < 0 else flat[index] for index in op.index.values.tolist()]
+    if len(op.shape) == 1:
+        return elements
+    _, height, width = op.shape
+    rows = [elements[start : start + width] for start in range(0, len(elements), width)]
+    return [rows[start : start + height] for start in range(0, len(rows), height)]
+
+
 def mux(_, select, if_one, if_zero):
     return [one if bit == 1 else zero for bit, one, zero in zip(select, if_one, if_zero, strict=True)]
 
@@ -267,5 +277,6 @@ OPS = {
     "sum_pool": sum_pool,
     "clamp": clamp,
     "flatten": flatten,
+    "gather": gather,
     "argmax": argmax,
 }

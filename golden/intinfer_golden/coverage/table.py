@@ -36,4 +36,5 @@ COVERGROUPS: dict[str, Covergroups] = {
     "concat": routing.covergroups,
     "channel_select": routing.covergroups,
     "flatten": routing.covergroups,
+    "gather": routing.covergroups,
 }

@@ -1,8 +1,10 @@
-"""Ops that bring values together or elsewhere: bitshift, add, mux, concat, channel select, flatten."""
+"""Ops that bring values together or elsewhere: bitshift, add, mux, concat, channel select, flatten, gather."""
 
 from __future__ import annotations
 
-from intinfer.ops import Add, Bitshift, ChannelSelect, Concat, Flatten, Mux
+import numpy as np
+
+from intinfer.ops import Add, Bitshift, ChannelSelect, Concat, Flatten, Gather, Mux
 
 from .element import Cell, Operand, Place, Steps, element_row
 
@@ -57,9 +59,19 @@ def channel_select(op: ChannelSelect, at: Place, x: Operand) -> Steps:
 
 
 def flatten(op: Flatten, at: Place, x: Operand) -> Steps:
-    place, rest = [], at[0]
-    for extent in reversed(x.shape):
-        rest, i = divmod(rest, extent)
-        place.append(i)
-    element = x.element(tuple(reversed(place)))
+    element = x.element(_place(at[0], x.shape))
     return Steps("index = (c * H + y) * W + x", (element_row(element),), {}, element.number, (element,))
+
+
+def gather(op: Gather, at: Place, x: Operand) -> Steps:
+    here = int(np.ravel_multi_index(at, op.shape))
+    index = int(op.index.values[here])
+    facts: dict[str, Cell] = {f"index[{here}]": index}
+    if index < 0:
+        return Steps("index -1: fill", (), facts, op.fill, ())
+    element = x.element(_place(index, x.shape))
+    return Steps("input.flat[index]", (element_row(element),), facts, element.number, (element,))
+
+
+def _place(index: int, shape: tuple[int, ...]) -> Place:
+    return tuple(int(i) for i in np.unravel_index(index, shape))

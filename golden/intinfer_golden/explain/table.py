@@ -21,6 +21,7 @@ STEPS: dict[str, Callable[..., Steps]] = {
     "concat": merges.concat,
     "channel_select": merges.channel_select,
     "flatten": merges.flatten,
+    "gather": merges.gather,
     "tgap": pools.tgap,
     "max_pool": pools.max_pool,
     "sum_pool": pools.sum_pool,
