@@ -91,7 +91,7 @@ class Preprocess:
             if axis < len(shape) and shape[axis] == numbers.size:
                 return numbers.reshape([-1 if a == axis else 1 for a in range(len(shape))])
         raise Unsupported(
-            f"{numbers.size} means or stds do not fit the shape {list(shape)}: give one, or one a channel"
+            f"{numbers.size} means or stds do not fit {list(shape)}: give one, or one a channel"
         )
 
 
