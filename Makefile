@@ -33,7 +33,7 @@ check: .venv/installed
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable '.[torch,plot,vcd,cocotb,dev]'
+	$(BIN)/pip install --quiet --editable '.[torch,onnx,plot,vcd,cocotb,dev]'
 	touch $@
 
 .venv-core/installed: pyproject.toml

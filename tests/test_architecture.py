@@ -27,7 +27,8 @@ TORCH_MODULES = {
     "intinfer_converters/" + name
     for name in (
         *("checkpoint", "cost", "nets/__init__", "nets/channels", "nets/layers", "nets/logits"),
-        *("check/checker", "check/reals", "check/source"),
+        "check/source",
+        *("check/aten_runner", "factory", "read_aten/*"),
         *("nets/mdgnet", "nets/mognet", "read_torch/layers", "read_torch/reader", "train", "train_data", "train_files"),
     )
 }
@@ -40,7 +41,9 @@ THIRD_PARTY = {
     "numba": ["intinfer/kernels/*", "intinfer/engine/*"],
     "matplotlib": ["intinfer/plot"],
     "llvmlite": ["intinfer/compiler/*"],
-    "onnx": ["intinfer_converters/read_onnx/*"],
+    "onnx": ["intinfer_converters/read_onnx/*", "intinfer_converters/check/onnx_*"],
+    "google": ["intinfer_converters/read_onnx/load"],
+    "onnxruntime": ["intinfer_converters/check/onnx_runner"],
     "torch": sorted(TORCH_MODULES),
     "safetensors": sorted(TORCH_MODULES),
     "hypothesis": ["intinfer/strategies"],

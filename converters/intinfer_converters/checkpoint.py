@@ -5,7 +5,6 @@ Nothing in the file is executed: `.pt` is read with `weights_only=True`, and wha
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from pathlib import Path
 from typing import Any
@@ -115,9 +114,3 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
     if not tensors or not state:
         raise DataError(f"{path}: holds {type(state).__name__}, not a state_dict of named tensors")
     return dict(state)
-
-
-def file_sha256(path: str | Path) -> str:
-    """Hexadecimal SHA-256 of the file's bytes."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

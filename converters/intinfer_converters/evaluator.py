@@ -62,6 +62,17 @@ class Primitive:
             return self
         return Primitive(self.kind, self.operand[indices])
 
+    def same(self, other: Primitive) -> bool:
+        """Whether both are one function."""
+        if self.kind != other.kind or self.operand is None or other.operand is None:
+            return self.kind == other.kind and self.operand is other.operand
+        return bool(np.array_equal(self.operand, other.operand))
+
+    @property
+    def channels(self) -> int:
+        """How many channels the operand has, 1 when it is the same for all."""
+        return 1 if self.kind == "clip" or self.operand is None else len(self.operand)
+
 
 def _half_away(x: FloatArray) -> FloatArray:
     """Not floor(|x| + 0.5): that sum rounds up what is just below a half."""
@@ -115,6 +126,8 @@ _APPLY: dict[str, Any] = {
     "count": _count,
 }
 AFFINE = ("add", "sub", "mul", "div")
+EXACT = 2**53
+"""float64 holds every integer of a magnitude up to this."""
 Chain = tuple[Primitive, ...]
 
 
@@ -141,11 +154,35 @@ def to_float(z: IntArray, scale: Sequence[Fraction], offset: Sequence[Fraction],
     """scale * z + offset, rounded once to `dtype`, half to even; scale and offset one in all or one a row."""
     if all(s == 1 for s in scale) and not any(offset):
         return z.astype(dtype)  # an int64 converts with one rounding
-    rows = [
-        [round_to_float(_at(scale, c) * value + _at(offset, c), dtype) for value in row]
-        for c, row in enumerate(z.tolist())
-    ]
-    return np.array(rows, dtype=dtype)
+    if len(scale) == len(offset) == 1:
+        return _rounded_affine(z.reshape(-1), scale[0], offset[0], dtype).reshape(z.shape)
+    return np.stack([_rounded_affine(row, _at(scale, c), _at(offset, c), dtype) for c, row in enumerate(z)])
+
+
+def _rounded_affine(z: IntArray, scale: Fraction, offset: Fraction, dtype: npt.DTypeLike) -> FloatArray:
+    """scale * z + offset of z (M,), rounded once to `dtype`.
+
+    Numerator and denominator that float64 holds give a correctly rounded float64 quotient. Rounding that once more is
+    wrong at most where it lies exactly half-way between two numbers of `dtype`: there, and for wider numbers, exact
+    rationals decide.
+    """
+    denominator = math.lcm(scale.denominator, offset.denominator)
+    factor, shift = int(scale * denominator), int(offset * denominator)
+    largest = max(1, abs(int(z.min(initial=0))), abs(int(z.max(initial=0))))
+    odd = denominator >> ((denominator & -denominator).bit_length() - 1)
+    if abs(factor) * largest + abs(shift) > EXACT or odd > EXACT or denominator.bit_length() > 900:
+        return np.array([round_to_float(scale * value + offset, dtype) for value in z.tolist()], dtype=dtype)
+    quotient = (z * factor + shift).astype(np.float64) / float(denominator)
+    with np.errstate(over="ignore", under="ignore"):
+        rounded: FloatArray = quotient.astype(dtype)
+        if rounded.dtype == np.float64:
+            return rounded
+        error = quotient - rounded
+        beyond = np.nextafter(rounded, np.copysign(np.inf, error).astype(dtype)).astype(np.float64)
+        doubtful = ~np.isfinite(rounded) | ((error != 0) & (beyond - rounded == 2 * error))
+    for index in np.flatnonzero(doubtful):
+        rounded[index] = round_to_float(scale * int(z[index]) + offset, dtype)
+    return rounded
 
 
 def _at(numbers: Sequence[Fraction], channel: int) -> Fraction:

@@ -8,6 +8,7 @@ refusals are reported together.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -17,10 +18,13 @@ from intinfer.errors import IntinferError
 from intinfer.graph import Graph
 from intinfer.ops import Affine
 from intinfer.tensor import IntTensor
+from intinfer.types import LIMIT
 
-from .floatnet import FloatNet
-from .lowered import Lowered, Lowering, RefusalError, common_unit
+from .evaluator import Chain
+from .floatnet import FloatNet, FloatNode, Pointwise, Quantise
+from .lowered import Choices, Lowered, Lowering, PendingSum, RefusalError, common_unit
 from .rules import RULES
+from .sums import resolved
 
 
 class LoweringError(IntinferError):
@@ -37,41 +41,95 @@ def lower(
     accumulator: Accumulator | None = None,
     classes: Sequence[str] = (),
     provenance: Mapping[str, str] | None = None,
+    recorded: dict[str, Lowered] | None = None,
+    exact_pixels: bool = False,
+    approximate_adds: bool = False,
 ) -> Graph:
     """The integer graph that computes exactly what `net` means.
 
     Args:
         accumulator: of all convolutions and dense layers; None gives each the narrowest that its type rule proves.
+        provenance: notes for the graph. Added to them: "wide multipliers" (over 16 bits), "exact pixels" (their
+            width) and "approximate adds" (their largest error), where there are such.
+        recorded: gets what every float node has become, by its name.
+        exact_pixels: a float preprocessing of the pixels may become wide integers before a layer with weights.
+        approximate_adds: adds of scales without a small ratio, read by no quantiser, get multipliers rounded to 16
+            bits. The only inexact thing there is.
 
     Raises:
         LoweringError: nodes without an exact integer meaning, all of them.
         GraphError: class names that do not fit the output.
     """
-    state = Lowering(net.dtype, accumulator)
+    state = Lowering(net.dtype, Choices(accumulator, exact_pixels, approximate_adds))
     done: dict[str, Lowered] = {}
     refusals: list[str] = []
     for node in net.nodes:
         if not all(name in done for name in node.inputs):
             continue
         try:
-            done[node.name] = RULES[type(node.op)](state, node, *(done[name] for name in node.inputs))
+            done[node.name] = _lowered(state, node, [done[name] for name in node.inputs])
         except (RefusalError, IntinferError) as reason:
             refusals.append(f"{node.name} ({type(node.op).__name__}): {reason}")
     for name, value in net.outputs.items():
         if value in done:
             try:
-                _output(state, name, done[value])
+                _output(state, name, resolved(state, done[value]))
             except RefusalError as reason:
                 refusals.append(f"output {name}: {reason}")
     if refusals:
         raise LoweringError(refusals)
-    return state.builder.finish(net.image, classes, provenance)
+    if recorded is not None:
+        recorded.update((name, _decided(state, x)) for name, x in done.items())
+    notes = {key: "; ".join(lines) for key, lines in state.notes.items()}
+    return _without_unread(state, state.builder.finish(net.image, classes, {**(provenance or {}), **notes}))
+
+
+def _lowered(state: Lowering, node: FloatNode, inputs: list[Lowered]) -> Lowered:
+    if isinstance(node.op, Pointwise | Quantise):
+        _check(node.op.chain)
+    else:
+        inputs = [resolved(state, x) for x in inputs]
+    return RULES[type(node.op)](state, node, *inputs)
+
+
+def _check(chain: Chain) -> None:
+    """Refuse operands that no real number is, or that divide by 0."""
+    for primitive in chain:
+        operand = primitive.operand
+        if operand is None:
+            continue
+        infinite = primitive.kind in ("clip", "count", "greater", "greater_equal", "less", "less_equal")
+        if np.isnan(operand).any() or (not infinite and np.isinf(operand).any()):
+            raise RefusalError(f"the constant of its {primitive.kind} holds NaN or infinity; repair the checkpoint")
+        if primitive.kind == "div" and not operand.all():
+            raise RefusalError("it divides by 0; repair the checkpoint")
+        if primitive.kind == "clip" and operand[0] > operand[1]:
+            raise RefusalError(f"it clips to {float(operand[0]):g}..{float(operand[1]):g}, which is empty")
+
+
+def _decided(state: Lowering, x: Lowered) -> Lowered:
+    """What a pending sum became in the end, when anything needed it whole."""
+    if isinstance(x, PendingSum) and x.node is not None and x.node.name in state.sums:
+        return resolved(state, x)
+    return x
+
+
+def _without_unread(state: Lowering, graph: Graph) -> Graph:
+    """The graph without nodes that another form of their reader made superfluous."""
+    read = {out.value for out in graph.outputs}
+    kept = []
+    for node in reversed(graph.nodes):
+        if node.name in read or node.name not in state.optional:
+            kept.append(node)
+            read.update(node.inputs)
+    return replace(graph, nodes=tuple(reversed(kept)))
 
 
 def _output(state: Lowering, name: str, x: Lowered) -> None:
     """Fold a pending affine into the stored one; channels of different scales get one common unit.
 
-    A * z + B is exact because float constants are dyadic rationals; it is refused beyond 62 bits.
+    A * z + B is exact because float constants are dyadic rationals; where it needs more than 62 bits, each channel
+    keeps a stored affine of its own.
     """
     source = x.pending
     x = state.settle(x)
@@ -82,7 +140,11 @@ def _output(state: Lowering, name: str, x: Lowered) -> None:
     unit = common_unit([*scales, *offsets])
     multiplier = [int(s / unit) for s in scales]
     offset = [int(o / unit) for o in offsets]
-    if max(map(abs, (*multiplier, *offset))).bit_length() > 62:
-        raise RefusalError(f"its exact affine needs {max(map(abs, (*multiplier, *offset))).bit_length()} bits, over 62")
+    largest = max(
+        abs(m) * max(abs(x.z.type.lo), abs(x.z.type.hi)) + abs(o) for m, o in zip(multiplier, offset, strict=True)
+    )
+    if largest > LIMIT or max(map(abs, multiplier)) > LIMIT:
+        state.builder.output(name, x.z, x.scale, x.offset)
+        return
     op = Affine(IntTensor(np.array(multiplier)), IntTensor(np.array(offset)))
     state.builder.output(name, state.add(op, x.z, name=name, source=source), (unit,), (Fraction(0),))

@@ -14,15 +14,21 @@ from intinfer.accumulator import Accumulator
 from intinfer.builder import GraphBuilder
 from intinfer.errors import GraphError
 from intinfer.graph import Value
-from intinfer.ops import Clamp, Op
+from intinfer.ops import ChannelSelect, Clamp, Flatten, Gather, Op
 from intinfer.ops.mac import sum_range
 from intinfer.tensor import Weights
 
-from .evaluator import AFFINE, Chain, FloatArray, factor_and_shift
+from .evaluator import AFFINE, Chain, FloatArray, affine_of
+from .floatnet import FloatNode
 
 Fractions = tuple[Fraction, ...]
 ONE: Fractions = (Fraction(1),)
 ZERO: Fractions = (Fraction(0),)
+MAX_MULTIPLIER = 2**16
+"""Integers up to this bring different scales together without further ado."""
+MAX_WIDE = 2**40
+"""The widest ones, which the provenance states."""
+REORDERING = (Gather, ChannelSelect, Flatten)
 
 
 class RefusalError(Exception):
@@ -55,24 +61,85 @@ class Lowered:
         return spread(self.offset, self.channels)
 
 
-class Lowering:
-    """The state of one walk: the graph under construction and the choices that hold for all of it."""
+@dataclass(frozen=True, eq=False)
+class PendingSum(Lowered):
+    """tail(sum of signs[i] * terms[i]) of two float tensors whose scales have no small ratio.
 
-    def __init__(self, dtype: npt.DTypeLike, accumulator: Accumulator | None) -> None:
+    The quantiser that reads it decides how the integers are added; `z` is no value of the graph yet.
+    """
+
+    node: FloatNode | None = None
+    terms: tuple[Lowered, ...] = ()
+    signs: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What holds for all of a lowering.
+
+    Attributes:
+        accumulator: of all convolutions and dense layers; None gives each the narrowest that its type rule proves.
+        exact_pixels: a float preprocessing of the pixels may become wide integers.
+        approximate_adds: an add may be rounded to multipliers of 16 bits, its largest error being noted.
+    """
+
+    accumulator: Accumulator | None = None
+    exact_pixels: bool = False
+    approximate_adds: bool = False
+
+
+class Lowering:
+    """The state of one walk.
+
+    Attributes:
+        made: what each value of the graph was made by: its op and inputs.
+        optional: nodes that are left out of the graph when nothing reads them.
+        sums, tables, shared: what pending sums have become, by node name: whole ones, sums of tables, and (with the
+            multipliers behind the name) integers that a quantiser tells apart.
+        pixels: what the input behind a float preprocessing has become.
+        notes: entries of the graph's provenance.
+    """
+
+    def __init__(self, dtype: npt.DTypeLike, choices: Choices) -> None:
         self.dtype = dtype
-        self._accumulator = accumulator
+        self.choices = choices
         self.builder = GraphBuilder()
+        self.made: dict[str, tuple[Op, tuple[Value, ...]]] = {}
+        self.optional: set[str] = set()
+        self.sums: dict[str, Lowered] = {}
+        self.tables: dict[str, Lowered] = {}
+        self.shared: dict[tuple[str | int, ...], Value] = {}
+        self.pixels: dict[Lowered, Lowered] = {}
+        self.notes: dict[str, list[str]] = {}
+        self._settled: dict[Lowered, Lowered] = {}
         self._used: set[str] = set()
 
     def add(self, op: Op, *inputs: Value, name: str, source: Sequence[str]) -> Value:
         """Append a node; what its type rule refuses becomes a RefusalError of the float node."""
         try:
-            return self.builder.add(op, *inputs, name=self._unique(name), source=source)
+            value = self.builder.add(op, *inputs, name=self._unique(name), source=source)
         except GraphError as error:
             raise RefusalError(str(error)) from None
+        self.made[value.name] = op, inputs
+        return value
+
+    def note(self, key: str, text: str) -> None:
+        """Put a line under `key` of the graph's provenance."""
+        self.notes.setdefault(key, []).append(text)
+
+    def note_width(self, name: str, multiplier: int) -> None:
+        """State a multiplier of node `name` that is wider than usual."""
+        if multiplier > MAX_MULTIPLIER:
+            self.note("wide multipliers", f"{name}: {multiplier.bit_length()} bits")
+
+    def is_pixels(self, value: Value) -> bool:
+        """Whether `value` is the network's own input, or its elements in another order."""
+        while value.name in self.made and isinstance(self.made[value.name][0], REORDERING):
+            (value,) = self.made[value.name][1]
+        return value in self.builder.inputs
 
     def settle(self, x: Lowered) -> Lowered:
-        """`x` without pending ops, for what reads exact values.
+        """`x` without pending ops, for what reads exact values; one result for all its readers.
 
         Adding, subtracting, multiplying and dividing by constants go into scale and offset, exactly. A clip at integers
         of z, such as ReLU where real 0 is one, becomes a `clamp`.
@@ -80,33 +147,33 @@ class Lowering:
         Raises:
             RefusalError: other ops wait, or the limits of a clip lie between integers.
         """
-        for primitive in x.tail:
-            if primitive.kind in AFFINE:
-                factors, shifts = factor_and_shift(primitive)
-                scale = [f * s for f, s in zip(spread(factors, x.channels), x.scales(), strict=True)]
-                offset = [
-                    f * o + b
-                    for f, o, b in zip(
-                        spread(factors, x.channels), x.offsets(), spread(shifts, x.channels), strict=True
+        if x not in self._settled:
+            result = replace(x, tail=())
+            for primitive in x.tail:
+                if primitive.kind in AFFINE:
+                    result = folded(replace(result, tail=(primitive,)))
+                elif primitive.kind == "clip" and primitive.operand is not None:
+                    result = self._clamped(result, primitive.operand)
+                else:
+                    raise RefusalError(
+                        f"its input still has float ops pending ({', '.join(x.pending)}), which have no exact integer "
+                        "value here; put a quantiser behind them"
                     )
-                ]
-                x = replace(x, scale=squeeze(scale), offset=squeeze(offset))
-            elif primitive.kind == "clip" and primitive.operand is not None:
-                limits = _integer_limits(x, primitive.operand)
-                if limits is not None:
-                    z = self.add(Clamp(*limits), x.z, name=f"{x.z.name}.clamp", source=x.pending)
-                    x = replace(x, z=z)
-            else:
-                raise RefusalError(
-                    f"its input still has float ops pending ({', '.join(x.pending)}), which have no exact integer "
-                    "value here; put a quantiser behind them"
-                )
-        return replace(x, tail=())
+            self._settled[x] = result
+        return self._settled[x]
+
+    def _clamped(self, x: Lowered, operand: FloatArray) -> Lowered:
+        limits = _integer_limits(x, operand)
+        if limits is None:
+            return x
+        z = self.add(Clamp(*limits), x.z, name=f"{x.z.name}.clamp", source=x.pending)
+        self.optional.add(z.name)
+        return replace(x, z=z)
 
     def accumulator(self, weight: Weights, x: Value) -> Accumulator:
         """The accumulator that sums weight[o] times the channels of `x`: the one asked for, or the narrowest proven."""
-        if self._accumulator is not None:
-            return self._accumulator
+        if self.choices.accumulator is not None:
+            return self.choices.accumulator
         return Accumulator.proving(sum_range(weight.values.reshape(weight.shape[0], -1), x.type))
 
     def _unique(self, name: str) -> str:
@@ -116,6 +183,19 @@ class Lowering:
             candidate, number = f"{name}{number}", number + 1
         self._used.add(candidate)
         return candidate
+
+
+def folded(x: Lowered) -> Lowered:
+    """`x` with a pending chain of affine ops, exactly in scale and offset; a RefusalError for other ops."""
+    affine = affine_of(x.tail, x.channels)
+    if affine is None:
+        raise RefusalError(
+            f"its input still has float ops pending ({', '.join(x.pending)}); put a quantiser behind them"
+        )
+    factors, shifts = affine
+    scale = [f * s for f, s in zip(factors, x.scales(), strict=True)]
+    offset = [f * o + b for f, o, b in zip(factors, x.offsets(), shifts, strict=True)]
+    return replace(x, scale=squeeze(scale), offset=squeeze(offset), tail=())
 
 
 def _integer_limits(x: Lowered, limits: FloatArray) -> tuple[int, int] | None:
@@ -141,6 +221,11 @@ def _integer_limits(x: Lowered, limits: FloatArray) -> tuple[int, int] | None:
         )
     (only,) = found
     return None if only == (x.z.type.lo, x.z.type.hi) else only
+
+
+def same_chain(one: Chain, other: Chain) -> bool:
+    """Whether two chains are the same ops with the same operands."""
+    return len(one) == len(other) and all(a.same(b) for a, b in zip(one, other, strict=True))
 
 
 def spread(numbers: Fractions, count: int) -> Fractions:

@@ -79,7 +79,7 @@ class Preprocess:
             raise Unsupported(f"it takes {dtype}, not numbers")
         low, high = type_range(dtype)
         if low < -WIDEST or high > WIDEST:
-            raise Unsupported(f"it takes {dtype}, of which ±2^62 is supported: give --input-range LO..HI")
+            raise Unsupported(f"it takes {dtype}, of which ±2^62 is supported: give --input-range LO HI")
         return low, high
 
     @staticmethod
@@ -90,9 +90,7 @@ class Preprocess:
         for axis in (1, len(shape) - 1):
             if axis < len(shape) and shape[axis] == numbers.size:
                 return numbers.reshape([-1 if a == axis else 1 for a in range(len(shape))])
-        raise Unsupported(
-            f"{numbers.size} means or stds do not fit {list(shape)}: give one, or one a channel"
-        )
+        raise Unsupported(f"{numbers.size} means or stds do not fit {list(shape)}: give one, or one a channel")
 
 
 def _number(what: str, text: str) -> float:

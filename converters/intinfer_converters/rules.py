@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from intinfer.graph import Value
 from intinfer.ops import (
-    Add,
     Affine,
     ArgMax,
     Bitshift,
@@ -19,14 +20,14 @@ from intinfer.ops import (
     MaxPool,
     Mux,
     SumPool,
-    Table,
     Tgap,
 )
 from intinfer.ops import Gather as GatherOp
 from intinfer.tensor import IntTensor
-from intinfer.types import IntType
+from intinfer.types import IntArray, IntType
 
-from .evaluator import chain_direction
+from .border import NO_PADS, framed
+from .evaluator import Chain, Primitive, chain_direction
 from .floatnet import (
     AveragePool,
     BitshiftMean,
@@ -49,16 +50,10 @@ from .floatnet import (
     Sum,
     ThresholdedMean,
 )
-from .lowered import ONE, ZERO, Lowered, Lowering, RefusalError, common_unit, squeeze
+from .lowered import MAX_WIDE, ONE, ZERO, Lowered, Lowering, RefusalError, common_unit, same_chain, squeeze
 from .mixing import lower_conv, lower_dense
-from .requantise import find_requant
-from .thresholds import Activation, find_thresholds
-
-MAX_MULTIPLIER = 2**16
-"""Multipliers of an add of different scales; wider ones are refused."""
-MAX_TABLE = 256
-MANY_THRESHOLDS = 15
-"""Above this, a multiply, add and shift takes the place of the thresholds where it is proven equal."""
+from .quantise import lower_quantise
+from .sums import lower_sum
 
 
 def _pixels(state: Lowering, node: FloatNode) -> Lowered:
@@ -68,46 +63,27 @@ def _pixels(state: Lowering, node: FloatNode) -> Lowered:
 
 def _pointwise(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
     op: Any = node.op
-    return Lowered(x.z, x.scale, x.offset, x.tail + op.chain, x.pending + node.source)
+    return replace(x, tail=x.tail + op.chain, pending=x.pending + node.source)
 
 
-def _quantise(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
-    """Close the pending chain: a table on the network's input, thresholds (or their equal requant) elsewhere."""
-    op: Any = node.op
-    activation = Activation(x.tail + op.chain, x.scale, x.offset, state.dtype, op.base or 0, op.step, op.count or 0)
-    if op.count is None:
-        activation = activation.bounded(x.z.type, x.channels)
-    base, step, count = activation.base, activation.step, activation.count
-    source = x.pending + node.source
-    if x.z.name in (value.name for value in state.builder.inputs):
-        size = x.z.type.hi - x.z.type.lo + 1
-        if size > MAX_TABLE:
-            raise RefusalError(f"an input quantiser of {size} values; at most {MAX_TABLE} become a table")
-        every = np.arange(x.z.type.lo, x.z.type.hi + 1, dtype=np.int64)
-        rows = activation.levels(np.broadcast_to(every, (x.channels, size)))
-        entries = IntTensor(rows[:1] if (rows == rows[0]).all() else rows)
-        table = Table(entries, x.z.type.lo, base, base + step * count)
-        level = state.add(table, x.z, name=f"{x.z.name}.act", source=source)
-    else:
-        threshold = find_thresholds(activation, x.z.type, x.channels)
-        requant = find_requant(threshold, x.z.type) if count > MANY_THRESHOLDS else None
-        level = state.add(requant or threshold, x.z, name=f"{x.z.name}.act", source=source)
-    return Lowered(level)
-
-
-def _same_affine(state: Lowering, *inputs: Lowered) -> tuple[Lowered, ...]:
-    """The inputs settled, or a RefusalError: a merge of levels means nothing between different scales."""
+def _same_meaning(state: Lowering, *inputs: Lowered) -> tuple[Lowered, ...]:
+    """The inputs, as they are or settled, of which equal integers mean equal real values; else a RefusalError."""
+    first = inputs[0]
+    if all(_alike(first, other) and same_chain(first.tail, other.tail) for other in inputs):
+        return inputs
     settled = tuple(state.settle(x) for x in inputs)
-    first = settled[0]
-    for other in settled[1:]:
-        if (other.scales(), other.offsets()) != (first.scales(), first.offsets()):
-            raise RefusalError("its inputs have different scales; give both branches the same quantiser")
+    if not all(_alike(settled[0], other) for other in settled):
+        raise RefusalError("its inputs have different scales; give both branches the same quantiser")
     return settled
+
+
+def _alike(one: Lowered, other: Lowered) -> bool:
+    return (one.scales(), one.offsets()) == (other.scales(), other.offsets())
 
 
 def _bitshift(state: Lowering, node: FloatNode, a: Lowered, b: Lowered) -> Lowered:
     op: Any = node.op
-    a, b = _same_affine(state, a, b)
+    a, b = _same_meaning(state, state.settle(a), state.settle(b))
     z = state.add(Bitshift(op.bits), a.z, b.z, name=node.name, source=node.source)
     return Lowered(z, a.scale, a.offset)
 
@@ -121,53 +97,49 @@ def _tgap(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
 
 
 def _mux(state: Lowering, node: FloatNode, select: Lowered, one: Lowered, zero: Lowered) -> Lowered:
-    one, zero = _same_affine(state, one, zero)
+    one, zero = _same_meaning(state, one, zero)
     select = state.settle(select)
     if (select.scale, select.offset) != (ONE, ZERO):
         raise RefusalError(f"its select has scale {select.scale[0]} and offset {select.offset[0]}; it is a 0/1 tensor")
     z = state.add(Mux(), select.z, one.z, zero.z, name=node.name, source=node.source)
-    return Lowered(z, one.scale, one.offset)
-
-
-def _sum(state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
-    """p * z1 + q * z2 on the largest common unit of the scales."""
-    op: Any = node.op
-    inputs = tuple(state.settle(x) for x in inputs)
-    scales = [x.scale for x in inputs]
-    if any(len(s) > 1 for s in scales) and len({x.scales() for x in inputs}) > 1:
-        raise RefusalError("its inputs have different per-channel scales; put one quantiser a branch before the add")
-    signs = op.signs or (1,) * len(inputs)
-    unit = common_unit([s[0] for s in scales])
-    multipliers = list(signs)
-    if len(set(scales)) > 1:
-        multipliers = [sign * int(s[0] / unit) for sign, s in zip(signs, scales, strict=True)]
-    if max(map(abs, multipliers)) > MAX_MULTIPLIER:
-        raise RefusalError(
-            f"its inputs' scales have no small integer ratio: multipliers {multipliers} exceed {MAX_MULTIPLIER}; "
-            "give the branches scales of a small ratio"
-        )
-    z = state.add(Add(tuple(multipliers)), *(x.z for x in inputs), name=node.name, source=node.source)
-    columns = zip(*(x.offsets() for x in inputs), strict=True)
-    offsets = [sum((sign * o for sign, o in zip(signs, column, strict=True)), Fraction(0)) for column in columns]
-    return Lowered(z, scales[0] if len(set(scales)) == 1 else (unit,), squeeze(offsets))
+    return replace(one, z=z)
 
 
 def _concat(state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
-    """Each channel keeps its own scale."""
-    inputs = tuple(state.settle(x) for x in inputs)
-    scales = [s for x in inputs for s in x.scales()]
-    offsets = [o for x in inputs for o in x.offsets()]
+    """Each channel keeps its own scale, and its pending ops where they are of the same kinds in all inputs."""
+    tail = _joined([x.tail for x in inputs], [x.channels for x in inputs])
+    if tail is None:
+        inputs = tuple(state.settle(x) for x in inputs)
     z = state.add(Concat(), *(x.z for x in inputs), name=node.name, source=node.source)
-    return Lowered(z, squeeze(scales), squeeze(offsets))
+    scale, offset = squeeze([s for x in inputs for s in x.scales()]), squeeze([o for x in inputs for o in x.offsets()])
+    pending = tuple(dict.fromkeys(name for x in inputs for name in x.pending))
+    return Lowered(z, scale, offset, tail or (), pending)
+
+
+def _joined(chains: list[Chain], channels: list[int]) -> Chain | None:
+    """One chain that does with the channels of each part what its own does; None where there is none."""
+    first = chains[0]
+    if any(tuple(p.kind for p in chain) != tuple(p.kind for p in first) for chain in chains[1:]):
+        return None
+    joined = []
+    for column in zip(*chains, strict=True):
+        primitive = column[0]
+        if all(primitive.same(other) for other in column[1:]) and primitive.channels == 1:
+            joined.append(primitive)
+            continue
+        operands = [p.operand for p in column if p.operand is not None]
+        if primitive.kind in ("clip", "count"):
+            return None
+        wide = [np.broadcast_to(operand, (count,)) for operand, count in zip(operands, channels, strict=True)]
+        joined.append(Primitive(primitive.kind, np.concatenate(wide)))
+    return tuple(joined)
 
 
 def _select(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
     op: Any = node.op
     indices = np.array(op.indices, dtype=np.int64)
     z = state.add(ChannelSelect(IntTensor(indices)), x.z, name=node.name, source=node.source)
-    scale = squeeze([x.scales()[i] for i in op.indices])
-    offset = squeeze([x.offsets()[i] for i in op.indices])
-    return Lowered(z, scale, offset, tuple(p.select(indices) for p in x.tail), x.pending)
+    return _of_channels(x, indices, z)
 
 
 def _max_pool(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
@@ -188,10 +160,8 @@ def _pooled(state: Lowering, node: FloatNode, x: Lowered, pool: SumPool, count: 
     x = state.settle(x)
     terms = pool.kernel[0] * pool.kernel[1]
     if any(pool.pads) and any(x.offset):
-        raise RefusalError(
-            f"its padding is real 0, its input has an offset of {float(max(x.offset, key=abs)):g}: 0 is no level; "
-            "quantise so that the integer 0 means 0, or pad nothing"
-        )
+        x = framed(state, node, x, pool.pads)
+        pool = SumPool(pool.kernel, pool.stride, NO_PADS)
     z = state.add(pool, x.z, name=name, source=node.source)
     scale, offset = squeeze([s / count for s in x.scale]), squeeze([o * terms / count for o in x.offset])
     return Lowered(z, scale, offset, (), x.pending)
@@ -206,39 +176,50 @@ def _average_pool(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
 def _global_pool(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
     height, width = x.z.shape[1:]
     count = 1 if isinstance(node.op, GlobalSum) else height * width
-    pool = SumPool((height, width), (1, 1), (0, 0, 0, 0))
+    pool = SumPool((height, width), (1, 1), NO_PADS)
     pooled = _pooled(state, node, x, pool, count, f"{x.z.name}.gap")
     flat = state.add(Flatten(), pooled.z, name=f"{pooled.z.name}.flat", source=node.source)
     return Lowered(flat, pooled.scale, pooled.offset, (), pooled.pending)
 
 
 def _gather(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
-    """Pending ops and scales go along where they are the same for every channel; a constant needs its integer."""
+    """Each channel of the result takes scale and pending ops of the one that it reads; where it reads several, all get
+    one scale. A constant needs an integer that means it."""
     op: Any = node.op
+    channels = _reads(op, x) if _by_channel(x) else None
     pads = bool((op.index < 0).any())
-    if pads or len(x.scale) > 1 or len(x.offset) > 1 or any(p.kind != "clip" and p.operand is not None for p in x.tail):
+    if pads or (_by_channel(x) and channels is None):
         x = state.settle(x)
+    if _by_channel(x) and channels is None:
+        x = _in_units(state, node, x, common_unit([*x.scale, *x.offset, *([op.fill] if pads else [])]))
     fill = _fill(x, op.fill) if pads else 0
-    scale, offset = x.scale, x.offset
-    if len(scale) > 1 or len(offset) > 1:
-        size = x.z.size // x.channels
-        rows = np.where(op.index < 0, -1, op.index // size).reshape(op.size[0], -1)
-        first = rows.max(axis=1)
-        if ((rows != first[:, None]) & (rows >= 0)).any():
-            raise RefusalError(
-                "it moves elements between channels, which have scales of their own; put one quantiser before it"
-            )
-        scale = squeeze([x.scales()[c] for c in first])
-        offset = squeeze([x.offsets()[c] for c in first])
-    z = state.add(
-        GatherOp(index=IntTensor(op.index), shape=op.size, fill=fill), x.z, name=node.name, source=node.source
-    )
-    return Lowered(z, scale, offset, x.tail, x.pending)
+    z = state.add(GatherOp(IntTensor(op.index), op.size, fill), x.z, name=node.name, source=node.source)
+    return replace(x, z=z) if channels is None else _of_channels(x, channels, z)
+
+
+def _by_channel(x: Lowered) -> bool:
+    """Whether the meaning of `x` differs between its channels."""
+    return max(len(x.scale), len(x.offset), *(p.channels for p in x.tail), 1) > 1
+
+
+def _reads(op: Gather, x: Lowered) -> IntArray | None:
+    """For each channel of a gather's result the only channel of `x` that it reads; None if it reads several."""
+    rows = np.where(op.index < 0, -1, op.index // (x.z.size // x.channels)).reshape(op.size[0], -1)
+    first: IntArray = np.maximum(rows.max(axis=1), 0)
+    return None if ((rows != first[:, None]) & (rows >= 0)).any() else first
+
+
+def _of_channels(x: Lowered, channels: IntArray, z: Value) -> Lowered:
+    """What `z` means, whose channels are the given ones of `x`."""
+    scale, offset = squeeze([x.scales()[c] for c in channels]), squeeze([x.offsets()[c] for c in channels])
+    return Lowered(z, scale, offset, tuple(p.select(channels) for p in x.tail), x.pending)
 
 
 def _fill(x: Lowered, number: Fraction) -> int:
     """The integer that means `number` in every channel."""
-    wanted = {(number - o) / s for s, o in zip(x.scales(), x.offsets(), strict=True) if s}
+    if any(not s and o != number for s, o in zip(x.scales(), x.offsets(), strict=True)):
+        raise RefusalError(f"its constant {float(number):g} joins a channel that is another constant")
+    wanted = {(number - o) / s for s, o in zip(x.scales(), x.offsets(), strict=True) if s} or {Fraction(0)}
     if len(wanted) != 1 or next(iter(wanted)).denominator != 1:
         values = ", ".join(f"{float(value):g}" for value in sorted(wanted)[:3])
         raise RefusalError(
@@ -253,12 +234,17 @@ def _integer_op(state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
     op: Any = node.op
     settled = [state.settle(x) for x in inputs]
     if isinstance(op.op, ArgMax):
-        (x,) = settled
-        if len(x.scale) > 1 or len(x.offset) > 1 or x.scale[0] <= 0:
-            raise RefusalError("its scores have a scale a class; put one quantiser, or one scale, before it")
+        settled = [_ordered(state, x, node) for x in settled]
     else:
         settled = [_as_integers(state, x, node) for x in settled]
     return Lowered(state.add(op.op, *(x.z for x in settled), name=node.name, source=node.source))
+
+
+def _ordered(state: Lowering, x: Lowered, node: FloatNode) -> Lowered:
+    """Scores whose integers are in the order of their real values."""
+    if len(x.scale) == len(x.offset) == 1 and x.scale[0] > 0:
+        return x
+    return _in_units(state, node, x, common_unit([*x.scale, *x.offset]))
 
 
 def _as_integers(state: Lowering, x: Lowered, node: FloatNode) -> Lowered:
@@ -267,17 +253,29 @@ def _as_integers(state: Lowering, x: Lowered, node: FloatNode) -> Lowered:
         return x
     if any(number.denominator != 1 for number in (*x.scale, *x.offset)):
         raise RefusalError("it works on integers, its input is none; dequantise behind it, not before")
-    multiplier, offset = (IntTensor(np.array([int(n) for n in numbers])) for numbers in (x.scales(), x.offsets()))
-    return Lowered(state.add(Affine(multiplier, offset), x.z, name=f"{node.name}.integers", source=node.source))
+    return _in_units(state, node, x, Fraction(1))
+
+
+def _in_units(state: Lowering, node: FloatNode, x: Lowered, unit: Fraction) -> Lowered:
+    """`x` as multiples of one unit in all channels, of which scales and offsets are multiples."""
+    multiplier, offset = ([int(n / unit) for n in numbers] for numbers in (x.scales(), x.offsets()))
+    widest = max(map(abs, (*multiplier, *offset)))
+    if widest > MAX_WIDE:
+        raise RefusalError(
+            f"it needs one scale for all channels, which takes integers of {widest.bit_length()} bits, over "
+            f"{MAX_WIDE.bit_length() - 1}; put one quantiser before it"
+        )
+    op = Affine(IntTensor(np.array(multiplier)), IntTensor(np.array(offset)))
+    z = state.add(op, x.z, name=f"{node.name}.scale", source=node.source)
+    state.note_width(z.name, widest)
+    return Lowered(z, (unit,), ZERO, (), x.pending)
 
 
 def _flatten(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
     """Each element keeps its channel's scale and pending ops."""
     channel_of = np.repeat(np.arange(x.channels), x.z.size // x.channels)
     z = state.add(Flatten(), x.z, name=node.name, source=node.source)
-    scale = squeeze([x.scales()[c] for c in channel_of])
-    offset = squeeze([x.offsets()[c] for c in channel_of])
-    return Lowered(z, scale, offset, tuple(p.select(channel_of) for p in x.tail), x.pending)
+    return _of_channels(x, channel_of, z)
 
 
 Rule = Callable[..., Lowered]
@@ -286,11 +284,11 @@ RULES: dict[type[FloatOp], Rule] = {
     Conv: lower_conv,
     Dense: lower_dense,
     Pointwise: _pointwise,
-    Quantise: _quantise,
+    Quantise: lower_quantise,
     BitshiftMean: _bitshift,
     ThresholdedMean: _tgap,
     Multiplex: _mux,
-    Sum: _sum,
+    Sum: lower_sum,
     Concatenate: _concat,
     SelectChannels: _select,
     MaximumPool: _max_pool,

@@ -19,47 +19,36 @@ from intinfer.ops import Threshold
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray, IntType
 
-from .evaluator import Chain, chain_direction, evaluate
+from .evaluator import Chain, FloatArray, chain_direction, evaluate
 
 MAX_UNSTATED = 2**22
 """Thresholds of all channels of a rounding without limits of its own."""
 
 
-@dataclass(frozen=True, eq=False)
-class Activation:
-    """A quantiser's real function of z: levels base + step * j, j = 0..count.
+@dataclass(frozen=True)
+class Levels:
+    """The code of a quantiser: base + step * j, j = 0..count."""
 
-    `chain` ends in those level values, in `dtype`; it starts from scale * z + offset.
-    """
-
-    chain: Chain
-    scale: Sequence[Fraction]
-    offset: Sequence[Fraction]
-    dtype: npt.DTypeLike
     base: int
     step: int
     count: int
 
-    def bounded(self, type_: IntType, channels: int) -> Activation:
-        """The same activation, of which neither base nor count is stated, with those that `type_` can reach.
+    @classmethod
+    def bounding(cls, values: FloatArray, step: int) -> Levels:
+        """The levels from the lowest to the highest of (C, M) values, of a quantiser that states none.
 
-        Raises IntinferError when they are too many, or only one.
+        Raises IntinferError when they are too many.
         """
-        ends = np.broadcast_to(np.array([type_.lo, type_.hi], dtype=np.int64), (channels, 2))
-        values = evaluate(self.chain, ends, self.scale, self.offset, self.dtype)
-        low, high = float(values.min()), float(values.max())  # a monotone chain: its ends say it
-        if not channels * (high - low) < MAX_UNSTATED:
+        low, high = float(values.min()), float(values.max())
+        if not len(values) * (high - low) < MAX_UNSTATED:
             raise IntinferError(
-                f"a rounding without limits gives {low:g}..{high:g} in {channels} channels; clip it to the levels "
+                f"a rounding without limits gives {low:g}..{high:g} in {len(values)} channels; clip it to the levels "
                 "that are meant"
             )
-        if low == high:
-            raise IntinferError(f"a rounding always gives {low:g}; a constant is no activation")
-        return replace(self, base=int(low), count=int(high - low) // self.step)
+        return cls(int(low), step, max(1, int(high - low) // step))
 
-    def levels(self, z: IntArray) -> IntArray:
-        """Level values at z (C, M). Raises IntinferError when one is not base + step * j."""
-        values = evaluate(self.chain, z, self.scale, self.offset, self.dtype)
+    def of_values(self, values: FloatArray) -> IntArray:
+        """The integers that a quantiser's results are. Raises IntinferError when one is not base + step * j."""
         if not np.isfinite(values).all():
             raise IntinferError(
                 "the float arithmetic before a quantiser overflows; its parameters are out of proportion"
@@ -76,6 +65,30 @@ class Activation:
         return levels
 
 
+@dataclass(frozen=True, eq=False)
+class Activation:
+    """A quantiser's real function of z.
+
+    `chain` ends in the level values of `code`, in `dtype`; it starts from scale * z + offset.
+    """
+
+    chain: Chain
+    scale: Sequence[Fraction]
+    offset: Sequence[Fraction]
+    dtype: npt.DTypeLike
+    code: Levels
+
+    def bounded(self, type_: IntType, channels: int) -> Activation:
+        """The same activation, of which neither base nor count is stated, with those that `type_` can reach."""
+        ends = np.broadcast_to(np.array([type_.lo, type_.hi], dtype=np.int64), (channels, 2))
+        values = evaluate(self.chain, ends, self.scale, self.offset, self.dtype)
+        return replace(self, code=Levels.bounding(values, self.code.step))  # a monotone chain: its ends say it
+
+    def levels(self, z: IntArray) -> IntArray:
+        """Level values at z (C, M). Raises IntinferError when one is not base + step * j."""
+        return self.code.of_values(evaluate(self.chain, z, self.scale, self.offset, self.dtype))
+
+
 def find_thresholds(activation: Activation, type_: IntType, channels: int) -> Threshold:
     """The `threshold` node that equals `activation` at every z of `type_`.
 
@@ -89,10 +102,10 @@ def find_thresholds(activation: Activation, type_: IntType, channels: int) -> Th
     """
     direction = chain_direction(activation.chain, activation.scale, channels)
     descending = direction < 0
-    targets = activation.base + activation.step * np.arange(1, activation.count + 1)
+    targets = activation.code.base + activation.code.step * np.arange(1, activation.code.count + 1)
     # Work on u with z = u or z = lo + hi - u, so that every channel ascends in u over lo..hi.
-    low = np.full((channels, activation.count), type_.lo, dtype=np.int64)
-    high = np.full((channels, activation.count), type_.hi + 1, dtype=np.int64)
+    low = np.full((channels, activation.code.count), type_.lo, dtype=np.int64)
+    high = np.full((channels, activation.code.count), type_.hi + 1, dtype=np.int64)
     mirror = type_.lo + type_.hi
     while (low < high).any():
         middle = (low + high) >> 1
@@ -104,14 +117,16 @@ def find_thresholds(activation: Activation, type_: IntType, channels: int) -> Th
     crossed = np.where(descending[:, None], mirror - low, low)
     if channels > 1 and (crossed == crossed[0]).all() and (descending == descending[0]).all():
         crossed, descending = crossed[:1], descending[:1]
-    op = Threshold(IntTensor(crossed), IntTensor(descending.astype(np.int64), "u1"), activation.base, activation.step)
+    op = Threshold(
+        IntTensor(crossed), IntTensor(descending.astype(np.int64), "u1"), activation.code.base, activation.code.step
+    )
     _verify(op, activation, type_, channels)
     return op
 
 
 def _verify(op: Threshold, activation: Activation, type_: IntType, channels: int) -> None:
     ends = np.array([type_.lo, type_.hi], dtype=np.int64)
-    limits = np.broadcast_to(op.thresholds.values, (channels, activation.count))
+    limits = np.broadcast_to(op.thresholds.values, (channels, activation.code.count))
     points = np.concatenate([limits - 1, limits, limits + 1, np.broadcast_to(ends, (channels, 2))], axis=1)
     points = np.clip(points, type_.lo, type_.hi)
     wrong = op.reference(points[None])[0] != activation.levels(points)

@@ -36,6 +36,8 @@ VERBS = {
     "zoo": "the networks with their arguments, weights and MACs",
 }
 EXTRA_MODULES = {
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
     "torch": "torch",
     "safetensors": "torch",
     "matplotlib": "plot",
@@ -63,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UsageError(f"{verb or 'intinfer'}: an argument is empty; is a shell variable in it not set?")
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="backslashreplace")  # a file name need not be text
-        code = _dispatch(arguments, verb)
+        code = _dispatch(arguments, verb, called=argv is None)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -92,7 +94,8 @@ def _verb(arguments: Sequence[str]) -> str | None:
     return next((argument for argument in arguments if argument and not argument.startswith("-")), None)
 
 
-def _dispatch(arguments: Sequence[str], verb: str | None) -> int:
+def _dispatch(arguments: Sequence[str], verb: str | None, called: bool) -> int:
+    """Run the verb; `called` from a shell, not from Python: then a verb may start itself again in a child."""
     parser = _Parser(
         prog="intinfer",
         description="Integer-only, bit-accurate inference for ternary and binary CNNs.",
@@ -115,6 +118,7 @@ def _dispatch(arguments: Sequence[str], verb: str | None) -> int:
         sys.stdout.flush()
         return int(done.code or 0)
     assert module is not None, "the parser accepts known verbs only"
+    parsed.argv = arguments if called else None
     return int(module.run(parsed))
 
 

@@ -15,31 +15,37 @@ from ..model import load
 from ..pictures import load_pictures
 from ..text import table
 from .common import add_json, describe, note, positive, print_json
+from .limits import add_limits, limited
+from .sources import SOURCE_HELP, calibration_images
 
 if TYPE_CHECKING:
     from intinfer_converters.check import CheckReport
+    from intinfer_converters.sources import SourceOptions
 
 REPRODUCER = "check-failure"
+CHECKPOINTS = (".pt", ".pth", ".th", ".safetensors")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     describe(
         parser,
-        "Run the checkpoint in its own float framework and the integer model beside it, on the same images, and\n"
+        "Run the source in its own float framework and the integer model beside it, on the same images, and\n"
         "compare every node. Each node reads the source's own integers, so one flipped level does not spread. A\n"
         "difference that float32 rounding explains (a derived bound, printed) is a float tie; any other is a\n"
-        "mismatch. Exit code 0: no mismatch; 1: at least one, the first of them is printed. Needs torch.\n\n"
+        "mismatch. Exit code 0: no mismatch; 1: at least one, the first of them is printed. What `convert` was told\n"
+        "about the source is in the model and need not be said again. Needs onnx and onnxruntime, or torch.\n\n"
         "Without --data: extremes (all 0, all 255, stripes, single pixels in corners), images that put first-layer\n"
         "sums exactly at thresholds and one below, images around TGAP boundaries (best effort), and noise.",
-        "intinfer check model.npz net.pt",
+        "intinfer check model.npz net.onnx",
         "intinfer check model.npz net.pt --data cifar10_test.npz --limit 1000 --json",
         "intinfer check model.npz net.pt --examples 200     (needs hypothesis)",
     )
     parser.add_argument("model", metavar="MODEL", help="model file, .npz")
-    parser.add_argument(
-        "source", metavar="SOURCE", help="the checkpoint it was converted from: .pt, .pth, .safetensors"
-    )
+    parser.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
     parser.add_argument("--net", metavar="NAME:ARGS", help="network of the checkpoint (default: what the model says)")
+    parser.add_argument(
+        "--calibrate", metavar="IMAGES", help="of a model whose weights were quantised: the images of then, if moved"
+    )
     parser.add_argument(
         "--data",
         metavar="IMAGES",
@@ -62,7 +68,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=REPRODUCER,
         help=f"where --examples saves a failing image: PREFIX.npz and PREFIX.json (default: {REPRODUCER})",
     )
-    parser.add_argument("--threads", type=positive, default=1, metavar="N", help="of torch (default: 1)")
+    parser.add_argument("--threads", type=positive, default=1, metavar="N", help="of the framework (default: 1)")
+    add_limits(parser)
     add_json(parser)
 
 
@@ -70,16 +77,19 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.seed < 0:
         raise DataError(f"--seed {arguments.seed} is negative; give 0 or more")
     graph = load(arguments.model).graph
-    net = _net(arguments.model, graph, arguments.net)
+    options = _options(arguments, graph)
     same = _same_checkpoint(graph, arguments.source)
+    code = limited(arguments, arguments.argv)
+    if code is not None:
+        return code
     if arguments.examples:
         importlib.import_module("intinfer.strategies")  # that hypothesis is missing is said now, not after the images
-    checker = _checker(arguments, graph, net)
+    checker = _checker(arguments, graph, options)
     _add_images(checker, arguments)
-    document: dict[str, Any] = {"model": arguments.model, "source": arguments.source, "net": net}
+    document: dict[str, Any] = {"model": arguments.model, "source": arguments.source, "net": options.net}
     document["same_checkpoint"] = same
     if arguments.examples:
-        document["reproducer"] = _examples(checker, arguments, net)
+        document["reproducer"] = _examples(checker, arguments, options)
     report = checker.report
     if arguments.json:
         print_json({**document, **report.as_dict()})
@@ -88,13 +98,29 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if report.mismatches else 0
 
 
-def _net(model: str, graph: Graph, given: str | None) -> str:
+def _options(arguments: argparse.Namespace, graph: Graph) -> SourceOptions:
+    """What the model says about its source; --net must not contradict it."""
+    from dataclasses import replace
+
+    from intinfer_converters.sources import OPTIONS, SourceOptions, need_kind
+
+    try:
+        options = SourceOptions.from_text(graph.provenance.get(OPTIONS, "{}"))
+    except DataError as error:
+        raise DataError(f"{arguments.model}: {error}") from None
+    known = graph.provenance.get("net")
+    if known is not None or arguments.net is not None:
+        options = replace(options, net=_net(arguments.model, known, arguments.net))
+    if Path(arguments.source).suffix in CHECKPOINTS and options.net is None and options.factory is None:
+        raise DataError(f"{arguments.model}: does not say which network it was converted from; give it with --net")
+    need_kind(Path(arguments.source), options)
+    return options
+
+
+def _net(model: str, known: str | None, given: str | None) -> str:
     """The network's text: of --net, which must not contradict the model's own, or the model's."""
     from intinfer_converters.nets import NetArgumentError, net_arguments
 
-    known = graph.provenance.get("net")
-    if known is None and given is None:
-        raise DataError(f"{model}: does not say which network it was converted from; give it with --net")
     if given is None or known is None:
         return given or known or ""
     with contextlib.suppress(NetArgumentError):  # a model's text is free text
@@ -105,10 +131,8 @@ def _net(model: str, graph: Graph, given: str | None) -> str:
 
 def _same_checkpoint(graph: Graph, source: str) -> bool | None:
     """Whether the model was made from exactly this file; None when it does not say. Says so on stderr if not."""
-    from intinfer_converters.checkpoint import file_sha256
+    from intinfer_converters.sources import file_sha256
 
-    if not Path(source).is_file():
-        raise DataError(f"{source}: no such file")
     known = graph.provenance.get("checkpoint sha256")
     if known is None:
         return None
@@ -121,15 +145,24 @@ def _same_checkpoint(graph: Graph, source: str) -> bool | None:
     return found == known
 
 
-def _checker(arguments: argparse.Namespace, graph: Graph, net: str) -> Any:
+def _checker(arguments: argparse.Namespace, graph: Graph, options: SourceOptions) -> Any:
     from intinfer_converters.check.checker import Checker
-    from intinfer_converters.checkpoint import load_net
+    from intinfer_converters.sources import Source
 
-    module = load_net(arguments.source, net)
+    images, labels = _calibration(arguments, options)
+    runner = Source(arguments.source, options, images, labels).runner(arguments.threads)
     try:
-        return Checker(graph, module, arguments.threads)
+        return Checker(graph, runner, arguments.threads, lowering=options.lowering)
     except IntinferError as error:
         raise DataError(f"{arguments.model}, {arguments.source}: {error}") from None
+
+
+def _calibration(arguments: argparse.Namespace, options: SourceOptions) -> tuple[Any, Any]:
+    """The images that the weights were quantised with, and None."""
+    if options.calibration is None:
+        return None, None
+    named, _, limit = options.calibration.images.rstrip("]").rpartition("[:")
+    return calibration_images(arguments.calibrate or named, int(limit), Path(arguments.source), options)[0], None
 
 
 def _add_images(checker: Any, arguments: argparse.Namespace) -> None:
@@ -152,7 +185,7 @@ def _add_images(checker: Any, arguments: argparse.Namespace) -> None:
             bar.update(len(batch))
 
 
-def _examples(checker: Any, arguments: argparse.Namespace, net: str) -> list[str] | None:
+def _examples(checker: Any, arguments: argparse.Namespace, options: SourceOptions) -> list[str] | None:
     """Check drawn images; the names of the files that replay a failure."""
     from intinfer_converters.check.examples import check_examples, save_reproducer
 
@@ -160,8 +193,10 @@ def _examples(checker: Any, arguments: argparse.Namespace, net: str) -> list[str
     if found is None:
         return None
     image, first = found
-    command = ["intinfer", "check", arguments.model, arguments.source, "--net", net]
-    files = [str(path) for path in save_reproducer(Path(arguments.reproducer), image, first, command, net)]
+    command = ["intinfer", "check", arguments.model, arguments.source]
+    command += [] if options.net is None else ["--net", options.net]
+    prefix = Path(arguments.reproducer)
+    files = [str(path) for path in save_reproducer(prefix, image, first, command, options.net)]
     note(f"the simplest failing image found is in {files[0]}; {files[1]} has the command that replays it")
     return files
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..accumulator import Accumulator
 from ..errors import DataError, GraphError
@@ -13,27 +13,31 @@ from ..model_file import save
 from ..text import table
 from .accumulators import add_accumulator, chosen_rule
 from .common import add_json, constants_text, describe, print_json, stored_bits
+from .limits import add_limits, limited
+from .sources import SOURCE_HELP, add_calibration, add_source, calibration_images, given_options
 
-SUFFIXES = (".pt", ".pth", ".safetensors")
-NET_HELP = (
-    "network of the checkpoint, with the arguments it was trained with (k, pooling and image size cannot be seen in "
-    "the file); see intinfer zoo"
-)
+if TYPE_CHECKING:
+    from intinfer_converters.sources import SourceOptions
+
+NOTES = ("wide multipliers", "exact pixels", "approximate adds")
+"""What `lower` notes in the provenance, shown because it is not what one expects."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     describe(
         parser,
-        "Turn a checkpoint into an exact integer model and print what became what. The model file appears whole or\n"
-        "not at all; one of the same name is replaced. Accumulators are as wide as is proven to be enough; with\n"
+        "Turn a trained network into an exact integer model and print what became what. The model file appears whole\n"
+        "or not at all; one of the same name is replaced. Accumulators are as wide as is proven to be enough; with\n"
         "--acc-bits they are as told, and what stands behind them is adapted: thresholds stay the comparisons that\n"
-        "they are, those outside the narrower range are never crossed or always. Needs torch.",
+        "they are, those outside the narrower range are never crossed or always. ONNX needs intinfer[onnx], the rest\n"
+        "torch. Nodes without an exact integer meaning are refused, all of them in one message.",
+        "intinfer convert quantised.onnx --divide 255 -o model.npz",
+        "intinfer convert float.onnx --divide 255 --weights int8 --act-bits 8 --calibrate train.npz -o model.npz",
         "intinfer convert mognet.pt --net mognet:n=32,g=4,k=3 -o mognet.npz",
         "intinfer convert mognet.pt --net mognet:n=32 --classes cat,dog,...,truck -o mognet.npz",
         "intinfer convert mognet.pt --net mognet:n=32 --acc-bits 16 --overflow saturate --acc-order KKC -o sat16.npz",
     )
-    parser.add_argument("source", metavar="SOURCE", help=f"checkpoint: {', '.join(SUFFIXES)}")
-    parser.add_argument("--net", metavar="NAME:ARGS", required=True, help=NET_HELP)
+    parser.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
     parser.add_argument("-o", "--output", metavar="MODEL.npz", required=True, help="model file to write")
     parser.add_argument(
         "--classes", metavar="FILE|A,B,C", help="class names by label: a file with one a line, or a list with commas"
@@ -42,15 +46,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--acc-nodes", metavar="GLOB", help="of nodes with such names only, as 's1.*' or '*.gconv' (default: all)"
     )
+    add_source(parser)
+    add_calibration(parser)
+    add_limits(parser)
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from intinfer_converters.sources import SourceOptions, need_kind
+
     source, output = Path(arguments.source), Path(arguments.output)
-    if source.suffix not in SUFFIXES:
-        raise DataError(f"{source}: unknown file type {source.suffix!r}; known are {', '.join(SUFFIXES)}")
-    if not source.is_file():
-        raise DataError(f"{source}: {'is not a regular file' if source.exists() else 'no such file'}")
+    options = SourceOptions(**given_options(arguments))
+    need_kind(source, options)
     if output.suffix != ".npz":
         raise DataError(f"{output}: a model is an .npz file; give the output such a name")
     if not output.parent.is_dir():
@@ -61,14 +68,25 @@ def run(arguments: argparse.Namespace) -> int:
             f"--acc-nodes {arguments.acc_nodes}: says where accumulators of --acc-bits B go; give B as well"
         )
     classes = None if arguments.classes is None else _classes(arguments.classes)
-    graph = converted = _convert(source, arguments.net, classes)
+    code = limited(arguments, arguments.argv)
+    if code is not None:
+        return code
+    report, converted = _convert(arguments, source, options, classes)
+    graph = converted
     if rule is not None:
         graph = _narrowed(source, converted, rule, arguments.acc_nodes or "*")
     save(graph, output)
     if arguments.json:
         changed = {} if rule is None else {"accumulators": _accumulators(converted, graph)}
-        print_json({"model": arguments.output, "nodes": _nodes(graph), "stored_bits": stored_bits(graph), **changed})
+        calibrated = {} if report is None else {"calibration": report.as_dict()}
+        document = {"model": arguments.output, "nodes": _nodes(graph), "stored_bits": stored_bits(graph)}
+        print_json({**document, **changed, **calibrated})
     else:
+        if report is not None:
+            print(report, end="\n\n")
+        for key in NOTES:
+            if key in graph.provenance:
+                print(f"{key}: {graph.provenance[key]}", end="\n\n")
         if rule is not None:
             print(_accumulator_text(converted, graph), end="\n\n")
         print(_text(graph, output))
@@ -110,13 +128,21 @@ def _accumulator_text(before: Graph, after: Graph) -> str:
     return f"{head}\n{len(entries)} accumulators changed; {may} of them may overflow: intinfer profile tells on images"
 
 
-def _convert(source: Path, net: str, classes: list[str] | None) -> Graph:
-    from intinfer_converters import convert_checkpoint
+def _convert(
+    arguments: argparse.Namespace, path: Path, options: SourceOptions, classes: list[str] | None
+) -> tuple[Any, Graph]:
+    """The report of the calibration, if there was one, and the graph."""
+    from intinfer_converters import convert_source
+    from intinfer_converters.sources import Source
 
+    images = labels = None
+    if options.calibration is not None:
+        images, labels = calibration_images(arguments.calibrate, arguments.calibrate_limit, path, options)
+    source = Source(path, options, images, labels)
     try:
-        return convert_checkpoint(source, net, classes)
+        return source.report, convert_source(source, classes)
     except GraphError as error:  # class names that do not fit the outputs
-        raise DataError(f"{source}: {error}") from None
+        raise DataError(f"{path}: {error}") from None
 
 
 def _classes(text: str) -> list[str]:

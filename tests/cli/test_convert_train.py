@@ -91,7 +91,16 @@ def test_convert_refuses(checkpoint: Path, tmp_path: Path, capsys: pytest.Captur
     for arguments, message in [
         (
             [str(onnx), "--net", NET, "-o", output],
-            f"{onnx}: unknown file type '.onnx'; known are .pt, .pth, .safetensors",
+            f"{onnx}: holds its network itself; leave --net and --factory out",
+        ),
+        (
+            [str(empty), "--net", NET, "-o", output],
+            f"{empty}: unknown file type '.txt'; known are .onnx, .pt2, .pt, .pth, .th, .safetensors",
+        ),
+        (
+            [source, "-o", output],
+            f"{source}: holds parameters, not a network: give --net NAME:ARGS of ours, or --factory pkg.mod:function "
+            "of yours; or export it (torch.onnx.export, torch.export.save)",
         ),
         ([str(tmp_path / "no.pt"), "--net", NET, "-o", output], f"{tmp_path / 'no.pt'}: no such file"),
         (

@@ -71,7 +71,7 @@ def test_numbers_that_make_no_sense(options, message):
     [
         (Preprocess(mean=("1", "2")), F, r"2 means or stds do not fit \[1, 3, 4, 4\]: give one, or one a channel"),
         (Preprocess(divide="255"), np.uint8, "it takes uint8; divide, mean and std belong to float inputs"),
-        (Preprocess(), np.uint64, r"it takes uint64, of which ±2\^62 is supported: give --input-range LO..HI"),
+        (Preprocess(), np.uint64, r"it takes uint64, of which ±2\^62 is supported: give --input-range LO HI"),
     ],
 )
 def test_what_does_not_fit_the_input(pixels, dtype, message):

@@ -63,29 +63,64 @@ def _dense(op, image, x):
     return out
 
 
+def _fraction(number):
+    """A float as a rational; infinities stay floats, which compare with rationals."""
+    return float(number) if math.isinf(number) else Fraction(float(number))
+
+
+HALF = Fraction(1, 2)
+
+
+def _toward(value, tie):
+    """The nearest integer; what lies half-way goes to `tie(lower, upper)`."""
+    low = math.floor(value)
+    rest = value - low
+    return low if rest < HALF else low + 1 if rest > HALF else tie(low, low + 1)
+
+
+INTEGERS = {
+    "rint": lambda v: _toward(v, lambda low, high: low if low % 2 == 0 else high),
+    "half_away": lambda v: _toward(v, lambda low, high: high if v > 0 else low),
+    "half_down": lambda v: _toward(v, lambda low, high: low if v > 0 else high),
+    "half_up": lambda v: _toward(v, lambda low, high: high),
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "trunc": math.trunc,
+    "up": lambda v: math.ceil(v) if v > 0 else math.floor(v),
+    "sign": lambda v: (v > 0) - (v < 0),
+}
+WITH_CONSTANT = {
+    "add": lambda v, c: v + c,
+    "sub": lambda v, c: v - c,
+    "mul": lambda v, c: v * c,
+    "div": lambda v, c: v / c,
+    "greater": lambda v, c: int(v > c),
+    "greater_equal": lambda v, c: int(v >= c),
+    "less": lambda v, c: int(v < c),
+    "less_equal": lambda v, c: int(v <= c),
+    "leaky": lambda v, c: v * c if v < 0 else v,
+}
+
+
+def apply(primitive, value, channel):
+    """One op of a chain on one rational."""
+    kind, operand = primitive.kind, primitive.operand
+    if kind in INTEGERS:
+        return Fraction(INTEGERS[kind](value))
+    if kind == "clip":
+        low, high = (_fraction(limit) for limit in operand)
+        return low if value < low else high if value > high else value
+    row = operand[channel if len(operand) > 1 else 0]
+    if kind == "count":
+        return Fraction(sum(value >= _fraction(limit) for limit in row))
+    return Fraction(WITH_CONSTANT[kind](value, _fraction(row)))
+
+
 def _chain(chain, x):
     for primitive in chain:
         out = np.empty(x.shape, dtype=object)
         for index, value in np.ndenumerate(x):
-            operand = primitive.operand
-            if primitive.kind == "clip":
-                out[index] = min(max(value, Fraction(float(operand[0]))), Fraction(float(operand[1])))
-            elif primitive.kind == "rint":
-                out[index] = Fraction(round(value))
-            elif primitive.kind == "floor":
-                out[index] = Fraction(math.floor(value))
-            elif primitive.kind == "greater":
-                out[index] = Fraction(int(value > Fraction(float(operand[0]))))
-            else:
-                constant = Fraction(float(operand[index[0] if operand.size > 1 else 0]))
-                if primitive.kind == "add":
-                    out[index] = value + constant
-                elif primitive.kind == "sub":
-                    out[index] = value - constant
-                elif primitive.kind == "mul":
-                    out[index] = value * constant
-                else:
-                    out[index] = value / constant
+            out[index] = apply(primitive, value, index[0])
         x = out
     return x
 
@@ -96,10 +131,6 @@ def _pointwise(op, image, x):
 
 def _quantise(op, image, x):
     return _chain(op.chain, x)
-
-
-def _sum(op, image, *inputs):
-    return sum(inputs[1:], inputs[0])
 
 
 def _concatenate(op, image, *inputs):
@@ -126,13 +157,36 @@ def _maximumpool(op, image, x):
 
 def _averagepool(op, image, x):
     kh, kw = op.kernel
+    top, left, bottom, right = op.pads
     channels, height, width = x.shape
-    oh, ow = (height - kh) // op.stride[0] + 1, (width - kw) // op.stride[1] + 1
+    oh = (height + top + bottom - kh) // op.stride[0] + 1
+    ow = (width + left + right - kw) // op.stride[1] + 1
     out = np.empty((channels, oh, ow), dtype=object)
     for c, y, xx in np.ndindex(channels, oh, ow):
-        window = x[c, y * op.stride[0] : y * op.stride[0] + kh, xx * op.stride[1] : xx * op.stride[1] + kw]
-        out[c, y, xx] = sum(window.reshape(-1), Fraction(0)) / (kh * kw)
+        total = Fraction(0)
+        for i, j in np.ndindex(kh, kw):
+            row, column = y * op.stride[0] + i - top, xx * op.stride[1] + j - left
+            if 0 <= row < height and 0 <= column < width:
+                total += x[c, row, column]
+        out[c, y, xx] = total / (kh * kw)
     return out
+
+
+def _globalsum(op, image, x):
+    return np.array([sum(plane.reshape(-1), Fraction(0)) for plane in x], dtype=object)
+
+
+def _sum(op, image, *inputs):
+    signs = op.signs or (1,) * len(inputs)
+    return sum((sign * x for sign, x in zip(signs, inputs, strict=True)), np.zeros(inputs[0].shape, dtype=object))
+
+
+def _gather(op, image, x):
+    flat = x.reshape(-1)
+    out = np.empty(len(op.index), dtype=object)
+    for i, place in enumerate(op.index.tolist()):
+        out[i] = op.fill if place < 0 else flat[place]
+    return out.reshape(op.size)
 
 
 def _globalaverage(op, image, x):

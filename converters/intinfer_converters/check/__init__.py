@@ -7,35 +7,46 @@ layers behind it. A differing value is a *float tie* only when the derived error
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .report import CheckReport, Mismatch, NodeReport
+from .runner import Runner
 
 if TYPE_CHECKING:
     from intinfer.graph import Graph
 
-__all__ = ["CheckReport", "Mismatch", "NodeReport", "check"]
+__all__ = ["CheckReport", "Mismatch", "NodeReport", "Runner", "check"]
 
 
-def check(graph: Graph, module: Any, images: npt.NDArray[np.integer], *, batch: int | None = None) -> CheckReport:
-    """Compare every node of `graph` with `module`, the torch module it was converted from.
+def check(
+    graph: Graph,
+    source: Any,
+    images: npt.NDArray[np.integer],
+    *,
+    batch: int | None = None,
+    lowering: Mapping[str, Any] | None = None,
+) -> CheckReport:
+    """Compare every node of `graph` with the source that it was converted from.
 
     Args:
-        graph: as `intinfer_converters.convert(module)` gives it.
-        module: made of `intinfer_converters.nets.layers`; it is copied, and runs in float32 on the CPU.
-        images: integer pixels (N, C, H, W).
+        graph: the model.
+        source: a `Runner` (ONNX, .pt2, calibrated nets), or a torch module made of `intinfer_converters.nets.layers`,
+            which is copied, and runs in float32 on the CPU.
+        images: integer pixels (N, *shape of the model's input).
         batch: images at a time, None for what memory suggests; the result does not depend on it.
+        lowering: options of `lower` that the model was made with.
 
     Raises:
-        DataError: the graph was not made from this module, or the module cannot be read.
+        DataError: the graph was not made from this source, or the source cannot be read or run.
         RangeError: pixels outside the graph's input type, or a `trap` accumulator that leaves its range.
     """
     from .checker import Checker
 
-    checker = Checker(graph, module)
+    checker = Checker(graph, source, lowering=lowering)
     size = batch or checker.batch
     for start in range(0, len(images), size):
         checker.add(images[start : start + size])

@@ -55,10 +55,14 @@ def check_examples(checker: Checker, count: int, seed: int = 0) -> tuple[IntArra
 
 
 def save_reproducer(prefix: Path, image: IntArray, first: Mismatch, command: list[str], net: str) -> tuple[Path, Path]:
-    """Write PREFIX.npz (`images`, uint8 (1, H, W, C)) and PREFIX.json (node, mismatch, the command that replays it)."""
+    """Write PREFIX.npz (`images`) and PREFIX.json (node, mismatch, the command that replays it).
+
+    Pictures are uint8 (1, H, W, C), other inputs int64 (1, *shape).
+    """
     archive, text = prefix.with_name(f"{prefix.name}.npz"), prefix.with_name(f"{prefix.name}.json")
     buffer = io.BytesIO()
-    np.savez(buffer, images=image.transpose(1, 2, 0)[None].astype(np.uint8))
+    picture = image.ndim == 3 and image.min() >= 0 and image.max() <= 255
+    np.savez(buffer, images=image.transpose(1, 2, 0)[None].astype(np.uint8) if picture else image[None])
     mismatch: Mapping[str, object] = {**asdict(first), "image": 0}
     document = {
         "format": "intinfer-check-reproducer",

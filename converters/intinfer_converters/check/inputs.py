@@ -16,7 +16,7 @@ GENERATED = 64
 
 
 def generated_images(graph: Graph, count: int = GENERATED, seed: int = 0) -> IntArray:
-    """(count, C, H, W) images that depend on the graph and the seed alone: `special_images`, then noise.
+    """(count, *shape of the input) images that depend on the graph and the seed alone: `special_images`, then noise.
 
     The noise is independent over the whole range in one image, around a random level in the next.
     """
@@ -39,15 +39,17 @@ def special_images(graph: Graph, seed: int = 0) -> IntArray:
 
 
 def extreme_images(graph: Graph) -> IntArray:
-    """All lowest, all highest, stripes both ways and a checker, each with its negative; one pixel that stands out in
-    each corner, bright on dark and dark on bright."""
+    """All lowest, all highest, stripes along each axis and a checker, each with its negative; one element that stands
+    out in each corner, high on low and low on high. The channels of a map are alike."""
     value = graph.inputs[0]
-    height, width = value.shape[1:]
-    ys, xs = np.indices((height, width))
-    masks = [np.zeros((height, width), dtype=np.int64), ys % 2, xs % 2, (ys + xs) % 2]
-    for y, x in product((0, height - 1), (0, width - 1)):
-        masks.append(((ys == y) & (xs == x)).astype(np.int64))
+    plane = value.shape[1:] if len(value.shape) > 1 else value.shape
+    axes = np.indices(plane)
+    masks = [np.zeros(plane, dtype=np.int64), *(axis % 2 for axis in axes), axes.sum(axis=0) % 2]
+    for corner in product(*((0, extent - 1) for extent in plane)):
+        mask = np.zeros(plane, dtype=np.int64)
+        mask[corner] = 1
+        masks.append(mask)
     both = np.stack([m for mask in masks for m in (mask, 1 - mask)])
     levels = np.where(both == 1, value.type.hi, value.type.lo)
-    images: IntArray = np.repeat(levels[:, None], value.shape[0], axis=1)
+    images: IntArray = np.repeat(levels[:, None], value.shape[0], axis=1) if len(value.shape) > 1 else levels
     return images

@@ -1,56 +1,71 @@
-"""Which node of the graph is which tensor of the source, and whether the two belong together at all."""
+"""Which tensor of the source shows which node of the graph, and whether the two belong together at all."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from intinfer.errors import DataError
 from intinfer.graph import Graph
 
-from ..floatnet import (
-    AveragePool,
-    Concatenate,
-    Conv,
-    Dense,
-    FlattenMap,
-    FloatNet,
-    FloatNode,
-    GlobalAverage,
-    MaximumPool,
-    Multiplex,
-    Pointwise,
-    SelectChannels,
-    Sum,
-)
+from ..floatnet import FloatNode, Pixels, Quantise
+from ..lowered import Lowered
+from .bounds import split
 
-QUANTISERS = ("threshold", "requant", "table")
-_AS_THEIR_INPUTS = (Conv, Dense, Multiplex, Sum, Concatenate, SelectChannels, MaximumPool, FlattenMap)
+if TYPE_CHECKING:
+    from ..symbolic import Reading, Tap
+
 MAX_LISTED = 3
 
 
-def integral_nodes(net: FloatNet) -> set[str]:
-    """Float nodes whose real values are the graph's integers themselves: scale 1, offset 0, nothing pending.
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A graph node and what shows it: `tensor` of the source is `tap.chain` behind the float node `node`, whose real
+    values are `meaning` of the graph node's integers."""
 
-    Batch norm, means and everything behind them up to the next quantiser are not.
+    node: FloatNode
+    meaning: Lowered
+    tensor: str
+    tap: Tap
+
+
+def shown(reading: Reading) -> dict[str, tuple[str, Tap]]:
+    """For each float node the source tensor that shows most of its elements behind the fewest ops, without a jump."""
+    best: dict[str, tuple[str, Tap]] = {}
+    rank: dict[str, tuple[int, int]] = {}
+    sizes: dict[bytes, int] = {}
+    for tensor, tap in reading.tensors.items():
+        if split(tap.chain)[1]:
+            continue
+        key = tap.index.tobytes()
+        if key not in sizes:
+            sizes[key] = len(set(tap.index[tap.index >= 0].tolist()))
+        this = (-sizes[key], len(tap.chain))
+        if tap.node not in rank or this < rank[tap.node]:
+            rank[tap.node], best[tap.node] = this, (tensor, tap)
+    return best
+
+
+def pair_nodes(ours: Graph, reading: Reading, meanings: Mapping[str, Lowered]) -> dict[str, Pair]:
+    """Graph node -> the float node of the same integers that a source tensor shows.
+
+    Of several the first quantiser, else the one with the fewest pending ops.
     """
-    found: set[str] = set()
-    for node in net.nodes:
-        op = node.op
-        own = not isinstance(op, _AS_THEIR_INPUTS) or all(name in found for name in node.inputs)
-        if isinstance(op, Conv | Dense):
-            own = own and all(scale == 1 for scale in op.weight.scale) and not any(op.bias or ())
-        if own and not isinstance(op, Pointwise | AveragePool | GlobalAverage):
-            found.add(node.name)
-    return found
-
-
-def pair_nodes(ours: Graph, net: FloatNet) -> dict[str, FloatNode]:
-    """Graph node -> float node of the same integers. `ours` is the graph that lowering `net` gives."""
-    floats = {node.name: node for node in net.nodes}
-    integral = integral_nodes(net)
-    pairs = {}
-    for node in ours.nodes:
-        name = node.source[-1] if node.op.kind in QUANTISERS and node.source else node.name
-        if name in integral:
-            pairs[node.name] = floats[name]
+    tensors = shown(reading)
+    nodes = set(ours.node_by_name)
+    pairs: dict[str, Pair] = {}
+    for node in reading.net.nodes:
+        meaning = meanings[node.name]
+        name = meaning.z.name
+        if name not in nodes or node.name not in tensors or isinstance(node.op, Pixels):
+            continue
+        if split(meaning.tail)[1]:
+            continue
+        tensor, tap = tensors[node.name]
+        known = pairs.get(name)
+        if known is None or (len(known.meaning.tail) > len(meaning.tail) and not isinstance(known.node.op, Quantise)):
+            pairs[name] = Pair(node, meaning, tensor, tap)
     return pairs
 
 

@@ -16,10 +16,14 @@ import torch
 from torch import fx, nn
 
 from intinfer.errors import DataError
+from intinfer.graph import Shape
 from intinfer.types import IntArray
 
 from ..evaluator import FloatArray
+from ..read_torch import read_module
 from ..read_torch.layers import READERS
+from .bounds import Norm
+from .float_runner import own_reading
 
 Call = tuple[tuple[Any, ...], dict[str, Any], torch.Tensor]
 
@@ -27,6 +31,41 @@ Call = tuple[tuple[Any, ...], dict[str, Any], torch.Tensor]
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return type(m) in READERS or super().is_leaf_module(m, module_qualified_name)
+
+
+class TorchRunner:
+    """A torch module of `nets.layers` as a source: every float node is a tensor of its own, called alike.
+
+    Args:
+        module: the network; it is copied.
+        input_shape: (C, H, W).
+        threads: torch's while it runs.
+
+    Raises:
+        DataError: the module cannot be read.
+    """
+
+    def __init__(self, module: nn.Module, input_shape: Shape, threads: int = 1) -> None:
+        net = read_module(module, input_shape)
+        self.reading = own_reading(net)
+        self.source = Source(module, [node.name for node in net.nodes], threads)
+        layers = {name: layer for name, layer in self.source.layers.items() if isinstance(layer, nn.BatchNorm2d)}
+        self.norms = {name: _norm(layer) for name, layer in layers.items() if name in self.reading.tensors}
+
+    def run(self, pixels: IntArray) -> dict[str, FloatArray]:
+        """Every float node's tensor, and the outputs. Raises DataError when the module is not its trace."""
+        tensors, result = self.source.run(pixels)
+        return {**tensors, **dict.fromkeys(self.reading.net.outputs, result)}
+
+
+def _norm(layer: nn.BatchNorm2d) -> Norm:
+    assert layer.running_mean is not None
+    assert layer.running_var is not None
+    mean, variance = (tensor.numpy().astype(np.float64) for tensor in (layer.running_mean, layer.running_var))
+    factor, shift = np.ones_like(mean), np.zeros_like(mean)
+    if layer.affine:
+        factor, shift = (tensor.detach().numpy().astype(np.float64) for tensor in (layer.weight, layer.bias))
+    return Norm(mean, variance, factor, shift, layer.eps)
 
 
 class Source:

@@ -26,6 +26,12 @@ class _Tracer(fx.Tracer):
         return type(m) in READERS or super().is_leaf_module(m, module_qualified_name)
 
 
+def is_ours(module: nn.Module) -> bool:
+    """Whether every layer of the module is one that `read_module` knows."""
+    layers = [layer for layer in module.modules() if type(layer) in READERS or not any(layer.children())]
+    return bool(layers) and all(type(layer) in READERS for layer in layers)
+
+
 def read_module(module: nn.Module, input_shape: Shape) -> FloatNet:
     """The float net of a module whose input is raw pixels 0..255, (C, H, W), as float.
 

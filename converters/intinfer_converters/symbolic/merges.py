@@ -71,6 +71,7 @@ class Merging(Emitter):
     def _extreme(self, a: Operand, b: Operand, side: Bounds) -> Symbolic:
         if isinstance(a, Symbolic) and isinstance(b, Symbolic):
             rest = self.pointwise(self._sum(b, a, (1, -1), typed=False), "clip", np.array(side))
+            rest = replace(rest, dtype=a.dtype)
             return replace(self._sum(a, rest, (1, 1), typed=False), dtype=a.dtype, bounds=_hull(a.bounds, b.bounds))
         x, constant = _apart(a, b)
         flat = constant.reshape(-1)

@@ -1,0 +1,9 @@
+"""Plain float nets to integers: post-training quantisation of a `FloatNet`, and a float executor to measure with."""
+
+from __future__ import annotations
+
+from .calibrator import quantise
+from .execute import run_float
+from .report import CalibrationReport, Comparison, compare
+
+__all__ = ["CalibrationReport", "Comparison", "compare", "quantise", "run_float"]

@@ -1,0 +1,167 @@
+"""A network of torch.export, run by torch itself: its graph, op by op, with every tensor kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from intinfer.errors import DataError
+from intinfer.types import IntArray
+
+from ..read_aten.arrangement import SAME
+from ..read_aten.container import first_line
+from ..read_aten.nodes import Node, Ref, names_in
+from ..read_aten.program import Program
+from ..read_aten.reader import input_shape, only_input, read_graph
+from ..read_aten.schema import overload_of, packet_of
+from ..read_aten.tables import IGNORED, SCALAR_OPS
+from ..symbolic import Reading
+from .runner import feed
+
+if TYPE_CHECKING:
+    from ..preprocess import Preprocess
+
+OPEN_BATCH = 32
+"""Images at a time where the graph takes any number."""
+Array = npt.NDArray[Any]
+
+
+class AtenRunner:
+    """A `Runner` of an exported graph.
+
+    Ops in place write in place and views share memory, as in torch: in graphs that have such, every result is copied
+    as soon as it is computed. The reader has refused what would write into a parameter. Only ops that the reader has
+    accepted are ever called.
+
+    Args:
+        program: the graph, of `read_program` or `export_program`.
+        pixels: how integers become its float input.
+        shapes: input -> its shape, where the graph leaves axes open.
+
+    Attributes:
+        reading: the float net that the graph is read as.
+
+    Raises:
+        DataError: nodes of the graph are not supported; all of them are listed.
+    """
+
+    def __init__(
+        self, program: Program, *, pixels: Preprocess, shapes: Mapping[str, tuple[int, ...]] | None = None
+    ) -> None:
+        self.reading: Reading = read_graph(program, pixels=pixels, shapes=shapes)
+        self._input = only_input(program)
+        self._shape = input_shape(self._input, shapes or {})[1:]
+        self._outputs = program.outputs
+        ready = [_Step.of(node) for node in program.nodes if node.target.rpartition(".")[0] not in IGNORED]
+        self._constants: dict[str, Any] = {name: tensor for name, (_, tensor) in program.constants.items()}
+        self._steps = self._folded(ready)
+
+    def _folded(self, steps: list[_Step]) -> list[_Step]:
+        """The steps that depend on the input; the others are done once, unless one of them writes in place."""
+        computed = {self._input.name}
+        for step in steps:
+            if computed.intersection(step.reads):
+                computed.update(step.names)
+        fixed = [step for step in steps if not computed.intersection(step.names)]
+        if any(step.writes and not computed.intersection(step.reads[:1]) for step in steps):
+            return steps
+        with torch.no_grad():
+            for step in fixed:
+                step.run(self._constants)
+        return [step for step in steps if computed.intersection(step.names)]
+
+    def run(self, pixels: IntArray) -> dict[str, Array]:
+        """Every tensor of the source that the reading names, and the outputs, batch axis first.
+
+        Args:
+            pixels: (N, *shape of the float net's input). A graph exported for B images gets B at a time, the last
+                image repeated where there are fewer.
+
+        Raises:
+            DataError: torch cannot run the graph.
+        """
+        flat = feed(self.reading, self._input.name, pixels)
+        values = torch.from_numpy(np.ascontiguousarray(flat)).to(self._input.dtype).reshape(-1, *self._shape)
+        size = self._input.shape[0]
+        parts: dict[str, list[Array]] = {}
+        threads = torch.get_num_threads()
+        if size == 1:
+            torch.set_num_threads(1)  # an image alone is not worth the waiting of threads for each other
+        try:
+            for chunk in torch.split(values, size or OPEN_BATCH):
+                missing = size - len(chunk) if size else 0
+                whole = torch.cat([chunk, chunk[-1:].expand(missing, *self._shape)])
+                for name, array in self._run(whole).items():
+                    parts.setdefault(name, []).append(array[: len(chunk)])
+        finally:
+            torch.set_num_threads(threads)
+        return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+    def _run(self, batch: torch.Tensor) -> dict[str, Array]:
+        wanted = {*self.reading.tensors, *self._outputs}
+        writes = any(step.writes for step in self._steps)
+        kept = {self._input.name: batch.numpy().copy() if writes else batch.numpy()}
+        values = {**self._constants, self._input.name: batch}
+        with torch.no_grad():
+            for step in self._steps:
+                try:
+                    step.run(values)
+                except Exception as error:  # torch raises anything
+                    raise DataError(
+                        f"{step.node.name} ({step.node.target}): torch fails: {first_line(error)}"
+                    ) from None
+                for name in wanted.intersection(step.names):
+                    array = values[name].numpy()
+                    kept[name] = array.copy() if writes else array
+        return kept
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """A node with its op.
+
+    Attributes:
+        reads, names: the values it reads, in order, and those it computes.
+        writes: whether it writes its first argument.
+    """
+
+    node: Node
+    op: Any
+    reads: tuple[str, ...]
+    names: tuple[str, ...]
+    writes: bool
+
+    @classmethod
+    def of(cls, node: Node) -> _Step:
+        reads = tuple(name for _, value in node.arguments for name in names_in(value))
+        names = tuple(n for out in node.outputs for n in ((out,) if isinstance(out, str) else out or ()))
+        if node.target in SCALAR_OPS:
+            return cls(node, SCALAR_OPS[node.target], reads, names, False)
+        writes = node.target.split(".")[1].endswith("_") and packet_of(node.target) not in SAME
+        return cls(node, overload_of(node.target), reads, names, writes)
+
+    def run(self, values: dict[str, Any]) -> None:
+        """Compute the node's results into `values`."""
+        positional = [_filled(value, values) for key, value in self.node.arguments if not key]
+        named = {key: _filled(value, values) for key, value in self.node.arguments if key}
+        scalar = self.node.target in SCALAR_OPS
+        result = self.op(*positional, *named.values()) if scalar else self.op(*positional, **named)
+        results = [result] if len(self.node.outputs) == 1 else list(result)
+        for output, value in zip(self.node.outputs, results, strict=False):
+            pairs = (
+                [(output, value)]
+                if isinstance(output, str)
+                else zip(output or (), value if output else (), strict=True)
+            )
+            values.update(pairs)
+
+
+def _filled(argument: Any, values: Mapping[str, Any]) -> Any:
+    if isinstance(argument, Ref):
+        return values[argument.name]
+    return [_filled(item, values) for item in argument] if isinstance(argument, list) else argument

@@ -1,0 +1,167 @@
+"""The source's floats back to the integers they stand for.
+
+A tensor of the source is a known function of integers: fl(chain(scale * z + offset)), each op rounded once. Where z has
+few values, all floats it can give are enumerated and each float is looked up.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from intinfer.errors import DataError
+from intinfer.types import IntArray, IntType
+
+from ..evaluator import FloatArray, evaluate
+from ..lowered import Lowered, spread
+from . import bounds
+from .reals import affine
+
+if TYPE_CHECKING:
+    from .pairing import Pair
+
+MAX_LEVELS = 4096
+
+
+class Levels:
+    """One paired node: its integers as the source's floats, and back.
+
+    Args:
+        pair: the source tensor.
+        type_: of the integers.
+        step: their distance, when they are levels, to be enumerated; None for sums, whose floats are near anyway.
+        dtype: of the source's float ops.
+    """
+
+    def __init__(self, pair: Pair, type_: IntType, step: int | None, dtype: npt.DTypeLike) -> None:
+        self.pair = pair
+        self.type = type_
+        self.chain = pair.meaning.tail + pair.tap.chain
+        self.dtype = np.dtype(dtype)
+        few = step is not None and type_.hi - type_.lo < MAX_LEVELS * step
+        self._values = np.arange(type_.lo, type_.hi + 1, step) if few else None
+        self._plain = not self.chain and _is_plain(pair.meaning)
+        shape = pair.node.shape
+        shape = pair.node.shape
+        self.channel = np.repeat(np.arange(shape[0]), int(np.prod(shape[1:])))
+        """Of each element of the node, flat."""
+        first = np.full(self.channel.size, -1, dtype=np.int64)
+        kept = np.flatnonzero(pair.tap.index >= 0)[::-1]
+        first[pair.tap.index[kept]] = kept
+        self.elements = np.flatnonzero(first >= 0)
+        """Elements of the node that the tensor shows, ascending."""
+        self._places = first[self.elements]
+        self._whole = len(self.elements) == first.size
+        self._straight = self._whole and np.array_equal(self._places, np.arange(first.size))
+        self._table: FloatArray | None = None
+
+    def shown(self, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The source's values of `elements`: (N, K). Raises DataError when the tensor has another size."""
+        flat = tensor.reshape(len(tensor), -1)
+        if flat.shape[1] != self.pair.tap.index.size:
+            raise DataError(
+                f"tensor {self.pair.tensor!r} of the source has {flat.shape[1]} elements an image, it was read as "
+                f"{self.pair.tap.index.size}; the source does not compute what it was read as, report it"
+            )
+        return flat if self._straight else flat[:, self._places]
+
+    def picked(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """(N, *shape) of the node, at `elements`: (N, K)."""
+        flat = values.reshape(len(values), -1)
+        return flat if self._whole else flat[:, self.elements]
+
+    def floats(self, z: IntArray) -> npt.NDArray[Any]:
+        """What the source has at `elements` for the integers z (N, *shape): (N, K); of sums to the last place or so."""
+        if self._plain:
+            return self.picked(z)
+        if self._values is not None and z.size and self.type.lo <= z.min() and z.max() <= self.type.hi:
+            return self.picked(self._from_table(z))
+        meaning, (count, channels) = self.pair.meaning, z.shape[:2]
+        real = affine(z, meaning.scale, meaning.offset).value.astype(self.dtype)
+        if not self.chain:
+            return self.picked(real)
+        rows = real.reshape(count, channels, -1).transpose(1, 0, 2).reshape(channels, -1)
+        for primitive in self.chain:
+            rows = primitive.apply(rows)
+        return self.picked(rows.reshape(channels, count, -1).transpose(1, 0, 2))
+
+    def _from_table(self, z: IntArray) -> FloatArray:
+        table, flat = self.table, z.reshape(len(z), -1)
+        assert self._values is not None
+        place = (flat - self.type.lo) // (int(self._values[1] - self._values[0]) if len(self._values) > 1 else 1)
+        picked: FloatArray = table[0][place] if len(table) == 1 else table[self.channel, place]
+        return picked
+
+    @property
+    def table(self) -> FloatArray:
+        """The float of each level, one row a channel, or one for all."""
+        if self._table is None:
+            assert self._values is not None
+            meaning, channels = self.pair.meaning, self.pair.node.shape[0]
+            every = np.broadcast_to(self._values, (channels, len(self._values)))
+            rows = evaluate(
+                self.chain, every, spread(meaning.scale, channels), spread(meaning.offset, channels), self.dtype
+            )
+            self._table = rows[:1] if (rows == rows[0]).all() else rows
+        return self._table
+
+    def integers(self, floats: npt.NDArray[Any], where: tuple[npt.NDArray[np.intp], ...], image: int) -> IntArray:
+        """The levels of single elements of the source's tensor.
+
+        Args:
+            floats: (M,) values of the source at `where` = (image, element of the node).
+            image: number of the batch's first image, for messages.
+
+        Raises:
+            DataError: a value that is none of the levels, and is not explained by roundings.
+        """
+        assert self._values is not None
+        row = self.channel[where[1]] if len(self.table) > 1 else np.zeros(len(floats), dtype=np.int64)
+        found = np.zeros(len(floats), dtype=np.int64)
+        for channel in np.unique(row):
+            mine = row == channel
+            levels = self.table[channel].astype(np.float64)
+            order = np.argsort(levels, kind="stable")
+            nearest = _nearest(levels[order], floats[mine].astype(np.float64))
+            place = order[nearest]
+            apart = np.abs(levels[place] - floats[mine])
+            allowed = self._rounding(place, int(channel))
+            wrong = ~(apart <= allowed)
+            if wrong.any():
+                index = int(np.flatnonzero(mine)[np.argmax(wrong)])
+                at = ", ".join(str(int(axis[index])) for axis in where[1:])
+                raise DataError(
+                    f"tensor {self.pair.tensor!r} of the source, image {image + int(where[0][index])}, element {at}: "
+                    f"{float(floats[index]):.9g} is none of its {len(levels)} levels {levels.min():.9g}.."
+                    f"{levels.max():.9g} (the nearest is {float(levels[place[np.argmax(wrong)]]):.9g}); the source "
+                    "does not compute what it was read as, report it"
+                )
+            found[mine] = self._values[place]
+        return found
+
+    def _rounding(self, place: IntArray, channel: int) -> bounds.Floats:
+        """How far another evaluation of each level's float may be off; nothing where levels would be confused."""
+        assert self._values is not None
+        meaning = self.pair.meaning
+        count = len(meaning.scale), len(meaning.offset)
+        scale = meaning.scale[channel] if count[0] > 1 else meaning.scale[0]
+        offset = meaning.offset[channel] if count[1] > 1 else meaning.offset[0]
+        real = affine(self._values.reshape(-1, 1), (scale,), (offset,))
+        which = np.full((len(self._values), 1), channel)
+        error = bounds.chain(real, self.chain, which, bounds.Format.of(self.dtype)).error[:, 0]
+        levels = np.sort(self.table[channel].astype(np.float64))
+        apart = np.diff(np.unique(levels)).min(initial=np.inf)
+        return np.where(2 * error < apart, error, 0.0)[place]
+
+
+def _nearest(levels: bounds.Floats, floats: bounds.Floats) -> npt.NDArray[np.intp]:
+    """Indices into `levels`, ascending; of what is NaN the last."""
+    above = np.clip(np.searchsorted(levels, floats), 0, len(levels) - 1)
+    below = np.maximum(above - 1, 0)
+    return np.where(np.abs(floats - levels[below]) <= np.abs(levels[above] - floats), below, above)
+
+
+def _is_plain(meaning: Lowered) -> bool:
+    return all(s == 1 for s in meaning.scale) and not any(meaning.offset)

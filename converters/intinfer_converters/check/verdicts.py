@@ -1,0 +1,103 @@
+"""Whether float arithmetic explains a value that differs: how far it is from being explained, and the bound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from intinfer.graph import Output
+from intinfer.ops import Op
+from intinfer.types import IntArray
+
+from ..floatnet import Quantise
+from . import bounds
+from .bounds import FLOAT32, Floats, Format, Real
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """For each value that differs: how far it is from being explained, and how far float arithmetic may be off."""
+
+    distance: Floats
+    bound: Floats
+    exact: Floats
+    boundary: Floats | None = None
+
+    @property
+    def explained(self) -> npt.NDArray[np.bool_]:
+        return self.distance <= self.bound
+
+
+def judge_levels(
+    op: Quantise,
+    real: Real,
+    model: Floats,
+    source: Floats,
+    channels: npt.NDArray[np.intp],
+    format_: Format = FLOAT32,
+) -> Verdict:
+    """How far the exact value is from the intervals of both levels; no bound explains what is no level.
+
+    Args:
+        op: the quantiser.
+        real: (M,) what it reads.
+        model, source: (M,) levels.
+        channels: (M,).
+        format_: of the source's floats.
+    """
+    channel = np.asarray(channels, dtype=np.int64)
+    head, rest = bounds.split(op.chain)
+    before = bounds.chain(real, head, channel, format_)
+    known = np.isfinite(source)
+    if op.base is not None and op.count is not None:
+        counts = (source - op.base) / op.step
+        known &= (counts == np.rint(counts)) & (counts >= 0) & (counts <= op.count)
+    (low, high), (model_low, model_high) = (
+        bounds.interval(rest, np.where(known, levels, 0.0), channel) for levels in (source, model)
+    )
+    far = np.maximum(np.maximum(low, model_low) - before.value, before.value - np.minimum(high, model_high))
+    boundary = np.where(model_low > low, high, low)
+    return Verdict(np.maximum(far, 0.0), np.where(known, before.error, -1.0), before.value, boundary)
+
+
+def judge_best(scores: Real, model: IntArray, source: IntArray) -> Verdict:
+    """Two places of the largest score: (M,) each, scores (M, C)."""
+    rows = np.arange(len(model))
+    source = np.clip(source, 0, scores.value.shape[1] - 1)
+    apart = scores.value[rows, model] - scores.value[rows, source]
+    return Verdict(np.abs(apart), scores.error[rows, model] + scores.error[rows, source], scores.value[rows, source])
+
+
+def same_op(a: Op, b: Op) -> bool:
+    """Whether two ops compute the same: equal attributes, arrays included."""
+    return _same(a, b)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b)
+    if is_dataclass(a):
+        return all(_same(getattr(a, field.name), getattr(b, field.name)) for field in fields(a))
+    if isinstance(a, tuple | list):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return bool(a == b)
+
+
+def real_output(out: Output, z: IntArray) -> tuple[Floats, Floats]:
+    """scale * z + offset in float64, and |scale * z| + |offset|."""
+
+    def column(numbers: Sequence[Any]) -> Floats:
+        return np.array([float(number) for number in numbers]).reshape(1, -1, *[1] * (z.ndim - 2))
+
+    scaled, offset = column(out.scale) * z, column(out.offset)
+    return scaled + offset, np.abs(scaled) + np.abs(offset)
+
+
+def ordered_as_integers(out: Output) -> bool:
+    return len(set(out.scale)) == len(set(out.offset)) == 1 and out.scale[0] > 0

@@ -1,0 +1,12 @@
+"""torch.export: `.pt2` archives, and any torch module through one, into a `FloatNet`.
+
+`container` and `tensors` read the archive without executing anything in it, `program` and `nodes` its graph;
+`export` makes one of a module. `reader` walks the graph, `values` knows what shares memory;
+`elementwise`, `layers`, `arrangement` and `quantisers` have one small function an ATen op.
+"""
+
+from .export import export_program
+from .program import Program, read_program
+from .reader import read_exported, read_graph, read_pt2
+
+__all__ = ["Program", "export_program", "read_exported", "read_graph", "read_program", "read_pt2"]

@@ -1,0 +1,94 @@
+"""The zip container of a `.pt2` file: entries by name, nothing executed, nothing unpacked, no path ever used."""
+
+from __future__ import annotations
+
+import io
+import warnings
+import zipfile
+from typing import IO
+
+import torch
+
+from intinfer.errors import DataError
+
+MAX_ENTRIES = 100_000
+MAX_PICKLED = 2**31
+"""Bytes of an entry that torch.load reads whole."""
+
+
+class Container:
+    """The entries of a stored (uncompressed) zip file.
+
+    torch writes its archives uncompressed; only such are read, so that no entry grows when it is read, and entries do
+    not overlap: together they are no larger than the file.
+
+    Raises:
+        DataError: it is no zip file, or one with compressed, encrypted, repeated, overlapping or too many entries.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        size = file.seek(0, io.SEEK_END)
+        try:
+            self._zip = zipfile.ZipFile(file)
+        except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, UnicodeDecodeError) as error:
+            raise DataError(f"not a .pt2 archive of torch.export.save ({first_line(error)})") from None
+        entries = self._zip.infolist()
+        if len(entries) > MAX_ENTRIES:
+            raise DataError(f"its archive has {len(entries)} entries; at most {MAX_ENTRIES} are allowed")
+        for entry in entries:
+            if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
+                raise DataError(
+                    f"entry {entry.filename[:80]!r} is compressed; torch.export.save writes it uncompressed"
+                )
+            if entry.flag_bits & 1:
+                raise DataError(f"entry {entry.filename[:80]!r} is encrypted; save the archive without encryption")
+        if sum(entry.file_size for entry in entries) > size:
+            raise DataError(f"its entries overlap: they claim more than the file's {size} bytes; save it again")
+        self._entries = {entry.filename: entry for entry in entries}
+        if len(self._entries) != len(entries):
+            raise DataError("two entries of its archive have one name; save it again")
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._entries)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def read(self, name: str) -> bytes:
+        """The bytes of an entry, its checksum compared."""
+        if name not in self._entries:
+            raise DataError(f"entry {name[:80]!r} is missing from its archive; save it again")
+        try:
+            return self._zip.read(self._entries[name])
+        except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
+            raise DataError(f"entry {name[:80]!r} is damaged ({first_line(error)}); save it again") from None
+
+    def pickled(self, name: str) -> object:
+        """What torch.save wrote into an entry, tensors and plain containers only: no code in it is run.
+
+        The entry is a zip file of its own, and held to the same rules.
+        """
+        content = self.read(name)
+        if len(content) > MAX_PICKLED:
+            raise DataError(f"entry {name!r} has {len(content)} bytes; at most {MAX_PICKLED} are read")
+        try:
+            Container(io.BytesIO(content))
+        except DataError as error:
+            raise DataError(f"entry {name!r} is nothing that torch.save wrote: {error}") from None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch warns about odd pickles; they are refused below
+                return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        except Exception as error:  # a foreign parser on a foreign file: any exception means the same
+            reason = first_line(error)
+            if type(error).__name__ == "UnpicklingError":  # torch's own text advises to load the file with code in it
+                reason = "damaged, or with more in it than tensors, which is not loaded"
+            raise DataError(
+                f"entry {name!r} holds no plain tensors ({reason}); export the module with plain tensors as parameters"
+            ) from None
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, cut to what fits a message."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]

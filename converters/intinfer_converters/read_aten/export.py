@@ -1,0 +1,39 @@
+"""A torch module as the exported graph of one image."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import Any
+
+import torch
+from torch import nn
+
+from intinfer.errors import DataError
+
+from .container import first_line
+from .program import Program, read_stream
+
+
+def export_program(module: nn.Module, example: Any) -> Program:
+    """The exported graph of a module for a batch of one."""
+    tensor = torch.as_tensor(example).detach().cpu()
+    if tensor.ndim < 2 or not len(tensor):
+        raise DataError(f"the example has shape {tuple(tensor.shape)}; (N, C, H, W) or (N, C) with N >= 1 is needed")
+    name = type(module).__name__
+    training = [part for part in module.modules() if part.training]
+    buffer = io.BytesIO()
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            module.eval()
+            torch.export.save(torch.export.export(module, (tensor[:1].contiguous(),)), buffer)
+    except Exception as error:  # the user's own forward runs under torch.export: anything may come out of it
+        raise DataError(
+            f"torch.export cannot export {name}: {first_line(error)}; write its forward without branches on values, or "
+            "export it to ONNX and convert that"
+        ) from None
+    finally:
+        for part in training:
+            part.training = True
+    return read_stream(buffer, name)

@@ -1,0 +1,199 @@
+"""ATen's fake quantisation and the quantize / dequantize pairs of PT2E.
+
+Each multiplies by a reciprocal, but not by the same one: `fake_quantize_*` by 1/s of the float32 scale, rounded to
+float32 (native/quantized/cpu/kernels); `quantized_decomposed.quantize_per_tensor` by 1/s of the float64 scale, rounded
+to float32 when it meets the tensor; `quantize_per_channel` by 1/s in the type of the scales.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..symbolic import Symbolic, Unsupported
+from .layers import Absent
+from .scope import Scope, numpy_type
+
+Arguments = Mapping[str, Any]
+Array = npt.NDArray[Any]
+MAX_LEVEL = 2**22
+"""Bounds of the levels: sums of a rounded float32 and a zero point are exact below."""
+
+
+def _column(values: Array, axis: int, rank: int) -> Array:
+    """(C,) along `axis` of a tensor of `rank` axes."""
+    if not -rank <= axis < rank or values.ndim != 1:
+        raise Unsupported(f"axis {axis} of {rank} axes with parameters {values.shape}")
+    return values.reshape([-1 if a == axis % rank else 1 for a in range(rank)])
+
+
+def _checked(scope: Scope, a: Arguments, scale: Array, zero: Array) -> tuple[Symbolic, int, int]:
+    """The tensor and its levels, after a look at scales and zero points."""
+    x = a["self"] if "self" in a else a["input"]
+    if not isinstance(x, Symbolic):
+        raise Unsupported("its scale is computed from the input; it must be constant")
+    low, high = int(scope.number(a["quant_min"])), int(scope.number(a["quant_max"]))
+    if not (-MAX_LEVEL <= low < high <= MAX_LEVEL):
+        raise Unsupported(f"levels {low}..{high}; they lie within +-{MAX_LEVEL}")
+    if not (np.isfinite(scale) & (scale > 0)).all():
+        raise Unsupported(f"a scale is {float(scale.reshape(-1)[0]):g}; scales are positive")
+    if (zero != np.rint(zero)).any() or zero.min() < low or zero.max() > high:
+        raise Unsupported(f"a zero point is no integer in {low}..{high}")
+    return x, low, high
+
+
+def _float32(x: Symbolic) -> None:
+    if x.dtype != np.float32:
+        raise Unsupported(f"it quantises {x.dtype}; float32 is supported")
+
+
+def _clipped(scope: Scope, x: Symbolic, low: Array, high: Array) -> Symbolic:
+    """Clip to bounds that are one number each; levels with one zero point a channel are refused by their reader."""
+    return scope.net.pointwise(x, "clip", np.array([low, high], dtype=np.float64))
+
+
+def _one(zero: Array) -> int:
+    if (zero != zero.reshape(-1)[0]).any():
+        raise Unsupported("its zero point differs between channels; with one a tensor, or 0, it is supported")
+    return int(zero.reshape(-1)[0])
+
+
+def _fake(scope: Scope, a: Arguments, scale: Array, zero: Array) -> Symbolic:
+    """(clip(rint(x * (1 / s)) + z, lo, hi) - z) * s, as float32."""
+    x, low, high = _checked(scope, a, scale, zero)
+    _float32(x)
+    offset = _one(zero)
+    single = scale.astype(np.float32)
+    scaled = scope.net.pointwise(scope.net.pointwise(x, "mul", np.float32(1) / single), "rint")
+    levels = _clipped(scope, scaled, np.array(low - offset), np.array(high - offset))
+    return scope.net.pointwise(levels, "mul", single)
+
+
+def fake_per_tensor(scope: Scope, a: Arguments) -> Symbolic:
+    for key in ("scale", "zero_point"):
+        if scope.array(a[key]).size != 1:
+            raise Unsupported(f"its {key} has {scope.array(a[key]).size} entries for one tensor")
+    enabled = a.get("fake_quant_enabled")
+    if enabled is not None and not scope.number(enabled):
+        result: Symbolic = a["self"]
+        return result
+    return _fake(scope, a, scope.array(a["scale"]).reshape(1), scope.array(a["zero_point"]).reshape(1))
+
+
+def fake_per_channel(scope: Scope, a: Arguments) -> Symbolic:
+    rank = len(a["self"].shape) if isinstance(a["self"], Symbolic) else 0
+    scale, zero = scope.array(a["scale"]), scope.array(a["zero_point"])
+    return _fake(scope, a, _column(scale, a["axis"], rank), _column(zero, a["axis"], rank))
+
+
+def observed(scope: Scope, a: Arguments) -> Symbolic:
+    """The fused observer and fake quantiser of QAT, its observer switched off."""
+    check_observer(scope, a)
+    if not scope.number(a["fake_quant_on"]):
+        result: Symbolic = a["self"]
+        return result
+    if a["per_row_fake_quant"]:
+        return fake_per_channel(scope, {**a, "axis": a["ch_axis"]})
+    return fake_per_tensor(scope, a)
+
+
+def check_observer(scope: Scope, a: Arguments) -> None:
+    if scope.number(a["observer_on"]):
+        raise Unsupported(
+            "its observer is on, so that it changes its own scale; call disable_observer before exporting"
+        )
+
+
+def with_mask(handler: Callable[[Scope, Arguments], Symbolic]) -> Callable[[Scope, Arguments], list[Any]]:
+    return lambda scope, a: [handler(scope, a), Absent("the mask of a quantiser's gradient is not computed")]
+
+
+def quantize_per_tensor(scope: Scope, a: Arguments) -> Symbolic:
+    """clip(rint(x * (1 / s)) + z, lo, hi) as integers."""
+    scale = float(scope.number(a["scale"]))
+    zero = np.array([scope.number(a["zero_point"])])
+    x, low, high = _checked(scope, a, np.array([scale]), zero)
+    return _levels(scope, a, x, np.array([np.float32(1.0 / scale)]), zero, (low, high))
+
+
+def quantize_per_channel(scope: Scope, a: Arguments) -> Symbolic:
+    x = a["input"]
+    rank = len(x.shape) if isinstance(x, Symbolic) else 0
+    scale = _single(_column(scope.array(a["scales"]), a["axis"], rank))
+    zero = _column(scope.array(a["zero_points"]), a["axis"], rank)
+    x, low, high = _checked(scope, a, scale, zero)
+    return _levels(scope, a, x, np.float32(1) / scale, zero, (low, high))
+
+
+def _single(scale: Array) -> Array:
+    """Scales of a channel, which in float64 would make the whole computation float64."""
+    if scale.dtype != np.float32:
+        raise Unsupported(f"its scales are {scale.dtype}; float32 is supported")
+    return scale
+
+
+def _levels(scope: Scope, a: Arguments, x: Symbolic, inverse: Array, zero: Array, ends: tuple[int, int]) -> Symbolic:
+    _float32(x)
+    target = numpy_type(a["dtype"])
+    rounded = scope.net.pointwise(scope.net.pointwise(x, "mul", inverse), "rint")
+    shifted = scope.net.pointwise(rounded, "add", zero.astype(np.float32))
+    return scope.cast(_clipped(scope, shifted, np.array(ends[0]), np.array(ends[1])), target)
+
+
+def dequantize_per_tensor(scope: Scope, a: Arguments) -> Symbolic:
+    """(q - z) * s."""
+    scale, zero = np.array([float(scope.number(a["scale"]))]), np.array([scope.number(a["zero_point"])])
+    return _dequantised(scope, a, scale, zero)
+
+
+def dequantize_per_channel(scope: Scope, a: Arguments) -> Symbolic:
+    x = a["input"]
+    rank = len(x.shape) if isinstance(x, Symbolic) else 0
+    scale = _single(_column(scope.array(a["scales"]), a["axis"], rank))
+    points = a["zero_points"]
+    zero = np.zeros_like(scale) if points is None else _column(scope.array(points), a["axis"], rank)
+    return _dequantised(scope, a, scale, zero)
+
+
+def _dequantised(scope: Scope, a: Arguments, scale: Array, zero: Array) -> Symbolic:
+    x, _, _ = _checked(scope, a, scale, zero)
+    if a.get("out_dtype") not in (None, torch.float32):
+        raise Unsupported(f"it gives {a['out_dtype']}; float32 is supported")
+    if numpy_type(a["dtype"]) != x.dtype:
+        raise Unsupported(f"it reads {x.dtype} as {a['dtype']}")
+    real = scope.cast(x, np.float32)
+    return scope.net.pointwise(
+        scope.net.pointwise(real, "sub", zero.astype(np.float32)), "mul", scale.astype(np.float32)
+    )
+
+
+HANDLERS: dict[str, Callable[[Scope, Arguments], Any]] = {
+    "aten.fake_quantize_per_tensor_affine": fake_per_tensor,
+    "aten.fake_quantize_per_channel_affine": fake_per_channel,
+    "aten._fake_quantize_learnable_per_tensor_affine": fake_per_tensor,
+    "aten._fake_quantize_learnable_per_channel_affine": fake_per_channel,
+    "aten.fake_quantize_per_tensor_affine_cachemask": with_mask(fake_per_tensor),
+    "aten._fake_quantize_per_tensor_affine_cachemask_tensor_qparams": with_mask(fake_per_tensor),
+    "aten.fake_quantize_per_channel_affine_cachemask": with_mask(fake_per_channel),
+    "aten.fused_moving_avg_obs_fake_quant": observed,
+    "aten._fused_moving_avg_obs_fq_helper": with_mask(observed),
+    "quantized_decomposed.quantize_per_tensor": quantize_per_tensor,
+    "quantized_decomposed.quantize_per_channel": quantize_per_channel,
+    "quantized_decomposed.dequantize_per_tensor": dequantize_per_tensor,
+    "quantized_decomposed.dequantize_per_channel": dequantize_per_channel,
+}
+
+
+def scale_of(packet: str, a: Arguments, rank: int) -> torch.Tensor | None:
+    """The scale that constants come out of a quantiser with, to broadcast against them; None of other ops."""
+    if packet not in HANDLERS or ".quantize_" in packet:
+        return None
+    scale = torch.as_tensor(a["scales"] if "scales" in a else a["scale"], dtype=torch.float64)
+    if scale.numel() == 1:
+        return scale.reshape(1).to(torch.float32).to(torch.float64)
+    axis = int(a["ch_axis"] if "ch_axis" in a else a["axis"])
+    return scale.to(torch.float32).to(torch.float64).reshape([-1 if d == axis % rank else 1 for d in range(rank)])

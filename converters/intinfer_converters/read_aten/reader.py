@@ -1,0 +1,292 @@
+"""A `.pt2` archive, or any torch module through torch.export, into a `FloatNet`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from intinfer.errors import DataError, IntinferError
+
+from ..symbolic import Reading, Symbolic, SymbolicNet, Unsupported
+from . import quantisers
+from .arrangement import COPY, MAYBE_VIEWS, MOVING, SAME, move
+from .container import first_line
+from .export import export_program
+from .nodes import Node, Ref, names_in
+from .program import Input, Program, read_program
+from .schema import OBSERVING, Bound, bind, call, packet_of
+from .scope import Scope, numpy_type
+from .tables import CONSTANT_ONLY, HANDLERS, IGNORED, SCALAR_OPS
+from .values import REFUSED, Values
+
+if TYPE_CHECKING:
+    from ..preprocess import Preprocess
+
+MAX_SIZE = 2**62
+OPEN_BATCH = 2
+"""Images that a graph with an open batch axis is read for, to see that it does not mix them."""
+MALFORMED = (
+    TypeError,
+    ValueError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    RuntimeError,
+    ZeroDivisionError,
+)
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def read_pt2(path: str | Path, *, pixels: Preprocess, shapes: Shapes | None = None) -> Reading:
+    """The network of a `.pt2` archive of torch.export.save. Nothing in the file is executed.
+
+    Args:
+        pixels: how integers become the float input of the exported network.
+        shapes: input -> its shape, batch axis first, where the archive leaves axes other than the batch open.
+
+    Raises:
+        DataError: the archive cannot be read, or nodes of it are not supported; all of them are listed.
+    """
+    try:
+        return read_graph(read_program(path), pixels=pixels, shapes=shapes)
+    except DataError as error:
+        text = str(error)
+        raise DataError(text if text.startswith(f"{path}: ") else f"{path}: {text}") from None
+
+
+def read_exported(module: nn.Module, example: Any, *, pixels: Preprocess) -> Reading:
+    """Any torch module: exported by torch.export in inference mode for one image, then read like an archive.
+
+    Args:
+        example: a tensor or array (N, ...) like the module's input; its first image gives shape and type.
+
+    Raises:
+        DataError: torch cannot export the module, or parts of it are not supported; all of them are listed.
+    """
+    return read_graph(export_program(module, example), pixels=pixels)
+
+
+def read_graph(program: Program, *, pixels: Preprocess, shapes: Shapes | None = None) -> Reading:
+    """The float net of a parsed graph."""
+    return _Reader(program, pixels, shapes or {}).read()
+
+
+def only_input(program: Program) -> Input:
+    if len(program.inputs) != 1:
+        names = ", ".join(x.name for x in program.inputs)
+        raise DataError(f"the network has {len(program.inputs)} inputs ({names[:200]}); one image is supported")
+    given = program.inputs[0]
+    if len(given.shape) < 2:
+        raise DataError(
+            f"input {given.name!r} has shape {given.shape}; the batch axis and at least one more are needed"
+        )
+    return given
+
+
+class _Reader:
+    """One walk over the nodes of a graph."""
+
+    def __init__(self, program: Program, pixels: Preprocess, shapes: Shapes) -> None:
+        self.program = program
+        self.given = only_input(program)
+        self.shape = input_shape(self.given, shapes)
+        try:
+            dtype = numpy_type(self.given.dtype)
+        except Unsupported as reason:
+            raise DataError(f"input {self.given.name!r}: {reason}") from None
+        if dtype == np.float16:
+            raise DataError(f"input {self.given.name!r} is float16, whose ops torch rounds twice; export it in float32")
+        batch = self.given.shape[0]
+        if batch == 0:
+            raise DataError(f"input {self.given.name!r} is a batch of 0 images; export it with a batch of 1")
+        self.scope = Scope(SymbolicNet(dtype if dtype.kind == "f" else np.float32), batch or OPEN_BATCH)
+        self.values = Values()
+        self.tensors: dict[str, Symbolic] = {}
+        for name, (key, tensor) in program.constants.items():
+            self.values.set(name, tensor, key)
+        try:
+            x = pixels.apply(self.scope.net, self.given.name, self.shape, dtype)
+        except Unsupported as reason:
+            raise DataError(f"input {self.given.name!r}: {reason}") from None
+        self.keep(self.given.name, x)
+        self.values.set(self.given.name, x)
+
+    def read(self) -> Reading:
+        refusals = [text for node in self.program.nodes for text in self.visit(node)]
+        outputs: dict[str, Symbolic] = {}
+        for name in self.program.outputs:
+            try:
+                value = self.values.get(name)
+                if isinstance(value, Symbolic):
+                    outputs[name] = value
+                elif value is not REFUSED:
+                    raise Unsupported("it does not depend on the input")
+            except Unsupported as reason:
+                refusals.append(f"output {name}: {reason}")
+        if not refusals:
+            try:
+                return self.scope.net.finish(outputs, None, self.tensors)
+            except (Unsupported, IntinferError) as reason:
+                refusals.append(f"output {', '.join(outputs)}: {reason}")
+        raise DataError(f"{len(refusals)} node(s) cannot be converted: " + "; ".join(refusals))
+
+    def visit(self, node: Node) -> Iterator[str]:
+        """Compute a node; yields its refusal, if it is refused."""
+        try:
+            sources = [name for _, value in node.arguments for name in names_in(value)]
+            if node.target.rpartition(".")[0] in IGNORED:
+                return
+            if any(self.values.get(name) is REFUSED for name in sources):
+                self.refuse(node)
+                return
+            arguments = tuple((key, self.values.resolved(value)) for key, value in node.arguments)
+            with self.scope.net.at(node.name, *self.sources(node, sources)):
+                self.compute(node, arguments)
+        except (Unsupported, IntinferError) as reason:
+            self.refuse(node)
+            yield f"{self.place(node)}: {reason}"
+        except MALFORMED as error:  # arguments that no exporter writes
+            self.refuse(node)
+            yield f"{self.place(node)}: its arguments do not fit ({type(error).__name__}: {first_line(error)})"
+
+    def place(self, node: Node) -> str:
+        return f"{node.name} ({node.target}{f' in {node.path}' if node.path else ''})"
+
+    def sources(self, node: Node, names: list[str]) -> list[str]:
+        """What a node is said to come from: its parameters, its module, its own name, by which it is called."""
+        keys = [self.program.constants[name][0] for name in names if name in self.program.constants]
+        return list(dict.fromkeys((*keys, *([node.path] if node.path else []), node.name)))
+
+    def refuse(self, node: Node) -> None:
+        for output in node.outputs:
+            for name in (output,) if isinstance(output, str) else output or ():
+                self.values.set(name, REFUSED)
+
+    def keep(self, name: str, value: Any) -> None:
+        if isinstance(value, Symbolic):
+            self.tensors[name] = value
+
+    def compute(self, node: Node, arguments: tuple[tuple[str, Any], ...]) -> None:
+        if node.target in SCALAR_OPS:
+            self.store(node, _sized(SCALAR_OPS[node.target](*(value for _, value in arguments))), self.values.set)
+            return
+        packet = packet_of(node.target)
+        if packet in ("aten.sym_size", "aten.sym_numel"):
+            self.store(node, self.size(packet, [value for _, value in arguments]), self.values.set)
+            return
+        if not (packet in HANDLERS or packet in MOVING or packet in CONSTANT_ONLY):
+            raise Unsupported(
+                "the op is not supported; put it before or behind the network, or write it with ops that are"
+            )
+        bound = bind(node.target, arguments)
+        result = self.result(bound)
+        self.store(node, result, self.sharing(node, bound))
+
+    def size(self, packet: str, values: list[Any]) -> int:
+        """The size of a tensor of the whole batch, along one axis or in all."""
+        x = values[0]
+        shape = (self.scope.batch, *x.shape[1:]) if isinstance(x, Symbolic) else tuple(x.shape)
+        return int(np.prod(shape)) if packet == "aten.sym_numel" else int(shape[values[1]])
+
+    def result(self, bound: Bound) -> Any:
+        computed = [v for value in bound.arguments.values() for v in (value if isinstance(value, list) else [value])]
+        if bound.packet in OBSERVING:
+            quantisers.check_observer(self.scope, bound.arguments)
+        if not any(isinstance(value, Symbolic) for value in computed):
+            return self.folded(bound)
+        if bound.packet in MOVING or (bound.packet == "aten.pad" and bound.arguments["mode"] != "constant"):
+            return move(self.scope, bound)
+        if bound.packet not in HANDLERS:
+            raise Unsupported("the op is supported for constants only; its argument is computed from the input")
+        return HANDLERS[bound.packet](self.scope, bound.arguments)
+
+    def folded(self, bound: Bound) -> Any:
+        """An op of constants, computed by torch; integers behind a dequantiser are remembered."""
+        first, *_ = (*bound.arguments, "")
+        arguments = dict(bound.arguments)
+        if bound.in_place:
+            arguments[first] = arguments[first].clone()
+        result = call(bound, arguments)
+        if isinstance(result, torch.Tensor):
+            self.hint(bound, result)
+        return result
+
+    def hint(self, bound: Bound, result: torch.Tensor) -> None:
+        scale = quantisers.scale_of(bound.packet, bound.arguments, result.ndim)
+        if scale is not None:
+            self.scope.hint(result, scale)
+            return
+        first = next(iter(bound.arguments.values()), None)
+        known = self.scope.hints.get(id(first))
+        if known is None or bound.packet not in MOVING | SAME | COPY:
+            return
+        name = next(iter(bound.arguments))
+        moved = [call(bound, {**bound.arguments, name: part}) for part in known]
+        self.scope.keep(result, *moved)
+
+    def sharing(self, node: Node, bound: Bound) -> Callable[[str, Any], None]:
+        """How the results are stored: over their argument, in its memory, or in memory of their own."""
+        first = next((value for _, value in node.arguments), None)
+        if not isinstance(first, Ref):
+            if bound.in_place:
+                raise Unsupported("it writes in place into what is no tensor of the graph")
+            return self.values.set
+        source = first.name
+        if bound.in_place and bound.packet not in SAME:
+            return lambda name, value: self.values.write(name, value, source)
+        if bound.packet in SAME:
+            return lambda name, value: self.values.share(name, value, source, whole=True)
+        if bound.views or bound.packet in MAYBE_VIEWS:
+            return lambda name, value: self.values.share(name, value, source, whole=False)
+        return self.values.set
+
+    def store(self, node: Node, result: Any, place: Callable[[str, Any], None]) -> None:
+        """Give the results their names."""
+        results = [result] if len(node.outputs) == 1 else list(result)
+        if len(results) < len(node.outputs):
+            raise Unsupported(f"it has {len(node.outputs)} results, {len(results)} are computed")
+        for output, value in zip(node.outputs, results, strict=False):
+            names, values = ((output,), (value,)) if isinstance(output, str) else (output or (), value)
+            if len(names) != len(values) and output is not None:
+                raise Unsupported(f"it gives {len(values)} tensors, its graph names {len(names)}")
+            for name, item in zip(names, values, strict=False):
+                self.keep(name, item)
+                place(name, item)
+
+
+def _sized(value: Any) -> int | float | bool:
+    if not isinstance(value, (bool, int, float)) or abs(value) > MAX_SIZE:
+        raise Unsupported(f"it computes with {type(value).__name__}s that are no sizes")
+    return value
+
+
+def input_shape(given: Input, shapes: Shapes) -> tuple[int, ...]:
+    """(1, ...): what the archive fixes, and the user says of the rest."""
+    unknown = [name for name in shapes if name != given.name]
+    if unknown:
+        raise DataError(f"a shape is given for {unknown[0]!r}; the network's input is {given.name!r}")
+    wanted = shapes.get(given.name)
+    fixed = (1, *given.shape[1:])
+    if wanted is not None:
+        fits = len(wanted) == len(fixed) and all(
+            a == b for a, b in zip(wanted[1:], fixed[1:], strict=True) if b is not None
+        )
+        if not fits or any(n < 1 for n in wanted):
+            raise DataError(f"input {given.name!r} has shape {_shown(given)}; the given {wanted} does not fit it")
+        fixed = (1, *wanted[1:])
+    known = tuple(n for n in fixed if n is not None)
+    if len(known) != len(fixed):
+        raise DataError(
+            f"input {given.name!r} has shape {_shown(given)}; say its open axes: --shape {given.name}=1,..."
+        )
+    return known
+
+
+def _shown(given: Input) -> str:
+    return "(" + ", ".join("?" if n is None else str(n) for n in given.shape) + ")"

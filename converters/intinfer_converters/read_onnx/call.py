@@ -1,0 +1,161 @@
+"""What an operator's function gets: a node with its inputs, and typed ways to ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from intinfer.types import IntArray
+
+from ..floatnet import QuantisedWeight, RealWeight
+from ..symbolic import Symbolic, SymbolicNet, Unsupported, weight_of
+from .load import Node
+from .tensors import MAX_ELEMENTS, Array, Constant
+
+Value = Symbolic | Constant
+Result = Symbolic | Constant | Sequence[Symbolic | Constant]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A node of the source about to be read.
+
+    Attributes:
+        opset: the version of the standard operators.
+        inputs: None where an optional input is left out.
+    """
+
+    net: SymbolicNet
+    node: Node
+    opset: int
+    inputs: tuple[Value | None, ...]
+    asked: set[str] = field(default_factory=set)
+    """Attributes that were looked at: one that nobody looks at must not be passed over in silence."""
+
+    # ---- inputs
+
+    def value(self, place: int) -> Value:
+        """An input that has to be there."""
+        value = self.inputs[place] if place < len(self.inputs) else None
+        if value is None:
+            raise Unsupported(f"input {place} is missing")
+        return value
+
+    def has(self, place: int) -> bool:
+        return place < len(self.inputs) and self.inputs[place] is not None
+
+    def tensor(self, place: int = 0) -> Symbolic:
+        """An input that depends on the network's input."""
+        value = self.value(place)
+        if isinstance(value, Constant):
+            raise Unsupported(f"input {place} ({self.node.inputs[place]}) is constant where the activation is due")
+        return value
+
+    def constant(self, place: int, what: str) -> Constant:
+        """An input that depends on no input of the network; `what` it is, for the message."""
+        value = self.value(place)
+        if isinstance(value, Symbolic):
+            raise Unsupported(
+                f"its {what} ({self.node.inputs[place]}) is computed from the input; it has to be constant"
+            )
+        return value
+
+    def array(self, place: int, what: str) -> Array:
+        """The values of a constant input."""
+        return self.constant(place, what).values
+
+    def optional(self, place: int, what: str) -> Array | None:
+        """The values of a constant input, or None when it is left out."""
+        return self.array(place, what) if self.has(place) else None
+
+    def operand(self, place: int) -> Symbolic | Array:
+        """An input of an op of several tensors."""
+        value = self.value(place)
+        return value if isinstance(value, Symbolic) else value.values
+
+    def one(self, place: int, what: str, default: float) -> float:
+        """A constant of one element."""
+        array = self.optional(place, what)
+        if array is None or array.size == 0:
+            return default
+        if array.size != 1:
+            raise Unsupported(f"its {what} has {array.size} elements; one is due")
+        return array.reshape(-1)[0].item()  # type: ignore[no-any-return]
+
+    # ---- attributes
+
+    def _attribute(self, name: str, types: tuple[type, ...], kind: str, default: Any) -> Any:
+        self.asked.add(name)
+        if name not in self.node.attributes:
+            return default
+        value = self.node.attributes[name]
+        if not isinstance(value, types):
+            raise Unsupported(f"its attribute {name} is no {kind}")
+        return value
+
+    def integer(self, name: str, default: int) -> int:
+        return int(self._attribute(name, (int,), "integer", default))
+
+    def number(self, name: str, default: float) -> float:
+        return float(self._attribute(name, (float, int), "number", default))
+
+    def text(self, name: str, default: str) -> str:
+        return str(self._attribute(name, (str,), "text", default))
+
+    def integers(self, name: str, default: Sequence[int] | None = None) -> tuple[int, ...] | None:
+        value = self._attribute(name, (tuple,), "list of integers", default)
+        return None if value is None else tuple(int(n) for n in value)
+
+    def integers_or_input(self, name: str, place: int, since: int) -> tuple[int, ...] | None:
+        """Integers that are an attribute before opset `since`, and the input `place` from there on."""
+        if self.opset < since:
+            return self.integers(name)
+        array = self.optional(place, name)
+        if array is None:
+            return None
+        if array.dtype.kind not in "iu":
+            raise Unsupported(f"its {name} are {array.dtype}, integers are due")
+        return tuple(int(n) for n in array.reshape(-1))
+
+    def refuse(self, name: str, *allowed: Any) -> None:
+        """Refuse an attribute unless it is left out or one of `allowed`."""
+        self.asked.add(name)
+        value = self.node.attributes.get(name, allowed[0])
+        if value not in allowed:
+            raise Unsupported(f"{name} = {value!r} is not supported; {', '.join(map(repr, allowed))} is")
+
+    # ---- results
+
+    def rearranged(self, x: Symbolic, shape: Sequence[int], change: Callable[[IntArray], IntArray]) -> Symbolic:
+        """`x` in another order, refused before a result of more than `MAX_ELEMENTS` is made."""
+        if prod(shape) > MAX_ELEMENTS:
+            raise Unsupported(f"it gives {prod(shape):,} elements; at most {MAX_ELEMENTS:,}")
+        return self.net.rearrange(x, change)
+
+    def reals(self, values: Any) -> Array:
+        """Numbers of an attribute in the network's float type."""
+        return np.asarray(values, dtype=self.net.dtype)
+
+
+def axis_of(axis: int, rank: int) -> int:
+    """A negative axis counted from the end."""
+    if not -rank <= axis < rank:
+        raise Unsupported(f"axis {axis} of a tensor with {rank} axes")
+    return axis % rank
+
+
+def weight_in(
+    constant: Constant, change: Callable[[Array], Array] = lambda values: values
+) -> QuantisedWeight | RealWeight:
+    """Constant weights in the layout that `change` brings them to, with the integers that a quantiser gave them."""
+    values = np.ascontiguousarray(change(constant.values))
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise Unsupported("its weights have NaN or infinite entries")
+    if constant.quantised is None:
+        return weight_of(values)
+    q, scale = (np.ascontiguousarray(change(part)) for part in constant.quantised)
+    return weight_of(values, (q, scale))

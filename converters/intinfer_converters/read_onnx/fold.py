@@ -1,0 +1,136 @@
+"""Nodes of which every input is constant: computed by ONNX's own reference, once the size of the result is known."""
+
+from __future__ import annotations
+
+import warnings
+from math import prod
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper, shape_inference
+from onnx.reference import ReferenceEvaluator
+
+from ..symbolic import Unsupported
+from .call import Call
+from .tensors import MAX_ELEMENTS, Array, Constant, constant_of
+
+MAX_SHAPE_DATA = 1024
+"""Elements up to which a constant is shown to the shape inference, which reads shapes, repeats and pads."""
+
+BOUNDED = frozenset(
+    (
+        *("Abs", "Acos", "Add", "And", "ArgMax", "ArgMin", "Asin", "Atan", "BitShift", "BitwiseAnd", "BitwiseNot"),
+        *("BitwiseOr", "BitwiseXor", "Cast", "CastLike", "Ceil", "Clip", "Compress", "Concat", "Cos", "CumSum"),
+        *("DepthToSpace", "Div", "Equal", "Erf", "Exp", "Flatten", "Floor", "Gather", "GatherElements"),
+        *("GatherND", "Gemm", "Greater", "GreaterOrEqual", "HardSigmoid", "Identity", "LeakyRelu", "Less"),
+        *("LessOrEqual", "Log", "MatMul", "Max", "Mean", "Min", "Mod", "Mul", "Neg", "NonZero", "Not", "OneHot", "Or"),
+        *("Pow", "PRelu", "Reciprocal", "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin"),
+        *("ReduceProd", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Round", "ScatterElements"),
+        *("ScatterND", "Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Softmax", "Softplus"),
+        *("SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "TopK", "Transpose", "Trilu"),
+        *("Unsqueeze", "Where", "Xor"),
+    )
+)
+"""Standard ops whose result is no larger than the product of their inputs' sizes."""
+GROWING = frozenset(("ConstantOfShape", "Expand", "EyeLike", "Pad", "Range", "Resize", "Tile", "Upsample"))
+"""Standard ops whose result has the size that their inputs' values say."""
+LAYOUT = frozenset(
+    (
+        "Flatten",
+        "Identity",
+        "Reshape",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+        "Slice",
+        "Gather",
+        "Expand",
+        "Tile",
+        "Split",
+    )
+)
+"""Ops on a quantised constant after which its integers and scales are still known."""
+
+
+def folded(call: Call) -> list[Constant]:
+    """The results of a node without inputs from the network.
+
+    Raises:
+        Unsupported: the op is not evaluated, its result is too large, or ONNX's reference refuses it.
+    """
+    node = call.node
+    if node.op not in BOUNDED | GROWING or node.branches:
+        raise Unsupported("it is not evaluated on constants")
+    constants = [call.constant(place, "input") if call.has(place) else None for place in range(len(call.inputs))]
+    results = [constant_of(result) for result in _evaluated(call, [_values(c) for c in constants])]
+    first = constants[0] if constants else None
+    if node.op in LAYOUT and first is not None and first.quantised is not None:
+        rest = [_values(c) for c in constants[1:]]
+        parts = [_evaluated(call, [part, *rest]) for part in first.quantised]
+        return [Constant(c.values, c.elem_type, (q, s)) for c, q, s in zip(results, *parts, strict=True)]
+    kept = {"Identity", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Gather"}
+    if first is not None and node.op in kept:  # 2- and 4-bit types are held in 8 bits and stay what they are
+        return [Constant(c.values, first.elem_type) for c in results]
+    return results
+
+
+def _values(constant: Constant | None) -> Array | None:
+    return None if constant is None else constant.values
+
+
+def _evaluated(call: Call, arrays: list[Array | None]) -> list[Array]:
+    node = call.node
+    names = [f"i{place}" if array is not None else "" for place, array in enumerate(arrays)]
+    outputs = [f"o{place}" if name else "" for place, name in enumerate(node.outputs)]
+    attributes = {
+        key: numpy_helper.from_array(value.values, "") if isinstance(value, Constant) else value
+        for key, value in node.attributes.items()
+        if value is not None and value != ()
+    }
+    try:
+        proto = helper.make_node(node.op, names, outputs, **attributes)
+        _check_size(call, proto, arrays)
+        infos = [
+            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+            for name, array in zip(names, arrays, strict=True)
+            if array is not None
+        ]
+        results = [helper.make_empty_tensor_value_info(name) for name in outputs if name]
+        graph = helper.make_graph([proto], "constants", infos, results)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", call.opset)])
+        feeds = {name: array for name, array in zip(names, arrays, strict=True) if array is not None}
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            return [np.asarray(a) for a in ReferenceEvaluator(model).run(None, feeds)]
+    except Unsupported:
+        raise
+    except Exception as error:  # foreign code: what it raises is about this node
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise Unsupported(f"ONNX's reference cannot compute it on its constants: {first[:200]}") from None
+
+
+def _check_size(call: Call, proto: onnx.NodeProto, arrays: list[Array | None]) -> None:
+    """Refuse a result of more than MAX_ELEMENTS before it is computed."""
+    given = [a for a in arrays if a is not None]
+    if call.node.op in BOUNDED and prod(max(1, a.size) for a in given) <= MAX_ELEMENTS:
+        return
+    infos, initializers = [], []
+    for name, array in zip(proto.input, arrays, strict=True):
+        if array is None:
+            continue
+        elem = helper.np_dtype_to_tensor_dtype(array.dtype)
+        infos.append(helper.make_tensor_value_info(name, elem, array.shape))
+        if array.size <= MAX_SHAPE_DATA:
+            initializers.append(numpy_helper.from_array(np.asarray(array), name))
+    outs = [helper.make_empty_tensor_value_info(name) for name in proto.output if name]
+    graph = helper.make_graph([proto], "size", infos, outs, initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", call.opset)])
+    inferred = shape_inference.infer_shapes(model, data_prop=True)
+    for value in inferred.graph.output:
+        shape = value.type.tensor_type.shape
+        known = value.type.tensor_type.HasField("shape") and all(d.HasField("dim_value") for d in shape.dim)
+        if not known:
+            raise Unsupported("the size of its result is not known beforehand")
+        count = prod(d.dim_value for d in shape.dim)
+        if count > MAX_ELEMENTS:
+            raise Unsupported(f"it gives {count:,} elements; at most {MAX_ELEMENTS:,}")

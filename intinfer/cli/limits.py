@@ -1,0 +1,106 @@
+"""Foreign files in a child process: what it may use, and what is said when it dies.
+
+`convert` and `check` hand files from anywhere to parsers and runtimes that are not ours (protobuf, torch, ONNX
+Runtime). They run the same command line once more in a child whose memory and time are limited, so that a crash in
+there is an error line. The child writes to this process's stdout and stderr, and its result appears whole or not at
+all, as ever.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from ..errors import DataError
+
+CHILD = "INTINFER_CHILD"
+"""Set in the child to "address space in bytes, CPU seconds"."""
+TIME = 24 * 3600
+GIB = 2**30
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """`--time-limit` and `--memory-limit`."""
+    group = parser.add_argument_group("limits", "of the process that reads the source")
+    group.add_argument(
+        "--time-limit", type=_number, metavar="S", help=f"seconds after which it is stopped (default: {TIME})"
+    )
+    group.add_argument("--memory-limit", type=_number, metavar="GIB", help="of memory (default: what the machine has)")
+
+
+def limited(arguments: argparse.Namespace, argv: Sequence[str] | None) -> int | None:
+    """Run the command line in a child and return its exit code; None in the child itself, and for calls from Python.
+
+    Raises:
+        DataError: the child used up its time or died.
+    """
+    if os.environ.get(CHILD):
+        _apply(os.environ.pop(CHILD))
+        return None
+    if argv is None:
+        return None
+    seconds = arguments.time_limit or TIME
+    memory = int((arguments.memory_limit or _machine_gib()) * GIB)
+    environment = {**os.environ, CHILD: f"{memory},{int(seconds * (os.cpu_count() or 1)) + 1}"}
+    command = [sys.executable, "-m", "intinfer", *argv]
+    sys.stdout.flush()
+    with subprocess.Popen(command, env=environment) as child:
+        try:
+            code = child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            raise DataError(
+                f"{arguments.source}: not done after {seconds:g} s; give more with --time-limit, or a smaller network"
+            ) from None
+        except KeyboardInterrupt:  # the child has got it too
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(2)
+            child.kill()
+            raise
+    if code >= 0:
+        return code
+    if -code in (signal.SIGKILL, getattr(signal, "SIGXCPU", 24)):
+        raise DataError(
+            f"{arguments.source}: stopped for want of time or memory ({memory / GIB:.3g} GiB); give more with "
+            "--time-limit or --memory-limit, or a smaller network"
+        )
+    raise DataError(
+        f"{arguments.source}: crashed the library that reads it ({signal.Signals(-code).name}); the file is damaged, "
+        "export it again"
+    )
+
+
+def _apply(text: str) -> None:
+    """Limit this process, where the system can."""
+    memory, seconds = (int(part) for part in text.split(","))
+    try:
+        import resource
+    except ImportError:  # no such limits on this system; the wall clock is kept by the parent
+        return
+    for kind, limit in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, seconds)):
+        _, hard = resource.getrlimit(kind)
+        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(kind, (limit, hard))
+
+
+def _machine_gib() -> float:
+    """Physical memory, and as much again for what libraries only reserve."""
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        return 2 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
+    return 64.0
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
