@@ -30,6 +30,7 @@ from .floatnet import (
     Pixels,
     Pointwise,
     Quantise,
+    QuantisedWeight,
     SelectChannels,
     Sum,
     ThresholdedMean,
@@ -88,7 +89,7 @@ def _row(node: FloatNode, inputs: list[IntType], result: IntType, shapes: tuple[
         size *= extent
     macs = weights = weight_bits = bops = 0
     if isinstance(node.op, Conv | Dense):
-        weight = node.op.weight
+        weight = _weight(node.op)
         taps = _taps(node.op)
         macs = taps * size
         weights = 0 if weight.generated else taps * weight.shape[0]
@@ -108,6 +109,11 @@ def _row(node: FloatNode, inputs: list[IntType], result: IntType, shapes: tuple[
     )
 
 
+def _weight(op: Conv | Dense) -> QuantisedWeight:
+    assert isinstance(op.weight, QuantisedWeight), "networks of ours have no other weights"
+    return op.weight
+
+
 def _taps(op: Conv | Dense) -> int:
     taps = 1
     for extent in op.weight.shape[1:]:
@@ -121,11 +127,14 @@ def _worst_range(node: FloatNode, inputs: list[IntType], shapes: list[tuple[int,
     if isinstance(op, Pixels):
         return IntType(op.lo, op.hi)
     if isinstance(op, Quantise):
+        assert op.base is not None
+        assert op.count is not None
         return IntType(op.base, op.base + op.step * op.count)
     if isinstance(op, ThresholdedMean):
         return IntType(0, 1)
     if isinstance(op, Conv | Dense):
-        widest = max(abs(inputs[0].lo), abs(inputs[0].hi)) * max(-op.weight.encoding.lo, op.weight.encoding.hi)
+        encoding = _weight(op).encoding
+        widest = max(abs(inputs[0].lo), abs(inputs[0].hi)) * max(-encoding.lo, encoding.hi)
         return IntType(-_taps(op) * widest, _taps(op) * widest)
     if isinstance(op, AveragePool | GlobalAverage):
         area = op.kernel if isinstance(op, AveragePool) else shapes[0][1:]

@@ -217,7 +217,7 @@ def test_unsupported_parts_are_listed_together():
 
 
 def test_the_input_shape_must_be_known():
-    with pytest.raises(DataError, match="^the input's shape is not known: pass an example, one image with a batch"):
+    with pytest.raises(DataError, match=r"^the input's shape is not known: pass an example, one image with a batch"):
         convert(torch.nn.Sequential())
 
 

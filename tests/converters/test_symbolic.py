@@ -315,3 +315,18 @@ def test_what_no_output_needs_is_left_out():
     x = one(net)
     net.add(net.pointwise(x, "mul", F(2)), x)
     assert kinds(net, net.pointwise(x, "add", F(1))) == [Pointwise]
+
+
+def test_a_quantiser_that_always_gives_one_level():
+    net = SymbolicNet()
+    x = net.pointwise(net.pointwise(one(net), "add", F(300)), "clip", np.array([0, 7], F))
+    y = net.pointwise(net.pointwise(x, "rint"), "mul", F(0.5))
+    assert (quantiser(net, y).base, quantiser(net, y).count) == (7, 1)
+    assert (integers(net, y, images((1, 1, 2, 2))) == 3.5).all()
+
+
+def test_half_precision_is_exact_up_to_its_own_limit():
+    net = SymbolicNet(np.float16)
+    x = net.cast(net.input("x", (1, 1, 1, 1), 0, 4096, np.int32), np.float16)
+    assert net.pointwise(x, "add", np.array(1, np.float16)).whole is False
+    assert net.pointwise(net.pointwise(x, "clip", np.array([0, 100])), "add", np.array(1, np.float16)).whole

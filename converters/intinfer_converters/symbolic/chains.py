@@ -13,8 +13,11 @@ from .tensor import EVERYTHING, Bounds, Symbolic, Unsupported
 
 ROUNDINGS = ("rint", "floor", "ceil", "trunc", "half_away", "half_down", "half_up", "up")
 COMPARISONS = ("greater", "greater_equal", "less", "less_equal")
-EXACT = 2**24
-"""Integers up to here, and their sums and differences up to here, are exact in float32."""
+
+
+def exact_limit(dtype: np.dtype[Any]) -> int:
+    """Integers up to here, and their sums and differences up to here, are exact in the float type `dtype`."""
+    return int(2 ** (np.finfo(dtype).nmant + 1))
 
 
 def operand_of(kind: str, operand: npt.ArrayLike | None, dtype: np.dtype[Any]) -> FloatArray | None:
@@ -50,7 +53,7 @@ def is_nothing(kind: str, operand: FloatArray | None) -> bool:
     return kind == "clip" and bool(np.isinf(operand).all())
 
 
-def absorbed(x: Symbolic, primitive: Primitive) -> Symbolic | None:
+def absorbed(x: Symbolic, primitive: Primitive, dtype: np.dtype[Any]) -> Symbolic | None:
     """`x`, whose chain ends in a rounding, with one op more that still gives integer levels; None when it would not.
 
     Adding and subtracting integers and clipping at integers stay in the quantiser; a factor only where there are two
@@ -60,45 +63,46 @@ def absorbed(x: Symbolic, primitive: Primitive) -> Symbolic | None:
     if kind in ROUNDINGS:
         return x
     if kind in COMPARISONS or kind == "sign":
-        return appended(x, primitive)
+        return appended(x, primitive, dtype)
     if operand is None:
         return None
     finite = operand[np.isfinite(operand)]
     if kind not in ("add", "sub", "mul", "clip") or (finite != np.rint(finite)).any() or operand.size > 2:
         return None
-    if np.abs(finite).max(initial=0) > EXACT or (x.bounded and max(map(abs, x.bounds)) > EXACT):
+    limit = exact_limit(dtype)
+    if np.abs(finite).max(initial=0) > limit or (x.bounded and max(map(abs, x.bounds)) > limit):
         return None
     if kind != "clip" and operand.size > 1:
         return None
     if kind == "clip":
         low, high = x.bounds
         stays = x.step == 1 or (operand[0] <= low and operand[1] >= high)
-        return appended(x, primitive) if stays else None
+        return appended(x, primitive, dtype) if stays else None
     if kind == "mul":
         low, high = x.bounds
         if not x.bounded or high - low != x.step or not operand[0]:
             return None
-        return replace(appended(x, primitive), step=x.step * int(abs(operand[0])))
-    return appended(x, primitive)
+        return replace(appended(x, primitive, dtype), step=x.step * int(abs(operand[0])))
+    return appended(x, primitive, dtype)
 
 
-def appended(x: Symbolic, primitive: Primitive) -> Symbolic:
-    """`x` with the op at the end of its chain."""
+def appended(x: Symbolic, primitive: Primitive, dtype: np.dtype[Any]) -> Symbolic:
+    """`x` with the op at the end of its chain, whose float type is `dtype`."""
     rounds = primitive.kind in (*ROUNDINGS, *COMPARISONS, "sign", "count")
-    bounds = _bounds(x.bounds, primitive, x.dtype if x.is_float else np.dtype(np.float64))
-    whole = rounds or (x.whole and _keeps_whole(primitive, bounds))
+    bounds = _bounds(x.bounds, primitive, dtype if x.is_float else np.dtype(np.float64))
+    whole = rounds or (x.whole and _keeps_whole(primitive, bounds, exact_limit(dtype)))
     step = 1 if rounds else x.step
     integral = rounds or (x.integral and whole)
     chain = (*x.chain, primitive)
     return Symbolic(x.node, x.index, x.dtype, x.fill, chain, x.sources, bounds, whole, integral, step)
 
 
-def _keeps_whole(primitive: Primitive, bounds: Bounds) -> bool:
+def _keeps_whole(primitive: Primitive, bounds: Bounds, limit: int) -> bool:
     operand = primitive.operand
     if primitive.kind not in ("add", "sub", "mul", "clip") or operand is None:
         return False
     finite = operand[np.isfinite(operand)]
-    return bool((finite == np.rint(finite)).all()) and max(map(abs, bounds)) <= EXACT
+    return bool((finite == np.rint(finite)).all()) and max(map(abs, bounds)) <= limit
 
 
 def _bounds(bounds: Bounds, primitive: Primitive, dtype: np.dtype[Any]) -> Bounds:

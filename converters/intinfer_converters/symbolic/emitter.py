@@ -80,9 +80,8 @@ class Emitter:
         key = (x.node, id(x.chain))
         if key not in self._closed:
             low, high = x.bounds
-            if low == high:
-                raise Unsupported(f"it always gives {low:g}: a constant is no activation")
-            count = int(high - low) // x.step if x.bounded else None
+            # A quantiser that always gives one level has a second one that is not reached.
+            count = max(1, int(high - low) // x.step) if x.bounded else None
             op = Quantise(x.chain, int(low) if x.bounded else None, x.step, count)
             node = self.emit(op, x.node, name=x.sources[-1] if x.sources else "", sources=x.sources)
             self._closed[key] = (node, x.chain)  # the chain is kept, so that its id stays its own
@@ -177,7 +176,7 @@ class Emitter:
             numbers = self._rows(x, numbers)
         elif kind != "clip" and numbers is not None:
             x, numbers = self.per_channel(x, numbers)
-        result = replace(chains.appended(x, Primitive(kind, numbers)), sources=self._sources(x))
+        result = replace(chains.appended(x, Primitive(kind, numbers), self.dtype), sources=self._sources(x))
         if kind in chains.COMPARISONS and given is not None:
             result = replace(result, dtype=np.dtype(bool), compared=Compared(origin, kind, given))
         return result
@@ -187,7 +186,7 @@ class Emitter:
             if (numbers != numbers.reshape(-1)[0]).any():
                 return None
             numbers = numbers.reshape(-1)[:1]
-        result = chains.absorbed(x, Primitive(kind, numbers))
+        result = chains.absorbed(x, Primitive(kind, numbers), self.dtype)
         if result is None or result is x:
             return result
         dtype = np.dtype(bool) if kind in chains.COMPARISONS else x.dtype

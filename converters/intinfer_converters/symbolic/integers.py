@@ -49,10 +49,11 @@ def integer_pointwise(net: Emitter, x: Symbolic, kind: str, operand: npt.ArrayLi
         raise Unsupported(f"there is no {kind} of {x.dtype} tensors")
     reach = _reach(known_range(x), kind, numbers)
     largest = max(abs(n) for n in (*known_range(x), *reach, *_finite(numbers)))
-    if largest <= chains.EXACT:
+    exact = chains.exact_limit(net.dtype)
+    if largest <= exact:
         return in_type(net, net.float_pointwise(x, kind, numbers))
     if kind in (*chains.COMPARISONS, "sign"):
-        raise Unsupported(f"compares integers up to {largest}; up to {chains.EXACT} is supported")
+        raise Unsupported(f"compares integers up to {largest}; up to {exact} is supported")
     return in_type(net, _big(net, x, kind, numbers, reach))
 
 

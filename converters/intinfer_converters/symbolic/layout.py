@@ -75,10 +75,10 @@ def border(index: IntArray) -> tuple[IntArray, tuple[int, int, int, int]] | None
 
     None when the elements that are -1 are not a frame.
     """
-    there = (index >= 0).any(axis=0)
+    there = np.any(index >= 0, axis=0)
     if not there.any():
         return None
-    rows, columns = np.flatnonzero(there.any(axis=1)), np.flatnonzero(there.any(axis=0))
+    rows, columns = np.flatnonzero(np.any(there, axis=1)), np.flatnonzero(np.any(there, axis=0))
     top, left = int(rows[0]), int(columns[0])
     bottom, right = int(there.shape[0] - 1 - rows[-1]), int(there.shape[1] - 1 - columns[-1])
     inner = index[:, top : there.shape[0] - bottom, left : there.shape[1] - right]

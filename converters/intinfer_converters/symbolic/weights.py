@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +39,7 @@ def weight_of(values: FloatArray | IntArray, quantised: Quantised | None = None)
         rows = np.broadcast_to(scale, values.shape).reshape(len(values), -1)
         if (rows == rows[:, :1]).all():
             return _quantised(np.asarray(q, dtype=np.int64), _squeezed([Fraction(float(s)) for s in rows[:, 0]]))
-    flat = values.reshape(len(values), -1)
+    flat = cast("FloatArray", values.reshape(len(values), -1))
     common = _integers(flat.reshape(1, -1))
     if common is not None:
         q, scales = common
