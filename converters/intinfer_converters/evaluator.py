@@ -126,8 +126,10 @@ _APPLY: dict[str, Any] = {
     "count": _count,
 }
 AFFINE = ("add", "sub", "mul", "div")
-EXACT = 2**53
-"""float64 holds every integer of a magnitude up to this."""
+MARGIN = 50
+"""Bits of a float64 result that four roundings leave right."""
+SMALLEST = Fraction(1, 2**900)
+"""Far from float64's underflow, whatever integer is multiplied with it."""
 Chain = tuple[Primitive, ...]
 
 
@@ -151,38 +153,27 @@ def evaluate(
 
 
 def to_float(z: IntArray, scale: Sequence[Fraction], offset: Sequence[Fraction], dtype: npt.DTypeLike) -> FloatArray:
-    """scale * z + offset, rounded once to `dtype`, half to even; scale and offset one in all or one a row."""
+    """scale * z + offset, rounded once to `dtype`, half to even; scale and offset one in all or one a row.
+
+    In float64 with an error bound first: where both ends of the bound round to one number, that is it. Exact rationals
+    decide the rest.
+    """
     if all(s == 1 for s in scale) and not any(offset):
         return z.astype(dtype)  # an int64 converts with one rounding
-    if len(scale) == len(offset) == 1:
-        return _rounded_affine(z.reshape(-1), scale[0], offset[0], dtype).reshape(z.shape)
-    return np.stack([_rounded_affine(row, _at(scale, c), _at(offset, c), dtype) for c, row in enumerate(z)])
-
-
-def _rounded_affine(z: IntArray, scale: Fraction, offset: Fraction, dtype: npt.DTypeLike) -> FloatArray:
-    """scale * z + offset of z (M,), rounded once to `dtype`.
-
-    Numerator and denominator that float64 holds give a correctly rounded float64 quotient. Rounding that once more is
-    wrong at most where it lies exactly half-way between two numbers of `dtype`: there, and for wider numbers, exact
-    rationals decide.
-    """
-    denominator = math.lcm(scale.denominator, offset.denominator)
-    factor, shift = int(scale * denominator), int(offset * denominator)
-    largest = max(1, abs(int(z.min(initial=0))), abs(int(z.max(initial=0))))
-    odd = denominator >> ((denominator & -denominator).bit_length() - 1)
-    if abs(factor) * largest + abs(shift) > EXACT or odd > EXACT or denominator.bit_length() > 900:
-        return np.array([round_to_float(scale * value + offset, dtype) for value in z.tolist()], dtype=dtype)
-    quotient = (z * factor + shift).astype(np.float64) / float(denominator)
-    with np.errstate(over="ignore", under="ignore"):
-        rounded: FloatArray = quotient.astype(dtype)
-        if rounded.dtype == np.float64:
-            return rounded
-        error = quotient - rounded
-        beyond = np.nextafter(rounded, np.copysign(np.inf, error).astype(dtype)).astype(np.float64)
-        doubtful = ~np.isfinite(rounded) | ((error != 0) & (beyond - rounded == 2 * error))
-    for index in np.flatnonzero(doubtful):
-        rounded[index] = round_to_float(scale * int(z[index]) + offset, dtype)
-    return rounded
+    doubtful: npt.NDArray[np.bool_] = np.ones(z.shape, dtype=bool)
+    result: FloatArray = np.zeros(z.shape, dtype=dtype)
+    moderate = all(not n or SMALLEST < abs(n) < 1 / SMALLEST for n in (*scale, *offset))
+    if moderate and np.finfo(result.dtype).nmant < MARGIN:
+        factor, shift = (np.array([float(n) for n in numbers]).reshape(-1, 1) for numbers in (scale, offset))
+        product = z * factor
+        middle = product + shift
+        error = (np.abs(product) + np.abs(shift)) * 2.0**-MARGIN  # four roundings, of 2^-53 each
+        with np.errstate(over="ignore", under="ignore"):
+            result, other = ((middle + e).astype(dtype) for e in (-error, error))
+        doubtful = result != other
+    for c, m in np.argwhere(doubtful):
+        result[c, m] = round_to_float(_at(scale, c) * int(z[c, m]) + _at(offset, c), dtype)
+    return result
 
 
 def _at(numbers: Sequence[Fraction], channel: int) -> Fraction:

@@ -26,6 +26,9 @@ from .lowered import Choices, Lowered, Lowering, PendingSum, RefusalError, commo
 from .rules import RULES
 from .sums import resolved
 
+MAX_TEXT = 5_000
+"""Characters of one entry of the provenance."""
+
 
 class LoweringError(IntinferError):
     """The network has parts without an exact integer meaning. `refusals` lists all of them, one line each."""
@@ -80,8 +83,21 @@ def lower(
         raise LoweringError(refusals)
     if recorded is not None:
         recorded.update((name, _decided(state, x)) for name, x in done.items())
-    notes = {key: "; ".join(lines) for key, lines in state.notes.items()}
-    return _without_unread(state, state.builder.finish(net.image, classes, {**(provenance or {}), **notes}))
+    notes = {**(provenance or {}), **_provenance(state.notes)}
+    return _without_unread(state, state.builder.finish(net.image, classes, notes))
+
+
+def _provenance(notes: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The lines of each key in one text, or in several numbered ones: a model file limits their length."""
+    texts: dict[str, str] = {}
+    for key, lines in notes.items():
+        name, number = key, 1
+        for line in lines:
+            if len(texts.get(name, "")) + len(line) > MAX_TEXT:
+                number += 1
+                name = f"{key} {number}"
+            texts[name] = f"{texts[name]}; {line}" if name in texts else line
+    return texts
 
 
 def _lowered(state: Lowering, node: FloatNode, inputs: list[Lowered]) -> Lowered:

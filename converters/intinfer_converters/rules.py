@@ -27,7 +27,7 @@ from intinfer.tensor import IntTensor
 from intinfer.types import IntArray, IntType
 
 from .border import NO_PADS, framed
-from .evaluator import Chain, Primitive, chain_direction
+from .evaluator import Chain, Primitive, chain_direction, evaluate
 from .floatnet import (
     AveragePool,
     BitshiftMean,
@@ -188,13 +188,25 @@ def _gather(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
     op: Any = node.op
     channels = _reads(op, x) if _by_channel(x) else None
     pads = bool((op.index < 0).any())
-    if pads or (_by_channel(x) and channels is None):
+    fill = _fill_of_pending(state, x, op.fill) if pads else 0
+    if fill is None or (_by_channel(x) and channels is None):
         x = state.settle(x)
     if _by_channel(x) and channels is None:
         x = _in_units(state, node, x, common_unit([*x.scale, *x.offset, *([op.fill] if pads else [])]))
-    fill = _fill(x, op.fill) if pads else 0
-    z = state.add(GatherOp(IntTensor(op.index), op.size, fill), x.z, name=node.name, source=node.source)
+    if pads and not x.tail:
+        fill = _fill(x, op.fill)
+    z = state.add(GatherOp(IntTensor(op.index), op.size, fill or 0), x.z, name=node.name, source=node.source)
     return replace(x, z=z) if channels is None else _of_channels(x, channels, z)
+
+
+def _fill_of_pending(state: Lowering, x: Lowered, number: Fraction) -> int | None:
+    """0 or an end of the type, if the pending ops make `number` of it in every channel (a ReLU may)."""
+    ends = (x.z.type.lo, x.z.type.hi)
+    for z in (0, *ends) if ends[0] <= 0 <= ends[1] else ends:
+        values = evaluate(x.tail, np.full((x.channels, 1), z, dtype=np.int64), x.scale, x.offset, state.dtype)
+        if np.isfinite(values).all() and all(Fraction(value) == number for value in values[:, 0].tolist()):
+            return z
+    return None
 
 
 def _by_channel(x: Lowered) -> bool:

@@ -142,7 +142,7 @@ class Source:
             from .read_onnx import read_onnx
 
             return read_onnx(self.path, pixels=pixels, shapes=options.shapes, outputs=options.outputs or None)
-        from .read_aten.program import read_program
+        from .read_aten import read_graph, read_program
 
         if self.path.suffix == ".pt2":
             self._program = read_program(self.path)
@@ -150,13 +150,11 @@ class Source:
             self._program = self._exported()
         else:
             return self._own_network()
-        from .read_aten.reader import read_graph
-
         return read_graph(self._program, pixels=pixels, shapes=dict(options.shapes))
 
     def _exported(self) -> Any:
         from .factory import build_module
-        from .read_aten.reader import export_program
+        from .read_aten import export_program
 
         assert self.options.factory is not None
         module = build_module(self.options.factory, self.path)

@@ -75,7 +75,10 @@ def resolved(state: Lowering, x: Lowered) -> Lowered:
         return x
     assert x.node is not None
     if x.node.name not in state.sums:
-        state.sums[x.node.name] = _wide(state, x.node, x.terms, x.signs)
+        try:
+            state.sums[x.node.name] = _wide(state, x.node, x.terms, x.signs)
+        except RefusalError as reason:
+            raise RefusalError(f"of the add {x.node.name} that it reads: {reason}") from None
     return replace(state.sums[x.node.name], tail=x.tail, pending=x.pending)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from intinfer import reference
 from intinfer.errors import DataError
+from intinfer.ops import ArgMax
 from intinfer_converters import floatnet as f
 from intinfer_converters.calibrate import compare, quantise, run_float
 from intinfer_converters.evaluator import Primitive
@@ -270,6 +271,31 @@ def test_the_report_says_what_was_lost():
     _, unlabelled = quantise(built(averaged), images, weights="binary", act_bits=1)
     assert unlabelled.compared.accuracy_after is None
     assert str(unlabelled.compared).startswith("same class ")
+
+
+def test_a_net_that_ends_in_its_class_is_compared_by_it():
+    net, (images, labels) = built(averaged), patterns(60, 8)
+    node = f.FloatNode("class", f.IntegerOp(ArgMax(), (1,)), ("classes",), ("class",), (1,))
+    ended = f.FloatNet((*net.nodes, node), {"class": "class"}, F32, None)
+    chosen = run_float(net, images)["classes"].argmax(axis=1)
+    np.testing.assert_array_equal(run_float(ended, images)["class"], chosen[:, None])
+    quantised, report = quantise(ended, images, weights="int3", act_bits=2, labels=labels)
+    after = run_float(quantised, images)["class"][:, 0]
+    assert report.compared.accuracy_before == (chosen == labels).mean()
+    assert report.compared.accuracy_after == (after == labels).mean()
+    assert report.compared.same_class == (after == chosen).mean() < 1
+    np.testing.assert_array_equal(reference.run(lower(quantised), images)["class"][:, 0], after)
+
+
+def test_a_single_output_says_yes_above_zero():
+    net, images = built(averaged), patterns(60, 8)[0]
+    dense = next(node.op for node in net.nodes if node.name == "classes")
+    one = f.Dense(f.RealWeight(dense.weight.values[:1] - dense.weight.values[1:2]))
+    nodes = [f.FloatNode(n.name, one, n.inputs, n.source, (1,)) if n.name == "classes" else n for n in net.nodes]
+    net = f.FloatNet(tuple(nodes), net.outputs, F32, None)
+    yes = (run_float(net, images)["classes"][:, 0] > 0).astype(np.int64)
+    assert 0 < yes.mean() < 1
+    assert quantise(net, images, weights="int8", act_bits=8, labels=yes)[1].compared.accuracy_before == 1
 
 
 def test_a_noise_ratio_is_that_of_the_energies():

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intinfer_converters.evaluator import (
@@ -76,6 +76,24 @@ def test_to_float_rounds_the_exact_affine_once(z, scale, offset):
     assert got.dtype == np.float32
     for value, result in zip(z, got[0], strict=True):
         assert float(result) == round_to_float(scale * value + offset, np.float32)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@given(data=st.data())
+@settings(max_examples=60)
+def test_to_float_decides_ties_and_what_lies_next_to_them(dtype, data):
+    """Half-way between two numbers of the type, and as little as 2^-200 beside."""
+    bits = np.finfo(dtype).nmant
+    middle = 2 * data.draw(st.integers(2**bits, 2 ** (bits + 1) - 2)) + 1
+    place = Fraction(2) ** data.draw(st.integers(-30, 2))
+    beside = data.draw(st.sampled_from([0, 1, -1])) * Fraction(1, 2) ** data.draw(st.sampled_from([20, 60, 200]))
+    z = data.draw(st.integers(1, 1000))
+    scale, offset = (middle * place + beside) / z, data.draw(st.sampled_from([Fraction(0), place]))
+    got = to_float(np.array([[z, 0], [-z, 1]]), (scale,), (offset, -offset), dtype)
+    for row, sign in ((0, 1), (1, -1)):
+        value = [z, 0] if row == 0 else [-z, 1]
+        exact = [scale * v + sign * offset for v in value]
+        assert [float(v) for v in got[row]] == [round_to_float(e, dtype) for e in exact]
 
 
 @pytest.mark.parametrize("kind", ["add", "sub", "mul", "div"])

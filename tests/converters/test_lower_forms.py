@@ -305,7 +305,19 @@ def test_a_gather_between_channels_of_one_meaning_keeps_pending_ops():
     net.g(Gather((2, 6, 6), np.arange(72).reshape(2, 36).T.reshape(-1)), "n")
     net.q(Quantise((Primitive("rint"), primitive("clip", 0, 31)), 0, 1, 31), "g")
     graph = assert_equal_to_rationals(net.finish(y="q"))
-    assert kinds(graph)[-2:] == ["gather", "requant"]
+    assert kinds(graph)[-2:] == ["gather", "threshold"]
+
+
+def test_a_border_of_zeros_behind_a_relu_is_what_the_relu_makes_zero():
+    net = raw_branches()
+    net.n(Pointwise((mul(0.25, 0.5), add(0.3, -0.2), RELU)), "a")
+    index = np.pad(np.arange(72).reshape(2, 6, 6), ((0, 0), (1, 0), (0, 1)), constant_values=-1)
+    net.g(Gather((2, 7, 7), index.reshape(-1)), "n")
+    net.p(MaximumPool((2, 2), (2, 2), (0, 0, 0, 0), (1, 1)), "g")
+    net.q(Quantise((Primitive("rint"), primitive("clip", 0, 31)), 0, 1, 31), "p")
+    graph = assert_equal_to_rationals(net.finish(y="q"))
+    assert kinds(graph)[-3:] == ["gather", "max_pool", "requant"]
+    assert graph.node("g").op.fill == graph.node("a").output.type.lo
 
 
 def test_channels_too_far_apart_for_one_scale_are_refused():
@@ -396,6 +408,16 @@ def test_constants_that_are_no_numbers_are_refused(chain, reason):
     assert refusals(net.finish(y="n")) == [f"n (Pointwise): {reason}"]
     net.q(Quantise((*chain, Primitive("rint")), 0, 1, 3), "b")
     assert refusals(net.finish(y="q"))[-1] == f"q (Quantise): {reason}"
+
+
+def test_many_notes_are_split_into_entries_of_a_limited_length():
+    net = two_branches(quantise(scale=float(F32(0.1))), quantise(scale=float(F32(0.3))))
+    for i in range(400):
+        getattr(net, f"s{i:03}")(Sum(), "a", "b")
+    graph = lower(net.finish(**{f"y{i}": f"s{i:03}" for i in range(400)}))
+    assert list(graph.provenance) == ["wide multipliers", "wide multipliers 2"]
+    lines = "; ".join(graph.provenance.values()).split("; ")
+    assert lines == [f"s{i:03}: 26 bits" for i in range(400)]
 
 
 def test_recorded_names_what_every_node_became():

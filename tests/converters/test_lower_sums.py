@@ -252,8 +252,9 @@ def test_multipliers_beyond_40_bits_are_refused_where_the_sum_is_read_whole():
     net = residual(2.0**-30, float(F32(3e6 + 0.25)))
     net.gap(GlobalAverage(), "s")
     assert refusals(net.finish(y="gap")) == [
-        "gap (GlobalAverage): its inputs' scales need multipliers of 52 bits, over 40; give the branches scales of a "
-        "smaller ratio, put a quantiser behind the add, or allow rounded multipliers (--requant-adds)"
+        "gap (GlobalAverage): of the add s that it reads: its inputs' scales need multipliers of 52 bits, over 40; "
+        "give the branches scales of a smaller ratio, put a quantiser behind the add, or allow rounded multipliers "
+        "(--requant-adds)"
     ]
 
 
@@ -297,8 +298,8 @@ def test_a_sum_with_a_branch_of_no_integers_is_refused_where_no_quantiser_reads_
     net.s(Sum(), "a", "leak")
     (line,) = refusals(net.finish(y="s"))
     assert line == (
-        "output y: its input still has float ops pending (b, leak), which have no exact integer value here; put a "
-        "quantiser behind them"
+        "output y: of the add s that it reads: its input still has float ops pending (b, leak), which have no exact "
+        "integer value here; put a quantiser behind them"
     )
 
 

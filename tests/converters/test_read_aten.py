@@ -367,8 +367,9 @@ def test_an_open_axis_needs_its_size(tmp_path):
         read_pt2(path, pixels=SIGNED, shapes={"x": (1, 4, 8, 7)})
     with pytest.raises(DataError, match="a shape is given for 'y'; the network's input is 'x'"):
         read_pt2(path, pixels=SIGNED, shapes={"y": (1, 4, 8, 6)})
-    reading = read_pt2(path, pixels=SIGNED, shapes={"x": (1, 4, 8, 6)})
-    assert reading.net.nodes[0].op.size == (4, 8, 6)
+    for name in ("x", "input"):
+        reading = read_pt2(path, pixels=SIGNED, shapes={name: (1, 4, 8, 6)})
+        assert reading.net.nodes[0].op.size == (4, 8, 6)
 
 
 class Straight(torch.autograd.Function):
@@ -429,6 +430,7 @@ REFUSED = {
     "indices": (lambda x: F.max_pool2d(x, 2, return_indices=True)[1], "indices of a maximum are not computed"),
     "a transposed convolution": (lambda x: F.conv_transpose2d(x, DEPTH), "conv_transpose2d"),
     "floor division by 3": (lambda x: torch.div(x, 3, rounding_mode="floor"), "by what is no power of two"),
+    "a fused factor": (lambda x: torch.add(x, levels(x), alpha=0.3), "its alpha 0.3 is no power of two"),
     "decimals": (lambda x: torch.round(x, decimals=1), "rounds to 1 decimals"),
     "an activation in double": (lambda x: x.double() * 0.1, "the float ops of a network are all in float32"),
     "NaN": (lambda x: x * float("nan"), "no integer meaning with NaN"),
@@ -481,5 +483,6 @@ def test_a_module_that_cannot_be_exported():
     with pytest.raises(DataError, match=r"torch\.export cannot export Wrapped: .*; write its forward without branches"):
         read_exported(Wrapped(branching), torch.zeros(1, *SHAPE), pixels=SIGNED)
     module = residual().train()
-    read_exported(module, torch.zeros(1, 3, 8, 8), pixels=SIGNED)
+    reading = read_exported(module, np.zeros((2, 3, 8, 8)), pixels=SIGNED)
+    assert reading.net.dtype == np.float32
     assert all(part.training for part in module.modules())

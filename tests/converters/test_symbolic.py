@@ -330,3 +330,24 @@ def test_half_precision_is_exact_up_to_its_own_limit():
     x = net.cast(net.input("x", (1, 1, 1, 1), 0, 4096, np.int32), np.float16)
     assert net.pointwise(x, "add", np.array(1, np.float16)).whole is False
     assert net.pointwise(net.pointwise(x, "clip", np.array([0, 100])), "add", np.array(1, np.float16)).whole
+
+
+def test_an_eight_bit_tensor_is_found_behind_the_quantiser_that_took_its_zero_point_in():
+    net = SymbolicNet()
+    x = net.conv(one(net), weight_of(np.ones((1, 1, 1, 1), F)))
+    q = net.pointwise(net.pointwise(net.pointwise(x, "rint"), "add", F(3)), "clip", np.array([0, 15], F))
+    codes = net.cast(q, np.uint8)
+    y = net.pointwise(net.pointwise(net.cast(codes, F), "sub", F(3)), "mul", F(0.1))
+    reading = net.finish({"y": y}, None, {"codes": codes, "y": y})
+    tap = reading.tensors["codes"]
+    assert tap.node == reading.tensors["y"].node
+    assert [(op.kind, op.operand.tolist()) for op in tap.chain] == [("add", [3.0])]
+
+
+def test_arithmetic_of_another_float_type_is_refused_unless_it_is_exact():
+    net = SymbolicNet()
+    x = net.cast(one(net), np.float64)
+    assert net.pointwise(x, "add", np.float64(3)).whole
+    for kind, number in (("mul", 0.1), ("greater", 2.9999999999), ("div", 3.0)):
+        with pytest.raises(Unsupported, match="computes in float64; the float ops of a network are all in float32"):
+            net.pointwise(x, kind, np.float64(number))

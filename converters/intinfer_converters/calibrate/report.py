@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from intinfer.errors import DataError
+from intinfer.ops import ArgMax
 from intinfer.types import IntArray
 
 from ..evaluator import FloatArray
-from ..floatnet import FloatNet
+from ..floatnet import FloatNet, IntegerOp
 from .execute import run_float
 
 
@@ -124,6 +125,9 @@ def sqnr(signal: FloatArray, quantised: FloatArray) -> float | None:
 def compare(before: FloatNet, after: FloatNet, images: IntArray, labels: IntArray | None = None) -> Comparison:
     """The first output of two nets of the same input and outputs on the same images.
 
+    The class is the place of the largest output, the number that an argmax gives, or whether a single output is
+    above 0.
+
     Args:
         labels: (N,) class numbers, for accuracies.
 
@@ -132,20 +136,31 @@ def compare(before: FloatNet, after: FloatNet, images: IntArray, labels: IntArra
     """
     name = next(iter(before.outputs))
     old, new = (run_float(net, images)[net.outputs[name]].reshape(len(images), -1) for net in (before, after))
+    old_class, new_class = (_classes(net, net.outputs[name], y) for net, y in ((before, old), (after, new)))
     accuracy_before = accuracy_after = None
     if labels is not None:
         if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
             raise DataError(f"labels of shape {labels.shape} and dtype {labels.dtype} do not fit {len(images)} images")
-        if labels.min() < 0 or labels.max() >= old.shape[1]:
+        if labels.min() < 0 or (old.shape[1] > 1 and labels.max() >= old.shape[1]):
             raise DataError(
                 f"labels hold the classes {labels.min()}..{labels.max()}; the network has {old.shape[1]} outputs"
             )
-        accuracy_before, accuracy_after = (float((y.argmax(axis=1) == labels).mean()) for y in (old, new))
+        accuracy_before, accuracy_after = (float((found == labels).mean()) for found in (old_class, new_class))
     return Comparison(
         len(images),
         accuracy_before,
         accuracy_after,
-        same_class=float((old.argmax(axis=1) == new.argmax(axis=1)).mean()),
+        same_class=float((old_class == new_class).mean()),
         max_logit_difference=float(np.abs(old - new).max()),
         max_logit=float(np.abs(old).max()),
     )
+
+
+def _classes(net: FloatNet, node: str, values: FloatArray) -> IntArray:
+    """(N, outputs) -> (N,)"""
+    if values.shape[1] > 1:
+        largest: IntArray = values.argmax(axis=1)
+        return largest
+    op = next(each.op for each in net.nodes if each.name == node)
+    chosen = isinstance(op, IntegerOp) and isinstance(op.op, ArgMax)
+    return (values[:, 0] if chosen else values[:, 0] > 0).astype(np.int64)

@@ -54,7 +54,9 @@ def check_examples(checker: Checker, count: int, seed: int = 0) -> tuple[IntArra
     return image, first
 
 
-def save_reproducer(prefix: Path, image: IntArray, first: Mismatch, command: list[str], net: str) -> tuple[Path, Path]:
+def save_reproducer(
+    prefix: Path, image: IntArray, first: Mismatch, command: list[str], net: str | None
+) -> tuple[Path, Path]:
     """Write PREFIX.npz (`images`) and PREFIX.json (node, mismatch, the command that replays it).
 
     Pictures are uint8 (1, H, W, C), other inputs int64 (1, *shape).

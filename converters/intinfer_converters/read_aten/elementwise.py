@@ -26,9 +26,11 @@ def rsub(scope: Scope, a: Arguments) -> Symbolic:
 
 
 def _scaled(scope: Scope, value: Any, alpha: Any) -> Any:
-    """alpha * value: torch multiplies the second operand by it."""
+    """alpha * value: torch multiplies the second operand by it, fused with the sum, so that it must not round."""
     if alpha == 1:
         return value
+    if abs(np.frexp(float(alpha))[0]) != 0.5:
+        raise Unsupported(f"its alpha {alpha} is no power of two; multiply before, in an op of its own")
     return scope.net.mul(*scope.promoted(value, alpha)) if isinstance(value, Symbolic) else value * alpha
 
 

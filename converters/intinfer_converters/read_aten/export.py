@@ -18,6 +18,8 @@ from .program import Program, read_stream
 def export_program(module: nn.Module, example: Any) -> Program:
     """The exported graph of a module for a batch of one."""
     tensor = torch.as_tensor(example).detach().cpu()
+    if tensor.is_floating_point():
+        tensor = tensor.to(next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32))
     if tensor.ndim < 2 or not len(tensor):
         raise DataError(f"the example has shape {tuple(tensor.shape)}; (N, C, H, W) or (N, C) with N >= 1 is needed")
     name = type(module).__name__

@@ -48,7 +48,8 @@ def read_pt2(path: str | Path, *, pixels: Preprocess, shapes: Shapes | None = No
 
     Args:
         pixels: how integers become the float input of the exported network.
-        shapes: input -> its shape, batch axis first, where the archive leaves axes other than the batch open.
+        shapes: input -> its shape, batch axis first, where the archive leaves axes other than the batch open. The only
+            input may be called "input".
 
     Raises:
         DataError: the archive cannot be read, or nodes of it are not supported; all of them are listed.
@@ -64,7 +65,8 @@ def read_exported(module: nn.Module, example: Any, *, pixels: Preprocess) -> Rea
     """Any torch module: exported by torch.export in inference mode for one image, then read like an archive.
 
     Args:
-        example: a tensor or array (N, ...) like the module's input; its first image gives shape and type.
+        example: a tensor or array (N, ...) like the module's input; its first image gives shape and type; floating
+            point numbers become those of the module's parameters.
 
     Raises:
         DataError: torch cannot export the module, or parts of it are not supported; all of them are listed.
@@ -248,14 +250,16 @@ class _Reader:
 
     def store(self, node: Node, result: Any, place: Callable[[str, Any], None]) -> None:
         """Give the results their names."""
-        results = [result] if len(node.outputs) == 1 else list(result)
+        results = [result] if len(node.outputs) == 1 else list(result) if isinstance(result, (list, tuple)) else []
         if len(results) < len(node.outputs):
-            raise Unsupported(f"it has {len(node.outputs)} results, {len(results)} are computed")
+            raise Unsupported(f"its graph names {len(node.outputs)} results; other numbers are computed")
         for output, value in zip(node.outputs, results, strict=False):
-            names, values = ((output,), (value,)) if isinstance(output, str) else (output or (), value)
-            if len(names) != len(values) and output is not None:
-                raise Unsupported(f"it gives {len(values)} tensors, its graph names {len(names)}")
-            for name, item in zip(names, values, strict=False):
+            if output is None:
+                continue
+            names, values = ((output,), (value,)) if isinstance(output, str) else (output, value)
+            if not isinstance(values, (list, tuple)) or len(names) != len(values):
+                raise Unsupported(f"its graph names {len(names)} tensors of a list; other numbers are computed")
+            for name, item in zip(names, values, strict=True):
                 self.keep(name, item)
                 place(name, item)
 
@@ -268,10 +272,10 @@ def _sized(value: Any) -> int | float | bool:
 
 def input_shape(given: Input, shapes: Shapes) -> tuple[int, ...]:
     """(1, ...): what the archive fixes, and the user says of the rest."""
-    unknown = [name for name in shapes if name != given.name]
+    unknown = [name for name in shapes if name not in (given.name, "input")]
     if unknown:
         raise DataError(f"a shape is given for {unknown[0]!r}; the network's input is {given.name!r}")
-    wanted = shapes.get(given.name)
+    wanted = shapes.get(given.name, shapes.get("input"))
     fixed = (1, *given.shape[1:])
     if wanted is not None:
         fits = len(wanted) == len(fixed) and all(

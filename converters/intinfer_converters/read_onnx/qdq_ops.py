@@ -70,8 +70,10 @@ def quantised(call: Call, x: Symbolic, scale: Array, zero: Array, elem: int) -> 
     net, (low, high) = call.net, integer_range(elem)
     levels = net.pointwise(net.pointwise(x, "div", scale), "rint")
     if (zero != zero.reshape(-1)[0]).any():
+        levels = net.pointwise(levels, "clip", (low - int(zero.max()), high - int(zero.min())))
         levels = net.pointwise(net.pointwise(levels, "add", zero), "clip", (low, high))
-        return net.cast(levels, DTYPES[elem])
+        # Integers already: the rounding says that these are the levels of a quantiser, one range for all channels.
+        return net.cast(net.pointwise(levels, "rint"), DTYPES[elem])
     common = int(zero.reshape(-1)[0])
     levels = net.pointwise(levels, "clip", (low - common, high - common))
     return net.cast(net.pointwise(levels, "add", common), DTYPES[elem])

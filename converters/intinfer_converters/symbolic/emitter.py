@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from .tensor import Compared, Symbolic, Tap, Unsupported
 MAX_VECTOR = 2**16
 """A constant that varies within a channel makes every element a channel of its own, up to this many."""
 Array = npt.NDArray[Any]
+_INVERSE = {"add": "sub", "sub": "add"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,9 +179,20 @@ class Emitter:
         elif kind != "clip" and numbers is not None:
             x, numbers = self.per_channel(x, numbers)
         result = replace(chains.appended(x, Primitive(kind, numbers), self.dtype), sources=self._sources(x))
+        if x.is_float and x.dtype != self.dtype:
+            self._need_exact(x, result, operand, given)
         if kind in chains.COMPARISONS and given is not None:
             result = replace(result, dtype=np.dtype(bool), compared=Compared(origin, kind, given))
         return result
+
+    def _need_exact(self, x: Symbolic, result: Symbolic, operand: npt.ArrayLike | None, numbers: Array | None) -> None:
+        """Refuse arithmetic of another float type than the chain's, but for small integers, which no type rounds."""
+        given = np.asarray(0 if operand is None else operand, dtype=np.float64)
+        kept = numbers is None or np.array_equal(given, np.asarray(numbers, dtype=np.float64))
+        limit = min(chains.exact_limit(self.dtype), chains.exact_limit(x.dtype))
+        small = x.whole and result.whole and max(map(abs, (*x.bounds, *result.bounds))) <= limit
+        if not (kept and small):
+            raise Unsupported(f"computes in {x.dtype}; the float ops of a network are all in {self.dtype}")
 
     def _absorbed(self, x: Symbolic, kind: str, numbers: Array | None) -> Symbolic | None:
         if numbers is not None and kind not in ("clip", "count"):
@@ -238,11 +251,26 @@ class Emitter:
         kept = {node.name for node in net.nodes}
         taps = {}
         for name, x in (tensors or {}).items():
-            node, _ = self._closed.get((x.node, id(x.chain)), (None, ()))
-            known = x if node is None or node not in kept else _plain(x, node)
-            if known.node in kept:
-                taps[name] = Tap(known.node, known.index.reshape(-1), known.chain, known.fill)
+            node, chain = self._found(x, kept)
+            if node in kept:
+                taps[name] = Tap(node, x.index.reshape(-1), chain, x.fill)
         return Reading(net, taps)
+
+    def _found(self, x: Symbolic, kept: set[str]) -> tuple[str, Chain]:
+        """The node of the finished net that says most of `x`, and the ops from there to it.
+
+        An 8-bit tensor between a quantiser and a subtraction of its zero point is found behind both: the quantiser has
+        taken the subtraction in, so that its levels plus the zero point are the tensor.
+        """
+        node, _ = self._closed.get((x.node, id(x.chain)), ("", ()))
+        if node in kept:
+            return node, ()
+        for (before, _), (node, chain) in self._closed.items():
+            head, more = chain[: len(x.chain)], chain[len(x.chain) :]
+            alike = before == x.node and len(head) == len(x.chain) and all(map(operator.is_, head, x.chain))
+            if node in kept and x.integral and alike and all(op.kind in ("add", "sub") for op in more):
+                return node, tuple(Primitive(_INVERSE[op.kind], op.operand) for op in reversed(more))
+        return x.node, x.chain
 
     # ---- the network's input
 
