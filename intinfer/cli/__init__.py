@@ -46,6 +46,10 @@ EXTRA_MODULES = {
 }
 
 
+NO_MEMORY = ("failed to map segment", "can't allocate memory", "Failed to allocate memory", "bad_alloc")
+"""What the loader, torch and ONNX Runtime say instead of raising MemoryError."""
+
+
 class UsageError(IntinferError):
     """A command line that makes no sense."""
 
@@ -77,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except IntinferError as error:
         return _fail(str(error))
     except MemoryError:
-        return _fail(f"{verb}: not enough memory; try fewer or smaller images")
+        return _no_memory(verb)
     except OSError as error:
         _flush_or_discard()
         reason = error.strerror or str(error)
@@ -86,8 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.name not in EXTRA_MODULES:
             return _bug()
         return _fail(f"{verb} needs {error.name}; install it with: pip install 'intinfer[{EXTRA_MODULES[error.name]}]'")
-    except Exception:
-        return _bug()
+    except Exception as error:
+        return _no_memory(verb) if any(text in str(error) for text in NO_MEMORY) else _bug()
 
 
 def _verb(arguments: Sequence[str]) -> str | None:
@@ -126,6 +130,11 @@ def _fail(message: str) -> int:
     line = printable(" ".join(message.splitlines()))
     print(f"intinfer: error: {line}", file=sys.stderr)
     return 2
+
+
+def _no_memory(verb: str | None) -> int:
+    more = "raise --memory-limit" if verb in ("convert", "check") else "try fewer or smaller images"
+    return _fail(f"{verb}: not enough memory; {more}")
 
 
 def _bug() -> int:

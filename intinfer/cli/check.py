@@ -16,13 +16,15 @@ from ..pictures import load_pictures
 from ..text import table
 from .common import add_json, describe, note, positive, print_json
 from .limits import add_limits, limited
-from .sources import SOURCE_HELP, calibration_images
+from .sources import SOURCE_HELP, add_source, calibration_images, given_options
 
 if TYPE_CHECKING:
     from intinfer_converters.check import CheckReport
     from intinfer_converters.sources import SourceOptions
 
 REPRODUCER = "check-failure"
+SHA256 = "checkpoint sha256"
+"""Provenance key that every model made by `convert` has."""
 CHECKPOINTS = (".pt", ".pth", ".th", ".safetensors")
 
 
@@ -42,7 +44,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("model", metavar="MODEL", help="model file, .npz")
     parser.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
-    parser.add_argument("--net", metavar="NAME:ARGS", help="network of the checkpoint (default: what the model says)")
     parser.add_argument(
         "--calibrate", metavar="IMAGES", help="of a model whose weights were quantised: the images of then, if moved"
     )
@@ -69,6 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"where --examples saves a failing image: PREFIX.npz and PREFIX.json (default: {REPRODUCER})",
     )
     parser.add_argument("--threads", type=positive, default=1, metavar="N", help="of the framework (default: 1)")
+    add_source(parser)
     add_limits(parser)
     add_json(parser)
 
@@ -99,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _options(arguments: argparse.Namespace, graph: Graph) -> SourceOptions:
-    """What the model says about its source; --net must not contradict it."""
+    """What the model says about its source, which the command line may repeat but not contradict."""
     from dataclasses import replace
 
     from intinfer_converters.sources import OPTIONS, SourceOptions, need_kind
@@ -108,9 +110,16 @@ def _options(arguments: argparse.Namespace, graph: Graph) -> SourceOptions:
         options = SourceOptions.from_text(graph.provenance.get(OPTIONS, "{}"))
     except DataError as error:
         raise DataError(f"{arguments.model}: {error}") from None
-    known = graph.provenance.get("net")
-    if known is not None or arguments.net is not None:
-        options = replace(options, net=_net(arguments.model, known, arguments.net))
+    given = given_options(arguments)
+    known, net = graph.provenance.get("net"), given.pop("net", None)
+    if known is not None or net is not None:
+        options = replace(options, net=_net(arguments.model, known, net))
+    if SHA256 in graph.provenance and replace(options, **given) != options:
+        raise DataError(
+            f"{arguments.model}: was converted with the source options {options.as_text()}, which are kept in it; leave "
+            "yours out"
+        )
+    options = replace(options, **given)
     if Path(arguments.source).suffix in CHECKPOINTS and options.net is None and options.factory is None:
         raise DataError(f"{arguments.model}: does not say which network it was converted from; give it with --net")
     need_kind(Path(arguments.source), options)
@@ -133,7 +142,7 @@ def _same_checkpoint(graph: Graph, source: str) -> bool | None:
     """Whether the model was made from exactly this file; None when it does not say. Says so on stderr if not."""
     from intinfer_converters.sources import file_sha256
 
-    known = graph.provenance.get("checkpoint sha256")
+    known = graph.provenance.get(SHA256)
     if known is None:
         return None
     found = file_sha256(source)

@@ -14,7 +14,7 @@ from ..text import table
 from .accumulators import add_accumulator, chosen_rule
 from .common import add_json, constants_text, describe, print_json, stored_bits
 from .limits import add_limits, limited
-from .sources import SOURCE_HELP, add_calibration, add_source, calibration_images, given_options
+from .sources import SOURCE_HELP, add_calibration, add_source, calibration_images, given_calibration, given_options
 
 if TYPE_CHECKING:
     from intinfer_converters.sources import SourceOptions
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     from intinfer_converters.sources import SourceOptions, need_kind
 
     source, output = Path(arguments.source), Path(arguments.output)
-    options = SourceOptions(**given_options(arguments))
+    options = SourceOptions(**given_options(arguments), calibration=given_calibration(arguments))
     need_kind(source, options)
     if output.suffix != ".npz":
         raise DataError(f"{output}: a model is an .npz file; give the output such a name")

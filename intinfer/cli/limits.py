@@ -22,6 +22,8 @@ CHILD = "INTINFER_CHILD"
 """Set in the child to "address space in bytes, CPU seconds"."""
 TIME = 24 * 3600
 GIB = 2**30
+RESERVED = 4.0
+"""GiB of addresses."""
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
@@ -47,21 +49,14 @@ def limited(arguments: argparse.Namespace, argv: Sequence[str] | None) -> int | 
     seconds = arguments.time_limit or TIME
     memory = int((arguments.memory_limit or _machine_gib()) * GIB)
     environment = {**os.environ, CHILD: f"{memory},{int(seconds * (os.cpu_count() or 1)) + 1}"}
-    command = [sys.executable, "-m", "intinfer", *argv]
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # with -P: the same modules as here
     sys.stdout.flush()
-    with subprocess.Popen(command, env=environment) as child:
-        try:
-            code = child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            raise DataError(
-                f"{arguments.source}: not done after {seconds:g} s; give more with --time-limit, or a smaller network"
-            ) from None
-        except KeyboardInterrupt:  # the child has got it too
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(2)
-            child.kill()
-            raise
+    with subprocess.Popen([sys.executable, "-P", "-m", "intinfer", *argv], env=environment) as child:
+        code = _wait(child, seconds)
+    if code is None:
+        raise DataError(
+            f"{arguments.source}: not done after {seconds:g} s; give more with --time-limit, or a smaller network"
+        )
     if code >= 0:
         return code
     if -code in (signal.SIGKILL, getattr(signal, "SIGXCPU", 24)):
@@ -71,8 +66,30 @@ def limited(arguments: argparse.Namespace, argv: Sequence[str] | None) -> int | 
         )
     raise DataError(
         f"{arguments.source}: crashed the library that reads it ({signal.Signals(-code).name}); the file is damaged, "
-        "export it again"
+        f"or needs more than {memory / GIB:.3g} GiB (--memory-limit): export it again"
     )
+
+
+def _wait(child: subprocess.Popen[bytes], seconds: float) -> int | None:
+    """Its exit code, None when it had to be stopped. It ends with this process, however that ends."""
+
+    def stop(number: int, _: object) -> None:
+        child.kill()
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        return child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return None
+    except KeyboardInterrupt:  # the terminal has told the child, too
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return child.wait(2)
+        child.kill()
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _apply(text: str) -> None:
@@ -90,9 +107,9 @@ def _apply(text: str) -> None:
 
 
 def _machine_gib() -> float:
-    """Physical memory, and as much again for what libraries only reserve."""
+    """Physical memory, and what libraries reserve without using it."""
     with contextlib.suppress(AttributeError, ValueError, OSError):
-        return 2 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
+        return RESERVED + os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
     return 64.0
 
 

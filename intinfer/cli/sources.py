@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import DataError
 
 if TYPE_CHECKING:
-    from intinfer_converters.sources import SourceOptions
+    from intinfer_converters.sources import Calibration, SourceOptions
 
 SOURCE_HELP = ".onnx or .pt2; or parameters (.pt .pth .th .safetensors) with --net or --factory"
 NET_HELP = (
@@ -36,7 +36,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "--shape", metavar="NAME=1,C,H,W", action="append", default=[], help="of an input that the file leaves open"
     )
     group.add_argument(
-        "--until", metavar="TENSOR", action="append", default=[], help="stop at this tensor of an .onnx file"
+        "--cut", metavar="TENSOR", action="append", default=[], help="stop at this tensor of an .onnx file"
     )
     group.add_argument(
         "--input-range",
@@ -81,7 +81,7 @@ def add_calibration(parser: argparse.ArgumentParser) -> None:
 
 
 def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The fields of `SourceOptions` that the command line says."""
+    """The fields of `SourceOptions` that `add_source` read."""
     from intinfer_converters.preprocess import Preprocess
 
     fields: dict[str, Any] = {key: getattr(arguments, key) for key in ("net", "factory") if getattr(arguments, key)}
@@ -97,17 +97,17 @@ def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
         fields["preprocess"] = Preprocess(**numbers)
     if arguments.shape:
         fields["shapes"] = dict(_shape(text) for text in arguments.shape)
-    if arguments.until:
-        fields["outputs"] = tuple(arguments.until)
+    if arguments.cut:
+        fields["outputs"] = tuple(arguments.cut)
     if arguments.pixels is not None:
         fields["exact_pixels"] = arguments.pixels == "exact"
     if arguments.requant_adds:
         fields["approximate_adds"] = True
-    calibration = _calibration(arguments)
-    return {**fields, "calibration": calibration} if calibration is not None else fields
+    return fields
 
 
-def _calibration(arguments: argparse.Namespace) -> Any:
+def given_calibration(arguments: argparse.Namespace) -> Calibration | None:
+    """What the command line says about quantising the weights."""
     from intinfer_converters.sources import Calibration
 
     given = [arguments.weights, arguments.act_bits, arguments.calibrate]

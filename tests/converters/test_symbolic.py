@@ -27,7 +27,7 @@ F = np.float32
 
 def ops(net, **outputs):
     """The float ops behind the input, in order."""
-    return [node.op for node in net.finish(outputs, None).net.nodes if not isinstance(node.op, Pixels)]
+    return [node.op for node in net.finish(outputs).net.nodes if not isinstance(node.op, Pixels)]
 
 
 def kinds(net, x):
@@ -36,7 +36,7 @@ def kinds(net, x):
 
 def integers(net, x, image):
     """What the lowered network gives for `image`, as real numbers, and the graph."""
-    graph = lower(net.finish({"y": x}, None).net)
+    graph = lower(net.finish({"y": x}).net)
     out = graph.outputs[0]
     z = reference.run(graph, {graph.inputs[0].name: image})["y"]
     scale, offset = (np.array([float(n) for n in numbers]) for numbers in (out.scale, out.offset))
@@ -80,7 +80,7 @@ def test_a_layout_is_what_it_computes(name):
     net = SymbolicNet()
     x = net.input("x", shape, 0, 255)
     y = net.rearrange(x, change)
-    reading = net.finish({"y": y}, None)
+    reading = net.finish({"y": y})
     assert [type(node.op) for node in reading.net.nodes[1:]] == expected
     size = reading.net.nodes[0].shape
     image = images((1, *size))
@@ -99,7 +99,7 @@ def test_an_image_with_channels_last_comes_in_channels_first():
     x = net.input("x", (1, 8, 9, 3), 0, 255)
     assert x.shape == (1, 8, 9, 3)
     y = net.rearrange(x, lambda a: a.transpose(0, 3, 1, 2))
-    reading = net.finish({"y": y}, None)
+    reading = net.finish({"y": y})
     assert [node.shape for node in reading.net.nodes] == [(3, 8, 9)]
 
 
@@ -290,7 +290,7 @@ def test_tensors_are_found_again():
     x = one(net)
     rounded = net.pointwise(net.pointwise(net.pointwise(x, "mul", F(0.5)), "clip", np.array([0, 3], F)), "rint")
     flat = net.rearrange(rounded, lambda a: a.reshape(1, -1))
-    reading = net.finish({"y": flat}, None, {"x": x, "rounded": rounded, "flat": flat})
+    reading = net.finish({"y": flat}, {"x": x, "rounded": rounded, "flat": flat})
     assert reading.tensors["x"].node == "x"
     levels = next(node.name for node in reading.net.nodes if isinstance(node.op, Quantise))
     assert reading.tensors["rounded"].node == reading.tensors["flat"].node == levels
@@ -338,7 +338,7 @@ def test_an_eight_bit_tensor_is_found_behind_the_quantiser_that_took_its_zero_po
     q = net.pointwise(net.pointwise(net.pointwise(x, "rint"), "add", F(3)), "clip", np.array([0, 15], F))
     codes = net.cast(q, np.uint8)
     y = net.pointwise(net.pointwise(net.cast(codes, F), "sub", F(3)), "mul", F(0.1))
-    reading = net.finish({"y": y}, None, {"codes": codes, "y": y})
+    reading = net.finish({"y": y}, {"codes": codes, "y": y})
     tap = reading.tensors["codes"]
     assert tap.node == reading.tensors["y"].node
     assert [(op.kind, op.operand.tolist()) for op in tap.chain] == [("add", [3.0])]

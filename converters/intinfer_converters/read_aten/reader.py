@@ -133,7 +133,7 @@ class _Reader:
                 refusals.append(f"output {name}: {reason}")
         if not refusals:
             try:
-                return self.scope.net.finish(outputs, None, self.tensors)
+                return self.scope.net.finish(outputs, self.tensors)
             except (Unsupported, IntinferError) as reason:
                 refusals.append(f"output {', '.join(outputs)}: {reason}")
         raise DataError(f"{len(refusals)} node(s) cannot be converted: " + "; ".join(refusals))

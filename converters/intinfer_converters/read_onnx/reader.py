@@ -11,7 +11,6 @@ import numpy as np
 import onnx
 
 from intinfer.errors import DataError
-from intinfer.graph import ImageInput
 
 from ..symbolic import Reading, Symbolic, SymbolicNet, Unsupported
 from .call import Call, Value
@@ -57,14 +56,14 @@ def read_onnx(
     model = load(source)
     wanted = tuple(outputs or model.block.outputs)
     reader = _Reader(SymbolicNet(float_type(model)), model.opset)
-    image = reader.inputs(model, pixels, shapes or {})
+    reader.inputs(model, pixels, shapes or {})
     reader.run(model.block, wanted)
     if reader.refusals:
         raise DataError(f"{len(reader.refusals)} node(s) cannot be converted: " + "; ".join(reader.refusals))
     ends = {name: reader.output(name) for name in wanted}
     tensors = {name: value for name, value in reader.values.items() if isinstance(value, Symbolic)}
     try:
-        return reader.net.finish(ends, image, tensors)
+        return reader.net.finish(ends, tensors)
     except Unsupported as error:
         raise DataError(f"its outputs cannot be converted: {error}") from None
 
@@ -89,8 +88,8 @@ class _Reader:
         self.refusals: list[str] = []
         self._lost: set[str] = set()
 
-    def inputs(self, model: Source, pixels: Preprocess, shapes: Shapes) -> ImageInput | None:
-        """The network's inputs; what picture files the only one takes, if it takes pictures."""
+    def inputs(self, model: Source, pixels: Preprocess, shapes: Shapes) -> None:
+        """The network's inputs."""
         unknown = sorted(set(shapes) - {value.name for value in model.inputs})
         if unknown:
             names = ", ".join(value.name for value in model.inputs)
@@ -107,16 +106,6 @@ class _Reader:
                     self.values[value.name] = known.apply(self.net, value.name, shape, dtype)
             except Unsupported as error:
                 raise DataError(f"input {value.name!r}: {error}") from None
-        if len(model.inputs) > 1:
-            return None
-        known = _ranged(pixels, model.inputs[0].elem_type)
-        float_or_bytes = DTYPES[model.inputs[0].elem_type].kind == "f" or DTYPES[model.inputs[0].elem_type] == np.uint8
-        x = self.values[model.inputs[0].name]
-        whole_bytes = (known.lo, known.hi) == (0, 255) or (known.lo is None and known.hi is None and float_or_bytes)
-        if not isinstance(x, Symbolic) or not whole_bytes or len(x.shape) != 4:
-            return None
-        mode = {1: "L", 3: "RGB"}.get(self.net.value_shape(x.node)[0])
-        return ImageInput(mode) if mode else None
 
     def run(self, block: Block, wanted: Sequence[str], depth: int = 0) -> None:
         """Read the nodes that `wanted` tensors depend on."""

@@ -41,6 +41,7 @@ class Emitter:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self._builder = FloatNetBuilder(self.dtype)
         self._names: set[str] = set()
+        self._modes: list[str | None] = []
         self._at: tuple[str, ...] = ("node",)
         self._closed: dict[tuple[str, int], tuple[str, Chain]] = {}
         self._chained: dict[tuple[str, int], tuple[str, Chain]] = {}
@@ -239,10 +240,12 @@ class Emitter:
             )
         return replace(x, index=index, compared=None, difference=None)
 
-    def finish(
-        self, outputs: Mapping[str, Symbolic], image: ImageInput | None, tensors: Mapping[str, Symbolic] | None = None
-    ) -> Reading:
-        """The float net with these outputs; `tensors` are the source's, by name, for `Reading.tensors`."""
+    def finish(self, outputs: Mapping[str, Symbolic], tensors: Mapping[str, Symbolic] | None = None) -> Reading:
+        """The float net with these outputs; `tensors` are the source's, by name, for `Reading.tensors`.
+
+        Its only input takes picture files when it is a (1, C, H, W) of 1 or 3 channels and of 0..255.
+        """
+        image = ImageInput(self._modes[0]) if len(self._modes) == 1 and self._modes[0] else None
         nodes = {}
         for name, x in outputs.items():
             with self.at(name):
@@ -283,6 +286,8 @@ class Emitter:
         last = len(shape) == 4 and shape[3] in (1, 3, 4) and min(shape[1:3]) >= 8
         first = (1, shape[3], *shape[1:3]) if last else shape
         node = self.emit(Pixels(layout.value_shape(first), lo, hi), name=name, sources=(name,))
+        pictures = len(first) == 4 and (lo, hi) == (0, 255)
+        self._modes.append({1: "L", 3: "RGB"}.get(first[1]) if pictures else None)
         index = layout.identity(first).transpose(0, 2, 3, 1) if last else layout.identity(first)
         return Symbolic(node, index, np.dtype(dtype), bounds=(lo, hi), whole=True)
 

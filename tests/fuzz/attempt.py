@@ -1,0 +1,88 @@
+"""One file through `convert` and `check`: what came of it. As a program, the same for many damaged files.
+
+    python -m fuzz.attempt FILE FIRST LAST     (a JSON line before and after each)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import resource
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from fuzz.mutations import damaged
+from fuzz.sources import OPTIONS
+
+from intinfer.cli import main
+
+IMAGES = 4
+TRACE = 3000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`kind`: "refused" (one line that names the file), "agrees" (it converts, and `check` finds no mismatch),
+    "unchecked" (it converts, and the source's own framework refuses to run it), or "wrong"."""
+
+    kind: str
+    text: str
+    seconds: float
+
+
+def attempt(path: Path, *options: str) -> Outcome:
+    """Convert and check the file."""
+    start = time.perf_counter()
+    model = path.with_suffix(".model.npz")
+    model.unlink(missing_ok=True)
+    code, _, err = called("convert", str(path), "-o", str(model), *options)
+    if code == 2:
+        kind = "refused" if one_line(err, path) and not model.exists() else "wrong"
+        return Outcome(kind, err[-TRACE:], time.perf_counter() - start)
+    if code or err:
+        return Outcome("wrong", f"exit code {code}: {err[-TRACE:]}", time.perf_counter() - start)
+    code, out, err = called("check", str(model), str(path), "--limit", str(IMAGES))
+    kind = {0: "agrees", 2: "unchecked"}.get(code, "wrong")
+    kind = kind if one_line(err, path) or not err else "wrong"
+    return Outcome(kind, (out.splitlines()[-1] if code == 1 else err)[-TRACE:], time.perf_counter() - start)
+
+
+def called(*arguments: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(list(arguments))
+    return code, out.getvalue(), err.getvalue()
+
+
+def one_line(err: str, path: Path) -> bool:
+    """Whether it is an error of one line that names the file and does not fill the screen."""
+    return bool(re.fullmatch(r"intinfer: error: [^\n]{1,4000}\n", err)) and path.name in err
+
+
+def peak() -> int:
+    """The most memory that this process ever had, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _main(file: str, first: str, last: str) -> None:
+    data, suffix = Path(file).read_bytes(), Path(file).suffix
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"damaged{suffix}")
+        path.write_bytes(data)
+        attempt(path, *OPTIONS.get(suffix, []))  # what is imported once is no case's memory or time
+        for number in range(int(first), int(last)):
+            path.write_bytes(damaged(data, suffix, number))
+            print(json.dumps({"number": number}), flush=True)
+            before = peak()
+            outcome = attempt(path, *OPTIONS.get(suffix, []))
+            print(json.dumps({"number": number, **asdict(outcome), "memory": peak() - before}), flush=True)
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
