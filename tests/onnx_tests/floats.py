@@ -22,16 +22,18 @@ def nearest(value: Fraction, dtype: str = "float32") -> Fraction:
     precision, least, greatest = FORMATS[dtype]
     if value == 0:
         return value
-    exponent = least
-    while Fraction(2) ** (exponent + 1) <= abs(value):
-        exponent += 1
-    unit = Fraction(2) ** (exponent - precision + 1)
-    count, rest = divmod(value / unit, 1)
-    up = rest > Fraction(1, 2) or (rest == Fraction(1, 2) and count % 2 == 1)
-    result = (count + up) * unit
-    if abs(result) >= Fraction(2) ** (greatest + 1):
-        raise OverflowError(f"{float(value):g} is infinite in {dtype}")
-    return result
+    top, bottom = abs(value.numerator), value.denominator
+    exponent = top.bit_length() - bottom.bit_length()  # 2^(exponent - 1) < |value| < 2^(exponent + 1)
+    if top << max(0, -exponent) < bottom << max(0, exponent):
+        exponent -= 1
+    place = max(exponent, least) - precision + 1  # of the last bit
+    top, bottom = top << max(0, -place), bottom << max(0, place)
+    count, rest = divmod(top, bottom)
+    count += 2 * rest > bottom or (2 * rest == bottom and count % 2 == 1)
+    if place + count.bit_length() - 1 > greatest:
+        raise OverflowError(f"a number of {top.bit_length() - bottom.bit_length()} bits is infinite in {dtype}")
+    result = Fraction(count << max(0, place), 1 << max(0, -place))
+    return result if value > 0 else -result
 
 
 def root(value: Fraction) -> Fraction:
