@@ -316,7 +316,7 @@ def gather(source: Source) -> Value:
     count = int(np.prod(shape))
     index = draw(st.lists(st.integers(-1, value.size - 1), min_size=count, max_size=count))
     fill = draw(st.one_of(st.integers(value.type.lo, value.type.hi), st.integers(-(2**62), 2**62)))
-    return source.add(ops.Gather(IntTensor(index), shape, fill), value)
+    return source.add(ops.Gather(IntTensor(np.array(index).reshape(shape)), fill), value)
 
 
 def argmax(source: Source) -> Value:

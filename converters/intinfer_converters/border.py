@@ -43,5 +43,5 @@ def framed(state: Lowering, node: FloatNode, x: Lowered, pads: Pads) -> Lowered:
     top, left, bottom, right = pads
     index: IntArray = np.arange(x.z.size, dtype=np.int64).reshape(x.z.shape)
     index = np.pad(index, ((0, 0), (top, bottom), (left, right)), constant_values=-1)
-    op = Gather(IntTensor(index.reshape(-1)), index.shape, values[0])
+    op = Gather(IntTensor(index), values[0])
     return replace(x, z=state.add(op, x.z, name=f"{node.name}.pad", source=node.source))

@@ -195,7 +195,7 @@ def _gather(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
         x = _in_units(state, node, x, common_unit([*x.scale, *x.offset, *([op.fill] if pads else [])]))
     if pads and not x.tail:
         fill = _fill(x, op.fill)
-    z = state.add(GatherOp(IntTensor(op.index), op.size, fill or 0), x.z, name=node.name, source=node.source)
+    z = state.add(GatherOp(IntTensor(op.index.reshape(op.size)), fill or 0), x.z, name=node.name, source=node.source)
     return replace(x, z=z) if channels is None else _of_channels(x, channels, z)
 
 

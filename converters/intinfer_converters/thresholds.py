@@ -17,12 +17,14 @@ import numpy.typing as npt
 from intinfer.errors import IntinferError
 from intinfer.ops import Threshold
 from intinfer.tensor import IntTensor
-from intinfer.types import IntArray, IntType
+from intinfer.types import LIMIT, IntArray, IntType
 
 from .evaluator import Chain, FloatArray, chain_direction, evaluate
 
 MAX_UNSTATED = 2**22
 """Thresholds of all channels of a rounding without limits of its own."""
+MAX_THRESHOLDS = 2**24
+"""Thresholds of all channels of a quantiser."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,10 @@ class Levels:
             raise IntinferError(
                 "the float arithmetic before a quantiser overflows; its parameters are out of proportion"
             )
-        levels: IntArray = values.astype(np.int64)
+        top = self.base + self.step * self.count
+        if max(abs(self.base), abs(top)) > LIMIT:
+            raise IntinferError(f"a quantiser's levels are {self.base:.6g}..{top:.6g}, over 62 bits; give it fewer")
+        levels: IntArray = np.clip(values, -LIMIT, LIMIT).astype(np.int64)
         counts = (levels - self.base) // self.step
         if not ((levels == values) & (self.base + self.step * counts == levels)).all() or (
             counts.size and (counts.min() < 0 or counts.max() > self.count)
@@ -100,6 +105,11 @@ def find_thresholds(activation: Activation, type_: IntType, channels: int) -> Th
     Raises:
         IntinferError: the result fails its verification (a chain that is not monotone).
     """
+    if channels * activation.code.count > MAX_THRESHOLDS:
+        raise IntinferError(
+            f"a quantiser has {activation.code.count + 1} levels in {channels} channels; together up to "
+            f"{MAX_THRESHOLDS} are supported: give it fewer bits"
+        )
     direction = chain_direction(activation.chain, activation.scale, channels)
     descending = direction < 0
     targets = activation.code.base + activation.code.step * np.arange(1, activation.code.count + 1)

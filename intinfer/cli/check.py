@@ -190,7 +190,10 @@ def _add_images(checker: Any, arguments: argparse.Namespace) -> None:
         batches = (images[start : start + checker.batch] for start in range(0, total, checker.batch))
     with tqdm(total=total, unit="image", leave=False, disable=None) as bar:
         for batch in batches:
-            checker.add(batch)
+            try:
+                checker.add(batch)
+            except IntinferError as error:
+                raise DataError(f"{arguments.model}, {arguments.source}: {error}") from None
             bar.update(len(batch))
 
 

@@ -6,7 +6,6 @@ space to depth, transposes, reshapes.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,29 +23,26 @@ class Gather(Op):
     """Elements of the input in another order and shape; the batch axis is outside.
 
     Attributes:
-        index: (elements of the output,) places in the input, flat in C order, or -1 for `fill`.
-        shape: of the output, (C, H, W) or (C,).
+        index: of the output's shape, (C, H, W) or (C,): places in the input, flat in C order, or -1 for `fill`.
         fill: the constant.
     """
 
     kind: ClassVar[str] = "gather"
     index: IntTensor
-    shape: tuple[int, ...]
     fill: int = 0
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
         (x,) = inputs
-        if len(self.shape) not in (1, 3) or min(self.shape) < 1:
-            raise GraphError(f"shape {self.shape} must be (C, H, W) or (C,), each at least 1")
-        if self.index.shape != (math.prod(self.shape),):
-            raise GraphError(f"index has shape {self.index.shape}, shape {self.shape} needs ({math.prod(self.shape)},)")
+        shape = self.index.shape
+        if len(shape) not in (1, 3) or min(shape) < 1:
+            raise GraphError(f"index has shape {shape}; it must be (C, H, W) or (C,), each at least 1")
         low, high = int(self.index.values.min()), int(self.index.values.max())
         if low < -1 or high >= x.size:
             raise GraphError(f"index has entries {low}..{high}; {x.name!r} has 0..{x.size - 1}, and -1 is fill")
-        return self.shape, x.type.union(IntType(self.fill, self.fill)) if low < 0 else x.type
+        return shape, x.type.union(IntType(self.fill, self.fill)) if low < 0 else x.type
 
     def reference(self, *inputs: IntArray) -> IntArray:
         (x,) = inputs
         flat = x.reshape(len(x), -1)
         index = self.index.values
-        return np.where(index < 0, self.fill, flat[:, np.maximum(index, 0)]).reshape(len(x), *self.shape)
+        return np.where(index < 0, self.fill, flat[:, np.maximum(index, 0)])

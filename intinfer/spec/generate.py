@@ -205,8 +205,8 @@ ENTRIES: dict[str, Entry] = {
     "clamp": Entry("the shape of the input, its ends clamped.", Clamp(-4, 3), (_MAP,)),
     "flatten": Entry("(C * H * W,), the range of the input.", Flatten(), (_MAP,)),
     "gather": Entry(
-        "`shape`, the range of the input, which takes in `fill` where an index is -1.",
-        Gather(IntTensor(np.array([-1, 0, 1, -1, 20, 21])), (1, 2, 3), 0),
+        "the shape of `index`, the range of the input, which takes in `fill` where an index is -1.",
+        Gather(IntTensor(np.array([[[-1, 0, 1], [-1, 20, 21]]])), 0),
         (_MAP,),
     ),
     "argmax": Entry("(1, H, W) or (1,), 0 .. C - 1.", ArgMax(), (_MAP,)),

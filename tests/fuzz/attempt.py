@@ -1,6 +1,6 @@
 """One file through `convert` and `check`: what came of it. As a program, the same for many damaged files.
 
-    python -m fuzz.attempt FILE FIRST LAST     (a JSON line before and after each)
+python -m fuzz.attempt FILE FIRST LAST     (a JSON line before and after each)
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def damaged_onnx(data: bytes, random: Random) -> bytes:
     for _ in range(random.choice((1, 1, 1, 2))):
         fields = [(m, f) for m in _messages(model) for f, _ in m.ListFields()]
         if random.random() < 0.5:  # half of the edits to numbers, after which most files still are networks
-            fields = [(m, f) for m, f in fields if f.name in NUMBERS]
+            fields = [(m, f) for m, f in fields if f.name in NUMBERS] or fields
         message, field = random.choice(fields)
         if field.is_repeated:
             _damage_list(getattr(message, field.name), field, random, model)

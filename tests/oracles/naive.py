@@ -113,12 +113,13 @@ def channel_select(op, x):
 
 def gather(op, x):
     flat = _leaves(x)
-    elements = [op.fill if index < 0 else flat[index] for index in op.index.values.tolist()]
-    if len(op.shape) == 1:
-        return elements
-    _, height, width = op.shape
-    rows = [elements[start : start + width] for start in range(0, len(elements), width)]
-    return [rows[start : start + height] for start in range(0, len(rows), height)]
+
+    def taken(index):
+        if isinstance(index, list):
+            return [taken(inner) for inner in index]
+        return op.fill if index < 0 else flat[index]
+
+    return taken(op.index.values.tolist())
 
 
 def mux(_, select, if_one, if_zero):

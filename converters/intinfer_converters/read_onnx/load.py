@@ -19,6 +19,15 @@ MAX_BYTES = 2**31
 """Of a model file: more is no protobuf message."""
 MAX_NODES = 2**17
 """Of a model with its functions and branches in their places."""
+FIELDS = {
+    AttributeProto.INT: "i",
+    AttributeProto.FLOAT: "f",
+    AttributeProto.STRING: "s",
+    AttributeProto.TENSOR: "t",
+    AttributeProto.INTS: "ints",
+    AttributeProto.FLOATS: "floats",
+}
+"""Where an attribute of each type has its value."""
 STANDARD = ("", "ai.onnx")
 
 
@@ -219,6 +228,9 @@ def _node(proto: onnx.NodeProto, place: int, folder: Path | None) -> Node:
     for attribute in proto.attribute:
         if attribute.name in attributes or attribute.name in branches:
             raise DataError(f"{name}: attribute {attribute.name!r} is given twice")
+        fields = {f.name for f, _ in attribute.ListFields()} & set(FIELDS.values())
+        if fields - {FIELDS.get(attribute.type)}:
+            raise DataError(f"{name}: attribute {attribute.name!r} is of one type and has a value of another")
         if attribute.type == AttributeProto.GRAPH and proto.op_type == "If":
             branches[attribute.name] = _block(attribute.g, folder, _constants(attribute.g, folder), set())
         else:

@@ -87,6 +87,8 @@ def dequantize_linear(call: Call) -> Value:
         raise Unsupported("its output_dtype is not the type of its scale")
     scale = _along(scale_of(call, 1), x.shape, axis, block)
     given = call.optional(2, "zero point")
+    if given is not None and given.dtype != (x.dtype if isinstance(x, Symbolic) else x.values.dtype):
+        raise Unsupported(f"its zero point is {given.dtype}, what it dequantises is not; they are of one type")
     zero = np.zeros((), np.int64) if given is None else _along(given.astype(np.int64), x.shape, axis, block)
     if isinstance(x, Symbolic):
         if block:
@@ -95,7 +97,8 @@ def dequantize_linear(call: Call) -> Value:
     if x.values.dtype.kind not in "iu":
         raise Unsupported(f"its constant is of type {type_name(x.elem_type)}; integers are due")
     q = x.values.astype(np.int64) - zero
-    real = constant_of(q.astype(scale.dtype) * scale)
+    with np.errstate(over="ignore"):  # weights that are infinite are refused where they are used
+        real = constant_of(q.astype(scale.dtype) * scale)
     return Constant(real.values, real.elem_type, (q, np.broadcast_to(scale, q.shape)))
 
 

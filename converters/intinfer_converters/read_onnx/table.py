@@ -172,6 +172,12 @@ def _check_schema(node: Node, opset: int) -> None:
     unknown = sorted(set(node.attributes) - set(schema.attributes))
     if unknown:
         raise Unsupported(f"there is no attribute {unknown[0]} in opset {opset}")
+    types = defs.OpSchema.AttrType
+    known = {types.INT: int, types.FLOAT: float, types.STRING: str, types.TENSOR: Constant}
+    for key, value in node.attributes.items():
+        due = schema.attributes[key].type
+        if not isinstance(value, known.get(due, object)):
+            raise Unsupported(f"its attribute {key} = {value!r} is not of its type, {due.name}")
     if not schema.min_input <= len(node.inputs) <= schema.max_input:
         raise Unsupported(f"it has {len(node.inputs)} inputs; {schema.min_input} to {schema.max_input} are due")
 

@@ -64,9 +64,8 @@ def flatten(op: Flatten, at: Place, x: Operand) -> Steps:
 
 
 def gather(op: Gather, at: Place, x: Operand) -> Steps:
-    here = int(np.ravel_multi_index(at, op.shape))
-    index = int(op.index.values[here])
-    facts: dict[str, Cell] = {f"index[{here}]": index}
+    index = int(op.index.values[at])
+    facts: dict[str, Cell] = {f"index[{', '.join(map(str, at))}]": index}
     if index < 0:
         return Steps("index -1: fill", (), facts, op.fill, ())
     element = x.element(_place(index, x.shape))
