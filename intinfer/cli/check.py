@@ -116,8 +116,8 @@ def _options(arguments: argparse.Namespace, graph: Graph) -> SourceOptions:
         options = replace(options, net=_net(arguments.model, known, net))
     if SHA256 in graph.provenance and replace(options, **given) != options:
         raise DataError(
-            f"{arguments.model}: was converted with the source options {options.as_text()}, which are kept in it; leave "
-            "yours out"
+            f"{arguments.model}: was converted with the source options {options.as_text()}, which are kept in "
+            "it; leave yours out"
         )
     options = replace(options, **given)
     if Path(arguments.source).suffix in CHECKPOINTS and options.net is None and options.factory is None:

@@ -116,7 +116,7 @@ class Both:
         return helper.make_model(graph, opset_imports=domains, ir_version=9)
 
     def reading(self) -> Reading:
-        return self.net.finish({self.last: self.x}, None, self.tensors)
+        return self.net.finish({self.last: self.x}, self.tensors)
 
 
 def small(seed: int = 0, opset: int = 11, bits: int = 2) -> Both:

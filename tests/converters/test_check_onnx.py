@@ -362,7 +362,7 @@ def test_a_graph_that_moves_the_batch_axis_runs_image_by_image() -> None:
     last = both.node("Transpose", perm=[3, 0, 1, 2])
     both.nodes[-1].output[0] = "moved"
     both.nodes.append(helper.make_node("Transpose", ["moved"], [last], perm=[0, 2, 1, 3]))
-    reading = net.finish({last: net.rearrange(y, lambda i: i.transpose(0, 2, 1, 3))}, None, {"x": x, "t2": y})
+    reading = net.finish({last: net.rearrange(y, lambda i: i.transpose(0, 2, 1, 3))}, {"x": x, "t2": y})
     runner = OnnxRunner(both.model(), reading)
     images = np.random.default_rng(0).integers(0, 10, (5, 2, 3, 4))
     found = runner.run(images)

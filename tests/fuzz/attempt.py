@@ -18,17 +18,18 @@ from pathlib import Path
 
 from fuzz.mutations import damaged
 from fuzz.sources import OPTIONS
-
 from intinfer.cli import main
 
 IMAGES = 4
+INTEGERS, SUBNORMAL = 2**31, 2.0**-126
+"""What float32 to int32 conversion is defined for, and the smallest normal float32."""
 TRACE = 3000
 
 
 @dataclass(frozen=True)
 class Outcome:
     """`kind`: "refused" (one line that names the file), "agrees" (it converts, and `check` finds no mismatch),
-    "unchecked" (it converts, and the source's own framework refuses to run it), or "wrong"."""
+    "unchecked" (it converts, and the source's own framework refuses to run it or overflows), or "wrong"."""
 
     kind: str
     text: str
@@ -48,8 +49,18 @@ def attempt(path: Path, *options: str) -> Outcome:
         return Outcome("wrong", f"exit code {code}: {err[-TRACE:]}", time.perf_counter() - start)
     code, out, err = called("check", str(model), str(path), "--limit", str(IMAGES))
     kind = {0: "agrees", 2: "unchecked"}.get(code, "wrong")
-    kind = kind if one_line(err, path) or not err else "wrong"
-    return Outcome(kind, (out.splitlines()[-1] if code == 1 else err)[-TRACE:], time.perf_counter() - start)
+    if code == 1:
+        err = out.splitlines()[-1]
+        kind = "unchecked" if out_of_range(err) else "wrong"
+    elif err and not one_line(err, path):
+        kind = "wrong"
+    return Outcome(kind, err[-TRACE:], time.perf_counter() - start)
+
+
+def out_of_range(mismatch: str) -> bool:
+    """Whether it is about numbers that runtimes convert to integers, or flush to 0, as they like."""
+    exact, off = (re.search(rf"{what} (-?[\d.]+(?:e[+-]?\d+)?)", mismatch) for what in ("exact value", "off by"))
+    return bool((exact and abs(float(exact[1])) > INTEGERS) or (off and float(off[1]) < SUBNORMAL))
 
 
 def called(*arguments: str) -> tuple[int, str, str]:
@@ -62,7 +73,7 @@ def called(*arguments: str) -> tuple[int, str, str]:
 
 def one_line(err: str, path: Path) -> bool:
     """Whether it is an error of one line that names the file and does not fill the screen."""
-    return bool(re.fullmatch(r"intinfer: error: [^\n]{1,4000}\n", err)) and path.name in err
+    return bool(re.fullmatch(r"intinfer: error: [^\n]{1,4000}\n", err)) and path.stem in err
 
 
 def peak() -> int:

@@ -50,8 +50,8 @@ def quantised_operators() -> onnx.ModelProto:
     arrays = {
         "s": F(0.02), "z": np.uint8(7), "w": random.integers(0, 255, (4, 2, 2, 2), dtype=np.uint8),
         "ws": F(0.01), "wz": np.uint8(128), "b": random.integers(-99, 99, 4, dtype=np.int32), "ys": F(0.05),
-        "yz": np.uint8(100), "lo": np.uint8(20), "shape": np.array([1, -1]), "m": random.integers(0, 255, (36, 3), dtype=np.uint8),
-        "os": F(0.3), "oz": np.uint8(128),
+        "yz": np.uint8(100), "lo": np.uint8(20), "shape": np.array([1, -1]),
+        "m": random.integers(0, 255, (36, 3), dtype=np.uint8), "os": F(0.3), "oz": np.uint8(128),
     }  # fmt: skip
     nodes: list[Any] = [
         ("QLinearConv", "x s z w ws wz ys yz b", "c", {"dilations": [1, 2], "group": 2}),

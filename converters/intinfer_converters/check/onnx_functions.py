@@ -198,15 +198,19 @@ def _call(node: onnx.NodeProto, made: dict[str, onnx.FunctionProto], ranks: Mapp
 
 
 def _channels_last(node: onnx.NodeProto, ranks: Mapping[str, int]) -> list[onnx.NodeProto]:
-    """A standard op between two transpositions: axis 1 of its first input and its output goes to the end."""
+    """A standard op between transpositions: axis 1 of its first input, its weights and its output goes to the end."""
     rank = ranks.get(node.input[0], 4)
     first, back = [0, rank - 1, *range(1, rank - 1)], [0, *range(2, rank), 1]
     inner = onnx.NodeProto()
     inner.CopyFrom(node)
     inner.domain = ""
     inner.input[0], inner.output[0] = f"{node.output[0]}.channels_first", f"{node.output[0]}.result"
+    before = [helper.make_node("Transpose", [node.input[0]], [inner.input[0]], perm=first)]
+    if node.op_type == "Conv":
+        inner.input[1] = f"{node.output[0]}.weight"
+        before.append(helper.make_node("Transpose", [node.input[1]], [inner.input[1]], perm=first))
     return [
-        helper.make_node("Transpose", [node.input[0]], [inner.input[0]], perm=first),
+        *before,
         inner,
         helper.make_node("Transpose", [inner.output[0]], [node.output[0]], perm=back),
     ]

@@ -200,8 +200,8 @@ class _Step:
         texts = {key: value.decode() if isinstance(value, bytes) else value for key, value in attributes.items()}
         try:
             return EXACT[self.node.op_type](inputs, texts)
-        except DataError as error:
-            raise DataError(f"{self.title}: {error}") from None
+        except (DataError, ValueError, IndexError, KeyError, TypeError) as error:  # inputs that do not fit each other
+            raise DataError(f"{self.title}: {_one_line(error)}") from None
 
     def _batched_reshape(self, feeds: Mapping[str, Array], images: int) -> Array | None:
         """A reshape whose constant says that there is one image, for several; None where it does not say so."""

@@ -17,6 +17,13 @@ from .load import Node
 from .tensors import MAX_ELEMENTS, Array, Constant
 
 Value = Symbolic | Constant
+FLAGS = frozenset(
+    (
+        *("allowzero", "broadcast", "ceil_mode", "channels_last", "count_include_pad", "is_test", "keepdims"),
+        *("noop_with_empty_axes", "select_last_index", "transA", "transB"),
+    )
+)
+"""Integer attributes that are truth values."""
 Result = Symbolic | Constant | Sequence[Symbolic | Constant]
 
 
@@ -98,7 +105,10 @@ class Call:
         return value
 
     def integer(self, name: str, default: int) -> int:
-        return int(self._attribute(name, (int,), "integer", default))
+        value = int(self._attribute(name, (int,), "integer", default))
+        if name in FLAGS and value not in (0, 1):  # runtimes disagree about the truth of others
+            raise Unsupported(f"its attribute {name} = {value}; it is 0 or 1")
+        return value
 
     def number(self, name: str, default: float) -> float:
         return float(self._attribute(name, (float, int), "number", default))

@@ -179,7 +179,8 @@ def _requantised(call: Call, sums: Symbolic, scales: Array, places: tuple[int, i
     """
     scale_place, zero_place = places
     zero = call.constant(zero_place, "output zero point") if call.has(zero_place) else None
-    multiplier = _along(scales / scale_of(call, scale_place, "output scale"), sums.shape, axis, 0)
+    with np.errstate(over="ignore"):  # infinity is refused as a factor
+        multiplier = _along(scales / scale_of(call, scale_place, "output scale"), sums.shape, axis, 0)
     real = call.net.pointwise(call.net.cast(sums, call.net.dtype), "mul", multiplier)
     offset = np.zeros((), np.int64) if zero is None else zero.values.astype(np.int64).reshape(())
     elem = zero.elem_type if zero is not None else like
