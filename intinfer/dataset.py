@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import DataError
+from .errors import DataError, RangeError
 from .graph import Graph, ImageInput, Value
 from .types import IntArray
 
-Pixels = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[Any]
 MAX_LISTED = 3
 
 
@@ -24,14 +24,14 @@ class DataSpec:
     """What images and labels must fit: the input they become, the number of classes, and their names or ()."""
 
     input: Value
-    image: ImageInput
+    image: ImageInput | None
     count: int
     classes: tuple[str, ...]
 
     @classmethod
     def of(cls, graph: Graph) -> DataSpec:
-        """Of a classifier: an image in, one vector of at least 2 logits out. DataError for other graphs."""
-        if graph.image is None:
+        """Of a classifier: one tensor in, one vector of at least 2 logits out. DataError for other graphs."""
+        if len(graph.inputs) != 1:
             shapes = ", ".join(f"{value.name} {value.shape}" for value in graph.inputs)
             raise DataError(f"the model takes {shapes}, not images; call intinfer.load(...).run from Python")
         shapes = ", ".join(f"{out.name} {graph.values[out.value].shape}" for out in graph.outputs)
@@ -43,7 +43,7 @@ class DataSpec:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images in a fixed order with their labels, int64 (N,). `read(start, stop)` gives uint8 (n, C, H, W)."""
+    """Images in a fixed order with labels int64 (N,). `read(start, stop)` gives (n, C, H, W); pictures are uint8."""
 
     labels: IntArray
     classes: tuple[str, ...]
@@ -63,11 +63,11 @@ class Dataset:
 def load_dataset(path: str | PathLike[str], graph: Graph) -> Dataset:
     """The data set in `path`, checked against the graph's input, outputs and class names.
 
-    An `.npz` holds `images`, uint8 (N, H, W, C) or (N, H, W), of exactly the input's size, `labels`, integers (N,)
-    from 0, and optionally `classes`, names in label order, which must be the graph's. A folder holds one
-    sub-folder a class, named as the graph's classes; every file in it that is not hidden is an image and is fitted as
-    the graph says. The order is: first file of each class by name, then the second of each, and so on; so the
-    first images are of all classes.
+    An `.npz` holds `images`, uint8 (N, H, W, C) or (N, H, W), of exactly the input's size, or integers (N, *shape) for
+    an input that takes no pictures; `labels`, integers (N,) from 0; and optionally `classes`, names in label order,
+    which must be the graph's. A folder holds one sub-folder a class, named as the graph's classes; every file in it
+    that is not hidden is an image and is fitted as the graph says. The order is: first file of each class by name, then
+    the second of each, and so on; so the first images are of all classes.
 
     Raises:
         DataError: one line naming the file or folder. Of the images in a folder, when they are read.
@@ -99,6 +99,9 @@ def class_folders(path: str | PathLike[str]) -> tuple[str, ...]:
 def _folder(path: Path, spec: DataSpec) -> Dataset:
     from .image import load_image
 
+    image = spec.image
+    if image is None:
+        raise DataError(f"{path}: the model takes {spec.input.shape}, not pictures; give an .npz with `images`")
     found = class_folders(path)
     if not found:
         raise DataError(f"{path}: has no sub-folders; a data set is a folder with one sub-folder a class")
@@ -121,7 +124,7 @@ def _folder(path: Path, spec: DataSpec) -> Dataset:
     files.sort()
 
     def read(start: int, stop: int) -> Pixels:
-        return np.stack([load_image(file, spec.input, spec.image) for _, _, file in files[start:stop]])
+        return np.stack([load_image(file, spec.input, image) for _, _, file in files[start:stop]])
 
     return Dataset(np.array([label for _, label, _ in files], dtype=np.int64), spec.classes, read)
 
@@ -133,7 +136,7 @@ def _listed(what: str, names: Sequence[str]) -> list[str]:
 
 def _npz(path: Path, spec: DataSpec) -> Dataset:
     arrays = read_npz(path)
-    images = checked_images(path, arrays["images"], spec.input)
+    images = checked_images(path, arrays["images"], spec.input, spec.image is not None)
     labels = arrays["labels"]
     if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
         raise DataError(f"{path}: labels are {labels.dtype} {labels.shape}, integers ({len(images)},) are needed")
@@ -145,7 +148,7 @@ def _npz(path: Path, spec: DataSpec) -> Dataset:
             f"{spec.count} classes"
         )
     classes = _checked_classes(path, arrays["classes"], spec) if "classes" in arrays else spec.classes
-    return Dataset(labels.astype(np.int64), classes, lambda start, stop: images[start:stop].transpose(0, 3, 1, 2))
+    return Dataset(labels.astype(np.int64), classes, lambda start, stop: images[start:stop])
 
 
 def read_npz(path: Path, needed: Sequence[str] = ("images", "labels")) -> dict[str, npt.NDArray[Any]]:
@@ -173,8 +176,40 @@ def _members(path: Path, loaded: Any, needed: Sequence[str]) -> dict[str, npt.ND
     return {key: loaded[key] for key in ("images", "labels", "classes") if key in loaded.files}
 
 
-def checked_images(path: Path, images: npt.NDArray[Any], value: Value) -> Pixels:
-    """uint8 (N, H, W, C) that fits the input `value`, with C = 1 made explicit. Raises DataError."""
+def stored_images(path: Path, graph: Graph) -> Pixels:
+    """The `images` of an `.npz`, or the array of a `.npy`, as (N, *shape of the graph's input). Raises DataError."""
+    if path.suffix == ".npy":
+        with open(path, "rb") as file:
+            try:
+                array = np.lib.format.read_array(file, allow_pickle=False)
+            except Exception as error:  # a foreign parser on a foreign file: any exception means the same
+                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+                raise DataError(f"{path}: cannot be read as .npy ({reason[:160]}); write it with numpy.save") from None
+    else:
+        array = read_npz(path, ("images",))["images"]
+    return checked_images(path, array, graph.inputs[0], graph.image is not None)
+
+
+def checked_images(path: Path, images: npt.NDArray[Any], value: Value, pictures: bool = True) -> Pixels:
+    """Images that fit the input `value`, as (N, *its shape).
+
+    Args:
+        images: pictures: uint8 (N, H, W, C), or (N, H, W) of one channel; else integers (N, *shape) in its range.
+
+    Raises:
+        DataError: another shape or type, or no images at all.
+    """
+    if not pictures:
+        if images.dtype.kind not in "iu" or images.shape[1:] != value.shape:
+            extents = ", ".join(map(str, value.shape))
+            raise DataError(f"{path}: images are {images.dtype} {images.shape}, integers (N, {extents}) are needed")
+        if not len(images):
+            raise DataError(f"{path}: there are no images in it")
+        try:
+            value.type.check(images, "images")
+        except RangeError as error:
+            raise DataError(f"{path}: {error}") from None
+        return images
     channels, height, width = value.shape
     shape = (len(images) if images.ndim else 0, height, width, channels)
     gray = channels == 1 and images.shape == shape[:3]
@@ -184,7 +219,7 @@ def checked_images(path: Path, images: npt.NDArray[Any], value: Value) -> Pixels
         )
     if not len(images):
         raise DataError(f"{path}: there are no images in it")
-    return images.reshape(shape)
+    return images.reshape(shape).transpose(0, 3, 1, 2)
 
 
 def _checked_classes(path: Path, classes: npt.NDArray[Any], spec: DataSpec) -> tuple[str, ...]:

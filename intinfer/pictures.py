@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .dataset import Pixels, checked_images, read_npz
+from .dataset import Pixels, stored_images
 from .errors import DataError
 from .graph import Graph, ImageInput, Value
 
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Images in a fixed order: `names` (as messages call them) and `read(i)`, uint8 (C, H, W)."""
+    """Images in a fixed order: `names` (as messages call them) and `read(i)`, (C, H, W), uint8 of pictures."""
 
     names: tuple[str, ...]
     read: Callable[[int], Pixels]
@@ -24,7 +24,7 @@ class Pictures:
         return len(self.names)
 
     def batches(self, size: int, limit: int | None = None) -> Iterator[Pixels]:
-        """uint8 (n, C, H, W) of at most `size` images each, of the first `limit`."""
+        """(n, C, H, W) of at most `size` images each, of the first `limit`."""
         stop = len(self) if limit is None else min(limit, len(self))
         for start in range(0, stop, size):
             yield np.stack([self.read(i) for i in range(start, min(start + size, stop))])
@@ -35,7 +35,8 @@ def load_pictures(paths: Sequence[str], graph: Graph, fit: str | None = None) ->
 
     Args:
         paths: image files; `.npz` files with `images`, uint8 (N, H, W, C) of the input's size; folders, whose
-            image files (also those one folder deeper) are taken in order of their names.
+            image files (also those one folder deeper) are taken in order of their names. For an input that takes no
+            pictures, `.npz` or `.npy` files of integers (N, *shape).
         graph: whose input they are for.
         fit: see `intinfer run`; the model's own when None.
 
@@ -43,7 +44,7 @@ def load_pictures(paths: Sequence[str], graph: Graph, fit: str | None = None) ->
         DataError: one line naming the file or folder. Of image files, when they are read.
     """
     image = graph.image
-    if image is None:
+    if len(graph.inputs) != 1:
         shapes = ", ".join(f"{value.name} {value.shape}" for value in graph.inputs)
         raise DataError(f"the model takes {shapes}, not images; call intinfer.load(...).run from Python")
     value = graph.inputs[0]
@@ -53,10 +54,12 @@ def load_pictures(paths: Sequence[str], graph: Graph, fit: str | None = None) ->
         path = Path(text)
         if not path.exists():
             raise DataError(f"{path}: no such file or folder")
-        if path.suffix == ".npz" and not path.is_dir():
-            pixels = checked_images(path, read_npz(path, ("images",))["images"], value)
+        if (path.suffix == ".npz" or image is None) and not path.is_dir():
+            pixels = stored_images(path, graph)
             names += [f"{path}[{i}]" for i in range(len(pixels))]
             readers += [_stored(pixels, i) for i in range(len(pixels))]
+        elif image is None:
+            raise DataError(f"{path}: the model takes {value.shape}, not pictures; give an .npz or .npy of integers")
         else:
             files = _files(path) if path.is_dir() else [path]
             names += [str(file) for file in files]
@@ -76,7 +79,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _stored(pixels: Pixels, index: int) -> Callable[[], Pixels]:
-    return lambda: pixels[index].transpose(2, 0, 1)
+    return lambda: pixels[index]
 
 
 def _from_file(file: Path, value: Value, image: ImageInput, fit: str | None) -> Callable[[], Pixels]:

@@ -74,23 +74,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _image(graph: Graph, arguments: argparse.Namespace) -> IntArray:
     """(C, H, W)"""
-    if graph.image is None:
+    if len(graph.inputs) != 1:
         shapes = ", ".join(f"{value.name} {value.shape}" for value in graph.inputs)
         raise DataError(
             f"{arguments.model}: takes {shapes}, not an image; call intinfer_golden.explain.explain from Python"
         )
     path = Path(arguments.image)
-    if path.suffix != ".npz":
+    if path.suffix not in (".npz", ".npy") and graph.image is not None:
         if arguments.index is not None:
             raise DataError(f"{path}: is one image; --index is for an .npz of images")
         return load_image(path, graph.inputs[0], graph.image, arguments.fit).astype(np.int64)
-    from ..dataset import checked_images, read_npz
+    from ..dataset import stored_images
 
     if arguments.fit is not None:
         raise DataError(f"{path}: images of an .npz are taken as they are; leave --fit out")
-    images = checked_images(path, read_npz(path, ("images",))["images"], graph.inputs[0])
+    images = stored_images(path, graph)
     index = arguments.index or 0
     if index >= len(images):
         raise DataError(f"{path}: has {len(images)} images, 0..{len(images) - 1}; there is no image {index}")
-    pixels: IntArray = images[index].transpose(2, 0, 1).astype(np.int64)
+    pixels: IntArray = images[index].astype(np.int64)
     return pixels

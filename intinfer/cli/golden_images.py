@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..dataset import checked_images, load_dataset, read_npz
+from ..dataset import load_dataset, stored_images
 from ..errors import DataError
 from ..image import load_image
 from ..model import Model
@@ -27,21 +27,23 @@ def asked_frames(arguments: argparse.Namespace, model: Model) -> Frames:
 
     graph, files = model.graph, [Path(name) for name in arguments.images]
     image = graph.image
-    if image is None:
+    if len(graph.inputs) != 1:
         shapes = ", ".join(f"{value.name} {value.shape}" for value in graph.inputs)
         raise DataError(
             f"{arguments.model}: takes {shapes}, not an image; call intinfer_golden.write_vectors from Python"
         )
     value = graph.inputs[0]
-    several = [path for path in files if path.suffix == ".npz" or path.is_dir()]
+    several = [path for path in files if path.suffix in (".npz", ".npy") or path.is_dir()]
     if several and len(files) > 1:
         raise DataError(f"{several[0]}: is a data set, give it alone, not with {len(files) - 1} others")
     if several and files[0].is_dir():
         dataset = load_dataset(files[0], graph)
         count, read = len(dataset), dataset.read
     elif several:
-        pixels = checked_images(files[0], read_npz(files[0], ("images",))["images"], value)
-        count, read = len(pixels), lambda start, stop: pixels[start:stop].transpose(0, 3, 1, 2)
+        pixels = stored_images(files[0], graph)
+        count, read = len(pixels), lambda start, stop: pixels[start:stop]
+    elif image is None:
+        raise DataError(f"{files[0]}: the model takes {value.shape}, not pictures; give an .npz or .npy of integers")
     else:
         count = len(files)
 

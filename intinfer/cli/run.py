@@ -29,7 +29,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "intinfer run model.npz a.png b.png --trace traces",
     )
     parser.add_argument("model", metavar="MODEL", help="model file, .npz")
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="image file of the model's mode, 8 bits a sample")
+    parser.add_argument(
+        "images",
+        metavar="IMAGE",
+        nargs="+",
+        help="image file of the model's mode, 8 bits a sample; or integers (1, *shape) in an .npy or .npz",
+    )
     parser.add_argument("--top", type=positive, default=5, metavar="K", help="classes shown (default: 5)")
     parser.add_argument(
         "--fit",
@@ -53,14 +58,13 @@ def run(arguments: argparse.Namespace) -> int:
 
         check_new_directory(Path(arguments.trace))
     model = load(arguments.model)
-    image = model.graph.image
-    if image is None:
+    if len(model.graph.inputs) != 1:
         shapes = ", ".join(f"{value.name} {value.shape}" for value in model.graph.inputs)
         raise DataError(f"{arguments.model}: takes {shapes}, not an image; call intinfer.load(...).run from Python")
     options = engine_options(arguments, model, len(arguments.images))
     answers, pixels = [], []
     for file in progress(arguments.images):
-        array = load_image(file, model.graph.inputs[0], image, arguments.fit)
+        array = _loaded(file, model.graph, arguments.fit)
         answers.append(_outputs(model, array, options, file))
         if arguments.trace is not None:
             pixels.append(array)
@@ -73,6 +77,22 @@ def run(arguments: argparse.Namespace) -> int:
         texts = [_text(model.graph, *pair, arguments.top) for pair in zip(arguments.images, answers, strict=True)]
         print("\n\n".join(texts))
     return 0
+
+
+def _loaded(file: str, graph: Graph, fit: str | None) -> Pixels:
+    """One image, (C, H, W); of a model that takes no pictures, the only one of a `.npy` or `.npz` of integers."""
+    if graph.image is not None:
+        return load_image(file, graph.inputs[0], graph.image, fit)
+    from ..dataset import stored_images
+
+    path = Path(file)
+    if not path.is_file():
+        raise DataError(f"{file}: no such file")
+    images = stored_images(path, graph)
+    if len(images) != 1:
+        raise DataError(f"{file}: has {len(images)} images; run takes one a file, eval and profile many")
+    only: Pixels = images[0]
+    return only
 
 
 def _outputs(model: Model, array: Pixels, options: dict[str, Any], file: str) -> dict[str, IntArray]:

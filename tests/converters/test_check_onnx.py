@@ -374,9 +374,7 @@ def test_nodes_that_the_runtime_rejects_are_evaluated_by_the_reference() -> None
     """ConvInteger with padding is rejected by ONNX Runtime; a too new operator set too."""
     both = Both((1, 3, 3), opset=28)
     both.node("Relu")
-    reading = both.net.finish(
-        {both.last: both.net.pointwise(both.x, "clip", np.array([0, np.inf]))}, None, both.tensors
-    )
+    reading = both.net.finish({both.last: both.net.pointwise(both.x, "clip", np.array([0, np.inf]))}, both.tensors)
     model = both.model()
     image = np.arange(9).reshape(1, 1, 3, 3)
     assert np.array_equal(OnnxRunner(model, reading).run(image)[both.last], image)
