@@ -4,7 +4,7 @@ BIN := .venv/bin
 CLASSES := airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck
 DEMO_NET := mognet:n=32,g=4,k=3
 
-.PHONY: demo test test-core test-slow mutants check clean
+.PHONY: demo test test-core test-slow mutants onnx-table check clean
 
 # The trained checkpoint becomes model.npz, which then classifies a photograph.
 demo: .venv/installed
@@ -15,13 +15,18 @@ demo: .venv/installed
 test: .venv/installed check test-core
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-# The core alone, in an environment of its own that has no torch.
+# The core alone, in an environment of its own that has neither torch nor onnx.
 test-core: .venv-core/installed
-	.venv-core/bin/python -m pytest -n 2 -m "not slow" --ignore tests/converters tests intinfer golden
+	.venv-core/bin/python -m pytest -n 2 -m "not slow" --ignore tests/converters --ignore tests/onnx_tests --ignore tests/fuzz \
+		tests intinfer golden
 
 # Wrong designs that the vectors tell from the right one: needs iverilog.
 mutants: .venv/installed
 	PYTHONPATH=tests $(BIN)/python tests/rtl/mutants.py
+
+# Every applicable node test of the onnx package, converted and run: rewrites the table, fails when a result is wrong.
+onnx-table: .venv/installed
+	PYTHONPATH=tests $(BIN)/python tests/onnx_tests/node_table.py --write
 
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -m slow
