@@ -351,3 +351,13 @@ def test_arithmetic_of_another_float_type_is_refused_unless_it_is_exact():
     for kind, number in (("mul", 0.1), ("greater", 2.9999999999), ("div", 3.0)):
         with pytest.raises(Unsupported, match="computes in float64; the float ops of a network are all in float32"):
             net.pointwise(x, kind, np.float64(number))
+
+
+@pytest.mark.parametrize("axis", [1, 2, -1])
+def test_argmax_along_any_axis(axis):
+    net = SymbolicNet()
+    y = net.argmax(net.input("x", (1, 3, 4, 2), 0, 5), axis)
+    image = images((1, 3, 4, 2), 0, 5, 9)
+    wanted = image.argmax(axis)
+    assert y.shape == (1, *wanted.shape[1:])
+    assert np.array_equal(integers(net, y, image).reshape(wanted.shape), wanted)

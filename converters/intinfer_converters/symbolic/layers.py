@@ -244,14 +244,19 @@ class Layers(Emitter):
             raise Unsupported(f"the mean of {x.dtype} tensors rounds; dequantise before")
 
     def argmax(self, x: Symbolic, axis: int, keepdims: bool = False) -> Symbolic:
-        """The place of the largest element, the first of equal ones, along `axis`, which all elements are on."""
+        """The place of the largest element, the first of equal ones, along `axis`."""
         rank = len(x.shape)
         axis = axis % rank
-        if x.shape[axis] != x.size:
-            raise Unsupported(f"along axis {axis} of {x.shape}: only of one vector of scores")
-        node = self.emit(IntegerOp(ArgMax(), (1,)), self.realised(x, (x.size,)))
-        shape = (1,) * (rank if keepdims else rank - 1)
-        return self.made(node, shape, np.dtype(np.int64), bounds=(0, x.size - 1), whole=True)
+        if axis == 0:
+            raise Unsupported("along the batch axis")
+        count, rest = x.shape[axis], x.size // x.shape[axis]
+        if rest == 1:
+            node = self.emit(IntegerOp(ArgMax(), (1,)), self.realised(x, (count,)))
+        else:
+            moved = self.rearrange(x, lambda index: np.moveaxis(index, axis, 1).reshape(1, count, rest, 1))
+            node = self.emit(IntegerOp(ArgMax(), (1, rest, 1)), self.realised(moved))
+        shape = tuple(1 if a == axis else n for a, n in enumerate(x.shape) if keepdims or a != axis)
+        return self.made(node, shape, np.dtype(np.int64), bounds=(0, count - 1), whole=True)
 
     def batch_norm(
         self,
