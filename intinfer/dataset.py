@@ -173,12 +173,21 @@ def _members(path: Path, loaded: Any, needed: Sequence[str]) -> dict[str, npt.ND
         names = ", ".join(loaded.files[:10]) or "nothing"
         wanted = " and ".join(needed)
         raise DataError(f"{path}: key {missing[0]!r} is missing, it holds {names}; {wanted} are needed")
-    return {key: loaded[key] for key in ("images", "labels", "classes") if key in loaded.files}
+    members: dict[str, Any] = {key: loaded[key] for key in ("images", "labels", "classes") if key in loaded.files}
+    raw = [key for key, array in members.items() if not isinstance(array, np.ndarray)]
+    if raw:
+        raise DataError(f"{path}: key {raw[0]!r} is no array; write it again with numpy.savez")
+    return members
 
 
 def stored_images(path: Path, graph: Graph) -> Pixels:
     """The `images` of an `.npz`, or the array of a `.npy`, as (N, *shape of the graph's input). Raises DataError."""
+    if path.suffix not in (".npz", ".npy"):
+        shape = graph.inputs[0].shape
+        raise DataError(f"{path}: the model takes integers of shape {shape}, not pictures; give an .npz or .npy file")
     if path.suffix == ".npy":
+        if not path.is_file():  # a pipe would be waited for
+            raise DataError(f"{path}: {'is not a regular file' if path.exists() else 'no such file'}; give a .npy file")
         with open(path, "rb") as file:
             try:
                 array = np.lib.format.read_array(file, allow_pickle=False)

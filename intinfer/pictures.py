@@ -34,9 +34,9 @@ def load_pictures(paths: Sequence[str], graph: Graph, fit: str | None = None) ->
     """The images in `paths`, in order.
 
     Args:
-        paths: image files; `.npz` files with `images`, uint8 (N, H, W, C) of the input's size; folders, whose
-            image files (also those one folder deeper) are taken in order of their names. For an input that takes no
-            pictures, `.npz` or `.npy` files of integers (N, *shape).
+        paths: image files; `.npz` files with `images` or `.npy` files, uint8 (N, H, W, C) of the input's size, or of
+            integers (N, *shape) for an input that takes no pictures; folders, whose image files (also those one folder
+            deeper) are taken in order of their names.
         graph: whose input they are for.
         fit: see `intinfer run`; the model's own when None.
 
@@ -54,7 +54,7 @@ def load_pictures(paths: Sequence[str], graph: Graph, fit: str | None = None) ->
         path = Path(text)
         if not path.exists():
             raise DataError(f"{path}: no such file or folder")
-        if (path.suffix == ".npz" or image is None) and not path.is_dir():
+        if (path.suffix in (".npz", ".npy") or image is None) and not path.is_dir():
             pixels = stored_images(path, graph)
             names += [f"{path}[{i}]" for i in range(len(pixels))]
             readers += [_stored(pixels, i) for i in range(len(pixels))]

@@ -27,6 +27,7 @@ from intinfer.ops import (
     Conv2d,
     Dense,
     Flatten,
+    Gather,
     MaxPool,
     Mux,
     Requant,
@@ -293,6 +294,7 @@ MAPS = {
     "table": Table(IntTensor([[5, 0, 3, 1, 9], [1, 1, 2, 7, 1]]), -2, 0, 9),
     "clamp": Clamp(-1, 1),
     "max_pool": MaxPool((1, 2), (1, 1), NONE, (1, 1)),
+    "gather": Gather(IntTensor([[[3, 1]], [[0, -1]], [[2, 2]]]), -5),
 }
 
 

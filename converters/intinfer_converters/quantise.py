@@ -40,8 +40,7 @@ def lower_quantise(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
             return Lowered(_close(state, found.threshold, found.z, x.pending + node.source))
         x = tabled(state, x) or resolved(state, x)
     activation = Activation(x.tail + op.chain, x.scale, x.offset, state.dtype, code)
-    if not stated:
-        activation = activation.bounded(x.z.type, x.channels)
+    activation = (activation.reaching if stated else activation.bounded)(x.z.type, x.channels)
     source = x.pending + node.source
     if state.is_pixels(x.z) and x.z.type.hi - x.z.type.lo < MAX_ENTRIES:
         table = _table(activation, x.z)

@@ -22,14 +22,16 @@ from intinfer.types import LIMIT, IntArray, IntType
 MAX_SHIFT = 40
 """j * 2^S stays far inside int64."""
 MAX_RANGE = 2**32
+MAX_COUNT = 2**10
+"""Thresholds of a channel; the proof looks at every pair of them."""
 
 
 def find_requant(op: Threshold, type_: IntType) -> Requant | None:
     """The `requant` node equal to `op` at every z of `type_`, with the smallest common shift; None if there is none.
 
-    Only codes of step 1 and ranges up to 32 bits are tried.
+    Only codes of step 1, of up to 2^10 thresholds, and ranges up to 32 bits are tried.
     """
-    if op.step != 1 or type_.hi - type_.lo >= MAX_RANGE:
+    if op.step != 1 or op.thresholds.shape[1] > MAX_COUNT or type_.hi - type_.lo >= MAX_RANGE:
         return None
     rows = list(zip(op.thresholds.values, op.descending.values, strict=True))
     # A descending channel ascends in -z: its thresholds are -T, and M changes sign at the end.

@@ -58,7 +58,7 @@ class Levels:
         top = self.base + self.step * self.count
         if max(abs(self.base), abs(top)) > LIMIT:
             raise IntinferError(f"a quantiser's levels are {self.base:.6g}..{top:.6g}, over 62 bits; give it fewer")
-        levels: IntArray = np.clip(values, -LIMIT, LIMIT).astype(np.int64)
+        levels: IntArray = np.clip(values.astype(np.float64), -LIMIT, LIMIT).astype(np.int64)
         counts = (levels - self.base) // self.step
         if not ((levels == values) & (self.base + self.step * counts == levels)).all() or (
             counts.size and (counts.min() < 0 or counts.max() > self.count)
@@ -88,6 +88,16 @@ class Activation:
         ends = np.broadcast_to(np.array([type_.lo, type_.hi], dtype=np.int64), (channels, 2))
         values = evaluate(self.chain, ends, self.scale, self.offset, self.dtype)
         return replace(self, code=Levels.bounding(values, self.code.step))  # a monotone chain: its ends say it
+
+    def reaching(self, type_: IntType, channels: int) -> Activation:
+        """The same activation with all levels that `type_` reaches, stated or not.
+
+        A type is wider than what is known of the real values where channels of different scales share it.
+        """
+        reached, code = self.bounded(type_, channels).code, self.code
+        low = min(reached.base, code.base)
+        high = max(reached.base + reached.step * reached.count, code.base + code.step * code.count)
+        return replace(self, code=Levels(low, code.step, (high - low) // code.step))
 
     def levels(self, z: IntArray) -> IntArray:
         """Level values at z (C, M). Raises IntinferError when one is not base + step * j."""
@@ -139,10 +149,18 @@ def _verify(op: Threshold, activation: Activation, type_: IntType, channels: int
     limits = np.broadcast_to(op.thresholds.values, (channels, activation.code.count))
     points = np.concatenate([limits - 1, limits, limits + 1, np.broadcast_to(ends, (channels, 2))], axis=1)
     points = np.clip(points, type_.lo, type_.hi)
-    wrong = op.reference(points[None])[0] != activation.levels(points)
+    wrong = _of(op, points) != activation.levels(points)
     if wrong.any():
         channel, index = (int(i) for i in np.argwhere(wrong)[0])
         raise IntinferError(
             f"thresholds do not reproduce the activation: channel {channel}, z = {int(points[channel, index])}; "
             "the activation is not monotone"
         )
+
+
+def _of(op: Threshold, points: IntArray) -> IntArray:
+    """What `op` gives at (C, M), by bisection: 16-bit quantisers have too many thresholds to compare each in turn."""
+    sign = 1 - 2 * op.descending.values[:, None]
+    rows, signed = op.thresholds.values * sign, points * sign
+    counts = [np.searchsorted(rows[c % len(rows)], row, side="right") for c, row in enumerate(signed)]
+    return op.base + op.step * np.stack(counts)

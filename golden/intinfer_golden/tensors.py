@@ -30,6 +30,7 @@ _CONSTANT_AXES = {
     ("dense", "weight"): ("O", "I"),
     ("threshold", "thresholds"): ("C", "T"),
     ("table", "entries"): ("C", "Z"),
+    ("gather", "index"): ("C", "H", "W"),
 }
 """Other constants have one entry a channel."""
 _FOLDERS = {"weight": "constants", "threshold": "constants", "constant": "constants", "demand_mask": "demand"}
@@ -216,7 +217,8 @@ def constants(graph: Graph, values: Sequence[Value], layout: Layout) -> list[Con
     """The constants of those values that nodes make, in their order; generated weights as they come out.
 
     Weights lie O KH KW I where a pixel's channels are innermost, else O I KH KW, and as many of them share a word as
-    elements of the layer's input do; of other constants each element has a word.
+    elements of the layer's input do; of other constants each element has a word. The index of a gather lies as the
+    value that it makes.
     """
     nodes = [graph.node_by_name[value.name] for value in values if value.name in graph.node_by_name]
     return [constant for node in nodes for constant in _constants(node, layout)]
@@ -253,8 +255,7 @@ def _constants(node: Node, layout: Layout) -> list[Constant]:
         stored = getattr(node.op, attribute)
         if not isinstance(stored, IntTensor | CellularWeights):
             continue
-        axes = _CONSTANT_AXES.get((node.op.kind, attribute), ("C",))
-        channels_last = tuple(axis for axis in ("O", "KH", "KW", "I") if axis in axes)
+        axes = _CONSTANT_AXES.get((node.op.kind, attribute), ("C",))[: len(stored.shape)]
         code = Code.of_encoding(stored.encoding)
         tensor = Tensor(
             node=node.name,
@@ -263,7 +264,7 @@ def _constants(node: Node, layout: Layout) -> list[Constant]:
             source=node.source,
             axes=axes,
             shape=stored.shape,
-            order=channels_last if layout.order[-1] == "C" and "O" in axes else axes,
+            order=_constant_order(axes, layout.order),
             code=code,
             lo=code.lo,
             hi=code.hi,
@@ -271,3 +272,12 @@ def _constants(node: Node, layout: Layout) -> list[Constant]:
         )
         found.append(Constant(tensor, stored.values, stored if isinstance(stored, CellularWeights) else None))
     return found
+
+
+def _constant_order(axes: tuple[str, ...], order: str) -> tuple[str, ...]:
+    """The axes of a constant, outermost first, in files whose values lie in `order`."""
+    if "H" in axes:
+        return tuple(axis for axis in order if axis in axes)
+    if order[-1] == "C" and "O" in axes:
+        return tuple(axis for axis in ("O", "KH", "KW", "I") if axis in axes)
+    return axes

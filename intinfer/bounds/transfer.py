@@ -48,6 +48,14 @@ def _table(node: Node, inputs: Sequence[Value], ranges: Sequence[Range]) -> Rang
     return np.array([part.min() for part in reached]), np.array([part.max() for part in reached])
 
 
+def _gather(node: Node, inputs: Sequence[Value], ranges: Sequence[Range]) -> Range:
+    """The channels that a channel reads, and the constant where it does."""
+    lo, hi = (end.reshape(-1, *(1 for _ in inputs[0].shape[1:])) for end in ranges[0])
+    ends = np.stack([np.broadcast_to(end, inputs[0].shape) for end in (lo, hi)])
+    low, high = node.op.reference(ends).reshape(2, node.output.shape[0], -1)
+    return low.min(axis=1), high.max(axis=1)
+
+
 def _argmax(node: Node, inputs: Sequence[Value], ranges: Sequence[Range]) -> Range:
     """A channel can win only if it reaches the best that another one is sure of."""
     lo, hi = ranges[0]
@@ -59,5 +67,6 @@ _RULES: dict[str, Callable[[Node, Sequence[Value], Sequence[Range]], Range]] = {
     "max_pool": _same,
     "mux": _mux,
     "table": _table,
+    "gather": _gather,
     "argmax": _argmax,
 }

@@ -17,8 +17,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     describe(
         parser,
         "Accuracy of a model over labelled images: an .npz with `images` (N, H, W, C uint8), `labels` and optionally\n"
-        "`classes`, or a folder with one sub-folder of images a class, named as the model's classes. The class of an\n"
-        "image is its largest logit, the lowest index on ties.",
+        "`classes`, or a folder with one sub-folder of images a class, named as the model's classes. For a model that\n"
+        "takes no pictures, `images` are integers (N, *shape of its input). The class of an image is its largest\n"
+        "logit, the lowest index on ties.",
         "intinfer eval model.npz cifar10_test.npz",
         "intinfer eval model.npz photos/ --limit 1000 --json",
     )

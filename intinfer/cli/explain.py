@@ -25,10 +25,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "intinfer explain model.npz test.npz --index 12 --node s1.mux --at 3,0,0 --depth 3 --nonzero",
     )
     parser.add_argument("model", metavar="MODEL", help="model file, .npz")
-    parser.add_argument("image", metavar="IMAGE", help="image file of the model's mode, or an .npz of images")
+    parser.add_argument("image", metavar="IMAGE", help="image file of the model's mode, or images in an .npz or .npy")
     parser.add_argument("--node", metavar="X", required=True, help="the node")
     parser.add_argument("--at", metavar="C,Y,X", type=_place, required=True, help="its element; of a vector C alone")
-    parser.add_argument("--index", metavar="N", type=_number, help="image of an .npz, counted from 0 (default: 0)")
+    parser.add_argument(
+        "--index", metavar="N", type=_number, help="image of an .npz or .npy, counted from 0 (default: 0)"
+    )
     parser.add_argument(
         "--depth",
         metavar="D",

@@ -39,7 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "images",
         metavar="IMAGE",
         nargs="*",
-        help="image files of the model's mode, 8 bits a sample; or one data set, an .npz or a folder of class folders",
+        help="image files of the model's mode, 8 bits a sample; or one data set, an .npz or a folder of class folders; "
+        "of a model that takes no pictures, integers (N, *shape) in an .npy or .npz",
     )
     parser.add_argument("-o", "--output", metavar="DIR", required=True, help="new folder to write")
     parser.add_argument("--limit", type=positive, metavar="N", help="the first N images only")

@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "intinfer profile model.npz photos/ --acc-bits 16 --overflow saturate --acc-order KKC --acc-fold 8",
     )
     parser.add_argument("model", metavar="MODEL", help="model file, .npz")
-    parser.add_argument("data", metavar="DATA", nargs="+", help="image files, folders, or .npz files with `images`")
+    parser.add_argument("data", metavar="DATA", nargs="+", help="image files, folders, or .npz or .npy files")
     parser.add_argument("--limit", type=positive, metavar="N", help="the first N images only")
     parser.add_argument("--plot", metavar="FILE", help="write a picture as well: .png, .svg or .pdf (needs Matplotlib)")
     add_accumulator(parser, "judge accumulators of B bits in all convolutions and dense layers")

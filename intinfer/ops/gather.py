@@ -39,7 +39,8 @@ class Gather(Op):
         low, high = int(self.index.values.min()), int(self.index.values.max())
         if low < -1 or high >= x.size:
             raise GraphError(f"index has entries {low}..{high}; {x.name!r} has 0..{x.size - 1}, and -1 is fill")
-        return shape, x.type.union(IntType(self.fill, self.fill)) if low < 0 else x.type
+        constant = IntType(self.fill, self.fill)
+        return shape, x.type.union(constant) if low < 0 else x.type
 
     def reference(self, *inputs: IntArray) -> IntArray:
         (x,) = inputs

@@ -1,6 +1,7 @@
 """Models whose input is no picture: integers from `.npy` and `.npz` files."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -76,3 +77,26 @@ def test_a_file_that_is_none(model, tmp_path, capsys):
     assert refusal(["run", model, str(path)], capsys).startswith(f"{path}: cannot be read as .npy (")
     np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     assert refusal(["run", model, str(path)], capsys).startswith(f"{path}: cannot be read as .npy (Object arrays")
+
+
+@pytest.mark.parametrize("verb", ["run", "profile", "explain"])
+def test_a_picture_is_refused(verb, model, tmp_path, capsys):
+    path = tmp_path / "cat.png"
+    path.write_bytes(b"")
+    more = ["--node", "fc", "--at", "0"] if verb == "explain" else []
+    message = f"{path}: the model takes integers of shape (5,), not pictures; give an .npz or .npy file"
+    assert refusal([verb, model, str(path), *more], capsys) == message
+
+
+@pytest.mark.parametrize("verb", ["run", "profile", "golden", "explain"])
+def test_a_pipe_is_not_waited_for(verb, model, tmp_path, capsys):
+    path = tmp_path / "pipe.npy"
+    os.mkfifo(path)
+    more = {"golden": ["-o", str(tmp_path / "v")], "explain": ["--node", "fc", "--at", "0"]}.get(verb, [])
+    assert refusal([verb, model, str(path), *more], capsys).startswith(f"{path}: ")
+
+
+def test_golden_names_a_file_that_is_missing(model, tmp_path, capsys):
+    path = tmp_path / "none.npy"
+    arguments = ["golden", model, str(path), "-o", str(tmp_path / "v")]
+    assert refusal(arguments, capsys) == f"{path}: no such file; give a .npy file"

@@ -12,7 +12,7 @@ from intinfer.builder import GraphBuilder
 from intinfer.engine.plan import make_plan
 from intinfer.engine.session import Session, SkipCounts
 from intinfer.errors import RangeError
-from intinfer.ops import Add, ArgMax, ChannelSelect, Concat, Dense, Flatten, Mux, Tgap, Threshold
+from intinfer.ops import Add, ArgMax, ChannelSelect, Concat, Dense, Flatten, Gather, Mux, Tgap, Threshold
 from intinfer.profile import profile
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
@@ -123,6 +123,32 @@ def test_channel_maps_inside_a_skipped_region():
     builder.output("z", builder.add(Dense(IntTensor(np.eye(4, dtype=int)), Accumulator.prove(12)), flat, name="fc"))
     graph = builder.finish()
     assert_engine(graph, all_selects(graph))
+
+
+def test_gathers_inside_a_skipped_region():
+    """A live channel reads the channels its elements come from: another one, two of them, all, or none."""
+    builder = GraphBuilder()
+    s, x = builder.input("s", (4,), IntType(0, 1)), levels(builder, "x")
+    places = np.arange(16).reshape(4, 2, 2)
+    mixed = np.stack([places[2], np.where(places[0] % 3 == 0, places[1], places[3]), places[:, 1, 0].reshape(2, 2)])
+    mixed = np.concatenate([mixed, np.full((1, 2, 2), -1)])
+    moved = builder.add(Gather(IntTensor(mixed), 2), scaled(builder, x, "a"), name="moved")
+    shown = builder.add(Mux(), s, moved, scaled(builder, x, "b"), name="shown")
+    builder.output("y", shown)
+    wide = builder.add(
+        Gather(IntTensor(np.pad(places, ((0, 0), (1, 1), (0, 2)), constant_values=-1)), 1), x, name="wide"
+    )
+    crop = Gather(IntTensor(np.arange(64).reshape(4, 4, 4)[:, 1:3, :2]))
+    narrow = builder.add(crop, scaled(builder, wide, "c"), name="narrow")
+    builder.output("z", builder.add(Mux(), s, narrow, shown, name="cropped"))
+    builder.output("n", builder.add(Gather(IntTensor(np.full(3, -1)), 5), x, name="none"))
+    graph = builder.finish()
+    inputs = all_selects(graph)
+    assert_engine(graph, inputs)
+    counts = SkipCounts()
+    Session(graph).run({name: array[2:3] for name, array in inputs.items()}, counts=counts)
+    assert (counts.channels["a"], counts.channels["b"], counts.channels["c"]) == (2, 3, 1), "only channel 1 is selected"
+    assert Session(graph).run(inputs)["n"].tolist() == [[5, 5, 5]] * 16
 
 
 def test_select_bits_that_come_out_of_a_vector():

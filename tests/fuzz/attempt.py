@@ -24,6 +24,8 @@ IMAGES = 4
 INTEGERS, SUBNORMAL = 2**31, 2.0**-126
 """What float32 to int32 conversion is defined for, and the smallest normal float32."""
 TRACE = 3000
+LIMIT = 8 * 2**30
+"""Address space of the program: far more than any file here needs, less than a machine has."""
 
 
 @dataclass(frozen=True)
@@ -81,18 +83,28 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _main(file: str, first: str, last: str) -> None:
-    data, suffix = Path(file).read_bytes(), Path(file).suffix
+def _main(first: str, last: str, *files: str) -> None:
+    soft, hard = LIMIT, resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, f"damaged{suffix}")
-        path.write_bytes(data)
-        attempt(path, *OPTIONS.get(suffix, []))  # what is imported once is no case's memory or time
-        for number in range(int(first), int(last)):
-            path.write_bytes(damaged(data, suffix, number))
-            print(json.dumps({"number": number}), flush=True)
-            before = peak()
-            outcome = attempt(path, *OPTIONS.get(suffix, []))
-            print(json.dumps({"number": number, **asdict(outcome), "memory": peak() - before}), flush=True)
+        for file in map(Path, files):
+            options = OPTIONS.get(file.suffix, [])
+            if first == last:
+                _report(file.name, file, options)
+                continue
+            data, path = file.read_bytes(), Path(folder, f"damaged{file.suffix}")
+            path.write_bytes(data)
+            attempt(path, *options)  # what is imported once is no case's memory or time
+            for number in range(int(first), int(last)):
+                path.write_bytes(damaged(data, file.suffix, number))
+                _report(f"{file.name} {number}", path, options)
+
+
+def _report(case: str, path: Path, options: list[str]) -> None:
+    print(json.dumps({"case": case}), flush=True)  # the last words of a process that crashes
+    before = peak()
+    outcome = attempt(path, *options)
+    print(json.dumps({"case": case, **asdict(outcome), "memory": peak() - before}), flush=True)
 
 
 if __name__ == "__main__":

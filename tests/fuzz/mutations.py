@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from random import Random
@@ -133,7 +134,8 @@ def damaged_zip(data: bytes, random: Random) -> bytes:
     else:
         entries[place] = (name, damaged_bytes(content, random))
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", packed) as archive:
+    with zipfile.ZipFile(buffer, "w", packed) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that are doubled on purpose
         for name, content in entries:
             archive.writestr(zipfile.ZipInfo(name), content, packed)
     return buffer.getvalue()

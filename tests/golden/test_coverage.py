@@ -198,6 +198,9 @@ SMALL: dict[str, Graph] = {
     "concat": chain([ops.Concat()], ((1, 1, 2), BITS), ((1, 1, 2), TRITS)),
     "concat of constants": chain([ops.Concat()], ((2,), IntType(2, 2)), ((1,), BITS)),
     "select": chain([ops.ChannelSelect(IntTensor([2, 0, 2]))], ((3,), TRITS)),
+    "gather": chain([ops.Gather(IntTensor([[[3, -1, 0, 3]]]), 1)], ((2, 1, 2), CODES)),
+    "gather of a constant": chain([ops.Gather(IntTensor([0, -1]), 2)], ((2,), IntType(2, 2))),
+    "gather of nothing": chain([ops.Gather(IntTensor([-1, -1]), 2)], ((2,), BITS)),
 }
 
 

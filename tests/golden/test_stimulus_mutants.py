@@ -63,6 +63,8 @@ MAP, SMALL, VECTOR = (6, 5, 4), (4, 4, 6), (6,)
 PROVEN = Accumulator.prove(16)
 STRIDED = conv(PROVEN, stride=(2, 2), dilation=(2, 1), pads=(2, 0, 1, 1), pad_value=(3,))
 BYTES = IntTensor(np.random.default_rng(4).integers(-128, 128, (5, 6)), "s8")
+BORDER = ops.Gather(IntTensor(np.pad(np.arange(24).reshape(2, 3, 4), ((0, 0), (1, 0), (1, 1)), constant_values=-1)), 1)
+NEAREST = ops.Gather(IntTensor(np.arange(18).reshape(3, 2, 3).repeat(2, 1).repeat(2, 2)))
 NODES: dict[str, Graph] = {
     "conv": node(conv(PROVEN), (MAP, LEVELS)),
     "strided": node(STRIDED, ((6, 9, 8), LEVELS)),
@@ -89,6 +91,8 @@ NODES: dict[str, Graph] = {
     "concat": node(ops.Concat(), ((2, 3, 3), LEVELS), ((3, 3, 3), LEVELS)),
     "shuffle": node(ops.ChannelSelect.shuffle(8, 2), ((8, 3, 2), IntType(0, 1))),
     "flatten": node(ops.Flatten(), ((3, 4, 5), IntType(0, 1))),
+    "border": node(BORDER, ((2, 3, 4), IntType(0, 1))),
+    "nearest": node(NEAREST, ((3, 2, 3), SIGNED)),
 }
 
 
@@ -335,6 +339,12 @@ MUTANTS: list[tuple[str, str, Callable[..., IntArray]]] = [
     ("shuffle", "lanes reversed", lambda op, x: op.reference(x)[:, ::-1]),
     ("flatten", "channel innermost", lambda op, x: x.transpose(0, 2, 3, 1).reshape(len(x), -1)),
     ("flatten", "columns before rows", lambda op, x: x.swapaxes(2, 3).reshape(len(x), -1)),
+    ("border", "stuck at 0", lambda op, x: replace(op, fill=0).reference(x)),
+    ("border", "repeats the edge", lambda op, x: np.pad(x, ((0, 0), (0, 0), (1, 0), (1, 1)), "edge")),
+    ("border", "after instead of before", lambda op, x: np.pad(x, ((0, 0),) * 2 + ((0, 1), (1, 1)), constant_values=1)),
+    ("border", "one column late", lambda op, x: np.roll(op.reference(x), 1, axis=3)),
+    ("nearest", "tiles", lambda op, x: np.tile(x, (1, 1, 2, 2))),
+    ("nearest", "rounded up", lambda op, x: op.reference(x[:, :, :, [1, 2, 2]])),
     ("table", "row 0 for all", lambda op, z: replace(op, entries=IntTensor(op.entries.values[:1])).reference(z)),
     ("table", "address off by one", lambda op, z: op.reference(np.maximum(z - 1, -20))),
     ("table", "address unsigned", lambda op, z: op.reference(np.minimum(abs(z), 19))),
@@ -400,6 +410,18 @@ def test_every_exchange_of_two_channels_matters(name: str) -> None:
         for a, b in combinations(range(x.shape[1]), 2):
             changed = [swapped(y, a, b, 1) if k == index else y for k, y in enumerate(inputs)]
             assert not np.array_equal(op.reference(*changed), wanted), (name, index, a, b)
+
+
+@pytest.mark.parametrize("name", ["border", "nearest"])
+def test_every_address_matters(name: str) -> None:
+    """An address table with any one entry replaced, by any other element or by the constant, is told from the right."""
+    (x,), wanted = frames(name)
+    op: Any = NODES[name].nodes[0].op
+    sources = np.concatenate([x.reshape(len(x), -1), np.full((len(x), 1), op.fill)], axis=1)  # -1 is the last
+    elements = np.unique(op.index.values).tolist()
+    for place in np.ndindex(op.index.shape):
+        same = [i for i in elements if np.array_equal(sources[:, i], wanted[:, *place])]
+        assert same == [op.index.values[place]], place
 
 
 @pytest.mark.parametrize("name", ["max", "max bits"])

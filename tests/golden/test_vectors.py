@@ -31,6 +31,10 @@ from hypothesis import strategies as st
 
 import intinfer
 from intinfer import reference
+from intinfer.builder import GraphBuilder
+from intinfer.ops import Gather
+from intinfer.tensor import IntTensor
+from intinfer.types import IntType
 from intinfer_golden.codes import Code
 from intinfer_golden.vectors import BULK, estimate, usual_formats
 
@@ -282,3 +286,22 @@ def test_codes_lead_back(data: st.DataObject) -> None:
     assert [int(word) for word in words] == [int(value) % 2**code.bits for value in values]
     assert code.decode(words).tolist() == values.tolist()
     assert np.array_equal(values.astype(code.dtype), values)
+
+
+@pytest.mark.parametrize(("order", "index_order"), [("nhwc", "HWC"), ("nchw", "CHW"), ("nwhc", "WHC")])
+def test_the_index_of_a_gather_lies_as_its_value_does(order: str, index_order: str, tmp_path: Path) -> None:
+    places = np.arange(12).reshape(3, 2, 2)
+    index = np.pad(places, ((0, 0), (1, 0), (0, 2)), constant_values=-1)
+    builder = GraphBuilder()
+    wide = builder.add(Gather(IntTensor(index), -4), builder.input("x", (3, 2, 2), IntType(0, 7)), name="wide")
+    builder.output("y", builder.add(Gather(IntTensor(np.arange(30)[::-3])), wide, name="y"))
+    x = np.random.default_rng(3).integers(0, 8, (2, 3, 2, 2))
+    write_unchecked(builder.finish(), x, tmp_path / "set", order=order, formats=["npy"])
+    items = {(item["node"], item["attribute"], item["role"]): item for item in manifest(tmp_path / "set")["tensors"]}
+    map_, vector = items["wide", "index", "constant"], items["y", "index", "constant"]
+    assert ("".join(map_["order"]), map_["axes"], map_["shape"]) == (index_order, ["C", "H", "W"], [3, 3, 4])
+    assert (vector["order"], vector["shape"]) == (["C"], [10])
+    stored = np.load(tmp_path / "set" / map_["files"][0]["path"]).reshape(-1)
+    values = np.load(tmp_path / "set" / items["wide", None, "output"]["files"][0]["path"]).reshape(2, -1)
+    for image, sent in zip(x, values, strict=True):  # word for word, as a design with a frame buffer makes them
+        assert [-4 if place < 0 else int(image.reshape(-1)[place]) for place in stored] == sent.tolist()

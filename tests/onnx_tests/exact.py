@@ -2,7 +2,7 @@
 
 Every tensor has two values. `real` is exact: what weights times levels add up to. `machine` is what correctly rounded
 float32 steps give, one rounding an operation, no fused multiply-add; where operands are mixed (convolution, matrix
-product, mean, sum of two tensors) the exact result is rounded once. A quantiser decides on `machine`, because its
+product, mean, sum of two tensors whose scales are in a ratio of small integers) the exact result is rounded once. A quantiser decides on `machine`, because its
 source is float32 code; its level times its scale is `real` again. Shares no code with the converters.
 
 Sources: the ONNX operator texts; the QONNX operator texts and their table of rounding modes (HALF_UP is half away
@@ -308,6 +308,5 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "QuantizeLinear": _quantize_linear,
     "Relu": lambda _, x: stepped(lambda v: max(v, Fraction(0)), x),
     "Sub": _sum(lambda x, y: x - y),
-    "Transpose": _both_ways(lambda a, x: x.transpose(a["perm"])),
     "Trunc": _trunc,
 }

@@ -29,12 +29,12 @@ ELEMENTWISE = {
 }
 
 
-class NoBatchAxisError(Exception):
+class NotANetworkError(Exception):
     """The test cannot be had with one image at a time."""
 
 
 def with_batch_axis(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same computation on arrays (1, *shape). Raises NoBatchAxisError for operators it does not know how to."""
+    """The same computation on arrays (1, *shape). Raises NotANetworkError for operators it does not know how to."""
     moved = onnx.ModelProto()
     moved.CopyFrom(model)
     ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in model.graph.input}
@@ -46,7 +46,7 @@ def with_batch_axis(model: onnx.ModelProto) -> onnx.ModelProto:
         if node.op_type in ELEMENTWISE:
             continue
         if node.op_type not in MOVES or len(model.graph.node) != 1:
-            raise NoBatchAxisError(f"{node.op_type} of this test has no batch axis")
+            raise NotANetworkError(f"{node.op_type} of this test has no batch axis")
         MOVES[node.op_type](moved.graph, node, ranks.get(node.input[0], 0))
     return moved
 
@@ -111,13 +111,13 @@ def _axes(graph: onnx.GraphProto, node: onnx.NodeProto, rank: int) -> None:
         return
     constant = _constant(graph, node.input[1]) if len(node.input) > 1 else None
     if constant is None and len(node.input) > 1 and node.input[1]:
-        raise NoBatchAxisError("its axes are not constant")
+        raise NotANetworkError("its axes are not constant")
     if constant:
         _set_constant(graph, node, 1, _up(constant))
     elif _attribute(node, "noop_with_empty_axes"):
         return
     elif constant is None and node.op_type == "ReduceMax":
-        raise NoBatchAxisError("it reduces all axes")
+        raise NotANetworkError("it reduces all axes")
     else:
         _set_constant(graph, node, 1, list(range(1, rank + 1)))
 
@@ -131,7 +131,7 @@ def _shape(graph: onnx.GraphProto, node: onnx.NodeProto, rank: int) -> None:
     """Reshape, Expand, Tile: one more entry in front."""
     values = _constant(graph, node.input[1])
     if _attribute(node, "allowzero") or values is None:
-        raise NoBatchAxisError("its shape is empty or not constant")
+        raise NotANetworkError("its shape is empty or not constant")
     _set_constant(graph, node, 1, [1, *values])
 
 
@@ -139,7 +139,7 @@ def _slice(graph: onnx.GraphProto, node: onnx.NodeProto, rank: int) -> None:
     starts = _constant(graph, node.input[1])
     axes = _constant(graph, node.input[3]) if len(node.input) > 3 else list(range(len(starts or ())))
     if axes is None:
-        raise NoBatchAxisError("its axes are not constant")
+        raise NotANetworkError("its axes are not constant")
     _set_constant(graph, node, 3, _up(axes))
 
 

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.backend.test.loader import load_model_tests
 from onnx.reference import ReferenceEvaluator
 
-from .node_axes import NoBatchAxisError, with_batch_axis
+from .node_axes import NotANetworkError, with_batch_axis
 
 Arrays = dict[str, np.ndarray]
 
@@ -83,12 +83,14 @@ class Form:
     """A test as a network: `inputs` (N, ...) are the images, `outputs` (N, ...) what must come out.
 
     Attributes:
+        bounds: the range of the inputs; None for the whole of their type.
         remarks: what differs from the test as it is.
     """
 
     model: onnx.ModelProto
     inputs: Arrays
     outputs: Arrays
+    bounds: tuple[int, int] | None = None
     remarks: tuple[str, ...] = ()
 
 
@@ -122,8 +124,10 @@ def is_applicable(test: NodeTest) -> bool:
 
 
 def forms(test: NodeTest) -> Iterator[Form]:
-    """The forms of a test, the most general first. Raises NoBatchAxisError when the test has no batch axis at all."""
+    """The forms of a test, the most general first. Raises NotANetworkError when the test has no batch axis at all."""
     base = _integer_data(Form(test.model, test.inputs, test.outputs))
+    if any(array.size == 0 for array in (*base.inputs.values(), *base.outputs.values())):
+        raise NotANetworkError("a tensor is empty")
     names = [value.name for value in test.model.graph.input]
     choices = [names] if set(test.operators) <= MERGES else []
     if len(names) > 1 or not choices:
@@ -132,7 +136,11 @@ def forms(test: NodeTest) -> Iterator[Form]:
         choices = [names, names[1:], names[:1]]
     for kept in choices:
         form = _one_at_a_time(_with_constants(base, kept), test.operators)
-        yield form
+        if any(array.dtype.kind == "f" or array.dtype.itemsize == 8 for array in form.inputs.values()):
+            form = replace(form, bounds=_data_range(form.inputs))
+        if test.operators != ("BatchNormalization",):  # its float32 steps round more than once
+            yield form
+            yield from _in_the_data_s_range(form)
         if set(test.operators) & QUANTISED:
             yield _behind_a_quantiser(form)
 
@@ -179,7 +187,7 @@ def _one_at_a_time(form: Form, operators: tuple[str, ...]) -> Form:
     counts = {array.shape[0] if array.ndim > 1 else 0 for array in arrays}
     if set(operators) <= PER_IMAGE and len(counts) == 1 and counts != {0}:
         if any(len(tensor.dims) > 2 or tensor.dims[0] in counts for tensor in _rows(form, operators)):
-            raise NoBatchAxisError("a constant has a batch axis of its own")
+            raise NotANetworkError("a constant has a batch axis of its own")
         model = onnx.ModelProto()
         model.CopyFrom(form.model)
         for value in (*model.graph.input, *model.graph.output):
@@ -188,7 +196,7 @@ def _one_at_a_time(form: Form, operators: tuple[str, ...]) -> Form:
     model = with_batch_axis(form.model)
     inputs = {name: array[None] for name, array in form.inputs.items()}
     outputs = {name: array[None] for name, array in form.outputs.items()}
-    return Form(model, inputs, outputs, (*form.remarks, "batch axis added"))
+    return Form(model, inputs, outputs, form.bounds, (*form.remarks, "batch axis added"))
 
 
 def _rows(form: Form, operators: tuple[str, ...]) -> list[onnx.TensorProto]:
@@ -196,6 +204,16 @@ def _rows(form: Form, operators: tuple[str, ...]) -> list[onnx.TensorProto]:
     if "Gemm" in operators:
         return [t for t in form.model.graph.initializer if t.name in form.model.graph.node[0].input[2:] and t.dims]
     return [t for t in form.model.graph.initializer if len(t.dims) > 2]
+
+
+def _in_the_data_s_range(form: Form) -> Iterator[Form]:
+    """Integers whose whole type would leave the result's."""
+    if form.bounds is None:
+        yield replace(form, bounds=_data_range(form.inputs))
+
+
+def _data_range(inputs: Arrays) -> tuple[int, int]:
+    return int(min(a.min() for a in inputs.values())), int(max(a.max() for a in inputs.values()))
 
 
 def _behind_a_quantiser(form: Form) -> Form:
@@ -217,4 +235,4 @@ def _behind_a_quantiser(form: Form) -> Form:
     return replace(form, model=model, outputs={"levels": levels}, remarks=remarks)
 
 
-__all__ = ["Form", "NoBatchAxisError", "NodeTest", "forms", "is_applicable", "node_tests"]
+__all__ = ["Form", "NotANetworkError", "NodeTest", "forms", "is_applicable", "node_tests"]

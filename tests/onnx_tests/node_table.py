@@ -1,6 +1,6 @@
 """Every applicable node test of the installed onnx package, converted and run: the table `onnx_node_tests.md`.
 
-    PYTHONPATH=tests python -m onnx_tests.node_table [--write]
+    PYTHONPATH=tests python tests/onnx_tests/node_table.py [--write]
 
 prints one line a test, `--write` puts the table into `intinfer/spec`. Exit status 1 when a result is wrong.
 """
@@ -24,7 +24,7 @@ from intinfer_converters.lower import lower
 from intinfer_converters.preprocess import Preprocess
 from intinfer_converters.read_onnx import read_onnx
 from onnx_tests.floats import exactly, nearest
-from onnx_tests.node_cases import Form, NoBatchAxisError, NodeTest, forms, is_applicable, node_tests
+from onnx_tests.node_cases import Form, NotANetworkError, NodeTest, forms, is_applicable, node_tests
 
 TABLE = Path(intinfer.spec.__file__).parent / "onnx_node_tests.md"
 
@@ -38,12 +38,15 @@ class Row:
     detail: str
 
 
+ENGINES = ("reference", "fast")
+
+
 @cache
-def rows() -> tuple[Row, ...]:
-    return tuple(judged(test) for test in node_tests() if is_applicable(test))
+def rows(engines: tuple[str, ...] = ENGINES) -> tuple[Row, ...]:
+    return tuple(judged(test, engines) for test in node_tests() if is_applicable(test))
 
 
-def judged(test: NodeTest) -> Row:
+def judged(test: NodeTest, engines: tuple[str, ...] = ENGINES) -> Row:
     """The first form that converts decides; when none does, the first one's reason."""
     reason = ""
     try:
@@ -53,42 +56,28 @@ def judged(test: NodeTest) -> Row:
             except IntinferError as error:
                 reason = reason or str(error)
                 continue
-            difference = differing(graph, form)
+            difference = differing(graph, form, engines)
             if difference:
                 return Row(test.name, "WRONG", difference)
-            return Row(test.name, "exact", "; ".join((*form.remarks, *_input_range(form))))
-    except NoBatchAxisError as no_axis:
-        reason = reason or f"not tried: {no_axis}"
+            stated = () if form.bounds is None else (f"input {form.bounds[0]}..{form.bounds[1]}",)
+            return Row(test.name, "exact", "; ".join((*form.remarks, *stated)))
+    except NotANetworkError as none:
+        reason = reason or f"not tried: {none}"
     return Row(test.name, "refused", reason)
 
 
-def _range_of(form: Form) -> tuple[int, int] | None:
-    """Of the data for float and 64-bit inputs; None stands for the input's whole type."""
-    arrays = form.inputs.values()
-    if all(array.dtype.kind in "iub" and array.dtype.itemsize < 8 for array in arrays):
-        return None
-    return int(min(array.min() for array in arrays)), int(max(array.max() for array in arrays))
-
-
-def _input_range(form: Form) -> tuple[str, ...]:
-    bounds = _range_of(form)
-    return () if bounds is None else (f"input {bounds[0]}..{bounds[1]}",)
-
-
 def converted(form: Form) -> Graph:
-    """The integer graph of a form; its input range is its type's, or its data's where that is float or 64 bits."""
-    if any(array.size == 0 for array in (*form.inputs.values(), *form.outputs.values())):
-        raise IntinferError("a tensor is empty")
-    low, high = _range_of(form) or (None, None)
+    """The integer graph of a form."""
+    low, high = form.bounds or (None, None)
     return lower(read_onnx(form.model, pixels=Preprocess(lo=low, hi=high)).net)
 
 
-def differing(graph: Graph, form: Form) -> str:
-    """What differs between the test's outputs and both engines' on its inputs; "" when every element is equal."""
+def differing(graph: Graph, form: Form, engines: tuple[str, ...] = ENGINES) -> str:
+    """What differs between the test's outputs and the engines' on its inputs; "" when every element is equal."""
     model = Model(graph)
     values = graph.values
     images = {value.name: form.inputs[value.name].astype(np.int64).reshape(-1, *value.shape) for value in graph.inputs}
-    for engine in ("reference", "fast"):
+    for engine in engines:
         results = model.run(images, engine=engine)
         named = results if isinstance(results, dict) else {graph.outputs[0].name: results}
         for output in graph.outputs:
@@ -132,8 +121,8 @@ def table_text() -> str:
         "- *one row at a time*: its first axis is the batch;",
         "- *data round(8x)*: its data were drawn from a normal distribution, were made integers, and the result is that",
         "  of `onnx.reference`;",
-        "- *input a..b*: the input is a float or of 64 bits; its range is that of the data. Otherwise it is the whole",
-        "  range of the type;",
+        "- *input a..b*: the range of the data. It is stated where the input is a float or of 64 bits, and where the whole",
+        "  range of the type would leave the result's type; otherwise the input is any number of its type;",
         "- *behind QuantizeLinear(s, z)*: the result is a float that no integer holds; its int8 levels were compared.",
         "",
         f"{len(results)} tests of {len(node_tests())} are about operators of quantised networks: "
@@ -160,6 +149,7 @@ def _cell(text: str) -> str:
 def main() -> int:
     if "--write" in sys.argv[1:]:
         TABLE.write_text(table_text(), encoding="utf-8")
+        print(f"wrote {TABLE}", file=sys.stderr)
     for row in rows():
         print(f"{row.result:8} {row.name:60} {row.detail}")
     counts = Counter(row.result for row in rows())

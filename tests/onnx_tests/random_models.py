@@ -103,7 +103,11 @@ class Draft:
         zero = 0.0 if bits == 1 else float(self.choose(0, 0, 0, 1, -1, 3))
         if not signed and zero:
             zero = abs(zero)
-        inputs = x.name, self.number(scale), self.number(zero), self.number(float(bits))
+        scales = np.float32(scale)
+        if len(x.shape) == 4 and self.choose(True, False, False, False):
+            # Powers of two: a residual add of other ratios is defined on the source's rounded terms, not on exact ones.
+            scales = scales * np.float32(2) ** self.integers(0, 2, (1, x.shape[1], 1, 1)).astype(np.float32)
+        inputs = x.name, self.number(scales), self.number(zero), self.number(float(bits))
         attributes = {"signed": signed, "narrow": narrow}
         if self.choose(True, True, True, False):
             attributes["rounding_mode"] = self.choose(*ROUNDING_MODES)
@@ -147,11 +151,15 @@ class Draft:
         kernel = [3, 3] if keep else [self.choose(*range(1, min(3, e) + 1)) for e in extents]
         pads = [1, 1, 1, 1] if keep else [self.choose(0, 1) for _ in range(4)]
         strides = [1, 1] if keep else [self.choose(1, 2) for _ in range(2)]
+        dilations = [self.choose(1, 2) if 2 * (k - 1) < e else 1 for k, e in zip(kernel, extents, strict=True)]
+        dilations = [1, 1] if keep else dilations
         inputs = [x.name, self.weight((outputs, channels // groups, *kernel))]
         if self.choose(True, False):
             inputs.append(self.number(self.integers(-9, 9, outputs) * np.float32(self.choose(0.125, 0.3))))
-        name = self.node("Conv", *inputs, group=groups, kernel_shape=kernel, pads=pads, strides=strides)
-        sides = ((e + pads[a] + pads[a + 2] - kernel[a]) // strides[a] + 1 for a, e in enumerate(extents))
+        geometry = {"kernel_shape": kernel, "pads": pads, "strides": strides, "dilations": dilations}
+        name = self.node("Conv", *inputs, group=groups, **geometry)
+        reach = [d * (k - 1) + 1 for d, k in zip(dilations, kernel, strict=True)]
+        sides = ((e + pads[a] + pads[a + 2] - reach[a]) // strides[a] + 1 for a, e in enumerate(extents))
         return Live(name, (1, outputs, *sides))
 
     def batch_norm(self, x: Live) -> Live:
@@ -171,7 +179,9 @@ class Draft:
     def pool(self, x: Live) -> Live:
         if min(x.shape[2:]) < 2:
             return x
-        kind = self.choose("MaxPool", "AveragePool")
+        kind = self.choose("MaxPool", "AveragePool", "GlobalAveragePool")
+        if kind == "GlobalAveragePool":
+            return self.quantise(Live(self.node(kind, x.name), (*x.shape[:2], 1, 1)))
         stride, pads = self.choose(1, 2), [self.choose(0, 0, 1) for _ in range(4)]
         attributes = {"kernel_shape": [2, 2], "strides": [stride] * 2, "pads": pads}
         if kind == "AveragePool":
@@ -208,7 +218,7 @@ class Draft:
         scale = self.some_scale()
         a = self.quantise(x, scale)
         b = self.quantise(self.convolution(a, keep=True), scale * self.choose(1, 1, 2, 4))
-        added = Live(self.node("Add", *self.random.sample([a.name, b.name], 2)), x.shape)
+        added = Live(self.node(self.choose("Add", "Add", "Sub"), *self.random.sample([a.name, b.name], 2)), x.shape)
         return self.quantise(added)
 
     def concat(self, x: Live) -> Live:

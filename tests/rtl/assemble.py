@@ -265,6 +265,25 @@ def _flatten(design: Design, node: Json) -> None:
     design.single(node, "flatten", {**_map(source), "BITS": source.bits, **folds}, source)
 
 
+def _gather(design: Design, node: Json) -> None:
+    tensor, index = design.values[node["name"]], design.constants[node["name"], "index"]
+    source = design.take(node["inputs"][0], bits=tensor["bits"])
+    (channels, height, width), fold, bits, _ = layout(tensor)
+    parameters = {
+        **_map(source),
+        "BITS": bits,
+        "IN_FOLD": source.fold,
+        "OUT_C": channels,
+        "OUT_PIXELS": height * width,
+        "OUT_FOLD": fold,
+        "I_BITS": index["bits"],
+        "I_SIGNED": index["signed"],
+        "INDEX": quoted(file_of(index)),
+        "FILL": longint(node["attributes"]["fill"]),
+    }
+    design.single(node, "gather", parameters, source)
+
+
 def _argmax(design: Design, node: Json) -> None:
     source, tensor = design.take(node["inputs"][0]), design.values[node["name"]]
     parameters = {
@@ -289,6 +308,7 @@ _NODES: dict[str, Callable[[Design, Json], None]] = {
     "conv2d": _conv2d,
     "dense": _conv2d,
     "flatten": _flatten,
+    "gather": _gather,
     "max_pool": _max_pool,
     "mux": _mux,
     "requant": _requant,

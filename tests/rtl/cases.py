@@ -34,6 +34,7 @@ from intinfer.ops import (
     Conv2d,
     Dense,
     Flatten,
+    Gather,
     MaxPool,
     Mux,
     Requant,
@@ -316,6 +317,14 @@ CASES: dict[str, tuple[Make, int]] = {
     "requant_half_even": (lambda rng: one(requant(RoundMode.HALF_EVEN, rng), ((3, 2, 3), WIDE)), 3),
     "requant_half_away": (lambda rng: one(requant(RoundMode.HALF_AWAY, rng), ((3, 2, 3), WIDE)), 2),
     "flatten": (lambda rng: one(Flatten(), ((3, 2, 4), BITS3)), 2),
+    "gather": (
+        lambda rng: one(
+            Gather(IntTensor(np.pad(np.arange(18).reshape(3, 2, 3), ((0, 1), (1, 0), (0, 2)), constant_values=-1)), -5),
+            ((3, 2, 3), BITS3),
+        ),
+        2,
+    ),
+    "gather_vector": (lambda rng: one(Gather(IntTensor(rng.permutation(12)[:10])), ((3, 2, 2), SIGNED4)), 3),
     "argmax": (lambda rng: one(ArgMax(), ((5,), SIGNED4)), 2),
 }
 """Name -> (graph, fold)."""

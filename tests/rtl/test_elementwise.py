@@ -6,7 +6,7 @@ What it sends is compared twice: by the bench with the vectors, and here, from t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from intinfer.ops import (
     Clamp,
     Concat,
     Flatten,
+    Gather,
     Mux,
     SumPool,
     Table,
@@ -106,6 +107,11 @@ def lookup(rows: int, type_: IntType, lo: int, hi: int) -> Table:
     return Table(IntTensor(RNG.integers(lo, hi + 1, (rows, type_.hi - type_.lo + 1))), type_.lo, lo, hi)
 
 
+def gather(shape: Shape, arrange: Callable[[IntArray], IntArray], fill: int = 0) -> Gather:
+    """The elements of a map of `shape` as `arrange` has them, -1 being `fill`."""
+    return Gather(IntTensor(arrange(np.arange(np.prod(shape)).reshape(shape))), fill)
+
+
 CASES = {
     "mean of all pairs of levels": Case(Bitshift(3), maps((2, 8, 8), LEVELS, LEVELS), 2, "random", pairs(3)),
     "or of all pairs of bits": Case(Bitshift(1), maps((2, 2, 2), BIT, BIT), 3, "bursty", pairs(1)),
@@ -161,6 +167,33 @@ CASES = {
     "flatten": Case(Flatten(), maps((3, 2, 4), SIGNED), {"x0": 2, "y": 5}),
     "flatten one pixel": Case(Flatten(), maps((5, 1, 1), BYTE), 3, "bursty"),
     "flatten one channel": Case(Flatten(), maps((1, 3, 2), BIT), {"y": 4}, "always"),
+    "gather: a border of a constant": Case(
+        gather((3, 2, 3), lambda a: np.pad(a, ((0, 1), (1, 0), (2, 1)), constant_values=-1), -9),
+        maps((3, 2, 3), LEVELS),
+        {"x0": 2, "y": 3},
+    ),
+    "gather: nearest neighbours": Case(
+        gather((2, 2, 3), lambda a: a.repeat(2, 1).repeat(3, 2)), maps((2, 2, 3), SIGNED), 2, "bursty"
+    ),
+    "gather: space to depth": Case(
+        gather((2, 4, 6), lambda a: a.reshape(2, 2, 2, 3, 2).transpose(2, 4, 0, 1, 3).reshape(8, 2, 3)),
+        maps((2, 4, 6), LEVELS),
+        {"x0": 1, "y": 8},
+        "always",
+    ),
+    "gather: crop and transpose": Case(
+        gather((4, 3, 5), lambda a: a[1:3, :, 1:4].transpose(2, 0, 1)), maps((4, 3, 5), BYTE), {"x0": 3, "y": 2}
+    ),
+    "gather: a pixel's channels together": Case(
+        gather((3, 2, 2), lambda a: a.transpose(1, 2, 0).reshape(-1)), maps((3, 2, 2), SIGNED), {"x0": 2, "y": 5}
+    ),
+    "gather: a vector as a map, with gaps": Case(
+        gather((5,), lambda a: np.array([4, -1, 0, 2, 2, -1, 3, 1]).reshape(2, 2, 2), 2**40),
+        maps((5,), BYTE),
+        2,
+        "bursty",
+    ),
+    "gather: one element": Case(gather((2, 1, 1), lambda a: a[1:]), maps((2, 1, 1), BIT), 1, "always"),
     "argmax of a vector": Case(ArgMax(), maps((6,), SIGNED), 4),
     "argmax with ties": Case(ArgMax(), maps((5, 3, 4), IntType(-1, 0)), {"x0": 2, "y": 3}, "bursty"),
     "argmax of one channel": Case(ArgMax(), maps((1, 2, 2), BYTE), 1, "always"),
@@ -184,6 +217,7 @@ IN_VERILATOR = (
     "table, one row a channel",
     "mux of a signed and an unsigned branch",
     "argmax with ties",
+    "gather: a border of a constant",
 )
 """The ops that networks do not have, and a mux that extends its branches; see `test_network` for the others."""
 

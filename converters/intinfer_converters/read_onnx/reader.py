@@ -17,7 +17,7 @@ from .call import Call, Value
 from .fold import folded
 from .load import STANDARD, Block, Input, Node, Source, load
 from .table import ON_CONSTANTS, rule_for
-from .tensors import DTYPES, NARROW_BITS, Constant, constant_of, integer_range
+from .tensors import DTYPES, MAX_RANK, NARROW_BITS, Constant, constant_of, integer_range
 
 if TYPE_CHECKING:
     from ..preprocess import Preprocess
@@ -250,8 +250,9 @@ def _shape(value: Input, shapes: Shapes) -> tuple[int, ...]:
             )
     if known[0] != 1:
         raise DataError(f"input {value.name!r} has a batch of {known[0]}; networks are read with 1: {hint}")
-    if len(known) < 2 or min(known) < 1 or int(np.prod(known, dtype=object)) > 2**24:
+    if not 2 <= len(known) <= MAX_RANK or min(known) < 1 or int(np.prod(known, dtype=object)) > 2**24:
         raise DataError(
-            f"input {value.name!r} has the shape {list(known)}; a batch axis of 1 and at most 2^24 elements"
+            f"input {value.name!r} has the shape {list(known[:MAX_RANK])}; a batch axis of 1 and at most 2^24 elements "
+            f"in up to {MAX_RANK} axes are read"
         )
     return known

@@ -177,7 +177,7 @@ def _check_schema(node: Node, opset: int) -> None:
     for key, value in node.attributes.items():
         due = schema.attributes[key].type
         if not isinstance(value, known.get(due, object)):
-            raise Unsupported(f"its attribute {key} = {value!r} is not of its type, {due.name}")
+            raise Unsupported(f"its attribute {key} = {value!r} is not of the type that it has in opset {opset}")
     if not schema.min_input <= len(node.inputs) <= schema.max_input:
         raise Unsupported(f"it has {len(node.inputs)} inputs; {schema.min_input} to {schema.max_input} are due")
 

@@ -93,7 +93,8 @@ def batch_norm_chain(module: nn.BatchNorm2d, path: str) -> Chain:
     if module.affine:
         alpha = alpha * array(module.weight, f"{path}.weight")
         beta = array(module.bias, f"{path}.bias")
-    beta = beta - mean * alpha
+    with np.errstate(over="ignore", invalid="ignore"):  # refused below
+        beta = beta - mean * alpha
     if not (np.isfinite(alpha).all() and np.isfinite(beta).all()):
         raise DataError(f"{path}: batch norm overflows when it is folded; its parameters are out of proportion")
     return (Primitive("mul", alpha), Primitive("add", beta))

@@ -115,7 +115,8 @@ def _bounds(bounds: Bounds, primitive: Primitive, dtype: np.dtype[Any]) -> Bound
         assert primitive.operand is not None
         return (0.0, float(primitive.operand.shape[-1]))
     rows = primitive.operand.size if primitive.operand is not None and primitive.kind != "clip" else 1
-    ends = np.broadcast_to(np.array(bounds, dtype=dtype), (rows, 2))
+    with np.errstate(over="ignore"):  # an end beyond the type is infinite: not bounded
+        ends = np.broadcast_to(np.array(bounds, dtype=dtype), (rows, 2))
     results = primitive.apply(ends)
     if np.isnan(results).any():
         return EVERYTHING

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
+from math import prod
 
 import numpy as np
 
@@ -12,12 +13,23 @@ from intinfer.graph import Shape
 from intinfer.types import IntArray
 
 from ..floatnet import FlattenMap, FloatOp, Gather, SelectChannels
+from .tensor import Unsupported
+
+MAX_ELEMENTS = 2**26
+"""Of a tensor: 1080 x 1920 pixels of 32 channels."""
+
+
+def check_size(count: int) -> None:
+    """Refuse a tensor of more than `MAX_ELEMENTS`, before it is made."""
+    if count > MAX_ELEMENTS:
+        raise Unsupported(f"it gives {count:,} elements; at most {MAX_ELEMENTS:,}")
 
 
 @lru_cache(maxsize=256)
 def identity(shape: Shape) -> IntArray:
-    """0, 1, 2, ... in C order; one read-only array a shape."""
-    index = np.arange(int(np.prod(shape)), dtype=np.int64).reshape(shape)
+    """0, 1, 2, ... in C order; one read-only array a shape. Raises Unsupported when it is too large."""
+    check_size(prod(shape))
+    index = np.arange(prod(shape), dtype=np.int64).reshape(shape)
     index.setflags(write=False)
     return index
 

@@ -212,6 +212,7 @@ class Merging(Emitter):
         bounds, whole = _hull(*(x.bounds for x in parts)), all(x.whole for x in parts)
         if len(parts) == 1:
             return parts[0]
+        layout.check_size(sum(x.size for x in parts))
         try:
             if all(x.node == parts[0].node and x.chain is parts[0].chain and x.fill == parts[0].fill for x in parts):
                 index = np.concatenate([x.index for x in parts], axis)

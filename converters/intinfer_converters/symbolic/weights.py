@@ -40,14 +40,22 @@ def weight_of(values: FloatArray | IntArray, quantised: Quantised | None = None)
         if (rows == rows[:, :1]).all():
             return _quantised(np.asarray(q, dtype=np.int64), _squeezed([Fraction(float(s)) for s in rows[:, 0]]))
     flat = cast("FloatArray", values.reshape(len(values), -1))
-    common = _integers(flat.reshape(1, -1))
-    if common is not None:
-        q, scales = common
-        return _quantised(q.reshape(values.shape), tuple(scales))
-    found = _integers(flat)
-    if found is None:
+    candidates = [(rows, _integers(rows)) for rows in (flat.reshape(1, -1), flat)]
+    known = [(rows, *found) for rows, found in candidates if found is not None]
+    if not known:
         return RealWeight(np.array(values))
-    return _quantised(found[0].reshape(values.shape), _squeezed(found[1]))
+    # 0.1 and 0.25 in different channels are multiples of 0.05 only after rounding: one scale a channel says more.
+    _, q, scales = min(known, key=lambda entry: (not _is_exact(*entry), int(np.abs(entry[1]).max()).bit_length()))
+    return _quantised(q.reshape(values.shape), _squeezed(scales))
+
+
+def _is_exact(rows: FloatArray, q: IntArray, scales: list[Fraction]) -> bool:
+    """Whether q * scale is `rows` without rounding."""
+    for row, levels, scale in zip(rows, q, scales, strict=True):
+        different, first = np.unique(levels, return_index=True)
+        if any(int(n) * scale != Fraction(float(row[i])) for n, i in zip(different, first, strict=True)):
+            return False
+    return True
 
 
 def _squeezed(scales: list[Fraction]) -> tuple[Fraction, ...]:

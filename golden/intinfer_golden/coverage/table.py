@@ -36,5 +36,5 @@ COVERGROUPS: dict[str, Covergroups] = {
     "concat": routing.covergroups,
     "channel_select": routing.covergroups,
     "flatten": routing.covergroups,
-    "gather": routing.covergroups,
+    "gather": routing.gather,
 }

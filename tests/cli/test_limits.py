@@ -1,0 +1,141 @@
+"""Foreign files are read in a child process: what kills it is said in one line, and nothing half is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from intinfer.cli import main
+
+pytest.importorskip("torch")
+if sys.platform != "linux":
+    pytest.skip("limits are the system's", allow_module_level=True)
+
+CODE = """
+import os, signal, sys, time
+from torch import nn
+
+def write():
+    with open("child", "w") as file:
+        file.write(f"{os.getpid()} {sys.flags.safe_path} {'INTINFER_CHILD' in os.environ}")
+
+def crash():
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+def killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def sleep():
+    write()
+    time.sleep(60)
+
+def spin():
+    import resource
+    resource.setrlimit(resource.RLIMIT_CPU, (1 + int(sum(os.times()[:2])), resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    while True:
+        pass
+
+def hoard():
+    return [bytes(2**30) for _ in range(100)]
+
+def answer():
+    write()
+    return 7
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "usercode.py").write_text(CODE)
+    (tmp_path / "net.pt").write_bytes(b"")
+    return tmp_path
+
+
+def command(name: str, *options: str) -> list[str]:
+    source = ["net.pt", "--factory", f"usercode:{name}", "--shape", "input=1,3,4,4", "-o", "m.npz"]
+    return [sys.executable, "-m", "intinfer", "convert", *source, *options]
+
+
+def called(folder: Path, name: str, *options: str) -> tuple[int, str]:
+    done = subprocess.run(command(name, *options), cwd=folder, capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+    assert not (folder / "m.npz").exists()
+    first, *rest = done.stderr.splitlines()
+    assert first == f"--factory usercode:{name}: running code of that module"
+    (line,) = rest
+    return done.returncode, line.removeprefix("intinfer: error: ")
+
+
+def test_a_child_reads_the_file(folder: Path) -> None:
+    code, line = called(folder, "answer")
+    assert (code, line) == (2, "net.pt: --factory usercode:answer: it returned int, a torch.nn.Module is needed")
+    pid, safe_path, inherited = (folder / "child").read_text().split()
+    assert int(pid) != os.getpid()
+    assert (safe_path, inherited) == ("True", "False")
+
+
+def test_a_crash_is_one_line(folder: Path) -> None:
+    code, line = called(folder, "crash", "--memory-limit", "16")
+    assert (code, line) == (
+        2,
+        "net.pt: crashed the library that reads it (SIGSEGV); the file is damaged, or needs more than 16 GiB "
+        "(--memory-limit): export it again",
+    )
+
+
+@pytest.mark.parametrize("name", ["killed", "spin"])
+def test_the_system_may_end_it(folder: Path, name: str) -> None:
+    code, line = called(folder, name, "--memory-limit", "16")
+    assert code == 2
+    assert line == (
+        "net.pt: stopped for want of time or memory (16 GiB); give more with --time-limit or --memory-limit, or a "
+        "smaller network"
+    )
+
+
+def test_memory_ends(folder: Path) -> None:
+    code, line = called(folder, "hoard", "--memory-limit", "8")
+    assert code == 2
+    assert "MemoryError" in line or line == "convert: not enough memory; raise --memory-limit"
+
+
+def test_time_ends(folder: Path) -> None:
+    done = subprocess.run(command("sleep", "--time-limit", "0.2"), cwd=folder, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "intinfer: error: net.pt: not done after 0.2 s; give more with --time-limit, or a smaller network\n"
+    )
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_it_ends_with_its_parent(folder: Path, number: signal.Signals, code: int) -> None:
+    with subprocess.Popen(
+        command("sleep"), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        child = folder / "child"
+        deadline = time.monotonic() + 60
+        while not (child.exists() and child.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        pid = int(child.read_text().split()[0])
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # a terminal tells every process
+        else:
+            process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert err.splitlines()[1:] == (["intinfer: interrupted"] if number == signal.SIGINT else [])
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "x", "nan", "1e99"])
+@pytest.mark.parametrize("option", ["--time-limit", "--memory-limit"])
+def test_limits_are_numbers(option: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", "a.onnx", "-o", "b.npz", f"{option}={text}"]) == 2
+    assert f"convert: argument {option}: {text!r} is not a number above 0; see" in capsys.readouterr().err
