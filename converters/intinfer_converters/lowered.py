@@ -208,7 +208,9 @@ def _integer_limits(x: Lowered, limits: FloatArray) -> tuple[int, int] | None:
         low, high = ends if scale > 0 else ends[::-1]
         low = Fraction(x.z.type.lo) if low is None or low <= x.z.type.lo else low
         high = Fraction(x.z.type.hi) if high is None or high >= x.z.type.hi else high
-        if low.denominator > 1 or high.denominator > 1 or low > high:
+        if low > high:  # no value lies inside: all are at one limit
+            low = high = high if high < x.z.type.lo else low
+        if low.denominator > 1 or high.denominator > 1:
             raise RefusalError(
                 f"its input is clipped to {float(limits[0]):g}..{float(limits[1]):g} ({', '.join(x.pending)}), "
                 f"which is {float(low):g}..{float(high):g} in its integers; put a quantiser behind it"

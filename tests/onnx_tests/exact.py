@@ -2,8 +2,9 @@
 
 Every tensor has two values. `real` is exact: what weights times levels add up to. `machine` is what correctly rounded
 float32 steps give, one rounding an operation, no fused multiply-add; where operands are mixed (convolution, matrix
-product, mean, sum of two tensors whose scales are in a ratio of small integers) the exact result is rounded once. A quantiser decides on `machine`, because its
-source is float32 code; its level times its scale is `real` again. Shares no code with the converters.
+product, mean, sum of two tensors whose scales are in a ratio of small integers) the exact result is rounded once. A
+quantiser decides on `machine`, because its source is float32 code; its level times its scale is `real` again. Shares
+no code with the converters.
 
 Sources: the ONNX operator texts; the QONNX operator texts and their table of rounding modes (HALF_UP is half away
 from zero; limits are applied before rounding; unsigned narrow tops at 2^b - 2; signed 1-bit is bipolar; Trunc rounds

@@ -145,9 +145,9 @@ def _slice(graph: onnx.GraphProto, node: onnx.NodeProto, rank: int) -> None:
 
 MOVES = {
     **{kind: _axis(0) for kind in ("ArgMax", "ArgMin", "Gather", "Split")},
-    **{kind: _axes for kind in ("ReduceMax", "ReduceMean", "ReduceSum", "Squeeze", "Unsqueeze")},
-    **{kind: _quantiser for kind in ("DequantizeLinear", "QuantizeLinear")},
-    **{kind: _shape for kind in ("Expand", "Reshape", "Tile")},
+    **dict.fromkeys(("ReduceMax", "ReduceMean", "ReduceSum", "Squeeze", "Unsqueeze"), _axes),
+    **dict.fromkeys(("DequantizeLinear", "QuantizeLinear"), _quantiser),
+    **dict.fromkeys(("Expand", "Reshape", "Tile"), _shape),
     "Concat": _concat,
     "Slice": _slice,
     "Transpose": _transpose,

@@ -235,4 +235,4 @@ def _behind_a_quantiser(form: Form) -> Form:
     return replace(form, model=model, outputs={"levels": levels}, remarks=remarks)
 
 
-__all__ = ["Form", "NotANetworkError", "NodeTest", "forms", "is_applicable", "node_tests"]
+__all__ = ["Form", "NodeTest", "NotANetworkError", "forms", "is_applicable", "node_tests"]

@@ -24,7 +24,7 @@ from intinfer_converters.lower import lower
 from intinfer_converters.preprocess import Preprocess
 from intinfer_converters.read_onnx import read_onnx
 from onnx_tests.floats import exactly, nearest
-from onnx_tests.node_cases import Form, NotANetworkError, NodeTest, forms, is_applicable, node_tests
+from onnx_tests.node_cases import Form, NodeTest, NotANetworkError, forms, is_applicable, node_tests
 
 TABLE = Path(intinfer.spec.__file__).parent / "onnx_node_tests.md"
 
@@ -119,10 +119,9 @@ def table_text() -> str:
         "- *constant a, b*: these inputs were made initializers;",
         "- *batch axis added*: the test has none; its shapes and axes moved up by one;",
         "- *one row at a time*: its first axis is the batch;",
-        "- *data round(8x)*: its data were drawn from a normal distribution, were made integers, and the result is that",
-        "  of `onnx.reference`;",
-        "- *input a..b*: the range of the data. It is stated where the input is a float or of 64 bits, and where the whole",
-        "  range of the type would leave the result's type; otherwise the input is any number of its type;",
+        "- *data round(8x)*: its data x are no integers; these are, and the result is that of `onnx.reference`;",
+        "- *input a..b*: the range of the data. It is stated where the input is a float or of 64 bits, and where the",
+        "  whole range of the type would leave the result's type; otherwise the input is any number of its type;",
         "- *behind QuantizeLinear(s, z)*: the result is a float that no integer holds; its int8 levels were compared.",
         "",
         f"{len(results)} tests of {len(node_tests())} are about operators of quantised networks: "

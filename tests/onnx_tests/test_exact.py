@@ -81,7 +81,11 @@ def test_trunc_of_both_versions():
 
 def test_thresholds_count_equality():
     rows = np.float32([[-1, 0.5, 2]])
-    assert one_node("MultiThreshold", [0.5, 2.5, -2], rows, out_scale=2.0, out_bias=-1.0, out_dtype="INT4") == [3, 5, -1]
+    assert one_node("MultiThreshold", [0.5, 2.5, -2], rows, out_scale=2.0, out_bias=-1.0, out_dtype="INT4") == [
+        3,
+        5,
+        -1,
+    ]
 
 
 def dyadic_model(seed: int) -> tuple[onnx.ModelProto, np.ndarray]:
@@ -105,7 +109,9 @@ def dyadic_model(seed: int) -> tuple[onnx.ModelProto, np.ndarray]:
     nodes = [
         node("QuantizeLinear", ["x", "s", "z"], ["q"]),
         node("DequantizeLinear", ["q", "s", "z"], ["d"]),
-        node("Conv", ["d", "w", "b"], ["c"], group=2, pads=pads, strides=[1, 2], dilations=[1, int(rng.integers(1, 3))]),
+        node(
+            "Conv", ["d", "w", "b"], ["c"], group=2, pads=pads, strides=[1, 2], dilations=[1, int(rng.integers(1, 3))]
+        ),
         node("BatchNormalization", ["c", "gamma", "beta", "mean", "var"], ["n"], epsilon=0.0),
         node("MaxPool", ["n"], ["m"], kernel_shape=[2, 2], pads=[0, 1, 1, 0]),
         node("AveragePool", ["m"], ["a"], kernel_shape=[2, 2], pads=[1, 0, 0, 1], count_include_pad=1),
@@ -119,7 +125,9 @@ def dyadic_model(seed: int) -> tuple[onnx.ModelProto, np.ndarray]:
     initializers = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 2, 6, 7))
     graph = helper.make_graph(nodes, "dyadic", [x], outputs, initializers)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)]), rng.integers(-40, 41, (1, 2, 6, 7)) / 8
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)]), rng.integers(
+        -40, 41, (1, 2, 6, 7)
+    ) / 8
 
 
 @settings(max_examples=25)

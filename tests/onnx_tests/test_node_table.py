@@ -15,9 +15,28 @@ from onnx_tests.node_table import TABLE, converted, differing, rows, table_text
 
 FAMILIES = {
     *("add_int8", "argmax_", "averagepool_2d_", "basic_conv_", "batchnorm_", "ceil", "clip_", "concat_", "conv_with_"),
-    *("convinteger_", "depthtospace_", "dequantizelinear", "flatten_", "floor", "gather_", "gemm_", "globalaveragepool"),
+    *(
+        "convinteger_",
+        "depthtospace_",
+        "dequantizelinear",
+        "flatten_",
+        "floor",
+        "gather_",
+        "gemm_",
+        "globalaveragepool",
+    ),
     *("identity", "leakyrelu", "matmul_", "matmulinteger", "max_", "maxpool_", "min_", "mul", "qlinearconv"),
-    *("qlinearmatmul_", "quantizelinear", "reduce_mean_", "reduce_sum_", "relu", "reshape_", "resize_", "round", "sign"),
+    *(
+        "qlinearmatmul_",
+        "quantizelinear",
+        "reduce_mean_",
+        "reduce_sum_",
+        "relu",
+        "reshape_",
+        "resize_",
+        "round",
+        "sign",
+    ),
     *("slice", "spacetodepth", "split_", "squeeze", "sub_int8", "transpose_", "unsqueeze_", "upsample_", "where_"),
 }
 
