@@ -26,7 +26,9 @@ from .evaluator import Chain, FloatArray
 class QuantisedWeight:
     """Weights scale[o] * q: `tensor` holds the integers q, or None when only the structure was read.
 
-    `generated` weights (cellular automaton) are not stored. `scale` has one entry, or one an output channel.
+    `generated` weights (cellular automaton) are not stored. `scale` has one entry, or one an output channel. `error` is
+    the largest difference of a weight of the source from scale * q where that is more than one rounding: weights such
+    as 2 * (j / 3) - 1 carry the noise of several.
     """
 
     shape: Shape
@@ -34,6 +36,7 @@ class QuantisedWeight:
     tensor: Weights | None
     generated: bool = False
     scale: tuple[Fraction, ...] = (Fraction(1),)
+    error: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

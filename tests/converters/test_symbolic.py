@@ -361,3 +361,13 @@ def test_argmax_along_any_axis(axis):
     wanted = image.argmax(axis)
     assert y.shape == (1, *wanted.shape[1:])
     assert np.array_equal(integers(net, y, image).reshape(wanted.shape), wanted)
+
+
+def test_weights_with_the_noise_of_several_roundings_state_it():
+    levels = np.random.default_rng(1).integers(0, 4, (6, 30))
+    values = F(2) * (levels.astype(F) / F(3)) - F(1)
+    found = weight_of(values)
+    assert np.array_equal(found.tensor.values, 2 * levels - 3)
+    deviation = np.abs(values - found.tensor.values / 3).max()
+    assert deviation <= found.error <= 2.0**-22
+    assert weight_of((levels.astype(F) / F(3)).astype(F)).error == 0

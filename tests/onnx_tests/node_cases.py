@@ -126,7 +126,7 @@ def is_applicable(test: NodeTest) -> bool:
 def forms(test: NodeTest) -> Iterator[Form]:
     """The forms of a test, the most general first. Raises NotANetworkError when the test has no batch axis at all."""
     base = _integer_data(Form(test.model, test.inputs, test.outputs))
-    if any(array.size == 0 for array in (*base.inputs.values(), *base.outputs.values())):
+    if any(array.size == 0 for array in (next(iter(base.inputs.values())), *base.outputs.values())):
         raise NotANetworkError("a tensor is empty")
     names = [value.name for value in test.model.graph.input]
     choices = [names] if set(test.operators) <= MERGES else []

@@ -140,7 +140,8 @@ class Batch:
         weight, grid = self.reals.magnitudes(node)
         taps = int(np.prod(weight.shape[1:]))
         bias = np.abs([float(b) for b in op.bias or (Fraction(0),)])
-        grid = min(grid * x.grid, bounds.lowest_bit(bias)) if x.grid else 0.0
+        noisy = op.weight.error > 0
+        grid = min(grid * x.grid, bounds.lowest_bit(bias)) if x.grid and not noisy else 0.0
         # No convolution is needed where the largest conceivable sum is still exact.
         largest = float(weight.reshape(len(weight), -1).sum(axis=1).max() * x.size.max(initial=0) + bias.max())
         if grid and largest < grid * self.reals.format.exact_below:
@@ -152,6 +153,8 @@ class Batch:
         error = gamma * size + lost
         if x.error.any():
             error = error + _sums(op, x.error, weight)
+        if noisy:
+            error = error + op.weight.error * _sums(op, x.size, np.ones_like(weight))
         return bounds.settled(settled.value, error, size, grid, self.reals.format)
 
 

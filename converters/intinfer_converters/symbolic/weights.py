@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, cast
 
@@ -17,6 +18,8 @@ from ..floatnet import QuantisedWeight, RealWeight
 
 MAX_LEVEL = 255
 """Largest integer that is looked for in weights of which only the float values are known."""
+NOISE = 2
+"""Units in the last place of the largest weight that fake-quant code may leave: (round(w * n) / n) * 2 - 1."""
 Quantised = tuple[IntArray, npt.NDArray[Any]]
 
 
@@ -30,7 +33,9 @@ def weight_of(values: FloatArray | IntArray, quantised: Quantised | None = None)
 
     Returns:
         A QuantisedWeight when q * scale, rounded once to the dtype of `values`, gives `values` exactly; the integers
-        of weights without a stated quantiser are looked for up to `MAX_LEVEL`. Else a RealWeight.
+        of weights without a stated quantiser are looked for up to `MAX_LEVEL`. Weights that several roundings have
+        left beside q * scale, by `NOISE` units in the last place of the largest at most, have their `error`. Else a
+        RealWeight.
     """
     if values.dtype.kind in "iu":
         return _quantised(values.astype(np.int64), (Fraction(1),))
@@ -40,22 +45,22 @@ def weight_of(values: FloatArray | IntArray, quantised: Quantised | None = None)
         if (rows == rows[:, :1]).all():
             return _quantised(np.asarray(q, dtype=np.int64), _squeezed([Fraction(float(s)) for s in rows[:, 0]]))
     flat = cast("FloatArray", values.reshape(len(values), -1))
-    candidates = [(rows, _integers(rows)) for rows in (flat.reshape(1, -1), flat)]
-    known = [(rows, *found) for rows, found in candidates if found is not None]
-    if not known:
-        return RealWeight(np.array(values))
-    # 0.1 and 0.25 in different channels are multiples of 0.05 only after rounding: one scale a channel says more.
-    _, q, scales = min(known, key=lambda entry: (not _is_exact(*entry), int(np.abs(entry[1]).max()).bit_length()))
-    return _quantised(q.reshape(values.shape), _squeezed(scales))
+    for noise in (0, NOISE):  # one rounding first, and one scale before one a channel
+        for rows in (flat.reshape(1, -1), flat):
+            found = _integers(rows, noise)
+            if found is not None:
+                q, scales = found
+                weight = _quantised(q.reshape(values.shape), _squeezed(scales))
+                return replace(weight, error=_error(weight, flat)) if noise else weight
+    return RealWeight(np.array(values))
 
 
-def _is_exact(rows: FloatArray, q: IntArray, scales: list[Fraction]) -> bool:
-    """Whether q * scale is `rows` without rounding."""
-    for row, levels, scale in zip(rows, q, scales, strict=True):
-        different, first = np.unique(levels, return_index=True)
-        if any(int(n) * scale != Fraction(float(row[i])) for n, i in zip(different, first, strict=True)):
-            return False
-    return True
+def _error(weight: QuantisedWeight, rows: FloatArray) -> float:
+    """The largest |row - scale * q|, rounded up."""
+    assert isinstance(weight.tensor, IntTensor)
+    scale = np.array([float(s) for s in weight.scale]).reshape(-1, 1)
+    products = weight.tensor.values.reshape(rows.shape) * scale
+    return float(np.abs(rows - products).max() + np.spacing(np.abs(products).max()))
 
 
 def _squeezed(scales: list[Fraction]) -> tuple[Fraction, ...]:
@@ -69,26 +74,30 @@ def _quantised(q: IntArray, scale: tuple[Fraction, ...]) -> QuantisedWeight:
     return QuantisedWeight(q.shape, encoding, IntTensor(q, encoding), scale=scale)
 
 
-def _integers(rows: FloatArray) -> tuple[IntArray, list[Fraction]] | None:
+def _integers(rows: FloatArray, noise: int) -> tuple[IntArray, list[Fraction]] | None:
     """Integers of each row and its scale, or None when a row has none."""
-    found = [_of_row(row) for row in rows]
-    if any(entry is None for entry in found):
-        return None
-    known = [entry for entry in found if entry is not None]
-    return np.stack([q for q, _ in known]), [scale for _, scale in known]
+    integers, scales = [], []
+    for row in rows:
+        found = _of_row(row, noise)
+        if found is None:
+            return None
+        integers.append(found[0])
+        scales.append(found[1])
+    return np.stack(integers), scales
 
 
-def _of_row(row: FloatArray) -> tuple[IntArray, Fraction] | None:
-    """q and s with fl(q * s) = row, for the largest such s, |q| <= MAX_LEVEL."""
+def _of_row(row: FloatArray, noise: int) -> tuple[IntArray, Fraction] | None:
+    """q and s with fl(q * s) = row, or within `noise` of it, for the largest such s, |q| <= MAX_LEVEL."""
     magnitudes = np.unique(np.abs(row))
-    magnitudes = magnitudes[magnitudes > 0]
+    slack = noise * float(np.spacing(magnitudes[-1])) if noise else 0.0
+    magnitudes = magnitudes[magnitudes > slack]
     if not magnitudes.size:
         return np.zeros(row.shape, dtype=np.int64), Fraction(1)
     exact = magnitudes.astype(np.float64)
     if magnitudes.size > MAX_LEVEL or exact[-1] / exact[0] > MAX_LEVEL + 1:
         return None
     # Half a unit in the last place around each value: every product in there is rounded to it.
-    half = np.spacing(magnitudes).astype(np.float64) / 2
+    half = np.full(exact.size, slack) if noise else np.spacing(magnitudes).astype(np.float64) / 2
     for k in range(1, MAX_LEVEL + 1):
         q = np.rint(exact / (exact[0] / k))
         if q[-1] > MAX_LEVEL:
@@ -98,7 +107,13 @@ def _of_row(row: FloatArray) -> tuple[IntArray, Fraction] | None:
             continue
         for guess in (exact[0] / k, float(row.dtype.type((low + high) / 2)), (low + high) / 2):
             scale = Fraction(guess)
-            if all(round_to_float(int(n) * scale, row.dtype) == m for n, m in zip(q, exact, strict=True)):
+            near = bool((np.abs(q * float(scale) - exact) <= slack).all()) if noise else _rounds(q, scale, exact, row)
+            if near:
                 levels = np.rint(np.abs(row).astype(np.float64) / guess) * np.sign(row)
                 return levels.astype(np.int64), scale
     return None
+
+
+def _rounds(q: FloatArray, scale: Fraction, exact: FloatArray, row: FloatArray) -> bool:
+    """Whether q * scale, rounded once, is `exact`."""
+    return all(round_to_float(int(n) * scale, row.dtype) == m for n, m in zip(q, exact, strict=True))
