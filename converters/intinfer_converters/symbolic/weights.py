@@ -45,14 +45,24 @@ def weight_of(values: FloatArray | IntArray, quantised: Quantised | None = None)
         if (rows == rows[:, :1]).all():
             return _quantised(np.asarray(q, dtype=np.int64), _squeezed([Fraction(float(s)) for s in rows[:, 0]]))
     flat = cast("FloatArray", values.reshape(len(values), -1))
-    for noise in (0, NOISE):  # one rounding first, and one scale before one a channel
-        for rows in (flat.reshape(1, -1), flat):
-            found = _integers(rows, noise)
-            if found is not None:
-                q, scales = found
-                weight = _quantised(q.reshape(values.shape), _squeezed(scales))
-                return replace(weight, error=_error(weight, flat)) if noise else weight
+    for noise in (0, NOISE):
+        candidates = [(rows, _integers(rows, noise)) for rows in (flat.reshape(1, -1), flat)]
+        known = [(rows, *found) for rows, found in candidates if found is not None]
+        if known:
+            # 0.1 and 0.25 in different channels are multiples of 0.05 only after rounding: one scale a channel says more.
+            _, q, scales = min(known, key=lambda it: (not _is_exact(*it), int(np.abs(it[1]).max()).bit_length()))
+            weight = _quantised(q.reshape(values.shape), _squeezed(scales))
+            return replace(weight, error=_error(weight, flat)) if noise else weight
     return RealWeight(np.array(values))
+
+
+def _is_exact(rows: FloatArray, q: IntArray, scales: list[Fraction]) -> bool:
+    """Whether q * scale is `rows` without rounding."""
+    for row, levels, scale in zip(rows, q, scales, strict=True):
+        different, first = np.unique(levels, return_index=True)
+        if any(int(n) * scale != Fraction(float(row[i])) for n, i in zip(different, first, strict=True)):
+            return False
+    return True
 
 
 def _error(weight: QuantisedWeight, rows: FloatArray) -> float:
