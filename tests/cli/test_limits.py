@@ -116,7 +116,13 @@ def test_time_ends(folder: Path) -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_it_ends_with_its_parent(folder: Path, number: signal.Signals, code: int) -> None:
     with subprocess.Popen(
-        command("sleep"), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command("sleep"),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job of a shell ignores it
     ) as process:
         child = folder / "child"
         deadline = time.monotonic() + 60

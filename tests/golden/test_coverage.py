@@ -73,7 +73,9 @@ def sums_by_hand(x: IntArray, weight: IntArray, pad: int, border: int) -> dict[i
 def test_a_convolution_with_thresholds_counted_by_hand(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     weight = rng.integers(-1, 2, (2, 2, 2, 2))
-    rows = [sorted(rng.integers(-3, 6, 2).tolist()), sorted(rng.integers(-3, 6, 2).tolist(), reverse=True)]
+    low, high = (3 * side.sum(axis=(1, 2, 3)) for side in (np.minimum(weight, 0), np.maximum(weight, 0)))
+    first, second = rng.integers(-3, 6, (2, 2)).clip(low.min(), high.max())
+    rows = [sorted(first.tolist()), sorted(second.tolist(), reverse=True)]
     op = conv(weight, Accumulator.prove(8), (1, 1, 1, 1), pad_value=(1,))
     graph = chain([op, thresholds(rows, [0, 1])], ((2, 3, 3), CODES))
     x = rng.integers(0, 4, (count, 2, 3, 3))

@@ -49,7 +49,7 @@ def weight_of(values: FloatArray | IntArray, quantised: Quantised | None = None)
         candidates = [(rows, _integers(rows, noise)) for rows in (flat.reshape(1, -1), flat)]
         known = [(rows, *found) for rows, found in candidates if found is not None]
         if known:
-            # 0.1 and 0.25 in different channels are multiples of 0.05 only after rounding: one scale a channel says more.
+            # 0.1 and 0.25 in two channels are multiples of 0.05 only after rounding: one scale a channel says more.
             _, q, scales = min(known, key=lambda it: (not _is_exact(*it), int(np.abs(it[1]).max()).bit_length()))
             weight = _quantised(q.reshape(values.shape), _squeezed(scales))
             return replace(weight, error=_error(weight, flat)) if noise else weight
