@@ -387,3 +387,11 @@ def test_a_lone_numpy_helper_constant_in_a_node():
     value = numpy_helper.from_array(np.float32(2), "v")
     proto = model([node("Constant", "", "c", value=value), node("Mul", "x c", "y")], VECTOR)
     _agrees(proto, VECTOR, F, -9, 9)
+
+
+def test_attributes_that_exporters_write_although_they_are_the_default():
+    """torch's exporter writes noop_with_empty_axes = 0 beside axes."""
+    reduced = node("ReduceSum", "x axes", "y", keepdims=0, noop_with_empty_axes=0)
+    proto = model([reduced], (1, 2, 3, 4), constants(axes=np.array([2, 3])))
+    x = np.random.default_rng(8).integers(0, 9, (1, 2, 3, 4))
+    assert np.array_equal(values(read(proto, 0, 9), x)["y"].reshape(2), x.sum((2, 3))[0])

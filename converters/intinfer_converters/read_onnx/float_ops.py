@@ -170,8 +170,9 @@ def _reduced(call: Call, since: int) -> tuple[Symbolic, tuple[int, ...], bool]:
     x, rank = call.tensor(), len(call.tensor().shape)
     keep = bool(call.integer("keepdims", 1))
     axes = call.integers_or_input("axes", 1, since)
+    nothing = call.integer("noop_with_empty_axes", 0)
     if not axes:
-        axes = () if call.integer("noop_with_empty_axes", 0) else tuple(range(rank))
+        axes = () if nothing else tuple(range(rank))
     chosen = sorted({axis_of(axis, rank) for axis in axes})
     if 0 in chosen:
         if not keep:

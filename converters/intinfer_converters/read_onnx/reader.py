@@ -16,7 +16,7 @@ from ..symbolic import Reading, Symbolic, SymbolicNet, Unsupported
 from .call import Call, Value
 from .fold import folded
 from .load import STANDARD, Block, Input, Node, Source, load
-from .table import ON_CONSTANTS, rule_for
+from .table import ON_CONSTANTS, is_default, rule_for
 from .tensors import DTYPES, MAX_RANK, NARROW_BITS, Constant, constant_of, integer_range
 
 if TYPE_CHECKING:
@@ -212,8 +212,12 @@ def _constant(call: Call) -> list[Constant]:
 
 
 def _check_attributes(call: Call) -> None:
-    """Every attribute has been looked at, or says nothing about the result."""
-    passed = sorted(set(call.node.attributes) - call.asked - _WITHOUT_EFFECT)
+    """Every attribute has been looked at, says nothing about the result, or is what it is when it is left out."""
+    passed = sorted(
+        key
+        for key in set(call.node.attributes) - call.asked - _WITHOUT_EFFECT
+        if not is_default(call.node, key, call.opset)
+    )
     if passed:
         raise Unsupported(f"its attribute {passed[0]} = {call.node.attributes[passed[0]]!r} is not supported")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import onnx
 from onnx import defs
 
 from ..symbolic import Symbolic, Unsupported
@@ -161,6 +162,17 @@ def _checked(node: Node, rule: Rule, attributes: set[str]) -> Rule:
             f"its attribute {unknown[0]} is not known; known are {', '.join(sorted(attributes)) or 'none'}"
         )
     return rule
+
+
+def is_default(node: Node, key: str, opset: int) -> bool:
+    """Whether the attribute is the one that a standard operator has without it."""
+    if node.domain not in STANDARD:
+        return False
+    default = defs.get_schema(node.op, opset, "").attributes[key].default_value
+    if default.type == onnx.AttributeProto.UNDEFINED:
+        return False
+    value = onnx.helper.get_attribute_value(default)
+    return bool(node.attributes[key] == (value.decode() if isinstance(value, bytes) else value))
 
 
 def _check_schema(node: Node, opset: int) -> None:
