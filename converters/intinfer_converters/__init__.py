@@ -100,10 +100,10 @@ def convert_source(source: Source, classes: Sequence[str] | None = None) -> Grap
     from intinfer.errors import GraphError, IntinferError
 
     from .lower import lower
-    from .sources import OPTIONS, SourceOptions, file_sha256, named
+    from .sources import OPTIONS, SHA256, SourceOptions, file_sha256, named
 
     options = source.options
-    provenance = {"checkpoint sha256": file_sha256(source.path)}
+    provenance = {SHA256: file_sha256(source.path)}
     if options.net is not None:
         provenance = {"net": options.net, **provenance}
     if options != SourceOptions(net=options.net):

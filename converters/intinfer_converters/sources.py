@@ -20,7 +20,6 @@ import numpy as np
 from intinfer.errors import DataError, IntinferError
 from intinfer.types import IntArray
 
-from .floatnet import FloatNet
 from .nets.arguments import NetArgumentError
 from .preprocess import Preprocess
 from .symbolic import Reading
@@ -28,6 +27,8 @@ from .symbolic import Reading
 if TYPE_CHECKING:
     from .calibrate import CalibrationReport
 
+SHA256 = "checkpoint sha256"
+"""Provenance key of the file's hash."""
 CHECKPOINTS = (".pt", ".pth", ".th", ".safetensors")
 SUFFIXES = (".onnx", ".pt2", *CHECKPOINTS)
 OPTIONS = "source options"
@@ -109,14 +110,12 @@ class Source:
     Attributes:
         path: the file.
         options: as given.
-        reading: its float net, calibrated when the options say so.
-        report: of the calibration, else None.
+        reading: its float net, as it is in the file until `calibrate`.
+        report: of the calibration, None before it.
     """
 
-    def __init__(
-        self, path: str | Path, options: SourceOptions, images: IntArray | None = None, labels: IntArray | None = None
-    ) -> None:
-        """Read it. `images` (N, *input) are for a calibration, `labels` (N,) for its report.
+    def __init__(self, path: str | Path, options: SourceOptions) -> None:
+        """Read it.
 
         Raises:
             DataError: the file, or options that do not fit it; one line that names the file.
@@ -129,8 +128,6 @@ class Source:
         need_kind(self.path, options)
         try:
             self.reading = self._read()
-            if options.calibration is not None:
-                self.reading = self._calibrated(self.reading.net, images, labels)
         except NetArgumentError:
             raise
         except IntinferError as error:
@@ -172,22 +169,29 @@ class Source:
         self._module = load_net(self.path, self.options.net)
         return own_reading(read_module(self._module, self._module.input_shape))
 
-    def _calibrated(self, net: FloatNet, images: IntArray | None, labels: IntArray | None) -> Reading:
+    def calibrate(self, images: IntArray, labels: IntArray | None = None) -> None:
+        """Quantise the weights as the options say, with `images` (N, *input); `labels` (N,) are for the report.
+
+        Raises:
+            DataError: images or options that do not fit it; one line that names the file.
+        """
         from .calibrate import quantise
         from .check.float_runner import own_reading
 
         chosen = self.options.calibration
         assert chosen is not None
-        if images is None:
-            raise DataError("its weights are to be quantised; give images with --calibrate")
         arguments = {key: value for key, value in asdict(chosen).items() if key != "images"}
-        quantised, self.report = quantise(net, np.asarray(images, dtype=np.int64), labels=labels, **arguments)
+        numbers = np.asarray(images, dtype=np.int64)
+        try:
+            quantised, self.report = quantise(self.reading.net, numbers, labels=labels, **arguments)
+        except IntinferError as error:
+            raise named(self.path, error) from None
         self._module = self._program = None
-        return own_reading(quantised)
+        self.reading = own_reading(quantised)
 
     def runner(self, threads: int = 1) -> Any:
         """The source in its own float framework, as `check.Checker` takes it."""
-        if self.options.calibration is not None:
+        if self.report is not None:
             from .check.float_runner import FloatRunner
 
             return FloatRunner(self.reading.net)

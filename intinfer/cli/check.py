@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from intinfer_converters.sources import SourceOptions
 
 REPRODUCER = "check-failure"
-SHA256 = "checkpoint sha256"
 """Provenance key that every model made by `convert` has."""
-CHECKPOINTS = (".pt", ".pth", ".th", ".safetensors")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +102,7 @@ def _options(arguments: argparse.Namespace, graph: Graph) -> SourceOptions:
     """What the model says about its source, which the command line may repeat but not contradict."""
     from dataclasses import replace
 
-    from intinfer_converters.sources import OPTIONS, SourceOptions, need_kind
+    from intinfer_converters.sources import CHECKPOINTS, OPTIONS, SHA256, SourceOptions, need_kind
 
     try:
         options = SourceOptions.from_text(graph.provenance.get(OPTIONS, "{}"))
@@ -140,7 +138,7 @@ def _net(model: str, known: str | None, given: str | None) -> str:
 
 def _same_checkpoint(graph: Graph, source: str) -> bool | None:
     """Whether the model was made from exactly this file; None when it does not say. Says so on stderr if not."""
-    from intinfer_converters.sources import file_sha256
+    from intinfer_converters.sources import SHA256, file_sha256
 
     known = graph.provenance.get(SHA256)
     if known is None:
@@ -158,20 +156,16 @@ def _checker(arguments: argparse.Namespace, graph: Graph, options: SourceOptions
     from intinfer_converters.check.checker import Checker
     from intinfer_converters.sources import Source
 
-    images, labels = _calibration(arguments, options)
-    runner = Source(arguments.source, options, images, labels).runner(arguments.threads)
+    source = Source(arguments.source, options)
+    if options.calibration is not None:
+        stated, _, limit = options.calibration.images.rstrip("]").rpartition("[:")
+        images, _ = calibration_images(arguments.calibrate or stated, int(limit), source)
+        source.calibrate(images)
+    runner = source.runner(arguments.threads)
     try:
         return Checker(graph, runner, arguments.threads, lowering=options.lowering)
     except IntinferError as error:
         raise DataError(f"{arguments.model}, {arguments.source}: {error}") from None
-
-
-def _calibration(arguments: argparse.Namespace, options: SourceOptions) -> tuple[Any, Any]:
-    """The images that the weights were quantised with, and None."""
-    if options.calibration is None:
-        return None, None
-    named, _, limit = options.calibration.images.rstrip("]").rpartition("[:")
-    return calibration_images(arguments.calibrate or named, int(limit), Path(arguments.source), options)[0], None
 
 
 def _add_images(checker: Any, arguments: argparse.Namespace) -> None:

@@ -135,10 +135,9 @@ def _convert(
     from intinfer_converters import convert_source
     from intinfer_converters.sources import Source
 
-    images = labels = None
+    source = Source(path, options)
     if options.calibration is not None:
-        images, labels = calibration_images(arguments.calibrate, arguments.calibrate_limit, path, options)
-    source = Source(path, options, images, labels)
+        source.calibrate(*calibration_images(arguments.calibrate, arguments.calibrate_limit, source))
     try:
         return source.report, convert_source(source, classes)
     except GraphError as error:  # class names that do not fit the outputs

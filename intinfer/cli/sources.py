@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ..errors import DataError
 
 if TYPE_CHECKING:
-    from intinfer_converters.sources import Calibration, SourceOptions
+    from intinfer_converters.sources import Calibration, Source
 
 SOURCE_HELP = ".onnx or .pt2; or parameters (.pt .pth .th .safetensors) with --net or --factory"
 NET_HELP = (
@@ -120,16 +117,14 @@ def given_calibration(arguments: argparse.Namespace) -> Calibration | None:
     return Calibration(arguments.weights, arguments.act_bits, images=images, **more)
 
 
-def calibration_images(named: str, limit: int, source: Path, options: SourceOptions) -> tuple[Any, Any]:
+def calibration_images(named: str, limit: int, source: Source) -> tuple[Any, Any]:
     """The first `limit` images (N, C, H, W) of what `--calibrate` names, and labels (N,) or None."""
-    from intinfer_converters.sources import Source
-
     from ..builder import GraphBuilder
     from ..dataset import read_npz
     from ..pictures import load_pictures
     from ..types import IntType
 
-    net = Source(source, replace(options, calibration=None)).reading.net
+    net = source.reading.net
     pixels: Any = net.nodes[0].op
     builder = GraphBuilder()
     builder.output("x", builder.input("x", pixels.size, IntType(pixels.lo, pixels.hi)))
@@ -138,9 +133,8 @@ def calibration_images(named: str, limit: int, source: Path, options: SourceOpti
     labels = None
     path = Path(named)
     if path.suffix == ".npz" and path.is_file():
-        with np.load(path, allow_pickle=False) as file:
-            has_labels = "labels" in file
-        labels = read_npz(path, ("labels",))["labels"][:limit] if has_labels else None
+        stored = read_npz(path, ("images",))
+        labels = stored["labels"][:limit] if "labels" in stored else None
     return images, labels
 
 
