@@ -76,12 +76,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if arguments.seed < 0:
         raise DataError(f"--seed {arguments.seed} is negative; give 0 or more")
-    graph = load(arguments.model).graph
-    options = _options(arguments, graph)
-    same = _same_checkpoint(graph, arguments.source)
     code = limited(arguments, arguments.argv)
     if code is not None:
         return code
+    graph = load(arguments.model).graph
+    options = _options(arguments, graph)
+    same = _same_checkpoint(graph, arguments.source)
     if arguments.examples:
         importlib.import_module("intinfer.strategies")  # that hypothesis is missing is said now, not after the images
     checker = _checker(arguments, graph, options)

@@ -145,3 +145,20 @@ def test_it_ends_with_its_parent(folder: Path, number: signal.Signals, code: int
 def test_limits_are_numbers(option: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["convert", "a.onnx", "-o", "b.npz", f"{option}={text}"]) == 2
     assert f"convert: argument {option}: {text!r} is not a number above 0; see" in capsys.readouterr().err
+
+
+def test_what_check_notes_is_said_once(tmp_path: Path) -> None:
+    """The child looks at model and source, not this process as well."""
+    import torch
+
+    from intinfer_converters.nets import build
+
+    net, run = "mognet:n=4,g=1,k=2,height=8,width=8,classes=3,layout=1m,pool=1", [sys.executable, "-m", "intinfer"]
+    files = [str(tmp_path / name) for name in ("a.pt", "b.pt", "m.npz")]
+    for seed, file in enumerate(files[:2]):
+        torch.manual_seed(seed)
+        torch.save(build(net).state_dict(), file)
+    subprocess.run([*run, "convert", files[0], "--net", net, "-o", files[2]], check=True, capture_output=True)
+    check = [*run, "check", files[2], files[1], "--limit", "1"]
+    done = subprocess.run(check, capture_output=True, text=True)
+    assert done.stderr.count("is not the file that the model was converted from") == 1
