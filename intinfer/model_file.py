@@ -53,15 +53,24 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> None:
             what the format has no place for.
     """
     try:
-        data = _encode(graph)
-        if _encode(_decode(data)) != data:
-            raise ModelFileError("read back, the bytes give another graph; this is a bug of intinfer")
+        data = to_bytes(graph)
     except IntinferError as error:
         raise _failure(path, f"cannot be written: {error}") from None
     try:
         _write_atomically(Path(os.path.realpath(path)), data)
     except (OSError, ValueError) as error:
         raise _failure(path, f"cannot be written: {_reason(error)}") from None
+
+
+def to_bytes(graph: Graph) -> bytes:
+    """What `save` writes: the same graph gives the same bytes, and `load` takes them.
+
+    Raises ModelFileError when the graph holds what the format has no place for.
+    """
+    data = _encode(graph)
+    if _encode(_decode(data)) != data:
+        raise ModelFileError("read back, the bytes give another graph; this is a bug of intinfer")
+    return data
 
 
 def load(path: str | os.PathLike[str]) -> Graph:

@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from intinfer import model_file
 from intinfer.accumulator import Accumulator
 from intinfer.errors import DataError
 from intinfer.graph import Graph, Node, Value
@@ -25,8 +26,10 @@ from .formats import FORMATS
 from .tensors import Tensor
 
 FORMAT = "intinfer-golden"
-VERSION = 2
+VERSION = 3
 NAME = "manifest.json"
+GRAPH = "model.npz"
+"""File of a set: the graph that its values are of, as a model file."""
 
 _READ_FIRST = ("npy", "bin")
 """Formats that are read faster than text."""
@@ -188,6 +191,7 @@ class VectorSet:
     """A set of vectors on disk: the values that a dump may be of, in graph order, and their demand masks.
 
     Attributes:
+        model: hash of GRAPH.
         mode: "network", or "isolated" for a region cut out of one.
         region: the region's name; None of a whole network.
         frames: a label of each image.
@@ -196,9 +200,22 @@ class VectorSet:
     directory: Path
     values: dict[str, Stored]
     masks: dict[str, Stored]
+    model: str
     mode: str
     region: str | None
     frames: tuple[str, ...]
+
+    def graph(self) -> Graph:
+        """The graph that the values are of: the whole network, or a region of it.
+
+        Raises DataError when the file is missing or not the one that was written, ModelFileError when it is damaged.
+        """
+        path = self.directory / GRAPH
+        if not path.is_file():
+            raise DataError(f"{path}: is missing; {self.directory} is not whole, make it again with intinfer golden")
+        if hashlib.sha256(path.read_bytes()).hexdigest() != self.model:
+            raise DataError(f"{path}: was changed after it was written; make the vectors again with intinfer golden")
+        return model_file.load(path)
 
 
 def load(directory: Path) -> VectorSet:
@@ -223,7 +240,8 @@ def load(directory: Path) -> VectorSet:
                 kind[item["node"]] = _stored(directory, item)
         region = document["region"] and str(document["region"]["name"])
         frames = tuple(str(label) for label in document["frames"])
-        return VectorSet(directory, values, masks, str(document["mode"]), region, frames)
+        model = str(document["graph"]["sha256"])
+        return VectorSet(directory, values, masks, model, str(document["mode"]), region, frames)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: is damaged ({type(error).__name__}: {error}); make the vectors again") from None
 

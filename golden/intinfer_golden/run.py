@@ -52,9 +52,11 @@ class Report(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """A set that is well defined. `demand` is the given demand by node name, `head` the manifest but for tensors."""
+    """A set that is well defined. `stored` is the graph as a model file, `demand` the given demand by node name, `head`
+    the manifest but for tensors."""
 
     graph: Graph
+    stored: bytes
     values: list[Value]
     frames: Frames
     hashes: Hashes
@@ -180,6 +182,7 @@ class _Run:
         job, directory = self._job, self._directory
         tensors = [entry.tensor for entry in (*self._values, *self._masks)]
         ports = manifest.port_entries(job.graph, tensors, bool(job.demand))
+        (directory / manifest.GRAPH).write_bytes(job.stored)
         manifest.write(directory, job.head | {"ports": ports, "tensors": list(self._set.end())})
         if job.coverage is not None:
             write_report(directory, job.coverage)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -54,7 +53,8 @@ def write_vectors(
     Files: `values/NODE` holds an input or the output of a node for all images, one after the other (of a convolution
     or dense layer that is the accumulator after its overflow rule), `demand/NODE` which channels each image demands,
     `constants/NODE.ATTRIBUTE` weights, thresholds and the like, `coverage.*` the report if there is one, `bench/` test
-    benches where "memh" is among the formats, and `manifest.json` describes all of them. Node names are escaped as in
+    benches where "memh" is among the formats, `model.npz` the graph (of a region, that alone), and `manifest.json`
+    describes all of them. Node names are escaped as in
     `names`. Values come from the reference, with nothing skipped, and each is compared with the fast engine before
     the directory appears. The same model, images and options give the same bytes. The directory appears whole or not
     at all: until then it is `directory`.partial, which a killed run leaves behind. Memory is that of a batch of images.
@@ -104,6 +104,7 @@ def write_vectors(
         "nodes": None if nodes is None else [n.name for n in graph.nodes if n.name in nodes],
         "options": dict(sorted((options or {}).items())),
     }
+    stored = model_file.to_bytes(graph)
     head = {
         "format": manifest.FORMAT,
         "version": manifest.VERSION,
@@ -119,9 +120,10 @@ def write_vectors(
         "inputs": [manifest.value_entry(value) | {"sha256": hashes.inputs[value.name]} for value in graph.inputs],
         "outputs": manifest.output_entries(graph),
         "nodes": [manifest.node_entry(node) for node in graph.nodes],
+        "graph": {"path": manifest.GRAPH, "sha256": hashlib.sha256(stored).hexdigest()},
     }
     demand = _given_masks(graph, frames.count, masks or {})
-    job = Job(graph, values, frames, hashes, list(formats), layout, demand, head, coverage)
+    job = Job(graph, stored, values, frames, hashes, list(formats), layout, demand, head, coverage)
     write_set(job, Model(graph) if region else model, final, resume, progress)
 
 
@@ -160,10 +162,7 @@ def known_formats(formats: Sequence[str]) -> list[str]:
 
 def model_hash(graph: Graph) -> str:
     """SHA-256 of the model file, which has the same bytes whenever it is written."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.npz"
-        model_file.save(graph, path)
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(model_file.to_bytes(graph)).hexdigest()
 
 
 def _labels(labels: Sequence[str] | None, count: int) -> list[str]:

@@ -30,12 +30,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import intinfer
-from intinfer import reference
+from intinfer import model_file, reference
 from intinfer.builder import GraphBuilder
+from intinfer.errors import DataError
 from intinfer.ops import Gather
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 from intinfer_golden.codes import Code
+from intinfer_golden.manifest import load as load_set
 from intinfer_golden.vectors import BULK, estimate, usual_formats
 
 GRAPH = block_graph()
@@ -103,7 +105,11 @@ def test_every_tensor_reads_back(vectors: Path) -> None:
             assert file["path"].endswith(f".{file['format']}")
             assert (file["bytes"], file["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
     listed = {file["path"] for item in items for file in item["files"]}
-    assert {path for path in bytes_of(vectors) if not path.startswith("bench/")} == {*listed, "manifest.json"}
+    assert {path for path in bytes_of(vectors) if not path.startswith("bench/")} == {
+        *listed,
+        "manifest.json",
+        "model.npz",
+    }
 
 
 def test_what_the_manifest_says(vectors: Path) -> None:
@@ -236,7 +242,7 @@ def test_a_choice_of_nodes_and_formats(tmp_path: Path) -> None:
     values = [f"values/{name}.npy" for name in ("dw", "fc", "image", "mux")]  # a bench needs both ends
     assert sorted(bytes_of(tmp_path / "t")) == [
         *("constants/dw.weight.npy", "constants/fc.weight.npy"),
-        *("demand/dw.npy", "demand/fc.npy", "demand/mux.npy", "manifest.json"),
+        *("demand/dw.npy", "demand/fc.npy", "demand/mux.npy", "manifest.json", "model.npz"),
         *values,
     ]
     assert np.array_equal(np.load(tmp_path / "t" / "values" / "mux.npy"), TRACE["mux"][:1].transpose(0, 2, 3, 1))
@@ -305,3 +311,17 @@ def test_the_index_of_a_gather_lies_as_its_value_does(order: str, index_order: s
     values = np.load(tmp_path / "set" / items["wide", None, "output"]["files"][0]["path"]).reshape(2, -1)
     for image, sent in zip(x, values, strict=True):  # word for word, as a design with a frame buffer makes them
         assert [-4 if place < 0 else int(image.reshape(-1)[place]) for place in stored] == sent.tolist()
+
+
+def test_a_set_holds_the_graph_of_its_values(tmp_path: Path) -> None:
+    write_unchecked(GRAPH, IMAGES[0], tmp_path / "t", formats=["npy"])
+    vectors = load_set(tmp_path / "t")
+    assert model_file.to_bytes(vectors.graph()) == model_file.to_bytes(GRAPH)
+    file = tmp_path / "t" / "model.npz"
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == manifest(tmp_path / "t")["graph"]["sha256"]
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(DataError, match=r"model.npz: was changed after it was written; make the vectors again"):
+        vectors.graph()
+    file.unlink()
+    with pytest.raises(DataError, match=r"model.npz: is missing; .* is not whole"):
+        vectors.graph()

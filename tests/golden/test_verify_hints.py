@@ -21,7 +21,7 @@ from intinfer_golden.manifest import VectorSet
 from intinfer_golden.tensors import Tensor
 
 SHAPE = (3, 6, 4, 5)
-NOTHING_ELSE = VectorSet(Path(), {}, {}, "network", None, ())
+NOTHING_ELSE = VectorSet(Path(), {}, {}, "", "network", None, ())
 
 
 @dataclass(frozen=True)
