@@ -55,7 +55,8 @@ module dut #(
   logic [B-1:0] data;
   logic last;
 
-  assign {last, data} = slots[0];
+  assign last = slots[0][B];
+  assign data = slots[0][B-1:0];
   assign takes = s0_axis_tvalid && s0_axis_tready === 1'b1 && held < 2;
   assign gives = held != 0 && m0_axis_tvalid && m0_axis_tready;
   assign s0_axis_tready = fault == IGNORES_FULL ? 1'b1

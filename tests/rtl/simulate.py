@@ -13,18 +13,18 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import which
 
-PROFILES = ("always", "random", "bursty")
+PROFILES = ("always", "random", "bursty", "slow_sink", "slow_source")
 TIMEOUT = 124
 """Return code of a run that was ended because it took too long, as that of timeout(1)."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """`passed`: the bench said so and the simulator's exit code, `returncode`, is 0. `output`: all it printed."""
+    """`passed`: the bench said so, in the file of its verdict, and the simulator's exit code, `returncode`, is 0. `output`: all it printed."""
 
     passed: bool
     returncode: int
@@ -63,6 +63,7 @@ def bench(
     *,
     timeout: int = 60,
     watchdog: int = 20_000,
+    repeat: int = 2,
 ) -> Iterator[Run]:
     """Compile a design with the set's bench; runs of a design that does not compile all say so.
 
@@ -71,8 +72,10 @@ def bench(
         sources: SystemVerilog files of the module `dut` and what it needs.
         timeout: seconds a run may take; a compilation may take ten times as long.
         watchdog: cycles without a beat after which the bench gives up.
+        repeat: how often the set is sent; 0 for as often as the bench does by itself.
     """
-    files = [str((set_directory / "bench" / "tb.sv").absolute()), *(str(source.absolute()) for source in sources)]
+    benches = [(set_directory / "bench" / name).absolute() for name in ("tb.sv", "adapter.sv", "monitors.sv")]
+    files = [str(path) for path in (*benches, *(source.absolute() for source in sources)) if path.exists()]
     with tempfile.TemporaryDirectory() as folder:
         if simulator == "icarus":
             binary = ["vvp", "-n", f"{folder}/tb.vvp"]
@@ -86,8 +89,14 @@ def bench(
         def run(profile: str = "always", seed: int = 1, *plusargs: str) -> Result:
             if built.returncode != 0:
                 return Result(False, built.returncode, built.output, compiled=False)
-            given = [f"+profile={profile}", f"+seed={seed}", f"+watchdog={watchdog}", *plusargs]
-            return _call([*binary, *given], set_directory, timeout)
+            usual = [f"+watchdog={watchdog}", *([f"+repeat={repeat}"] if repeat else [])]
+            given = [f"+profile={profile}", f"+seed={seed}", *usual, *plusargs]
+            verdict = Path(folder) / "verdict"
+            verdict.unlink(missing_ok=True)
+            result = _call([*binary, *given, f"+verdict={verdict}"], set_directory, timeout)
+            said = ["", *verdict.read_text("utf-8", "replace").splitlines()] if verdict.exists() else [""]
+            passed = result.returncode == 0 and said[-1].startswith("PASS: ")
+            return replace(result, passed=passed)
 
         yield run
 
@@ -102,5 +111,4 @@ def _call(command: Sequence[str], directory: Path, timeout: int) -> Result:
         output = (late.stdout or b"").decode("utf-8", "replace")
         return Result(False, TIMEOUT, f"{output}\n{command[0]}: ended after {timeout} s")
     output = done.stdout.decode("utf-8", "replace")
-    passed = done.returncode == 0 and any(line.startswith("PASS: ") for line in output.splitlines())
-    return Result(passed, done.returncode, output)
+    return Result(done.returncode == 0, done.returncode, output)

@@ -2,32 +2,66 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
-from .ports import ports
+from .adapter import adapter
+from .interface import Interface
+from .monitors import Monitor, bind, check_path, monitors
+from .ports import Streams
 from .readme import readme
+from .text import plain
 from .verilog import top_module
 
 FOLDER = "bench"
+SHIPPED = {"test_dut.py": "cocotb_test.txt", "Makefile": "Makefile", "run.sh": "run.sh"}
+"""Files of a bench that do not depend on the set -> templates."""
 
-__all__ = ["FOLDER", "write_bench"]
+UNIT = 8
+"""Nodes, at most, of a network whose set is repeated many times, as those of regions are."""
+
+__all__ = ["FOLDER", "Interface", "write_bench"]
 
 
-def write_bench(directory: Path) -> None:
-    """Write `directory`/bench: tb.sv, test_dut.py for cocotb, a Makefile and README.md, from manifest.json alone.
+def write_bench(
+    directory: Path, interface: Interface | None = None, inner: Mapping[str, str] | None = None, top: str = "dut"
+) -> None:
+    """Write `directory`/bench anew: test benches in SystemVerilog and for cocotb, a Makefile, README.md.
 
-    Raises DataError when `directory` has no manifest of this version, or a port of the design has no memh file.
+    Args:
+        directory: a set of vectors; its manifest.json alone decides what is written.
+        interface: how the design's ports are named; None for clk, rst_n and tlast everywhere.
+        inner: streams inside the design that passive checkers look at, {"u_conv.m_axis": node}: below the module under
+            test the signals u_conv.m_axis_tdata, _tvalid, _tready and, where the interface has it, _tlast.
+        top: name of the module under test, for bind.sv.
+
+    Raises DataError when `directory` has no manifest of this version, a stream has no memh file, or a stream is no
+    hierarchical name, or of a node that the set does not hold.
     """
-    streams = ports(directory)
-    folder = directory / FOLDER
-    folder.mkdir(exist_ok=True)
+    interface = interface or Interface()
+    streams = Streams.of(directory)
+    found = []
+    for path, node in (inner or {}).items():
+        check_path(path)
+        found.append(Monitor(streams.inner(node, path), interface.has_tlast("out")))
+    ports = streams.ports
+    unit = streams.document["mode"] == "isolated" or len(streams.document["nodes"]) <= UNIT
+    tb = top_module(ports, unit=unit, asynchronous=interface.asynchronous, monitored=bool(found))
     texts = {
-        "tb.sv": _template("bench.sv") + "\n" + top_module(streams),
-        "test_dut.py": _template("cocotb_test.txt"),
-        "Makefile": _template("Makefile"),
-        "README.md": readme(streams),
+        "tb.sv": _template("bench.sv") + "\n" + tb,
+        "adapter.sv": adapter(ports, interface),
+        "frames.txt": "".join(f"{plain(label)}\n" for label in streams.document["frames"]),
+        "README.md": readme(ports, interface),
+        **{name: _template(template) for name, template in SHIPPED.items()},
     }
+    if found:
+        texts |= {"monitors.sv": monitors(found), "bind.sv": bind(found, interface, top)}
+    texts["files.f"] = "".join(f"bench/{name}\n" for name in ("tb.sv", "adapter.sv", "monitors.sv") if name in texts)
+    folder = directory / FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     for name, text in texts.items():
         (folder / name).write_bytes(text.encode("ascii"))
 

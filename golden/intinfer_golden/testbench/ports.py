@@ -38,33 +38,66 @@ class Port:
         return int(self.tensor["words"])
 
 
+@dataclass(frozen=True)
+class Streams:
+    """The tensors of a set that a stream may carry.
+
+    Attributes:
+        document: the manifest.
+    """
+
+    path: Path
+    document: Json
+
+    @classmethod
+    def of(cls, directory: Path) -> Streams:
+        """Raises DataError when `directory` has no manifest of this version."""
+        path = directory / NAME
+        if not path.is_file():
+            raise DataError(f"{directory}: has no {NAME}; give a folder that intinfer golden made")
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document.get("format") != FORMAT or document.get("version") != VERSION:
+            raise DataError(f"{path}: is no manifest of golden vectors of version {VERSION}; make the vectors again")
+        return cls(path, document)
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """The ports of a design, inputs before outputs. Raises DataError when one has no memh file."""
+        return tuple(
+            self._port(entry["port"], entry["direction"], self.document["tensors"][entry["tensor"]])
+            for entry in self.document["ports"]
+        )
+
+    def inner(self, node: str, name: str) -> Port:
+        """A stream `name` inside the design that carries a node's value.
+
+        Raises DataError for a node without value in the set, or without memh file.
+        """
+        for tensor in self.document["tensors"]:
+            if tensor["node"] == node and tensor["attribute"] is None and tensor["role"] != "demand_mask":
+                return self._port(name, "out", tensor)
+        raise DataError(f"{self.path}: has no values of a node {node!r}; name one that the set holds")
+
+    def _port(self, name: str, direction: str, tensor: Json) -> Port:
+        mask = self._mask(tensor["node"]) if direction == "out" else None
+        return Port(name, direction, tensor, self._memh(tensor), mask)
+
+    def _mask(self, node: str) -> str | None:
+        found = (t for t in self.document["tensors"] if t["node"] == node and t["role"] == "demand_mask")
+        return next((self._memh(tensor) for tensor in found), None)
+
+    def _memh(self, tensor: Json) -> str:
+        for file in tensor["files"]:
+            if file["format"] == "memh":
+                return str(file["path"])
+        raise DataError(
+            f"{self.path}: {tensor['node']} has no memh file, which a test bench reads; make it with --format memh"
+        )
+
+
 def ports(directory: Path) -> tuple[Port, ...]:
     """The ports of a set, inputs before outputs.
 
     Raises DataError when `directory` has no manifest of this version, or a port has no memh file.
     """
-    path = directory / NAME
-    if not path.is_file():
-        raise DataError(f"{directory}: has no {NAME}; give a folder that intinfer golden made")
-    document = json.loads(path.read_text(encoding="utf-8"))
-    if document.get("format") != FORMAT or document.get("version") != VERSION:
-        raise DataError(f"{path}: is no manifest of golden vectors of version {VERSION}; make the vectors again")
-    tensors = document["tensors"]
-    masks = {entry["node"]: _memh(path, entry) for entry in tensors if entry["role"] == "demand_mask"}
-    return tuple(
-        Port(
-            entry["port"],
-            entry["direction"],
-            tensors[entry["tensor"]],
-            _memh(path, tensors[entry["tensor"]]),
-            masks.get(tensors[entry["tensor"]]["node"]) if entry["direction"] == "out" else None,
-        )
-        for entry in document["ports"]
-    )
-
-
-def _memh(path: Path, tensor: Json) -> str:
-    for file in tensor["files"]:
-        if file["format"] == "memh":
-            return str(file["path"])
-    raise DataError(f"{path}: {tensor['node']} has no memh file, which a test bench reads; make it with --format memh")
+    return Streams.of(directory).ports

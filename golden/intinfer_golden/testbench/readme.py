@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import resources
 
+from .interface import Interface
 from .ports import Port
 
 _WHAT = {"in": "input", "demand": "input: demand mask", "out": "output"}
 
 
-def readme(ports: Sequence[Port]) -> str:
+def readme(ports: Sequence[Port], interface: Interface) -> str:
     """The text, with a table of the ports of this set."""
     rows = ["| port | direction | tdata | element | beats a frame | value | file |", "|---|---|---|---|---|---|---|"]
     for port in ports:
@@ -20,4 +21,6 @@ def readme(ports: Sequence[Port]) -> str:
         cells = (port.name, _WHAT[port.direction], f"{tensor['beat_bits']} bits", element, str(tensor["frame_words"]))
         rows.append(f"| {' | '.join((*cells, node, port.file))} |")
     text = (resources.files(__package__) / "templates" / "README.md").read_text("ascii")
+    signals = {f"`{', '.join(f'NAME_{signal}' for signal in interface.signals(d))}`" for d in ("in", "out")}
+    text = text.replace("CLOCK_AND_RESET", interface.sentence()).replace("SIGNALS", " or ".join(sorted(signals)))
     return text.replace("PORTS\n", "\n".join(rows) + "\n")

@@ -2,61 +2,125 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Sequence
 from math import prod
 from pathlib import PurePosixPath
 
 from .ports import Port
+from .text import instance, plain, quoted
 
-Parameters = Mapping[str, int | str]
+_BENCH = ("clk", "rst_n", "cycle", "give_up", "counting", "repeats")
+CHECK = ("clk", "rst_n", "probe", "counting", "repeats")
+"""What `bench_check` is told by `bench_run`."""
 
 
-def top_module(ports: Iterable[Port]) -> str:
-    """The text of `module tb`: a source for each input, a sink for each output, and the design between them."""
-    streams = list(ports)
-    outputs = [port for port in streams if port.direction == "out"]
-    demand = next((f"{port.name}_begun" for port in streams if port.direction == "demand"), None)
-    lines = ["module tb;", "  logic clk, rst_n, give_up;", "  int cycle;", *_wires(streams), ""]
-    frames = streams[0].tensor["shape"][0]
-    lines += _instance(
+def top_module(ports: Sequence[Port], *, unit: bool, asynchronous: bool, monitored: bool) -> str:
+    """The text of `module tb`: a source for each input, a sink for each output, and the design between them.
+
+    Args:
+        unit: whether the design is small enough for many repetitions of the set.
+        asynchronous: whether early resets come without a clock.
+        monitored: whether there is a module `bench_monitors`.
+    """
+    inputs = [port for port in ports if port.direction != "out"]
+    outputs = [port for port in ports if port.direction == "out"]
+    demand = next((f"{port.name}_begun" for port in ports if port.direction == "demand"), None)
+    lines = ["module tb;", "  logic clk, rst_n, probe, give_up, counting;", "  int cycle, repeats, pass;"]
+    lines += [*_wires(ports), *(["  logic monitors_done;", "  int monitors_ignored;"] if monitored else []), ""]
+    lines += ["  always_comb begin", "    pass = 0;"]
+    lines += [f"    if ({port.name}_pass > pass) pass = {port.name}_pass;" for port in inputs]
+    lines += ["  end", ""]
+    more = ["monitors"] if monitored else []
+    lines += instance(
         "bench_run",
         "run",
-        {"FRAMES": frames, "BEATS": sum(port.words for port in outputs)},
         {
-            **{name: name for name in ("clk", "rst_n", "cycle", "give_up")},
-            "moves": _any("|", streams, "moves"),
-            "arrives": _any("|", outputs, "moves"),
-            "done": _any("&", streams, "done"),
-            "ignored": " + ".join(f"{port.name}_ignored" for port in outputs),
+            "FRAMES": ports[0].tensor["shape"][0],
+            "BEATS": sum(port.words for port in outputs),
+            "BUSIEST": max(port.words for port in inputs),
+            "IN_WORDS": inputs[0].tensor["frame_words"],
+            "OUT_WORDS": outputs[0].tensor["frame_words"],
+            "UNIT": int(unit),
+            "ASYNCHRONOUS": int(asynchronous),
+        },
+        {
+            **_shared(*_BENCH, "probe", "pass"),
+            "sent": f"{inputs[0].name}_sent",
+            "got": f"{outputs[0].name}_got",
+            "moves": _any("|", names(ports), "moves"),
+            "arrives": _any("|", names(outputs), "moves"),
+            "stalls": _any("|", names(ports), "stalls"),
+            "done": _any("&", [*names(ports), *more], "done"),
+            "ignored": " + ".join(f"{name}_ignored" for name in [*names(outputs), *more]),
         },
     )
-    for number, port in enumerate(streams):
-        lines += _sink(number, port) if port in outputs else _source(number, port, demand)
-    signals = [f"{port.name}_{signal}" for port in streams for signal in ("tdata", "tvalid", "tready", "tlast")]
-    lines += _instance("`DUT", "under_test", {}, {name: name for name in ("clk", "rst_n", *signals)})
-    lines += [
-        "  string waves;",
-        "  initial begin",
-        '    if ($value$plusargs("vcd=%s", waves) != 0) begin',
-        "      $dumpfile(waves);",
-        "      $dumpvars(0, tb);",
-        "    end",
-        "  end",
-        "endmodule",
-        "// verilator lint_restore",
-    ]
-    return "\n".join(lines) + "\n"
+    for number, port in enumerate(ports):
+        lines += _sink(number, port) if port.direction == "out" else _source(number, port, demand)
+    if monitored:
+        own = {"done": "monitors_done", "ignored": "monitors_ignored"}
+        lines += instance("bench_monitors", "monitors", {}, _shared(*CHECK, "give_up") | own)
+    signals = [f"{port.name}_{signal}" for port in ports for signal in ("tdata", "tvalid", "tready", "tlast")]
+    signals += [f"{name}_{signal}" for name in names(outputs) for signal in ("keep", "first")]
+    lines += instance("bench_adapter", "adapter", {}, {name: name for name in ("clk", "rst_n", *signals)})
+    return "\n".join([*lines, *_WAVES]) + "\n"
 
 
-def _wires(streams: Iterable[Port]) -> list[str]:
+_WAVES = """\
+  string waves;
+  initial begin
+    if ($value$plusargs("vcd=%s", waves) != 0) begin
+      $dumpfile(waves);
+      $dumpvars(0, tb);
+    end
+  end
+endmodule
+// verilator lint_restore""".splitlines()
+
+
+def names(ports: Iterable[Port]) -> list[str]:
+    return [port.name for port in ports]
+
+
+def check_parameters(port: Port, tlast: bool = True) -> dict[str, int | str]:
+    """What `bench_check` must know of a tensor."""
+    tensor = port.tensor
+    extents = dict(zip(tensor["axes"], tensor["shape"], strict=True))
+    inner = [extents[axis] for axis in tensor["order"][1:]]  # of a frame, outermost first
+    image = len(inner) == 3
+    node = tensor["node"] + (f" ({', '.join(tensor['source'])})" if tensor["source"] else "")
+    return {
+        "PORT": quoted(port.name),
+        "NODE": quoted(node),
+        "ARGUMENT": quoted(shlex.quote(plain(tensor["node"]))),
+        "FILE": quoted(port.file),
+        "MASK": quoted(port.mask or ""),
+        "MASKED": int(port.mask is not None),
+        **({} if tlast else {"LAST": 0}),
+        "FRAMES": extents["N"],
+        "FRAME_WORDS": tensor["frame_words"],
+        "LANES": tensor["elements_per_word"],
+        "BITS": tensor["bits"],
+        "SIGNED": int(tensor["signed"]),
+        "CHANNELS": extents["C"],
+        "ORDER": quoted("".join(tensor["order"][1:]) if image else "HWC"),
+        "IMAGE": int(image),
+        "MIDDLE": prod(inner[-2:-1]),
+        "INNER": inner[-1],
+        "BEAT_BITS": tensor["beat_bits"],
+    }
+
+
+def _wires(ports: Iterable[Port]) -> list[str]:
     lines = []
-    for port in streams:
-        names = ("tvalid", "tready", "tlast", "moves", "done")
-        count = "ignored" if port.direction == "out" else "begun"
+    for port in ports:
+        out = port.direction == "out"
+        bits = ("tvalid", "tready", "tlast", *(("keep", "first") if out else ()), "moves", "stalls", "done")
+        counts = ("got", "ignored") if out else ("begun", "sent", "pass")
         lines += [
             f"  logic [{port.tensor['beat_bits'] - 1}:0] {port.name}_tdata;",
-            f"  logic {', '.join(f'{port.name}_{name}' for name in names)};",
-            f"  int {port.name}_{count};",
+            f"  logic {', '.join(f'{port.name}_{name}' for name in bits)};",
+            f"  int {', '.join(f'{port.name}_{name}' for name in counts)};",
         ]
     return lines
 
@@ -64,66 +128,40 @@ def _wires(streams: Iterable[Port]) -> list[str]:
 def _source(number: int, port: Port, demand: str | None) -> list[str]:
     """A frame's first beat stands no earlier than its demand mask."""
     tensor = port.tensor
-    parameters = {
+    parameters: dict[str, int | str] = {
         "STREAM": number,
-        "PORT": _quoted(port.name),
-        "FILE": _quoted(port.file),
+        "PORT": quoted(port.name),
+        "FILE": quoted(port.file),
         "FRAMES": tensor["shape"][0],
         "FRAME_WORDS": tensor["frame_words"],
         "WORD_BITS": tensor["word_bits"],
         "BEAT_BITS": tensor["beat_bits"],
     }
-    allowed = demand if demand and port.direction == "in" else str(tensor["shape"][0])
-    return _instance("bench_source", port.name, parameters, _stream(port, ("begun",)) | {"allowed": allowed})
+    allowed = demand if demand and port.direction == "in" else "32'h7fffffff"
+    own = _own(port, "begun", "sent", "pass", "moves", "stalls", "done", "tdata", "tvalid", "tready", "tlast")
+    return instance("bench_source", port.name, parameters, _shared(*_BENCH) | own | {"allowed": allowed})
 
 
 def _sink(number: int, port: Port) -> list[str]:
-    tensor = port.tensor
-    extents = dict(zip(tensor["axes"], tensor["shape"], strict=True))
-    inner = [extents[axis] for axis in tensor["order"][1:]]  # of a frame, outermost first
-    image = len(inner) == 3
-    node = tensor["node"] + (f" ({', '.join(tensor['source'])})" if tensor["source"] else "")
-    parameters = {
-        "STREAM": number,
-        "PORT": _quoted(port.name),
-        "NODE": _quoted(node),
-        "FILE": _quoted(port.file),
-        "MASK": _quoted(port.mask or ""),
-        "MASKED": int(port.mask is not None),
-        "DUMP": _quoted(PurePosixPath(port.file).name),
-        "FRAMES": extents["N"],
-        "FRAME_WORDS": tensor["frame_words"],
-        "LANES": tensor["elements_per_word"],
-        "BITS": tensor["bits"],
-        "SIGNED": int(tensor["signed"]),
-        "CHANNELS": extents["C"],
-        "ORDER": _quoted("".join(tensor["order"][1:]) if image else "HWC"),
-        "IMAGE": int(image),
-        "MIDDLE": prod(inner[-2:-1]),
-        "INNER": inner[-1],
-        "BEAT_BITS": tensor["beat_bits"],
-    }
-    return _instance("bench_sink", port.name, parameters, _stream(port, ("ignored",)))
+    """What takes an output's beats, and what checks them."""
+    takes: dict[str, int | str] = {"STREAM": number, "PORT": quoted(port.name), "WORDS": port.words}
+    own = _own(port, "got", "done", "moves", "stalls", "tvalid", "tready")
+    shared = _shared("clk", "rst_n", "give_up", "counting", "repeats")
+    checks = {**check_parameters(port), "DUMP": quoted(PurePosixPath(port.file).name)}
+    checked = _own(port, "got", "ignored", "done", "tdata", "tvalid", "tready", "tlast", "keep", "first")
+    return [
+        *instance("bench_sink", port.name, takes, shared | own),
+        *instance("bench_check", f"{port.name}_check", checks, _shared(*CHECK) | checked),
+    ]
 
 
-def _stream(port: Port, more: Iterable[str]) -> dict[str, str]:
-    own = ("moves", "done", "tdata", "tvalid", "tready", "tlast", *more)
-    shared = {name: name for name in ("clk", "rst_n", "cycle", "give_up")}
-    return shared | {name: f"{port.name}_{name}" for name in own}
+def _shared(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
 
 
-def _any(operator: str, streams: Iterable[Port], signal: str) -> str:
-    return f"{operator}{{{', '.join(f'{port.name}_{signal}' for port in streams)}}}"
+def _own(port: Port, *names: str) -> dict[str, str]:
+    return {name: f"{port.name}_{name}" for name in names}
 
 
-def _instance(module: str, name: str, parameters: Parameters, connections: Mapping[str, str]) -> list[str]:
-    given = ",\n".join(f"      .{key}({value})" for key, value in parameters.items())
-    wires = ",\n".join(f"      .{key}({value})" for key, value in connections.items())
-    head = [f"  {module} #(", given, f"  ) {name} ("] if given else [f"  {module} {name} ("]
-    return [*head, wires, "  );", ""]
-
-
-def _quoted(text: str) -> str:
-    """A string literal of SystemVerilog; what is not ASCII stands as an escape of Python, for people to read."""
-    plain = "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode("ascii") for c in text)
-    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _any(operator: str, streams: Iterable[str], signal: str) -> str:
+    return f"{operator}{{{', '.join(f'{name}_{signal}' for name in streams)}}}"

@@ -1,38 +1,63 @@
 // Self-checking test bench of a design with AXI4-Streams, against golden vectors.
 //
 // The module `tb` at the end of this file was generated from manifest.json; nothing above it depends on the vectors.
-// Run it in the folder that holds manifest.json: files are opened by the paths written there. The design is the module
-// `dut`, or another one: +define+DUT=name.
+// adapter.sv, beside it, holds the design, with its own ports. Run it in the folder that holds manifest.json: files are
+// opened by the paths written there.
 //
-// Plusargs: +profile=always|random|bursty  when streams move (always)
-//           +seed=N                        of the other two profiles (1)
-//           +mismatches=N                  errors printed; all are counted (10)
-//           +watchdog=N                    cycles without any beat after which the run is given up (1000000)
-//           +dump=FOLDER                   write what each output sent, as $readmemh files, into an existing folder
-//           +vcd=FILE                      waves
+// A run resets the design, resets it again early, three times in the middle of a frame, and then sends the whole set,
+// several times over, without a pause for the design to forget anything.
 //
-// The last line is PASS: ... and the exit code 0, or FAIL: ... and another exit code.
+// Plusargs: +profile=NAME        when streams move: always, random, bursty, slow_sink, slow_source (always)
+//           +profile.PORT=NAME   of one stream: always, random, bursty, slow
+//           +seed=N              of all but always (1)
+//           +repeat=N            how often the whole set is sent (what the README beside this file says)
+//           +resets=N            early resets, 0 to 3 (3)
+//           +longest=N           cycles of the longest stall, which a slow stream has once (65700)
+//           +skew=N              inputs change N ns after the rising edge, not at it: 1 to 8; a period is 10 ns (0)
+//           +mismatches=N        errors printed; all are counted (10)
+//           +watchdog=N          cycles without any beat after which the run is given up (1000000)
+//           +dump=FOLDER         write what each output sent, as $readmemh files, into an existing folder
+//           +dump_pass=N         of which repetition, counted from 0 (0)
+//           +verdict=FILE        write errors and, last of all, the verdict
+//           +vcd=FILE            waves
+//
+// The last line is PASS: ... and the exit code 0, or FAIL: ... and another exit code. A design can print what it likes:
+// only the file of +verdict is the bench's own word.
 
 // verilator lint_save
 // verilator lint_off BLKSEQ
 // verilator lint_off DECLFILENAME
+// verilator lint_off SYNCASYNCNET
 // verilator lint_off UNUSEDSIGNAL
 // verilator lint_off WIDTHCONCAT
 `timescale 1ns / 1ps
-`ifndef DUT
-`define DUT dut
+`ifdef __ICARUS__
+`define BENCH_STRING  // Icarus Verilog 11 has no parameters of type string
+`else
+`define BENCH_STRING string
 `endif
 
-// What all streams share: options, and the count of errors.
+// What all streams share: options, the count of errors, the verdict's file.
 package bench;
+  localparam int ALWAYS = 0, RANDOM = 1, BURSTY = 2, SLOW = 3;
   int errors = 0;
   int shown = 10;
-  int profile = 0;  // 0 always, 1 random, 2 bursty
   int seed = 1;
+  int longest = 65700;
+  int verdict = 0;
+  bit chosen = 0;  // an element that is wrong has been found
+  string chosen_element;
+
+  // A line of the log, and of the verdict's file. (Icarus Verilog 11 elaborates functions in the order of their names,
+  // and one that is called as a statement must come first.)
+  function automatic void emit(input string line);
+    $display("%0s", line);
+    if (verdict != 0) $fdisplay(verdict, "%0s", line);
+  endfunction
 
   // One error of a stream or a file; the first `shown` are printed.
   function automatic void fail(input string where, input string what);
-    if (errors < shown) $display("ERROR: %0s: %0s", where, what);
+    if (errors < shown) emit($sformatf("ERROR: %0s: %0s", where, what));
     errors = errors + 1;
   endfunction
 
@@ -89,28 +114,70 @@ package bench;
       fail(file, $sformatf("holds %0d words, manifest.json says %0d; make the vectors again", found, words));
     return good && found == words;
   endfunction
+
+  // What a frame is for: line n of frames.txt, the last 64 characters of it.
+  function automatic string label(input int n);
+    int handle, character;
+    logic [511:0] line;
+    line = '0;
+    handle = $fopen("bench/frames.txt", "r");
+    if (handle == 0) return "";
+    for (int i = 0; i <= n; i++) begin
+      line = '0;
+      character = $fgetc(handle);
+      while (character != "\n" && character != -1) begin
+        line = {line[503:0], 8'(character)};
+        character = $fgetc(handle);
+      end
+    end
+    $fclose(handle);
+    return $sformatf("%0s", line);
+  endfunction
 endpackage
 
 // When a stream moves: `go` by profile. `noise` is new each cycle.
 module bench_pace #(
-    parameter int STREAM = 0
+    parameter int STREAM = 0,
+    parameter `BENCH_STRING PORT = "",
+    parameter bit SINK = 0,
+    parameter int WORDS = 1
 ) (
     input logic clk,
-    input logic awaited,  // a burst begins only then
+    input logic rst_n,
+    input logic counting,  // no early reset will come
+    input logic awaited,  // a burst begins, and a slow sink's stall passes, only then
+    input logic moves,
     output logic go,
+    output logic stalls,  // a stall of 256 cycles or more is going on
     output logic [31:0] noise
 );
   import bench::*;
+  localparam int STALLS = 48;  // of a slow stream a pass, about
   logic bursting;
-  int left;
+  int left, pause, free, pauses, profile;
+  string common, own, key;
 
-  assign go = profile == 0 || (profile == 1 ? noise[7] : bursting);
+  assign go = profile == ALWAYS || (profile == RANDOM ? noise[7] : profile == BURSTY ? bursting : pause == 0);
+  assign stalls = profile == SLOW && pause != 0 && awaited;
 
   initial begin
     noise = 1;
     bursting = 0;
     left = 0;
+    pause = 0;
+    free = 0;
+    pauses = 0;
+    profile = ALWAYS;
+    key = $sformatf("profile.%0s=%%s", PORT);
+    if ($value$plusargs("profile=%s", common) == 0) common = "always";
+    if ($value$plusargs(key, own) == 0) own = common;
+    if (own == "random") profile = RANDOM;
+    else if (own == "bursty") profile = BURSTY;
+    else if (own == "slow" || (SINK && own == "slow_sink") || (!SINK && own == "slow_source")) profile = SLOW;
+    else if (own != "always" && own != "slow_sink" && own != "slow_source")
+      fail("+profile", $sformatf("%0s is unknown; give always, random, bursty, slow_sink, slow_source", own));
     #2 noise = first_random(STREAM);
+    free = int'(noise[31:8]) % (2 * (WORDS / STALLS) + 1);
   end
 
   always @(posedge clk) begin
@@ -120,14 +187,25 @@ module bench_pace #(
       bursting <= !bursting;
       left <= int'({24'b0, noise[15:8]} >> noise[18:16]);  // 0 to 255, short ones far more often
     end
+    // A slow stream moves freely for some beats, then rests for 256 to 511 cycles, and once for `longest`.
+    if (pause != 0) begin
+      if (awaited) pause <= pause - 1;
+    end else if (moves && rst_n && profile == SLOW) begin
+      if (free != 0) free <= free - 1;
+      else begin
+        pause <= counting && pauses == 1 ? longest : 256 + int'({24'b0, noise[15:8]});
+        if (counting) pauses <= pauses + 1;
+        free <= int'(noise[31:8]) % (2 * (WORDS / STALLS) + 1);
+      end
+    end
   end
 endmodule
 
-// Sends the words of a file. While tvalid is low, tdata and tlast are noise.
+// Sends the words of a file, `repeats` times. While tvalid is low, tdata and tlast are noise.
 module bench_source #(
     parameter int STREAM = 0,
-    parameter PORT = "",
-    parameter FILE = "",
+    parameter `BENCH_STRING PORT = "",
+    parameter `BENCH_STRING FILE = "",
     parameter int FRAMES = 1,
     parameter int FRAME_WORDS = 1,
     parameter int WORD_BITS = 1,
@@ -137,9 +215,14 @@ module bench_source #(
     input logic rst_n,
     input int cycle,
     input logic give_up,
-    input int allowed,  // frames that may begin
-    output int begun,  // frames that have begun, or do so at the next edge
+    input logic counting,
+    input int repeats,
+    input int allowed,  // frames that may begin, since the reset
+    output int begun,  // frames that have begun, or do so at the next edge, since the reset
+    output int sent,  // beats taken since the reset
+    output int pass,  // repetitions that have begun to be sent, less 1
     output logic moves,
+    output logic stalls,
     output logic done,
     output logic [BEAT_BITS-1:0] tdata,
     output logic tvalid,
@@ -151,14 +234,21 @@ module bench_source #(
   logic [WORD_BITS-1:0] words[0:WORDS-1];
   logic go, puts;
   logic [31:0] noise;
-  int place, frame, sent;  // place and frame: of the next word
+  int place, frame;  // of the next word
+  int begun_before;
 
   bench_pace #(
-      .STREAM(STREAM)
+      .STREAM(STREAM),
+      .PORT(PORT),
+      .WORDS(WORDS)
   ) pace (
       .clk,
+      .rst_n,
+      .counting,
       .awaited(1'b1),
+      .moves,
       .go,
+      .stalls,
       .noise
   );
 
@@ -168,46 +258,64 @@ module bench_source #(
     tlast = 0;
     place = 0;
     frame = 0;
+    pass = 0;
     sent = 0;
     #1 if (sound(FILE, WORDS, WORD_BITS)) $readmemh(FILE, words);
   end
 
-  assign puts = rst_n && (!tvalid || tready === 1'b1) && frame < FRAMES && frame < allowed && go;
-  assign begun = frame + (puts || place != 0 ? 1 : 0);
-  assign moves = tvalid && tready === 1'b1;
-  assign done = sent == WORDS;
+  assign puts = rst_n && (!tvalid || tready === 1'b1) && pass < repeats && begun_before < allowed && go;
+  assign begun_before = pass * FRAMES + frame;
+  assign begun = begun_before + (puts || place != 0 ? 1 : 0);
+  assign moves = rst_n && tvalid && tready === 1'b1;
+  assign done = pass >= repeats && !tvalid;
 
-  always @(posedge clk) begin
-    if (rst_n && (tready ^ tready) !== 1'b0)
-      fail(PORT, $sformatf("tready is %b after reset; cycle %0d", tready, cycle));
-    if (moves) sent <= sent + 1;
-    if (puts) begin
-      tvalid <= 1;
-      tdata <= BEAT_BITS'(words[frame*FRAME_WORDS+place]);
-      tlast <= place == FRAME_WORDS - 1;
-      place <= place == FRAME_WORDS - 1 ? 0 : place + 1;
-      if (place == FRAME_WORDS - 1) frame <= frame + 1;
-    end else if (!tvalid || moves) begin
+  always @(posedge clk or negedge rst_n) begin
+    if (!rst_n) begin
       tvalid <= 0;
-      tdata <= BEAT_BITS'({(BEAT_BITS + 31) / 32{noise}});
-      tlast <= noise[3];
+      place <= 0;
+      frame <= 0;
+      pass <= 0;
+      sent <= 0;
+    end else begin
+      if ((tready ^ tready) !== 1'b0)
+        fail(PORT, $sformatf("tready is %b after reset; cycle %0d", tready, cycle));
+      if (moves) sent <= sent + 1;
+      if (puts) begin
+        tvalid <= 1;
+        tdata <= BEAT_BITS'(words[frame*FRAME_WORDS+place]);
+        tlast <= place == FRAME_WORDS - 1;
+        place <= place == FRAME_WORDS - 1 ? 0 : place + 1;
+        if (place == FRAME_WORDS - 1) begin
+          frame <= frame == FRAMES - 1 ? 0 : frame + 1;
+          if (frame == FRAMES - 1) pass <= pass + 1;
+        end
+      end else if (!tvalid || moves) begin
+        tvalid <= 0;
+        tdata <= BEAT_BITS'({(BEAT_BITS + 31) / 32{noise}});
+        tlast <= noise[3];
+      end
     end
   end
 
   always @(posedge give_up) begin
-    if (!done) $display("%0s: %0d of %0d beats taken; tvalid %b, tready %b", PORT, sent, WORDS, tvalid, tready);
+    if (!done)
+      emit($sformatf("%0s: %0d of %0d beats taken; tvalid %b, tready %b", PORT, sent, repeats * WORDS, tvalid, tready));
   end
 endmodule
 
-// Compares what an output sends with the words of a file, element by element where they differ.
-module bench_sink #(
-    parameter int STREAM = 0,
-    parameter PORT = "",
-    parameter NODE = "",  // with its source
-    parameter FILE = "",
-    parameter MASK = "",  // file of the channels that each frame demands
+// Compares what a stream carries with the words of a file, element by element where they differ, and holds it to the
+// rules of AXI4-Stream. It drives nothing.
+module bench_check #(
+    parameter `BENCH_STRING PORT = "",
+    parameter `BENCH_STRING NODE = "",  // with its source
+    parameter `BENCH_STRING ARGUMENT = "",  // its name, as a word for a shell
+    parameter `BENCH_STRING FILE = "",
+    parameter `BENCH_STRING MASK = "",  // file of the channels that each frame demands
     parameter bit MASKED = 0,
-    parameter DUMP = "",  // name of the file to write
+    parameter `BENCH_STRING DUMP = "",  // name of the file to write
+    parameter bit LAST = 1,  // whether there is tlast
+    parameter bit FIRST = 1,  // whether `first` is looked at
+    parameter bit ALONE = 0,  // in a simulation without the rest of this bench
     parameter int FRAMES = 1,
     parameter int FRAME_WORDS = 1,
     parameter int LANES = 1,  // elements a word
@@ -222,15 +330,18 @@ module bench_sink #(
 ) (
     input logic clk,
     input logic rst_n,
-    input int cycle,
-    input logic give_up,
-    output logic moves,
-    output logic done,
+    input logic probe,  // rises in the last moment of a reset
+    input logic counting,
+    input int repeats,
+    output int got,  // beats since the reset
     output int ignored,  // elements that differ and are not demanded
+    output logic done,
     input logic [BEAT_BITS-1:0] tdata,
     input logic tvalid,
-    output logic tready,
-    input logic tlast
+    input logic tready,
+    input logic tlast,
+    input logic keep,  // tkeep is all ones
+    input logic first  // of a frame, where the design says so
 );
   import bench::*;
   localparam int WORDS = FRAMES * FRAME_WORDS;
@@ -239,39 +350,31 @@ module bench_sink #(
   localparam int RUN_WORDS = (INNER + LANES - 1) / LANES;
   logic [WORD_BITS-1:0] words[0:WORDS-1];
   logic [CHANNELS-1:0] masks[0:FRAMES-1];
-  logic go, waited, last_before;
-  logic [31:0] unused;
+  logic waited, last_before;
   logic [BEAT_BITS-1:0] data_before;
-  int got, dump;
+  int dump, dump_pass, at, pass, cycle;  // at: the next word; cycle: from the end of reset
   string folder;
-
-  bench_pace #(
-      .STREAM(STREAM)
-  ) pace (
-      .clk,
-      .awaited(tvalid === 1'b1),  // a burst waits for tvalid, because tvalid must not wait for tready
-      .go,
-      .noise(unused)
-  );
 
   initial begin
     got = 0;
+    at = 0;
+    pass = 0;
+    cycle = 0;
     ignored = 0;
     waited = 0;
     dump = 0;
     #1 if (sound(FILE, WORDS, WORD_BITS)) $readmemh(FILE, words);
     for (int n = 0; n < FRAMES; n++) masks[n] = '1;
     if (MASKED) if (sound(MASK, FRAMES, CHANNELS)) $readmemh(MASK, masks);  // Icarus calls both sides of a &&
-    if ($value$plusargs("dump=%s", folder) != 0) begin
+    if ($value$plusargs("dump_pass=%d", dump_pass) == 0) dump_pass = 0;
+    if (DUMP != "") if ($value$plusargs("dump=%s", folder) != 0) begin
       folder = $sformatf("%0s/%0s", folder, DUMP);
       dump = $fopen(folder, "w");
       if (dump == 0) fail(folder, "cannot be written; make the folder that +dump names");
     end
   end
 
-  assign tready = rst_n && (go || done);
-  assign moves = tready && tvalid === 1'b1 && !done;
-  assign done = got == WORDS;
+  assign done = pass >= repeats;
 
   // The index along an axis, from those along the axes of the file.
   function automatic int index(input logic [7:0] axis, input int outer, input int middle, input int inner);
@@ -287,16 +390,20 @@ module bench_sink #(
     return $sformatf("%0d (0x%h)", value, element);
   endfunction
 
-  function automatic string place(input int lane);
-    int run, outer, middle, inner;
-    string named;
-    run = got % FRAME_WORDS / RUN_WORDS;
+  // Where an element of the word is: "c=2 y=1 x=3", or "2,1,3" for a command.
+  function automatic string place(input int lane, input bit plain);
+    int run, outer, middle, inner, c, y, x;
+    run = at % FRAME_WORDS / RUN_WORDS;
     outer = run / MIDDLE;
     middle = run % MIDDLE;
-    inner = got % RUN_WORDS * LANES + lane;
-    named = $sformatf("%0s n=%0d c=%0d", NODE, got / FRAME_WORDS, index("C", outer, middle, inner));
-    if (!IMAGE) return named;
-    return $sformatf("%0s y=%0d x=%0d", named, index("H", outer, middle, inner), index("W", outer, middle, inner));
+    inner = at % RUN_WORDS * LANES + lane;
+    c = index("C", outer, middle, inner);
+    y = index("H", outer, middle, inner);
+    x = index("W", outer, middle, inner);
+    if (IMAGE && plain) return $sformatf("%0d,%0d,%0d", c, y, x);
+    if (IMAGE) return $sformatf("c=%0d y=%0d x=%0d", c, y, x);
+    if (plain) return $sformatf("%0d", c);
+    return $sformatf("c=%0d", c);
   endfunction
 
   // The lowest bits of a beat: Verilator prints at most 8192.
@@ -305,7 +412,29 @@ module bench_sink #(
   endfunction
 
   function automatic string when();
-    return $sformatf("beat %0d, cycle %0d", got, cycle);
+    string moment;
+    moment = $sformatf("beat %0d, cycle %0d", at, cycle);
+    if (!counting) return $sformatf("%0s, before an early reset", moment);
+    if (pass != 0) return $sformatf("%0s, repetition %0d", moment, pass);
+    return moment;
+  endfunction
+
+  // The frame of the next word.
+  function automatic string frame();
+    return $sformatf("frame n=%0d '%0s'", at / FRAME_WORDS, label(at / FRAME_WORDS));
+  endfunction
+
+  function automatic void blame(input int lane, input logic [BITS-1:0] expected, input logic [BITS-1:0] actual);
+    if (errors >= shown) begin
+      errors = errors + 1;
+      return;
+    end
+    fail(PORT, $sformatf("%0s n=%0d %0s: expected %0s, actual %0s; %0s, %0s", NODE, at / FRAME_WORDS, place(lane, 0),
+                         number(expected), number(actual), when(), frame()));
+    if (!chosen) begin
+      chosen = 1;
+      chosen_element = $sformatf("--node %0s --frame %0d --at %0s", ARGUMENT, at / FRAME_WORDS, place(lane, 1));
+    end
   endfunction
 
   // Every element of a beat that is not exactly the word of the file.
@@ -314,20 +443,17 @@ module bench_sink #(
     logic [WORD_BITS-1:0] word;
     logic [BITS-1:0] actual, expected;
     logic [7:0] upper;
-    string values;
-    word = words[got];
-    run = got % FRAME_WORDS / RUN_WORDS;
+    word = words[at];
+    run = at % FRAME_WORDS / RUN_WORDS;
     for (int lane = 0; lane < LANES; lane++) begin
       actual = tdata[lane*BITS+:BITS];
       expected = word[lane*BITS+:BITS];
-      inner = got % RUN_WORDS * LANES + lane;
+      inner = at % RUN_WORDS * LANES + lane;
       if (inner >= INNER) begin
         if (actual !== '0)
           fail(PORT, $sformatf("lane %0d is unused and must be 0, actual 0x%h; %0s", lane, actual, when()));
       end else if (actual !== expected) begin
-        values = $sformatf("expected %0s, actual %0s", number(expected), number(actual));
-        if (masks[got/FRAME_WORDS][index("C", run/MIDDLE, run%MIDDLE, inner)])
-          fail(PORT, $sformatf("%0s: %0s; %0s", place(lane), values, when()));
+        if (masks[at/FRAME_WORDS][index("C", run/MIDDLE, run%MIDDLE, inner)]) blame(lane, expected, actual);
         else ignored = ignored + 1;
       end
     end
@@ -348,97 +474,253 @@ module bench_sink #(
     else if (waited && !tvalid) fail(PORT, $sformatf("tvalid fell before tready; %0s", when()));
     else if (waited && tdata !== data_before)
       fail(PORT, $sformatf("tdata changed from %0s to %0s before tready; %0s", text(data_before), text(tdata), when()));
-    else if (waited && tlast !== last_before) fail(PORT, $sformatf("tlast changed before tready; %0s", when()));
+    else if (waited && LAST && tlast !== last_before)
+      fail(PORT, $sformatf("tlast changed before tready; %0s", when()));
   endfunction
 
-  always @(posedge clk) begin
-    if (cycle == -1 && tvalid !== 1'b0) fail(PORT, $sformatf("tvalid is %b during reset", tvalid));
-    if (rst_n) begin
+  // One beat that is due.
+  function automatic void due_beat();
+    if (tdata !== BEAT_BITS'(words[at])) compare();
+    if (LAST && tlast !== (at % FRAME_WORDS == FRAME_WORDS - 1))
+      fail(PORT, $sformatf("tlast is %b, only the last of a frame's %0d beats has it; %0s, beat %0d of %0s",
+                           tlast, FRAME_WORDS, when(), at % FRAME_WORDS, frame()));
+    if (keep !== 1'b1) fail(PORT, $sformatf("tkeep is not all ones; %0s", when()));
+    if (FIRST && first !== (at % FRAME_WORDS == 0))
+      fail(PORT, $sformatf("tuser is %b, only the first beat of a frame has it; %0s, beat %0d of %0s",
+                           first, when(), at % FRAME_WORDS, frame()));
+  endfunction
+
+  always @(posedge probe) if (tvalid !== 1'b0) fail(PORT, $sformatf("tvalid is %b during reset", tvalid));
+
+  always @(posedge clk or negedge rst_n) begin
+    if (!rst_n) begin
+      got <= 0;
+      at <= 0;
+      pass <= 0;
+      cycle <= 0;
+      waited <= 0;
+    end else begin
+      cycle <= cycle + 1;
       check_protocol();
-      if (moves) begin
-        if (tdata !== BEAT_BITS'(words[got])) compare();
-        if (tlast !== (got % FRAME_WORDS == FRAME_WORDS - 1))
-          fail(PORT, $sformatf("tlast is %b, only the last of a frame's %0d beats has it; %0s, beat %0d of frame n=%0d",
-                               tlast, FRAME_WORDS, when(), got % FRAME_WORDS, got / FRAME_WORDS));
-        got <= got + 1;
-      end else if (tvalid === 1'b1 && tready)
-        fail(PORT, $sformatf("extra beat %0s after all %0d; cycle %0d", text(tdata), WORDS, cycle));
-      if (tvalid === 1'b1 && tready && dump != 0) write_word(tdata[WORD_BITS-1:0]);
+      if (tvalid === 1'b1 && tready) begin
+        if (done) fail(PORT, $sformatf("extra beat %0s after all %0d; cycle %0d", text(tdata), repeats * WORDS, cycle));
+        else begin
+          due_beat();
+          got <= got + 1;
+          at <= at == WORDS - 1 ? 0 : at + 1;
+          if (at == WORDS - 1) pass <= pass + 1;
+        end
+        if (dump != 0 && counting && pass == dump_pass) write_word(tdata[WORD_BITS-1:0]);
+      end
       waited <= tvalid === 1'b1 && !tready;
       data_before <= tdata;
       last_before <= tlast;
     end
   end
 
+  final
+    if (ALONE) begin
+      if (got == 0) fail(PORT, "no beat was seen");
+      if (at != 0) fail(PORT, $sformatf("the simulation ended within a set: %0d of %0d beats", at, WORDS));
+      emit($sformatf("%0s: %0d beats seen, %0d errors in all", PORT, got, errors));
+    end
+endmodule
+
+// Takes what an output sends.
+module bench_sink #(
+    parameter int STREAM = 0,
+    parameter `BENCH_STRING PORT = "",
+    parameter int WORDS = 1
+) (
+    input logic clk,
+    input logic rst_n,
+    input logic give_up,
+    input logic counting,
+    input int repeats,
+    input int got,
+    input logic done,
+    output logic moves,
+    output logic stalls,
+    input logic tvalid,
+    output logic tready
+);
+  import bench::*;
+  logic go;
+  logic [31:0] unused;
+
+  bench_pace #(
+      .STREAM(STREAM),
+      .PORT(PORT),
+      .SINK(1),
+      .WORDS(WORDS)
+  ) pace (
+      .clk,
+      .rst_n,
+      .counting,
+      .awaited(tvalid === 1'b1),  // a burst waits for tvalid, because tvalid must not wait for tready
+      .moves,
+      .go,
+      .stalls,
+      .noise(unused)
+  );
+
+  assign tready = rst_n && (go || done);
+  assign moves = tready && tvalid === 1'b1 && !done;
+
   always @(posedge give_up) begin
-    if (!done) $display("%0s: %0d of %0d beats came; tvalid %b, tready %b", PORT, got, WORDS, tvalid, tready);
+    if (!done)
+      emit($sformatf("%0s: %0d of %0d beats came; tvalid %b, tready %b", PORT, got, repeats * WORDS, tvalid, tready));
   end
 endmodule
 
-// Clock, reset, the end and the verdict.
+// Clock, resets, repetitions, the end and the verdict.
 module bench_run #(
     parameter int FRAMES = 1,
-    parameter int BEATS = 1  // of all outputs
+    parameter int BEATS = 1,  // of all outputs a pass
+    parameter int BUSIEST = 1,  // beats a pass of the input that has most
+    parameter int IN_WORDS = 1,  // a frame of the first input
+    parameter int OUT_WORDS = 1,  // a frame of the first output
+    parameter bit UNIT = 0,  // small enough to be repeated many times
+    parameter bit ASYNCHRONOUS = 0  // the design resets without a clock
 ) (
     output logic clk,
     output logic rst_n,
+    output logic probe,
     output int cycle,  // from the end of reset
     output logic give_up,
+    output logic counting,
+    output int repeats,
+    input int sent,  // by the first input
+    input int got,  // by the first output
+    input int pass,  // of any input
     input logic moves,  // any stream
     input logic arrives,  // anything on an output
+    input logic stalls,  // the bench itself, any stream
     input logic done,  // all streams
     input int ignored
 );
   import bench::*;
-  string name;
-  int watchdog, quiet, silent, longest, last;
+  // Repetitions go on until 65,536 frames and beats are past, or so many cycles: a counter of 16 bits has wrapped then.
+  localparam int WRAP = 65536;
+`ifdef VERILATOR
+  localparam int FRAME_CYCLES = 2000000, BEAT_CYCLES = 8000000;
+`else
+  localparam int FRAME_CYCLES = 150000, BEAT_CYCLES = 500000;
+`endif
+  string name, verdict_file;
+  int watchdog, quiet, silent, slowest, last, resets, spent;
+  bit stopped, given;
+  logic running, released, now;
+  logic [31:0] noise;
 
   initial begin
     clk = 0;
-    rst_n = 0;
-    cycle = -16;
+    running = 0;
+    released = 0;
+    now = 0;
+    probe = 0;
+    cycle = 0;
     give_up = 0;
+    counting = 0;
     quiet = 0;
     silent = 0;
-    longest = 0;
+    slowest = 0;
     last = 0;
+    spent = 0;
+    stopped = 0;
+    if ($value$plusargs("verdict=%s", verdict_file) != 0) verdict = $fopen(verdict_file, "w");
     if ($value$plusargs("profile=%s", name) == 0) name = "always";
-    if (name == "random") profile = 1;
-    if (name == "bursty") profile = 2;
     if ($value$plusargs("seed=%d", seed) == 0) seed = 1;
+    if ($value$plusargs("longest=%d", longest) == 0) longest = 65700;
     if ($value$plusargs("mismatches=%d", shown) == 0) shown = 10;
     if ($value$plusargs("watchdog=%d", watchdog) == 0) watchdog = 1000000;
-    if (profile == 0 && name != "always")
-      fail("+profile", $sformatf("%0s is unknown; give always, random or bursty", name));
+    if ($value$plusargs("resets=%d", resets) == 0) resets = 3;
+    given = $value$plusargs("repeat=%d", repeats) != 0;
+    if (!given) repeats = !UNIT ? 1 : name == "always" ? (WRAP + FRAMES) / FRAMES : 2;
     #4 if (errors != 0) end_in_failure;
-    forever #5 clk = !clk;
+    noise = first_random(-2);
+    reset(16);
+    for (int early = 0; early < resets && early < 3; early++) begin
+      do @(negedge clk); while (!rst_n || (!give_up && !due(early)));
+      if (give_up) early = 3;
+      else if (ASYNCHRONOUS) reset_without_clock;
+      else reset(4);
+    end
+    @(negedge clk) counting = 1;
   end
 
-  // quiet: cycles without a beat; silent: cycles without one on an output, the longest while beats were due.
+  initial begin
+    #4;
+    forever #5 if (!stopped) clk = !clk;
+  end
+
+  // Whether an early reset is due: in the middle of the first frame sent, in the middle of a frame that comes out, the
+  // second if there is one, and anywhere.
+  function automatic bit due(input int early);
+    if (early == 0) return sent >= (IN_WORDS + 1) / 2;
+    if (early == 1) return got >= (FRAMES > 1 ? OUT_WORDS : 0) + (OUT_WORDS + 1) / 2;
+    return sent > int'(noise[30:0]) % ((FRAMES > 3 ? 3 : FRAMES) * IN_WORDS);
+  endfunction
+
+  // From one rising edge to another: `released` and `now` change between edges, so that no simulator can see a race.
+  task automatic reset(input int cycles);
+    @(negedge clk) released = 0;
+    repeat (cycles) @(negedge clk);
+    probe = 1;
+    #1 probe = 0;
+    released = 1;
+  endtask
+
+  // Without any edge of the clock.
+  task automatic reset_without_clock;
+    @(negedge clk) stopped = 1;
+    #7 now = 1;
+    #13 probe = 1;
+    #1 probe = 0;
+    #4 now = 0;
+    #5 stopped = 0;
+  endtask
+
+  assign rst_n = running && !now;
+  always @(posedge clk) running <= released;
+
+  // quiet: cycles without a beat; silent: cycles without one on an output, the longest while beats were due. Stalls of
+  // the bench's own do not count.
   always @(posedge clk) begin
-    cycle <= cycle + 1;
-    if (cycle == -1) rst_n <= 1;
-    quiet <= moves || !rst_n ? 0 : quiet + 1;
-    silent <= arrives || !rst_n ? 0 : silent + 1;
-    if (!done && silent > longest) longest <= silent;
+    cycle <= rst_n ? cycle + 1 : 0;
+    spent <= spent + 1;
+    if (!rst_n || moves) quiet <= 0;
+    else if (!stalls) quiet <= quiet + 1;
+    if (!rst_n || arrives) silent <= 0;
+    else if (!stalls) silent <= silent + 1;
+    if (!done && silent > slowest) slowest <= silent;
     if (arrives) last <= cycle + 1;
     if (!done && quiet >= watchdog) give_up <= 1;
+    if (counting && !given && pass + 1 < repeats)
+      if (errors != 0 || spent >= BEAT_CYCLES || (spent >= FRAME_CYCLES && pass * BUSIEST > WRAP)) repeats <= pass + 1;
   end
 
   // After the last beat, extra ones are waited for as long as the design ever took for one, and some more.
   always @(negedge clk) begin
     if (give_up) fail("watchdog", $sformatf("no beat for %0d cycles; cycle %0d", quiet, cycle));
-    if (give_up || (done && silent > longest + 64)) begin
+    if (give_up || (counting && rst_n && done && silent > slowest + 64)) begin
       if (errors == 0) begin
-        if (ignored != 0) $display("%0d elements differ that are not demanded", ignored);
-        $display("PASS: %0d frames, %0d beats, %0d cycles; profile %0s, seed %0d", FRAMES, BEATS, last, name, seed);
+        if (ignored != 0) emit($sformatf("%0d elements differ that are not demanded", ignored));
+        if (UNIT && !given && repeats > 2 && FRAMES * repeats <= WRAP && BUSIEST * repeats <= WRAP)
+          emit($sformatf("sent %0d times: no stream came past %0d frames or beats in %0d cycles; +repeat=N sends more",
+                         repeats, WRAP, spent));
+        emit($sformatf("PASS: %0d frames, %0d beats, %0d cycles; profile %0s, seed %0d", FRAMES * repeats,
+                      BEATS * repeats, last, name, seed));
+        if (verdict != 0) $fclose(verdict);
         $finish;
       end else end_in_failure;
     end
   end
 
   task automatic end_in_failure;
-    $display("FAIL: %0d errors; profile %0s, seed %0d", errors, name, seed);
+    if (chosen) emit($sformatf("to see the cause, in this folder: intinfer explain . %0s", chosen_element));
+    emit($sformatf("FAIL: %0d errors; profile %0s, seed %0d", errors, name, seed));
+    if (verdict != 0) $fclose(verdict);
     $fatal(1, "the design does not give what the vectors say");
   endtask
 endmodule

@@ -1,0 +1,118 @@
+"""Passive checkers of streams inside a design: `monitors.sv` for the test bench, `bind.sv` for anybody's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from intinfer.errors import DataError
+
+from .interface import Interface
+from .ports import Port
+from .text import instance
+from .verilog import CHECK, check_parameters
+
+_PATH = re.compile(r"[A-Za-z_][\w$]*(\[\d+\])*(\.[A-Za-z_][\w$]*(\[\d+\])*)*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """A stream inside a design that carries the value of a node.
+
+    Attributes:
+        port: what it carries, named by its place in the design: "u_conv.m_axis" for u_conv.m_axis_tdata and so on,
+            below the module under test.
+        tlast: whether it has tlast.
+    """
+
+    port: Port
+    tlast: bool
+
+    @property
+    def path(self) -> str:
+        return self.port.name
+
+    @property
+    def scope(self) -> str:
+        """The instance that the signals are in; empty for the module under test itself."""
+        return self.path.rpartition(".")[0]
+
+    @property
+    def prefix(self) -> str:
+        """What the signals' names begin with."""
+        return self.path.rpartition(".")[2]
+
+    @property
+    def name(self) -> str:
+        """A name for the checker's instance."""
+        return "monitor_" + re.sub(r"\W", "_", self.path)
+
+
+def check_path(path: str) -> None:
+    """Raise DataError for what is no hierarchical name of Verilog."""
+    if not _PATH.fullmatch(path):
+        raise DataError(f"{path!r} is no stream inside a design; give the names of its signals without _tdata")
+
+
+def monitors(found: Sequence[Monitor]) -> str:
+    """The module `bench_monitors` of the generated bench, which reads the streams by hierarchical names."""
+    lines = [
+        "// Passive checkers of streams inside the design. Generated from manifest.json.",
+        "module bench_monitors (",
+        "    input logic clk,",
+        "    input logic rst_n,",
+        "    input logic probe,",
+        "    input logic counting,",
+        "    input int repeats,",
+        "    input logic give_up,",
+        "    output logic done,",
+        "    output int ignored",
+        ");",
+    ]
+    for monitor in found:
+        lines += [f"  logic {monitor.name}_done;", f"  int {monitor.name}_got, {monitor.name}_ignored;"]
+        bench = {name: name for name in CHECK}
+        own = {name: f"{monitor.name}_{name}" for name in ("got", "ignored", "done")}
+        streams = _signals(monitor, f"tb.adapter.under_test.{monitor.path}")
+        lines += instance("bench_check", monitor.name, _parameters(monitor), bench | own | streams)
+    lines += [f"  assign done = &{{{', '.join(f'{m.name}_done' for m in found)}}};"]
+    lines += [f"  assign ignored = {' + '.join(f'{m.name}_ignored' for m in found)};"]
+    lines += ["  always @(posedge give_up) begin"]
+    for monitor in found:
+        words = monitor.port.words
+        text = f'$sformatf("{monitor.path}: %0d of %0d beats seen", {monitor.name}_got, repeats * {words})'
+        lines.append(f"    if (!{monitor.name}_done) bench::emit({text});")
+    return "\n".join([*lines, "  end", "endmodule"]) + "\n"
+
+
+def bind(found: Sequence[Monitor], interface: Interface, top: str) -> str:
+    """A file of `bind` statements for a simulation of one's own, .
+
+    Args:
+        top: the module under test, which streams of its own level are bound to; others are bound to their instance.
+    """
+    lines = [
+        "// Checkers for a simulation of your own: compile tb.sv, then the design, then this file, with your own top",
+        "// module, and run it in the folder that holds manifest.json. They need the clock and the reset under these",
+        "// names in the scope of each stream. The set is sent whole, as often as you like; a reset begins it anew.",
+    ]
+    for monitor in found:
+        reset = f"!{interface.reset}" if interface.active_high else interface.reset
+        own = {"clk": interface.clock, "rst_n": reset}
+        target = f"{top}.{monitor.scope}" if monitor.scope else top
+        own |= {"probe": "1'b0", "counting": "1'b1", "repeats": "32'h7fffffff", "got": "", "ignored": "", "done": ""}
+        parameters = _parameters(monitor) | {"ALONE": 1}
+        [head, *rest] = instance("bench_check", monitor.name, parameters, own | _signals(monitor, monitor.prefix))
+        lines += [f"bind {target} {head.strip()}", *rest]
+    return "\n".join(lines) + "\n"
+
+
+def _signals(monitor: Monitor, prefix: str) -> dict[str, str]:
+    names = ("tdata", "tvalid", "tready", *(("tlast",) if monitor.tlast else ()))
+    signals = {name: f"{prefix}_{name}" for name in names} | {"keep": "1'b1", "first": "1'b0"}
+    return signals if monitor.tlast else signals | {"tlast": "1'b0"}
+
+
+def _parameters(monitor: Monitor) -> dict[str, int | str]:
+    return check_parameters(monitor.port, monitor.tlast) | {"FIRST": 0}
