@@ -30,6 +30,7 @@ VERBS = {
     "inspect": "nodes, shapes, value ranges, accumulators and stored constants of a model",
     "cost": "MACs, BOPs, weight bits and activation memory of a model or a network",
     "golden": "golden vectors of images for an RTL test bench",
+    "testbench": "write the test benches of a set of golden vectors for other ports, or with monitors",
     "verify": "compare a simulator's dumps with golden vectors",
     "explain": "one element of a node followed by hand: products, sums, thresholds",
     "train": "train a network with the papers' three-stage recipe",

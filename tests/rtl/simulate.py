@@ -24,7 +24,8 @@ TIMEOUT = 124
 
 @dataclass(frozen=True)
 class Result:
-    """`passed`: the bench said so, in the file of its verdict, and the simulator's exit code, `returncode`, is 0. `output`: all it printed."""
+    """`passed`: the bench said so, in the file of its verdict, and the exit code, `returncode`, is 0. `output`: all
+    that was printed."""
 
     passed: bool
     returncode: int

@@ -133,8 +133,8 @@ def _out(port: Port, interface: Interface) -> list[str]:
     if not interface.has_tlast("out"):
         lines.append(f"  assign {port.name}_tlast = {port.name}_ends;")
     if interface.tkeep:
-        lines.append(f"  logic {_width(port, 'tkeep')}{port.name}_tkeep;")
-    keep = f"&{port.name}_tkeep" if interface.tkeep else "1'b1"
+        lines.append(f"  logic {_width(port, 'tkeep')}{port.name}_keeps;")
+    keep = f"&{port.name}_keeps" if interface.tkeep else "1'b1"
     lines.append(f"  assign {port.name}_keep = {keep};")
     if not interface.tuser:
         lines.append(f"  assign {port.name}_first = {port.name}_begins;")
@@ -145,7 +145,9 @@ def _source(port: Port, signal: str) -> str:
     """What a signal of the design is connected to."""
     name = f"{port.name}_{signal}"
     if port.direction == "out":
-        return {"tready": f"late_{name}", "tuser": f"{port.name}_first"}.get(signal, name)
+        return {"tready": f"late_{name}", "tuser": f"{port.name}_first", "tkeep": f"{port.name}_keeps"}.get(
+            signal, name
+        )
     if signal == "tkeep":
         return "'1"
     if signal == "tuser":

@@ -69,6 +69,7 @@ def monitors(found: Sequence[Monitor]) -> str:
         "    output logic done,",
         "    output int ignored",
         ");",
+        "  import bench::*;",
     ]
     for monitor in found:
         lines += [f"  logic {monitor.name}_done;", f"  int {monitor.name}_got, {monitor.name}_ignored;"]
@@ -82,7 +83,7 @@ def monitors(found: Sequence[Monitor]) -> str:
     for monitor in found:
         words = monitor.port.words
         text = f'$sformatf("{monitor.path}: %0d of %0d beats seen", {monitor.name}_got, repeats * {words})'
-        lines.append(f"    if (!{monitor.name}_done) bench::emit({text});")
+        lines.append(f"    if (!{monitor.name}_done) emit({text});")
     return "\n".join([*lines, "  end", "endmodule"]) + "\n"
 
 

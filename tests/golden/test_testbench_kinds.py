@@ -1,0 +1,279 @@
+"""What a bench must see that a plain pass of the set does not show: resets, repetitions, stalls, skew, other ports,
+monitors, and a design that speaks for itself."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from golden_benches import identity, make, needs_cocotb, needs_icarus, needs_verilator
+from golden_sets import write_unchecked
+from rtl.simulate import PROFILES
+
+from intinfer.builder import GraphBuilder
+from intinfer.errors import DataError
+from intinfer.ops import Clamp
+from intinfer.types import IntType
+from intinfer_golden.testbench import Interface, write_bench
+
+SLICE = """`timescale 1ns / 1ps
+module dut (
+    input logic {clock},
+    input logic {reset},
+    input logic [7:0] s0_axis_tdata,
+    input logic s0_axis_tvalid,
+    output logic s0_axis_tready,
+{more}
+    output logic [7:0] m0_axis_tdata,
+    output logic m0_axis_tvalid,
+    input logic m0_axis_tready
+);
+  logic late_clock;
+  assign {delay} late_clock = {clock};
+  logic [7:0] data;
+  logic full, last, first;
+  int count, stalled;  // beats since it was reset, if `count` is; cycles that the beat in it has waited
+  initial count = 0;
+  assign s0_axis_tready = !full || m0_axis_tready;
+  assign m0_axis_tvalid = full;
+  assign m0_axis_tdata = {output};
+{assigns}
+  always @({events}) begin
+    if ({resets}) begin
+      full <= 0;
+{cleared}
+    end else begin
+      stalled <= full && !m0_axis_tready ? stalled + 1 : 0;
+      if (full && m0_axis_tready) count <= count + 1;
+      if (s0_axis_tready) begin
+        full <= s0_axis_tvalid{lost};
+        data <= s0_axis_tdata;
+        last <= {last};
+        first <= {first};
+      end
+    end
+  end
+endmodule
+"""
+WRONG = {
+    "nothing": {},
+    "a register that is not reset": {"cleared": "stalled <= 0;", "output": "count == 3 ? data ^ 8'h1 : data"},
+    "after 1,040 frames": {"output": "count >= 1040 * 36 ? data ^ 8'h1 : data"},
+    "a counter of 16 bits": {"output": "count >= 65536 ? data ^ 8'h1 : data"},
+    "after 260 stalled cycles": {"output": "stalled == 260 ? data ^ 8'h1 : data"},
+    "a beat lost after 65,535 stalled cycles": {"output": "data", "lost": " && stalled < 65535"},
+    "ends the simulation": {
+        "assigns": '  always @(posedge clk) if (count == 20) begin $display("PASS: x"); $finish; end'
+    },
+}
+
+
+def design(interface: Interface | None = None, delay: int = 0, **changes: str) -> str:
+    """A register between two streams. A wrong one that depends on `count` is right until the count is reached."""
+    ports = interface or Interface()
+    edge = "posedge" if ports.active_high else "negedge"
+    level = ports.reset if ports.active_high else f"!{ports.reset}"
+    more, assigns = [], []
+    for name, there, value in (
+        ("tlast", ports.has_tlast("out"), "last"),
+        ("tuser", ports.tuser, "first"),
+        ("tkeep", ports.tkeep, "1'b1"),
+    ):
+        if ports.has_tlast("in") if name == "tlast" else there:
+            more.append(f"    input logic s0_axis_{name},")
+        if there:
+            more.append(f"    output logic m0_axis_{name},")
+            assigns.append(f"  assign m0_axis_{name} = {value};")
+    parts = {
+        "clock": ports.clock,
+        "reset": ports.reset,
+        "more": "\n".join(more),
+        "delay": f"#({delay})" if delay else "",
+        "output": "data",
+        "assigns": "\n".join(assigns),
+        "events": "posedge late_clock" + (f" or {edge} {ports.reset}" if ports.asynchronous else ""),
+        "resets": level,
+        "cleared": "count <= 0; stalled <= 0;",
+        "lost": "",
+        "last": "s0_axis_tlast" if ports.has_tlast("in") else "1'b0",
+        "first": "s0_axis_tuser" if ports.tuser else "1'b0",
+    }
+    parts |= {name: parts[name] + "\n" + text if name == "assigns" else text for name, text in changes.items()}
+    return SLICE.format(**parts)
+
+
+def vectors(folder: Path) -> Path:
+    """36 beats a frame, one element of 8 bits a beat."""
+    images = np.random.default_rng(1).integers(0, 256, (2, 3, 3, 4))
+    return write_unchecked(identity((3, 3, 4), IntType(0, 255)), images, folder / "set", formats=("memh",))
+
+
+def outcome(directory: Path, name: str) -> ElementTree.Element:
+    return ElementTree.parse(directory / "bench" / "build" / "results" / f"{name}.xml").getroot()
+
+
+def simulated(directory: Path, text: str, target: str, *variables: str) -> tuple[bool, str]:
+    """Whether `make` is content, and what it printed."""
+    file = directory.parent / "design.sv"
+    file.write_text(text)
+    done = make(directory, target, f"RTL={file}", "VERILATOR_FLAGS=-CFLAGS -O0", *variables)
+    return done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "target", [pytest.param("icarus", marks=needs_icarus), pytest.param("verilator", marks=needs_verilator)]
+)
+@pytest.mark.parametrize(
+    ("name", "profiles"),
+    [
+        ("nothing", "always slow_sink slow_source"),
+        ("a register that is not reset", "always"),
+        ("after 1,040 frames", "always"),
+        ("a counter of 16 bits", "always"),
+        ("after 260 stalled cycles", "slow_sink"),
+        ("a beat lost after 65,535 stalled cycles", "slow_sink"),
+        ("ends the simulation", "always"),
+    ],
+)
+def test_kinds_of_wrong_designs(tmp_path: Path, target: str, name: str, profiles: str) -> None:
+    directory = vectors(tmp_path)
+    right, text = simulated(directory, design(**WRONG[name]), target, f"PROFILES={profiles}", "ARGS=+watchdog=5000")
+    assert right == (name == "nothing"), text
+    for profile in profiles.split():
+        root = outcome(directory, f"{target}.{profile}")
+        assert (root.get("tests"), root.get("failures")) == ("1", "0" if right else "1")
+        (case,) = root.iter("testcase")
+        assert (case.get("classname"), case.get("name")) == (target, profile)
+
+
+@needs_icarus
+def test_every_profile_runs_and_has_a_result_and_the_cause_is_one_command(tmp_path: Path) -> None:
+    directory = vectors(tmp_path)
+    right, text = simulated(
+        directory, design(output="count == 40 ? ~data : data"), "icarus", "ARGS=+longest=300", "REPEAT=1"
+    )
+    assert not right
+    results = sorted(path.name for path in (directory / "bench" / "build" / "results").glob("*.xml"))
+    assert results == [f"icarus.{profile}.xml" for profile in sorted(PROFILES)]
+    assert all(outcome(directory, f"icarus.{profile}").get("failures") == "1" for profile in PROFILES)
+    assert re.search(r"frame n=1 'image 1'\n", text)
+    assert "to see the cause, in this folder: intinfer explain . --node clip0 --frame 1 --at 1,0,1\n" in text
+    failure = outcome(directory, "icarus.random").find(".//failure")
+    assert failure is not None
+    assert failure.text is not None
+    assert "n=1 c=1 y=0 x=1: expected" in failure.text
+
+
+@needs_icarus
+def test_a_stream_can_have_a_profile_of_its_own(tmp_path: Path) -> None:
+    directory = vectors(tmp_path)
+    wrong = design(output="stalled == 260 ? ~data : data")
+    options = ("PROFILES=always", "REPEAT=1")
+    assert simulated(directory, wrong, "icarus", *options)[0]
+    assert not simulated(directory, wrong, "icarus", *options, "ARGS=+profile.m0_axis=slow +longest=300")[0]
+    assert simulated(directory, wrong, "icarus", *options, "ARGS=+profile.s0_axis=slow +longest=300")[0]
+
+
+TARGETS = [pytest.param("icarus", marks=needs_icarus), pytest.param("cocotb", marks=needs_cocotb)]
+INTERFACES = [
+    Interface(clock="aclk", reset="rst", active_high=True),
+    Interface(reset="aresetn", asynchronous=True),
+    Interface(reset="rst", active_high=True, asynchronous=True, tlast="none"),
+    Interface(tlast="out", tkeep=True, tuser=True),
+    Interface(tlast="in"),
+]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_other_ports(tmp_path: Path, target: str) -> None:
+    directory = vectors(tmp_path)
+    options = ("PROFILES=random", "REPEAT=1", "ARGS=+longest=300")
+    for interface in INTERFACES:
+        write_bench(directory, interface)
+        last = {"last": "(count + 32'(full && m0_axis_tready)) % 36 == 35"} if interface.tlast == "out" else {}
+        right, text = simulated(directory, design(interface, **last), target, *options)
+        assert right, text
+    write_bench(directory, Interface(tuser=True, tkeep=True))
+    plain = Interface(tuser=True, tkeep=True)
+    for change, message in (({"first": "1'b1"}, "tuser is 1"), ({}, "tkeep is not all ones")):
+        wrong = design(plain, **change)
+        wrong = wrong if change else wrong.replace("m0_axis_tkeep = 1'b1", "m0_axis_tkeep = !last")
+        right, text = simulated(directory, wrong, target, *options)
+        assert not right
+        assert message in text
+
+
+@needs_icarus
+def test_a_reset_that_needs_a_clock_is_not_asynchronous(tmp_path: Path) -> None:
+    directory = vectors(tmp_path)
+    write_bench(directory, Interface(asynchronous=True))
+    assert not simulated(directory, design(Interface()), "icarus", "PROFILES=always", "REPEAT=1")[0]
+
+
+@pytest.mark.parametrize("target", [*TARGETS, pytest.param("verilator", marks=needs_verilator)])
+def test_inputs_can_change_after_the_edge(tmp_path: Path, target: str) -> None:
+    """A design whose clock comes late sees the next inputs otherwise."""
+    directory = vectors(tmp_path)
+    late = design(delay=2)
+    options = ("REPEAT=1", "ARGS=+longest=300")
+    right, text = simulated(directory, late, target, *options, "SKEW=3")
+    assert right, text
+    if target != "verilator":  # it has no delays smaller than those of the bench's own events
+        assert not simulated(directory, late, target, *options, "PROFILES=random")[0]
+
+
+MONITORED = """module inner (input logic clk, input logic rst_n,
+    input logic [7:0] in_tdata, input logic in_tvalid, output logic in_tready,
+    output logic [7:0] out_tdata, output logic out_tvalid, input logic out_tready);
+  logic [7:0] count;
+  assign out_tdata = in_tdata {wrong};
+  assign out_tvalid = in_tvalid;
+  assign in_tready = out_tready;
+endmodule
+module dut (input logic clk, input logic rst_n,
+    input logic [7:0] s0_axis_tdata, input logic s0_axis_tvalid, output logic s0_axis_tready,
+    output logic [7:0] m0_axis_tdata, output logic m0_axis_tvalid, input logic m0_axis_tready);
+  logic [7:0] a_tdata;
+  logic a_tvalid, a_tready;
+  inner first (.clk, .rst_n, .in_tdata(s0_axis_tdata), .in_tvalid(s0_axis_tvalid), .in_tready(s0_axis_tready),
+      .out_tdata(a_tdata), .out_tvalid(a_tvalid), .out_tready(a_tready));
+  assign m0_axis_tdata = a_tdata > 100 ? 8'd100 : a_tdata;
+  assign m0_axis_tvalid = a_tvalid;
+  assign a_tready = m0_axis_tready;
+endmodule
+"""
+
+
+@pytest.mark.parametrize(
+    "target", [pytest.param("icarus", marks=needs_icarus), pytest.param("verilator", marks=needs_verilator)]
+)
+def test_monitors_see_what_the_outputs_hide(tmp_path: Path, target: str) -> None:
+    """A difference above the clamp reaches no output."""
+    builder = GraphBuilder()
+    x = builder.input("x", (3, 2, 2), IntType(0, 255))
+    first = builder.add(Clamp(0, 200), x, name="first")
+    builder.output("y", builder.add(Clamp(0, 100), first, name="second"))
+    images = np.random.default_rng(3).integers(0, 201, (3, 3, 2, 2))
+    images[1, 1, 1, 1] = 150
+    directory = write_unchecked(builder.finish(), images, tmp_path / "set", formats=("memh",))
+    ports = Interface(tlast="none")
+    options = ("PROFILES=random", "REPEAT=2")
+    write_bench(directory, ports)
+    wrong = MONITORED.format(wrong="+ (in_tdata == 150 ? 8'd1 : 8'd0)")
+    assert simulated(directory, wrong, target, *options)[0]
+    write_bench(directory, ports, {"first.out": "first", "a": "first"})
+    right, text = simulated(directory, MONITORED.format(wrong=""), target, *options)
+    assert right, text
+    right, text = simulated(directory, wrong, target, *options)
+    assert not right
+    assert "ERROR: first.out: first n=1 c=1 y=1 x=1: expected 150 (0x96), actual 151 (0x97)" in text
+    binding = (directory / "bench" / "bind.sv").read_text()
+    assert "bind dut.first bench_check" in binding
+    assert "bind dut bench_check" in binding
+    with pytest.raises(DataError, match="has no values of a node 'third'"):
+        write_bench(directory, ports, {"a": "third"})
+    with pytest.raises(DataError, match="'a b' is no stream inside a design"):
+        write_bench(directory, ports, {"a b": "first"})
