@@ -26,13 +26,17 @@ from golden_benches import (
 from golden_sets import read_memh, write_unchecked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rtl.simulate import PROFILES, bench, simulate
+from rtl.simulate import bench, simulate
 
 from intinfer.builder import GraphBuilder
 from intinfer.errors import DataError
 from intinfer.ops import Clamp
 from intinfer.types import IntArray, IntType
 from intinfer_golden.testbench import write_bench
+
+PROFILES = ("always", "random", "bursty")
+ONCE = "+resets=0"
+"""With repeat=1: the set once, from the first reset on."""
 
 
 @st.composite
@@ -68,10 +72,10 @@ def test_every_layout_is_unfolded(
     code = (expected ^ (1 << bit)) & ((1 << type_.bits) - 1)
     actual = code - (1 << type_.bits) if type_.signed and code >> (type_.bits - 1) else code
     place = " ".join(f"{axis}={i}" for axis, i in zip("ncyx", index, strict=False))
-    with bench(directory, [folder / "dut.sv"]) as run:
+    with bench(directory, [folder / "dut.sv"], repeat=1) as run:
         for profile in PROFILES:
             assert run(profile).passed
-            result = run(profile, 1, f"+beat={beat}", f"+bit={lane * type_.bits + bit}")
+            result = run(profile, 1, ONCE, f"+beat={beat}", f"+bit={lane * type_.bits + bit}")
             digits = -(-type_.bits // 4)
             shown = f"(0x{expected & ((1 << type_.bits) - 1):0{digits}x}), actual {actual} (0x{code:0{digits}x})"
             assert f"ERROR: m0_axis: clip0 {place}: expected {expected} {shown}; beat {beat}, " in result.output
@@ -100,12 +104,12 @@ def test_each_stream_is_checked_and_named(tmp_path: Path) -> None:
     stop = '  int stop;\n  initial if ($value$plusargs("stop=%d", stop) == 0) stop = -1;\n'
     head = "module dut (\n    input logic clk,\n    input logic rst_n,\n"
     (tmp_path / "dut.sv").write_text(f"{head}{ports}\n);\n{HEAD}{stop}{first}{second}endmodule\n")
-    with bench(directory, [tmp_path / "dut.sv"], watchdog=1000) as run:
-        assert "PASS: 2 frames, 48 beats, " in run("random").output
-        wrong = run("random", 1, "+beat=13").output
+    with bench(directory, [tmp_path / "dut.sv"], watchdog=1000, repeat=1) as run:
+        assert "PASS: 2 frames, 48 beats, " in run("random", 1, ONCE).output
+        wrong = run("random", 1, ONCE, "+beat=13").output
         assert f"m1_axis: clip1 n=1 c=1 y=0 x=0: expected {images['x1'][1, 1, 0, 0]} " in wrong
         assert "FAIL: 1 errors" in wrong
-        stopped = run("bursty", 1, "+stop=7")
+        stopped = run("bursty", 1, ONCE, "+stop=7")
         assert not stopped.passed
         assert "m1_axis: 7 of 24 beats came; tvalid 0, tready " in stopped.output
         assert "s1_axis: 7 of 24 beats taken" in stopped.output
@@ -116,18 +120,18 @@ def test_each_stream_is_checked_and_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_channels_that_are_not_demanded_are_not_compared(tmp_path: Path, profile: str) -> None:
     directory, images = gated(tmp_path)
-    with bench(directory, [tmp_path / "dut.sv"]) as run:
-        result = run(profile)
+    with bench(directory, [tmp_path / "dut.sv"], repeat=1) as run:
+        result = run(profile, 1, ONCE)
         assert result.passed, result.output
         assert "24 elements differ that are not demanded\nPASS: 4 frames, 16 beats" in result.output
         assert "MASK" not in result.output
-        assert run(profile, 1, "+beat=2", "+bit=6").passed  # of channel 1, which image 0 does not demand
-        wrong = run(profile, 1, "+beat=2", "+bit=8").output
+        assert run(profile, 1, ONCE, "+beat=2", "+bit=6").passed  # of channel 1, which image 0 does not demand
+        wrong = run(profile, 1, ONCE, "+beat=2", "+bit=8").output
         assert f"m0_axis: dw n=0 c=2 y=1 x=0: expected {images[0, 2, 1, 0]} " in wrong
         assert "FAIL: 1 errors" in wrong
-        assert "tdata[15:12] must be 0" in run(profile, 1, "+beat=5", "+bit=15").output  # image 1 demands nothing
+        assert "tdata[15:12] must be 0" in run(profile, 1, ONCE, "+beat=5", "+bit=15").output  # image 1 demands nothing
         (directory / "demand" / "dw.memh").write_text("5\n0\n7\n")
-        assert "ERROR: demand/dw.memh: holds 3 words, manifest.json says 4" in run(profile).output
+        assert "ERROR: demand/dw.memh: holds 3 words, manifest.json says 4" in run(profile, 1, ONCE).output
 
 
 @needs_icarus
@@ -156,7 +160,16 @@ def test_the_same_manifest_gives_the_same_bench(tmp_path: Path) -> None:
     first = {path.name: path.read_bytes() for path in (directory / "bench").iterdir()}
     write_bench(directory)
     assert first == {path.name: path.read_bytes() for path in (directory / "bench").iterdir()}
-    assert sorted(first) == ["Makefile", "README.md", "tb.sv", "test_dut.py"]
+    assert sorted(first) == [
+        "Makefile",
+        "README.md",
+        "adapter.sv",
+        "files.f",
+        "frames.txt",
+        "run.sh",
+        "tb.sv",
+        "test_dut.py",
+    ]
     readme = first["README.md"].decode()
     row = "| s0_axis | input | 16 bits | 3 x 4 bits twos_complement | 12 | x0 | values/x0.memh |"
     assert row in readme.splitlines()
@@ -213,9 +226,7 @@ def test_a_set_without_a_bench_is_refused(tmp_path: Path) -> None:
     graph, images = identity((2,), IntType(0, 3)), np.array([[1, 2]])
     directory = write_unchecked(graph, images, tmp_path / "set", formats=("npy",))
     assert not (directory / "bench").exists()
-    with pytest.raises(
-        DataError, match=r"clip0 has no memh file, which a test bench reads; make it with --format memh"
-    ):
+    with pytest.raises(DataError, match=r"x0 has no memh file, which a test bench reads; make it with --format memh"):
         write_bench(directory)
     manifest = directory / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"version": 1}))
