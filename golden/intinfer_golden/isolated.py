@@ -24,9 +24,9 @@ from . import journal, manifest
 from .frames import Frames, Hashes
 from .journal import Journal
 from .names import file_stem
+from .plan import Layout
 from .regions import Region
 from .run import Progress
-from .tensors import Layout
 from .trace import check_new_directory
 from .vectors import known_formats, model_hash, write_vectors
 

@@ -28,7 +28,7 @@ from .crosscheck import CrossCheck
 from .demand import demand_masks
 from .frames import Frames, Hashes, image_hashes
 from .journal import Journal
-from .tensors import Layout, constants, mask_tensors, value_tensors
+from .plan import Layout, constants, mask_tensors, value_tensors
 from .testbench import write_bench
 from .writer import SetWriter, TensorWriter
 

@@ -20,9 +20,9 @@ from intinfer.reference import Arrays
 from . import manifest
 from .formats import FORMATS
 from .frames import Frames, Hashes
+from .plan import Layout, constants, mask_tensors, selected, value_tensors
 from .regions import Region
 from .run import Job, Progress, Report, write_set
-from .tensors import Layout, constants, mask_tensors, selected, value_tensors
 from .trace import check_new_directory
 
 BULK = 64 * 2**20

@@ -182,7 +182,7 @@ def _options(arguments: argparse.Namespace, model: Model) -> dict[str, str]:
 
 
 def _whole(arguments: argparse.Namespace, model: Model, frames: Frames | None) -> dict[str, Any]:
-    from intinfer_golden.tensors import selected
+    from intinfer_golden.plan import selected
     from intinfer_golden.vectors import estimate, known_formats, usual_formats, write_vectors
 
     layout: dict[str, Any] = {"order": arguments.order, "fold": arguments.fold, "nodes": arguments.nodes}
@@ -270,7 +270,7 @@ def _parts(
 
 def _frame_sizes(arguments: argparse.Namespace, model: Model, regions: Sequence[Region]) -> str:
     """Bytes of one frame of all regions, by format."""
-    from intinfer_golden.tensors import Layout
+    from intinfer_golden.plan import Layout
     from intinfer_golden.vectors import estimate, known_formats
 
     layout = Layout.of(model.graph, arguments.order, arguments.fold)
