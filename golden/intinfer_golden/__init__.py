@@ -2,6 +2,7 @@
 
 from .compare import verify
 from .isolated import write_isolated
+from .layout import Tile, WordOptions
 from .vectors import write_vectors
 
-__all__ = ["verify", "write_isolated", "write_vectors"]
+__all__ = ["Tile", "WordOptions", "verify", "write_isolated", "write_vectors"]

@@ -20,6 +20,7 @@ from intinfer.reference import Arrays
 from . import manifest
 from .formats import FORMATS
 from .frames import Frames, Hashes
+from .layout import WordOptions
 from .plan import Layout, constants, mask_tensors, selected, value_tensors
 from .regions import Region
 from .run import Job, Progress, Report, write_set
@@ -37,6 +38,7 @@ def write_vectors(
     formats: Sequence[str] | None = None,
     order: str = "nhwc",
     fold: int | Mapping[str, int] = 1,
+    words: WordOptions | None = None,
     nodes: Collection[str] | None = None,
     options: Mapping[str, str] | None = None,
     labels: Sequence[str] | None = None,
@@ -67,6 +69,7 @@ def write_vectors(
             innermost.
         fold: elements a word, along the innermost axis: of all values, or by value name, with "" for all others.
             Weights are folded like their layer's input.
+        words: weights and thresholds in tiles, element 0 in either end, elements in slots; None for neither.
         nodes: names of the nodes to write, None for all. Inputs and outputs of the graph are always written.
         options: more options of the command to record in the manifest, no paths.
         labels: of the images, for the manifest.
@@ -79,8 +82,8 @@ def write_vectors(
         progress: called with the number of images that are done, first with those of an earlier run.
 
     Raises:
-        DataError: an unknown node, format, order or fold, no images, or `directory` exists and is not an empty folder;
-            with `resume`, what was begun is of another model, images or options, or was changed.
+        DataError: an unknown node, format, order, fold or tile, no images, or `directory` exists and is not an empty
+            folder; with `resume`, what was begun is of another model, images or options, or was changed.
         GraphError: inputs of wrong names or shapes.
         RangeError: a value outside its input's type, or a `trap` accumulator that left its range.
         IntinferError: the fast engine and the reference differ; the message names the node.
@@ -91,9 +94,9 @@ def write_vectors(
     graph = region.graph if region else model.graph
     frames = images if isinstance(images, Frames) else Frames.of(graph, images)
     hashes = Hashes.of(graph, frames)
-    layout = Layout.of(graph, order, fold)
+    layout = Layout.of(graph, order, fold, words)
     values = selected(graph, nodes)
-    sizes = estimate(graph, frames.count, order=order, fold=fold, nodes=nodes)
+    sizes = estimate(graph, frames.count, order=order, fold=fold, words=words, nodes=nodes)
     formats = usual_formats(sizes) if formats is None else known_formats(formats)
     command = {
         "verb": "golden",
@@ -102,7 +105,7 @@ def write_vectors(
         "fold": layout.fold,
         "folds": dict(sorted(layout.folds.items())),
         "nodes": None if nodes is None else [n.name for n in graph.nodes if n.name in nodes],
-        "options": dict(sorted((options or {}).items())),
+        "options": dict(sorted({**(options or {}), **layout.words.recorded()}.items())),
     }
     stored = model_file.to_bytes(graph)
     head = {
@@ -133,10 +136,11 @@ def estimate(
     *,
     order: str = "nhwc",
     fold: int | Mapping[str, int] = 1,
+    words: WordOptions | None = None,
     nodes: Collection[str] | None = None,
 ) -> dict[str, int]:
     """Bytes that the tensors take in each format. Errors as `write_vectors`."""
-    layout = Layout.of(graph, order, fold)
+    layout = Layout.of(graph, order, fold, words)
     values = selected(graph, nodes)
     tensors = [
         *value_tensors(graph, values, images, layout),

@@ -12,6 +12,7 @@ from ..errors import DataError
 from ..model import Model, load
 from .common import add_json, describe, note, positive, print_json
 from .golden_images import Bar, asked_frames, asked_regions
+from .golden_layout import add_words, asked_words
 
 if TYPE_CHECKING:
     from intinfer_golden.frames import Frames
@@ -32,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "intinfer golden model.npz test.npz --limit 1000 -o vectors --format npy",
         "intinfer golden model.npz a.png b.png -o vectors --order nchw --fold 8,image=3 --nodes conv1,conv1.act",
         "intinfer golden model.npz --isolated --format memh,mif -o nodes",
+        "intinfer golden model.npz cat.png -o vectors --weights pe=4,simd=8 --weights conv1:pe=2,simd=9,per-pe",
         "intinfer golden model.npz --block 's1.mrb.*' --cover 95 -o block",
     )
     parser.add_argument("model", metavar="MODEL", help="model file, .npz")
@@ -70,6 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="elements a word along the innermost axis, of all values and of some by name (default: 1)",
     )
     files.add_argument("--nodes", metavar="A,B,...", type=_list, help="nodes to write (default: all)")
+    add_words(parser)
     parts = parser.add_argument_group("parts of the network, a set each").add_mutually_exclusive_group()
     parts.add_argument("--isolated", action="store_true", help="each node alone")
     parts.add_argument(
@@ -185,7 +188,12 @@ def _whole(arguments: argparse.Namespace, model: Model, frames: Frames | None) -
     from intinfer_golden.plan import selected
     from intinfer_golden.vectors import estimate, known_formats, usual_formats, write_vectors
 
-    layout: dict[str, Any] = {"order": arguments.order, "fold": arguments.fold, "nodes": arguments.nodes}
+    layout: dict[str, Any] = {
+        "order": arguments.order,
+        "fold": arguments.fold,
+        "words": asked_words(arguments),
+        "nodes": arguments.nodes,
+    }
     nodes = len(selected(model.graph, arguments.nodes)) - len(model.graph.inputs)
     found: dict[str, Any] = {}
     if arguments.cover is not None:
@@ -252,6 +260,7 @@ def _parts(
         formats=arguments.format,
         order=arguments.order,
         fold=arguments.fold,
+        words=asked_words(arguments),
         options=_options(arguments, model),
         resume=arguments.resume,
         progress=bar,
@@ -273,10 +282,8 @@ def _frame_sizes(arguments: argparse.Namespace, model: Model, regions: Sequence[
     from intinfer_golden.plan import Layout
     from intinfer_golden.vectors import estimate, known_formats
 
-    layout = Layout.of(model.graph, arguments.order, arguments.fold)
-    sizes = [
-        estimate(region.graph, 1, order=arguments.order, fold=layout.of_region(region.graph)) for region in regions
-    ]
+    layout = Layout.of(model.graph, arguments.order, arguments.fold, asked_words(arguments))
+    sizes = [estimate(region.graph, 1, order=arguments.order, **layout.of_region(region.graph)) for region in regions]
     names = known_formats(arguments.format or ["memh", "npy"])
     return ", ".join(f"{sum(size[name] for size in sizes):,} bytes of {name}" for name in names)
 
