@@ -19,6 +19,7 @@ from .names import file_stem
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 _FOLDERS = {"weight": "constants", "threshold": "constants", "constant": "constants", "demand_mask": "demand"}
+_LETTERS = {"H": "y", "W": "x"}
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,11 @@ class Tensor:
         pieces = lanes.size // self.lanes // self.words_per_run
         rows = self.rows if self.pe > 1 else pieces // self.groups
         return gathered(lanes, rows, self.run, self.groups, self.pe, self.fold, self.per_pe)
+
+    def at(self, index: int) -> dict[str, int]:
+        """Where an element is, by its index in the order of files: n, c, y, x of a value, o, i, kh, kw, ... as well."""
+        place = dict(zip(self.order, np.unravel_index(index, self.file_shape), strict=True))
+        return {_LETTERS.get(axis, axis.lower()): int(place[axis]) for axis in self.axes}
 
     def places(self) -> IntArray:
         """(memories, words, lanes): the index of each lane's element in the order of files; -1 for an unused lane."""
