@@ -51,6 +51,20 @@ def tensor_entry(
         "signed": tensor.code.signed,
         "code": tensor.code.name,
         "code_map": tensor.code.map,
+        **_geometry(tensor),
+        "lo": tensor.lo,
+        "hi": tensor.hi,
+        "min": seen[0],
+        "max": seen[1],
+        "overflows": overflows,
+        "generated": automaton,
+        "files": [asdict(file) for file in files],
+    }
+
+
+def _geometry(tensor: Tensor) -> dict[str, Any]:
+    """How words hold the elements: all that follows from a tensor."""
+    return {
         "elements": tensor.elements,
         "elements_per_word": tensor.lanes,
         "pe": tensor.pe,
@@ -68,13 +82,6 @@ def tensor_entry(
         "word_bits": tensor.word_bits,
         "beat_bits": 8 * tensor.word_bytes,
         "lsb_first": tensor.slot.lsb_first,
-        "lo": tensor.lo,
-        "hi": tensor.hi,
-        "min": seen[0],
-        "max": seen[1],
-        "overflows": overflows,
-        "generated": automaton,
-        "files": [asdict(file) for file in files],
     }
 
 
@@ -132,13 +139,6 @@ def _check(tensor: Tensor, item: dict[str, Any]) -> None:
         raise ValueError(f"shape {tensor.shape} or tile of {tensor.name} is below 1")
     if tensor.elements != tensor.rows * tensor.run * tensor.groups:
         raise ValueError(f"{tensor.elements} elements of {tensor.name} are not runs of {tensor.run} in equal groups")
-    derived = {
-        "elements_per_word": tensor.lanes,
-        "memories": tensor.memories if tensor.per_pe else None,
-        "run_axes": list(tensor.order[len(tensor.order) - tensor.run_axes :]),
-        "slot_bits": tensor.slot_bits,
-        "words": tensor.words,
-    }
-    for key, value in derived.items():
+    for key, value in _geometry(tensor).items():
         if item[key] != value:
             raise ValueError(f"{key} of {tensor.name} is {item[key]}, which should be {value}")

@@ -199,5 +199,5 @@ def load(directory: Path) -> VectorSet:
         frames = tuple(str(label) for label in document["frames"])
         model = str(document["graph"]["sha256"])
         return VectorSet(directory, values, masks, model, str(document["mode"]), region, frames, constants)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DataError(f"{path}: is damaged ({type(error).__name__}: {error}); make the vectors again") from None
