@@ -12,6 +12,7 @@ import numpy as np
 from intinfer.errors import DataError
 from intinfer.types import IntArray
 
+from .codes import Code
 from .differences import Difference, errors_of, first_difference, wrong_elements
 from .dumps import Dump, Packing, Words, read_words
 from .dumps.waveform import Stream, read_stream
@@ -151,7 +152,10 @@ def _compare_constant(path: Path, match: Match, stream: Stream | None) -> Compar
         packed = Packing.of_lanes(tensor), len(lanes)
         single = packed if tensor.per_pe else single
     words = read_words(path)
-    dump = Dump.of(words, _packing(words, packed, single, path))
+    packing = _packing(words, packed, single, path)
+    if packing.code.name == "bipolar" and packing.fold == 1 and words.negative.any():  # integers, not bits
+        packing = replace(packing, code=Code("twos_complement", 2))
+    dump = Dump.of(words, packing)
     if whole and len(dump.words) != tensor.elements:
         raise DataError(
             f"{path}: has {len(dump.words):,} words, {tensor.name} has {tensor.elements:,} elements in "

@@ -200,7 +200,7 @@ def _spare(lanes: npt.NDArray[np.uint64], packing: Packing) -> Flags:
 
 def _fits(words: Words, packing: Packing) -> Flags:
     """Words with nothing above the elements: known zeros, or of a negative number in a signed code the sign."""
-    signed = packing.code.signed and words.kind == "numbers" and packing.fold == 1
+    signed = packing.code.signed and packing.code.name != "bipolar" and words.kind == "numbers" and packing.fold == 1
     above = _above(words.bits, packing.word_bits - signed)
     fits: Flags = np.logical_not(above.any(axis=1))
     if signed:
