@@ -92,15 +92,13 @@ def test_every_bit_of_every_memory_counts(vectors: Path, tmp_path: Path) -> None
                     assert first.expected == truth[tuple(first.at.values())]
 
 
-def test_bipolar_weights_are_integers_or_bits(tmp_path: Path) -> None:
+def test_bipolar_weights_in_decimal_are_integers(tmp_path: Path) -> None:
     write_unchecked(GRAPH, IMAGES, tmp_path / "set", formats=["npy"])
     weight = np.load(tmp_path / "set" / "constants" / "deep.weight.npy").reshape(-1)
     assert set(weight.tolist()) == {-1, 1}
     (tmp_path / "deep.weight.csv").write_text("\n".join(map(str, weight)), "ascii")
-    (tmp_path / "bits.csv").write_text("\n".join(map(str, (weight + 1) // 2)), "ascii")
     assert one(tmp_path / "set", tmp_path / "deep.weight.csv").equal
-    assert one(tmp_path / "set", tmp_path / "bits.csv", "deep.weight").equal
-    for wrong in (np.where(weight < 0, weight, 0), weight * 3, -weight, (weight - 1) // 2):
+    for wrong in ((weight + 1) // 2, np.where(weight < 0, weight, 0), weight * 3, -weight, (weight - 1) // 2):
         (tmp_path / "deep.weight.csv").write_text("\n".join(map(str, wrong)), "ascii")
         assert not one(tmp_path / "set", tmp_path / "deep.weight.csv").equal
 
@@ -161,13 +159,12 @@ def test_a_permuted_memory_is_not_the_memory(case: str, matrix: Path, tmp_path: 
     assert not one(matrix, dumped(tmp_path / "bad.hex", bad, 48), "fc.weight").equal
 
 
-def test_one_element_a_word_is_in_the_order_of_the_axes(matrix: Path, tmp_path: Path) -> None:
+def test_numbers_are_elements_in_the_order_of_the_axes(matrix: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "fc.weight.npy", MATRIX)
     (tmp_path / "rows.csv").write_text("\n".join(map(str, MATRIX.reshape(-1))) + "\n", "ascii")
-    single = dumped(tmp_path / "single.hex", [int(v) % 256 for v in MATRIX.reshape(-1)], 8)
-    for path in (tmp_path / "fc.weight.npy", tmp_path / "rows.csv", single):
+    for path in (tmp_path / "fc.weight.npy", tmp_path / "rows.csv"):
         found = one(matrix, path, "fc.weight")
-        assert (found.equal, found.elements_per_word, found.vectors_per_word, found.words) == (True, 1, 6, 24)
+        assert (found.equal, found.elements_per_word, found.words) == (True, 1, 24)
     np.save(tmp_path / "fc.weight.npy", MATRIX.T)
     assert not one(matrix, tmp_path / "fc.weight.npy").equal
 
@@ -199,7 +196,7 @@ def test_memories_are_named_one_by_one(tmp_path: Path) -> None:
     assert one(tmp_path / "set", dumps[1], "constants/conv.weight.pe1").equal
     assert not one(tmp_path / "set", dumps[1], "conv.weight.pe2").equal
     together = dumped(tmp_path / "all.mem", [word for memory in words for word in memory], item["word_bits"])
-    with pytest.raises(DataError, match=r"elements in 3 memories; give the dump of one as conv.weight.pe0"):
+    with pytest.raises(DataError, match=r"all.mem: conv.weight lies in 3 memories; say which by conv.weight.pe0"):
         one(tmp_path / "set", together, "conv.weight")
     with pytest.raises(DataError, match=r"no node 'conv.weight.pe3'; close names: conv.weight.pe"):
         one(tmp_path / "set", dumps[1], "conv.weight.pe3")

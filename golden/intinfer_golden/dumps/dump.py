@@ -34,13 +34,8 @@ class Packing:
 
     @classmethod
     def of(cls, tensor: Tensor, fold: int | None = None) -> Packing:
-        """Of a value; `fold` elements a word, or as many as in its files."""
+        """Of a tensor in no tiles; `fold` elements a word, or as many as in its files."""
         return cls(tensor.code, tensor.run, fold or tensor.fold, tensor.slot)
-
-    @classmethod
-    def of_lanes(cls, tensor: Tensor) -> Packing:
-        """Of a constant in words, unused lanes counted as elements."""
-        return cls(tensor.code, tensor.lanes, tensor.lanes, tensor.slot)
 
     @property
     def words_per_run(self) -> int:
@@ -200,7 +195,7 @@ def _spare(lanes: npt.NDArray[np.uint64], packing: Packing) -> Flags:
 
 def _fits(words: Words, packing: Packing) -> Flags:
     """Words with nothing above the elements: known zeros, or of a negative number in a signed code the sign."""
-    signed = packing.code.signed and packing.code.name != "bipolar" and words.kind == "numbers" and packing.fold == 1
+    signed = packing.code.signed and words.kind == "numbers" and packing.fold == 1
     above = _above(words.bits, packing.word_bits - signed)
     fits: Flags = np.logical_not(above.any(axis=1))
     if signed:
