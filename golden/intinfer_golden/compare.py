@@ -181,9 +181,7 @@ def _compare(path: Path, match: Match, stream: Stream | None, full: bool) -> Com
         differences=int(wrong.sum()),
         first=first,
         errors=_errors(dump, expected, wrong),
-        hints=tuple(hints(Case(tensor, expected, asked, words, dump, match.vectors)))
-        if first and not tensor.attribute
-        else (),
+        hints=tuple(hints(case)) if first and not tensor.attribute else (),  # they are of values
     )
 
 
