@@ -95,6 +95,8 @@ def _sink(number: int, port: Port) -> list[str]:
         "FRAME_WORDS": tensor["frame_words"],
         "LANES": tensor["elements_per_word"],
         "BITS": tensor["bits"],
+        "SLOT_BITS": tensor["slot_bits"],
+        "MSB_FIRST": int(not tensor["lsb_first"]),
         "SIGNED": int(tensor["signed"]),
         "CHANNELS": extents["C"],
         "ORDER": _quoted("".join(tensor["order"][1:]) if image else "HWC"),

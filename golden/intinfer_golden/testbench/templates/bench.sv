@@ -212,6 +212,8 @@ module bench_sink #(
     parameter int FRAME_WORDS = 1,
     parameter int LANES = 1,  // elements a word
     parameter int BITS = 1,  // of an element
+    parameter int SLOT_BITS = 1,  // of an element with those that fill it up
+    parameter bit MSB_FIRST = 0,  // element 0 in the most significant bits
     parameter bit SIGNED = 0,
     parameter int CHANNELS = 1,
     parameter logic [23:0] ORDER = "HWC",  // of a frame, the innermost axis last
@@ -234,7 +236,7 @@ module bench_sink #(
 );
   import bench::*;
   localparam int WORDS = FRAMES * FRAME_WORDS;
-  localparam int WORD_BITS = LANES * BITS;
+  localparam int WORD_BITS = LANES * SLOT_BITS;
   localparam int SHOWN_BITS = BEAT_BITS > 256 ? 256 : BEAT_BITS;
   localparam int RUN_WORDS = (INNER + LANES - 1) / LANES;
   logic [WORD_BITS-1:0] words[0:WORDS-1];
@@ -279,10 +281,10 @@ module bench_sink #(
     return ORDER[15:8] == axis ? middle : outer;
   endfunction
 
-  function automatic string number(input logic [BITS-1:0] element);
+  function automatic string number(input logic [SLOT_BITS-1:0] element);
     longint value;
     if (^element === 1'bx) return $sformatf("unknown (0b%b)", element);
-    value = 64'(element);
+    value = 64'(element[BITS-1:0]);
     if (SIGNED && element[BITS-1]) value = value - (64'sd2 << (BITS - 1));
     return $sformatf("%0d (0x%h)", value, element);
   endfunction
@@ -310,16 +312,17 @@ module bench_sink #(
 
   // Every element of a beat that is not exactly the word of the file.
   function automatic void compare();
-    int run, inner;
+    int run, inner, slot;
     logic [WORD_BITS-1:0] word;
-    logic [BITS-1:0] actual, expected;
+    logic [SLOT_BITS-1:0] actual, expected;
     logic [7:0] upper;
     string values;
     word = words[got];
     run = got % FRAME_WORDS / RUN_WORDS;
     for (int lane = 0; lane < LANES; lane++) begin
-      actual = tdata[lane*BITS+:BITS];
-      expected = word[lane*BITS+:BITS];
+      slot = MSB_FIRST ? LANES - 1 - lane : lane;
+      actual = tdata[slot*SLOT_BITS+:SLOT_BITS];
+      expected = word[slot*SLOT_BITS+:SLOT_BITS];
       inner = got % RUN_WORDS * LANES + lane;
       if (inner >= INNER) begin
         if (actual !== '0)
