@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import subprocess
 from itertools import product
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
+from golden_benches import needs_icarus
 from golden_layouts import decoded, graph_of, held, memories, tensors
-from golden_sets import read_memh, true_values, write_unchecked
+from golden_sets import NoCheck, read_memh, true_values, write_unchecked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import intinfer
 from intinfer import reference
 from intinfer.accumulator import Accumulator
 from intinfer.builder import GraphBuilder
@@ -248,11 +252,6 @@ def test_the_sets_of_regions_have_the_layouts_of_the_network(tmp_path: Path) -> 
     graph = graph_of()
     words = WordOptions({"": Tile(2, 3), "conv": Tile(5, 2, True)}, {"act": Tile()}, "high", 8)
     regions = each_node(graph, ["conv", "act", "fc"])
-    from unittest.mock import patch
-
-    from golden_sets import NoCheck
-
-    import intinfer
 
     with patch("intinfer_golden.run.CrossCheck", NoCheck):
         write_isolated(intinfer.Model(graph), regions, tmp_path / "sets", words=words, rounds=0, formats=["memh"])
@@ -297,3 +296,55 @@ def test_what_cannot_be_laid_out_is_refused(case: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
         write_unchecked(graph, images(graph), tmp_path / "set", words=make())
     assert not (tmp_path / "set").exists()
+
+
+# --------------------------------------------------------------------------------------------------------- simulator
+
+ARRAY = """
+module array;
+  reg [{lanes}*8-1:0] memory[0:{pe}*{words}-1];  // those of all processing elements
+  reg signed [15:0] inputs[0:{taps}-1];
+  reg [{lanes}*8-1:0] word;
+  integer nf, sf, p, s;
+  integer sums[0:{pe}-1];
+{reads}
+  initial begin
+    #1;
+    for (nf = 0; nf < {down}; nf = nf + 1) begin
+      for (p = 0; p < {pe}; p = p + 1) sums[p] = 0;
+      for (sf = 0; sf < {across}; sf = sf + 1)
+        for (p = 0; p < {pe}; p = p + 1) begin
+          word = memory[p * {words} + nf * {across} + sf];
+          for (s = 0; s < {lanes}; s = s + 1)
+            if (sf * {lanes} + s < {taps})
+              sums[p] = sums[p] + $signed(word[{slot}*8+:8]) * inputs[sf * {lanes} + s];
+        end
+      for (p = 0; p < {pe}; p = p + 1) if (nf * {pe} + p < {rows}) $display("%0d", sums[p]);
+    end
+    $finish(0);
+  end
+endmodule
+"""
+
+
+@needs_icarus
+@pytest.mark.parametrize(("element0", "slot"), [("low", "s"), ("high", "({lanes} - 1 - s)")])
+def test_an_array_in_verilog_gives_the_accumulators(element0: str, slot: str, tmp_path: Path) -> None:
+    """Five output channels of seven taps on two processing elements of three lanes, each with its own memory."""
+    weight = np.random.default_rng(4).integers(-9, 10, (5, 7))
+    x = np.array([3, 0, 1, 2, 3, 1, 2])
+    pe, lanes, down, across = 2, 3, 3, 3
+    words = WordOptions({"": Tile(pe, lanes, per_pe=True)}, element0=element0, pad_elements=8)
+    vectors = write_unchecked(dense(weight.tolist(), "s8"), x[None], tmp_path / "set", words=words, formats=["memh"])
+    files = [file["path"] for file in tensors(vectors)["fc.weight"]["files"]]
+    size = down * across
+    parts = [(vectors / file, f"memory, {p * size}, {(p + 1) * size - 1}") for p, file in enumerate(files)]
+    parts += [(vectors / "values" / "x.memh", "inputs")]
+    reads = "".join(f'  initial $readmemh("{file}", {where});\n' for file, where in parts)
+    sizes = {"pe": pe, "lanes": lanes, "down": down, "across": across, "taps": 7, "rows": 5, "words": size}
+    source, program = tmp_path / "array.sv", tmp_path / "array.vvp"
+    source.write_text(ARRAY.format(reads=reads, slot=slot.format(lanes=lanes), **sizes))
+    subprocess.run(["iverilog", "-g2012", "-o", program, source], check=True)
+    done = subprocess.run(["vvp", "-n", program], capture_output=True, text=True, check=True)
+    assert "WARNING" not in done.stdout + done.stderr
+    assert [int(line) for line in done.stdout.split()] == (weight @ x).tolist()
