@@ -94,7 +94,8 @@ def write_isolated(
             "order": order,
             "fold": layout.fold,
             "folds": dict(sorted(layout.folds.items())),
-            "options": dict(sorted({**(options or {}), **layout.words.recorded()}.items())),
+            "words": layout.words.document(),
+            "options": dict(sorted((options or {}).items())),
             **search,
         },
     }

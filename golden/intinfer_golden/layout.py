@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -45,10 +46,6 @@ class Tile:
                 raise DataError(f"{name}={number} is no tile; give 1 or more")
         if self.per_pe and self.pe > MAX_MEMORIES:
             raise DataError(f"pe={self.pe} with a memory each are more than {MAX_MEMORIES:,} files; give fewer")
-
-    def __str__(self) -> str:
-        """As the command line has it."""
-        return f"pe={self.pe},simd={self.simd or 'all'}" + (",per-pe" if self.per_pe else "")
 
 
 @dataclass(frozen=True)
@@ -120,18 +117,18 @@ class WordOptions:
         def kept(tiles: Mapping[str, Tile]) -> dict[str, Tile]:
             return {name: tile for name, tile in tiles.items() if name in nodes or not name}
 
-        return WordOptions(kept(self.weights), kept(self.thresholds), self.element0, self.pad_elements, self.zero)
+        return replace(self, weights=kept(self.weights), thresholds=kept(self.thresholds))
 
-    def recorded(self) -> dict[str, str]:
-        """What is not as usual, by option of the command line."""
-        found = {
-            name: " ".join(f"{node}:{tile}" if node else str(tile) for node, tile in sorted(tiles.items()))
-            for name, tiles in (("weights", self.weights), ("thresholds", self.thresholds))
-        }
-        found["element0"] = "" if self.element0 == "low" else self.element0
-        padded = "" if self.pad_elements == 1 else str(self.pad_elements)
-        found["pad-elements"] = padded + (",zero" if padded and self.zero else "")
-        return {name: text for name, text in found.items() if text}
+    def document(self) -> dict[str, Any]:
+        """As a manifest has it, names sorted; `of_document` reverses it."""
+        found = asdict(self)
+        return found | {key: dict(sorted(found[key].items())) for key in ("weights", "thresholds")}
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any]) -> WordOptions:
+        """Raises DataError, LookupError, TypeError or AttributeError for what `document` does not make."""
+        tiles = {key: {name: Tile(**tile) for name, tile in document[key].items()} for key in ("weights", "thresholds")}
+        return cls(**{**document, **tiles})
 
 
 def arranged(elements: Words, run: int, groups: int, pe: int, simd: int, per_pe: bool) -> Words:

@@ -104,8 +104,9 @@ def write_vectors(
         "order": order,
         "fold": layout.fold,
         "folds": dict(sorted(layout.folds.items())),
+        "words": layout.words.document(),
         "nodes": None if nodes is None else [n.name for n in graph.nodes if n.name in nodes],
-        "options": dict(sorted({**(options or {}), **layout.words.recorded()}.items())),
+        "options": dict(sorted((options or {}).items())),
     }
     stored = model_file.to_bytes(graph)
     head = {

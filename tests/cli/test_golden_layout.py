@@ -14,7 +14,7 @@ from golden_sets import NoCheck
 
 import intinfer
 from intinfer.cli import main
-from intinfer_golden import isolated
+from intinfer_golden import Tile, WordOptions, isolated
 
 GRAPH = graph_of(2, (2, 2), 3, 2)
 CONSTANTS = {
@@ -42,11 +42,9 @@ LAYOUT = [
     *("--weights", "pe=4,simd=8", "--weights", "conv:pe=2,simd=9,per-pe", "--weights", "fc:per-pe,pe=3"),
     *("--thresholds", "word", "--thresholds", "round:pe=2", "--element0", "high", "--pad-elements", "8"),
 ]
-RECORDED = {
-    "weights": "pe=4,simd=8 conv:pe=2,simd=9,per-pe fc:pe=3,simd=all,per-pe",
-    "thresholds": "pe=1,simd=all round:pe=2,simd=all",
-    "element0": "high",
-    "pad-elements": "8",
+TILES = {
+    "weights": {"": Tile(4, 8), "conv": Tile(2, 9, True), "fc": Tile(3, None, True)},
+    "thresholds": {"": Tile(), "round": Tile(2)},
 }
 
 
@@ -57,11 +55,9 @@ def test_sets_in_tiles_and_their_memories(model: str, tmp_path: Path, capsys: py
     dumps = []
     for node in ("conv", "act", "deep", "line", "round", "fc"):
         document = json.loads((target / node / "manifest.json").read_text("ascii"))
-        kept = {
-            name: " ".join(tile for tile in text.split(" ") if ":" not in tile or tile.startswith(f"{node}:"))
-            for name, text in RECORDED.items()
-        }
-        assert (node, document["command"]["options"]) == (node, kept)
+        words = WordOptions.of_document(document["command"]["words"])
+        kept = {key: {name: tiles[name] for name in ("", node) if name in tiles} for key, tiles in TILES.items()}
+        assert (node, words) == (node, WordOptions(**kept, element0="high", pad_elements=8))
         for name, item in tensors(target / node).items():
             if item["attribute"]:
                 found = decoded(memories(target / node, item), item)
@@ -96,8 +92,8 @@ def test_resume_needs_the_same_layout(model: str, tmp_path: Path, capsys: pytest
     assert "was begun with another set of options" in capsys.readouterr().err.splitlines()[-1]
     assert main([*base, *LAYOUT, "--resume"]) == 0
     for node in ("conv", "fc"):
-        options = json.loads((tmp_path / "s" / node / "manifest.json").read_text("ascii"))["command"]["options"]
-        assert options["element0"] == "high"
+        words = json.loads((tmp_path / "s" / node / "manifest.json").read_text("ascii"))["command"]["words"]
+        assert words["element0"] == "high"
 
 
 REFUSED = {

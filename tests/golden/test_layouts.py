@@ -213,12 +213,14 @@ def test_the_manifest_says_it_all_and_follows_its_schema(tmp_path: Path) -> None
     write_unchecked(graph, images(graph), tmp_path / "set", words=words, fold=2)
     document = json.loads((tmp_path / "set" / "manifest.json").read_text("ascii"))
     assert not list(jsonschema.Draft202012Validator(json.loads(text)).iter_errors(document))
-    assert document["command"]["options"] == {
-        "weights": "pe=4,simd=8 conv:pe=2,simd=9,per-pe",
-        "thresholds": "pe=3,simd=all",
+    assert document["command"]["words"] == {
+        "weights": {"": {"pe": 4, "simd": 8, "per_pe": False}, "conv": {"pe": 2, "simd": 9, "per_pe": True}},
+        "thresholds": {"": {"pe": 3, "simd": None, "per_pe": False}},
         "element0": "high",
-        "pad-elements": "16,zero",
+        "pad_elements": 16,
+        "zero": True,
     }
+    assert WordOptions.of_document(document["command"]["words"]) == words
     item = tensors(tmp_path / "set")["conv.weight"]
     keys = ("pe", "simd", "memories", "groups", "elements_per_word", "words", "slot_bits", "extend", "lsb_first")
     assert [item[key] for key in keys] == [2, 9, 2, 2, 9, 2 * 3 * 2, 16, "zero", False]

@@ -254,3 +254,25 @@ def test_slots_of_values_are_filled_as_they_should(tmp_path: Path) -> None:
             first = one(vectors, dumped(tmp_path / "a.hex", bad, 24)).first
             assert first is not None
             assert (first.word, first.lane) == (0, 2 - bit // 8 if bit >= 8 else 1)
+
+
+def test_lanes_from_the_other_end_are_named(tmp_path: Path) -> None:
+    for element0, end in (("high", "least"), ("low", "most")):
+        options = WordOptions(element0=element0, pad_elements=8)
+        folder = write_unchecked(GRAPH, IMAGES, tmp_path / element0, words=options, fold=2, formats=["memh"])
+        (words,) = memories(folder, tensors(folder)["x"])
+        other = [word >> 8 | (word & 0xFF) << 8 for word in words]
+        found = one(folder, dumped(tmp_path / "x.hex", other, 16))
+        assert not found.equal
+        assert f"lanes: element 0 is in the {end} significant bits of a word" in found.hints
+
+
+def test_a_wrong_sign_above_a_value_is_said_so(tmp_path: Path) -> None:
+    folder = write_unchecked(GRAPH, IMAGES, tmp_path / "s", words=WordOptions(pad_elements=8), formats=["memh"])
+    (words,) = memories(folder, tensors(folder)["x"])
+    negative = next(i for i, word in enumerate(words) if word > 127)
+    words[negative] &= 0x0F
+    first = one(folder, dumped(tmp_path / "x.hex", words, 8)).first
+    assert first is not None
+    assert (first.word, first.actual) == (negative, None)
+    assert first.problem == f"'{words[negative]:x}' does not have the sign above the 4 bits of the element"
