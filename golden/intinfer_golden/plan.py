@@ -91,7 +91,7 @@ class Layout:
             if tensor.lanes * tensor.pe > 1 and tensor.word_bits > MAX_WORD_BITS:
                 what = f"constant {tensor.name!r}" if tensor.attribute else f"value {tensor.node!r}"
                 raise DataError(
-                    f"{what}: {tensor.lanes:,} elements of {tensor.slot_bits} bits are a word of "
+                    f"{what}: {tensor.lanes} elements of {tensor.slot_bits} bits are a word of "
                     f"{tensor.word_bits:,} bits, more than {MAX_WORD_BITS:,}; "
                     + ("give smaller tiles" if tensor.tiled else "fold less")
                 )

@@ -286,7 +286,7 @@ WRONG = {
     "no thresholds": (lambda: WordOptions(thresholds={"conv": Tile()}), r"given for node 'conv', which is conv2d"),
     "too wide": (
         lambda: WordOptions({"fc": Tile(300)}, pad_elements=64),
-        r"'fc.weight': 9,000 elements of 64 bits are a word of 576,000 bits, more than 65,536; give smaller tiles",
+        r"'fc.weight': 9000 elements of 64 bits are a word of 576,000 bits, more than 65,536; give smaller tiles",
     ),
 }
 
