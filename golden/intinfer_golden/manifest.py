@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from intinfer import model_file
 from intinfer.accumulator import Accumulator
@@ -176,14 +176,50 @@ class Stored:
 
         Raises DataError when the file is not the one that was written.
         """
-        stored = min(self.files, key=lambda file: file.format not in _READ_FIRST)
-        file = self.directory / stored.path
-        if not file.is_file():
-            raise DataError(f"{file}: is missing; {self.directory} is not whole, make it again with intinfer golden")
-        data = file.read_bytes()
-        if hashlib.sha256(data).hexdigest() != stored.sha256:
-            raise DataError(f"{file}: was changed after it was written; make the vectors again with intinfer golden")
-        return FORMATS[stored.format].read(self.tensor, data)  # the bytes are those we wrote, so their form is known
+        self.check()
+        return self.frames(0, self.tensor.shape[0])
+
+    def check(self) -> None:
+        """Raises DataError when the file is missing, or not the one that was written."""
+        if not self._file.is_file():
+            raise DataError(
+                f"{self._file}: is missing; {self.directory} is not whole, make it again with intinfer golden"
+            )
+        with open(self._file, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != self._written.sha256:
+            raise DataError(
+                f"{self._file}: was changed after it was written; make the vectors again with intinfer golden"
+            )
+        size = FORMATS[self._written.format].size(self.tensor)
+        if self._file.stat().st_size != size:
+            raise DataError(
+                f"{self._file}: node {self.tensor.node!r} has not {self.tensor.elements} values; make the vectors again"
+            )
+
+    def frames(self, start: int, stop: int) -> IntArray:
+        """The values of some frames, of a file that `check` was called for."""
+        format_, each = FORMATS[self._written.format], self.tensor.elements // self.tensor.shape[0]
+        begin, end = (format_.body_bytes(self.tensor, frame * each) for frame in (start, stop))
+        with open(self._file, "rb") as file:
+            file.seek(len(format_.header(self.tensor)) + begin)
+            body = file.read(end - begin)
+        return format_.decode(self.tensor, body)  # the bytes are those we wrote, so their form is known
+
+    @property
+    def _written(self) -> Written:
+        return min(self.files, key=lambda file: file.format not in _READ_FIRST)
+
+    @property
+    def _file(self) -> Path:
+        return self.directory / self._written.path
+
+
+class Port(NamedTuple):
+    """A stream of the design: in, out or demand, and the node (or input) whose values it carries."""
+
+    direction: str
+    node: str
 
 
 @dataclass(frozen=True)
@@ -195,6 +231,7 @@ class VectorSet:
         mode: "network", or "isolated" for a region cut out of one.
         region: the region's name; None of a whole network.
         frames: a label of each image.
+        ports: the streams of a design that computes the graph, by name; those of demand masks are not among them.
     """
 
     directory: Path
@@ -204,6 +241,7 @@ class VectorSet:
     mode: str
     region: str | None
     frames: tuple[str, ...]
+    ports: dict[str, Port] = field(default_factory=dict)
 
     def graph(self) -> Graph:
         """The graph that the values are of: the whole network, or a region of it.
@@ -241,7 +279,13 @@ def load(directory: Path) -> VectorSet:
         region = document["region"] and str(document["region"]["name"])
         frames = tuple(str(label) for label in document["frames"])
         model = str(document["graph"]["sha256"])
-        return VectorSet(directory, values, masks, model, str(document["mode"]), region, frames)
+        streams = [(entry, document["tensors"][entry["tensor"]]["node"]) for entry in document["ports"]]
+        ports = {
+            str(entry["port"]): Port(str(entry["direction"]), str(node))
+            for entry, node in streams
+            if entry["direction"] != "demand" and node in values
+        }
+        return VectorSet(directory, values, masks, model, str(document["mode"]), region, frames, ports)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: is damaged ({type(error).__name__}: {error}); make the vectors again") from None
 

@@ -60,8 +60,8 @@ class Format(ABC):
         """The length of `body` for so many elements, whole runs."""
 
     @abstractmethod
-    def read(self, tensor: Tensor, data: bytes) -> IntArray:
-        """The values in a file that this format wrote, as a vector in its order."""
+    def decode(self, tensor: Tensor, body: bytes) -> IntArray:
+        """The values of whole runs in what `body` wrote, as a vector in the order of the file."""
 
     def size(self, tensor: Tensor) -> int:
         """Bytes of a whole file."""
@@ -90,11 +90,10 @@ class WordText(Format):
         digits = np.zeros((1, self._digits(tensor)), dtype=np.uint8)
         return words * int(self.lines(tensor, digits, 0).shape[1])
 
-    def read(self, tensor: Tensor, data: bytes) -> IntArray:
-        body = data[len(self.header(tensor)) : len(data) - len(self.footer(tensor))]
+    def decode(self, tensor: Tensor, body: bytes) -> IntArray:
+        line = self.body_bytes(tensor, tensor.run) // tensor.words_per_run
         before = self.before(tensor)
-        text = np.frombuffer(body, dtype=np.uint8).reshape(tensor.words, -1)
-        text = text[:, before : before + self._digits(tensor)]
+        text = np.frombuffer(body, dtype=np.uint8).reshape(-1, line)[:, before : before + self._digits(tensor)]
         return unpack(tensor, from_hexadecimal(text) if self.radix == 16 else from_binary(text))
 
     def _digits(self, tensor: Tensor) -> int:

@@ -27,5 +27,5 @@ class Npy(Format):
     def body_bytes(self, tensor: Tensor, elements: int) -> int:
         return elements * tensor.code.dtype.itemsize
 
-    def read(self, tensor: Tensor, data: bytes) -> IntArray:
-        return np.frombuffer(data[len(self.header(tensor)) :], tensor.code.dtype).astype(np.int64)
+    def decode(self, tensor: Tensor, body: bytes) -> IntArray:
+        return np.frombuffer(body, tensor.code.dtype).astype(np.int64)

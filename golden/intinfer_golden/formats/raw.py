@@ -23,5 +23,5 @@ class Raw(Format):
     def body_bytes(self, tensor: Tensor, elements: int) -> int:
         return elements // tensor.run * tensor.words_per_run * tensor.word_bytes
 
-    def read(self, tensor: Tensor, data: bytes) -> IntArray:
-        return unpack(tensor, np.frombuffer(data, dtype=np.uint8).reshape(tensor.words, -1))
+    def decode(self, tensor: Tensor, body: bytes) -> IntArray:
+        return unpack(tensor, np.frombuffer(body, dtype=np.uint8).reshape(-1, tensor.word_bytes))
