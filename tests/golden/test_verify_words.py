@@ -358,7 +358,7 @@ def test_words_of_channels_that_nobody_demands(tmp_path: Path) -> None:
         ("d.mif", mif([1, 2], 4).replace("1 : 2", "q : 2"), "line 9: 'q' is not an address of radix 16"),
         ("d.mif", mif([1, 2], 4).replace("1 : 2", "2"), "line 9: '2' is not 'address : word;'"),
         ("d.mif", mif([1, 2], 4).replace("1 : 2", "1 : 0x2"), "line 9: '0x2' is not a word of radix 16"),
-        ("d.mif", mif_dec("-1").replace("WIDTH=4;", ""), "line 7: '-1' is negative, and WIDTH is missing; write WIDTH"),
+        ("d.mif", mif_dec("-1").replace("WIDTH=4;", ""), "line 8: '-1' is negative, and WIDTH is missing; write WIDTH"),
         ("d.mif", mif_dec("-9"), "line 8: '-9' does not fit into WIDTH = 4 bits; dump it again"),
         ("d.mif", mif_dec("16"), "line 8: '16' does not fit into WIDTH = 4 bits; dump it again"),
         ("d.mif", mif([1], 4).replace(": 1", ": -1"), "line 8: '-1' is not a word of radix 16; signed words have"),

@@ -15,6 +15,7 @@ from .words import Token
 MAX_BITS = 2**16
 _SLICE = re.compile(r"(.*)\[(-?[0-9]{1,9})(?::(-?[0-9]{1,9}))?\]$", re.DOTALL)
 _TO_BITS = bytes.maketrans(b"lLhHXzZuUwW-", b"0011xxxxxxxx")
+_BITS = {bytes([char]): bytes([char]).translate(_TO_BITS) for char in b"01lLhHxXzZuUwW-"}
 _SHOWN = 3
 
 
@@ -30,6 +31,11 @@ class Signal:
     def codes(self) -> tuple[bytes, ...]:
         return tuple(code for code, _, _ in self.pieces)
 
+    def bit(self, before: dict[bytes, bytes], now: dict[bytes, bytes]) -> bytes:
+        """Of a signal of one bit: 0, 1 or x before what has changed."""
+        code = self.pieces[0][0]
+        return _BITS[before.get(code) or now[code]]
+
     def bits(self, before: dict[bytes, bytes], now: dict[bytes, bytes]) -> str:
         """Its `size` digits 0, 1 and x before what has changed."""
         found = []
@@ -40,10 +46,14 @@ class Signal:
         return "".join(found)
 
     def token(self, before: dict[bytes, bytes], now: dict[bytes, bytes], time: int) -> Token:
+        if len(self.pieces) == 1:
+            code = self.pieces[0][0]
+            value = before.get(code) or now[code]
+            if not value.translate(None, b"01"):
+                return Token(int(value, 2), 0, "", time)
         bits = self.bits(before, now)
         if "x" not in bits:
-            number = int(bits, 2)
-            return Token(number, 0, "", time)
+            return Token(int(bits, 2), 0, "", time)
         return Token(int(bits.replace("x", "0"), 2), int(bits.replace("1", "0").replace("x", "1"), 2), bits, time)
 
 

@@ -135,8 +135,9 @@ class ValueChanges:
 
     # ------------------------------------------------------------------------------------------------------ changes
 
-    def changes(self, watched: Iterable[bytes]) -> Iterator[Changes]:
-        """The time steps in which a code of `watched` changes; `now` holds the values at the end of each."""
+    def changes(self, watched: Iterable[bytes], triggers: frozenset[bytes]) -> Iterator[Changes]:
+        """The time steps in which a code of `triggers` changes; `now` holds the values of all that are `watched` at the
+        end of each."""
         self.now = dict.fromkeys(watched, b"x")
         now, codes, tokens = self.now, self.declarations.codes, self._tokens
         before: dict[bytes, bytes] = {}
@@ -155,10 +156,13 @@ class ValueChanges:
                     raise self._unknown(code)
             elif first == b"#":
                 time = self._moment(token)
-                if time != self._time and (before or off):
-                    yield Changes(self._time, before, off)
-                    before, off = {}, False
-                self._time = time
+                if time != self._time:
+                    if off or not triggers.isdisjoint(before):
+                        yield Changes(self._time, before, off)
+                        off = False
+                    if before:
+                        before = {}
+                    self._time = time
             elif first in b"bB":
                 code = next(tokens, b"")
                 if code in now:
@@ -181,9 +185,10 @@ class ValueChanges:
             yield Changes(self._time, before, off)
 
     def _moment(self, token: bytes) -> int:
-        if not re.fullmatch(rb"#[0-9]{1,19}", token) or int(token[1:]) >= 2**63:
+        digits = token[1:]
+        if not digits.isdigit() or len(digits) > 18:
             raise self.error(f"{short(token.decode('ascii', 'backslashreplace'))} is no time")
-        time = int(token[1:])
+        time = int(digits)
         if time < self._time:
             raise self.error(f"time {time} comes after {self._time}")
         return time

@@ -162,7 +162,8 @@ class _Reader:
         dropped, began, now = 0, None, self._dump.now
         clock_code = clock.codes[0]
         reset_code = reset.codes[0] if reset else None
-        for step in self._dump.changes(watched):
+        triggers = frozenset(code for code in (clock_code, reset_code) if code is not None)
+        for step in self._dump.changes(watched, triggers):
             now = self._dump.now
             if step.off and found.count:
                 raise DataError(f"{self._path}: time {step.time}: $dumpoff leaves words out; dump the whole run")
@@ -186,17 +187,16 @@ class _Reader:
             handshake.moved += self._moves(handshake.parts, step, now, False)
 
     def _moves(self, parts: dict[str, Signal], step: Changes, now: dict[bytes, bytes], moved: bool) -> bool:
-        values = {part: signal.bits(step.before, now) for part, signal in parts.items() if part != "data"}
-        if "0" in values.values():
-            return False
-        for part, value in values.items():
-            if value != "1":
-                if moved:
-                    raise DataError(
-                        f"{self._path}: time {step.time}: {part} is {value!r} at a clock edge; drive it 0 or 1"
-                    )
+        known = True
+        for part in ("valid", "ready"):
+            value = parts[part].bit(step.before, now) if part in parts else b"1"
+            if value == b"0":
                 return False
-        return True
+            known = known and value == b"1"
+        if not known and moved:
+            unknown = next(part for part in ("valid", "ready") if parts[part].bit(step.before, now) == b"x")
+            raise DataError(f"{self._path}: time {step.time}: {unknown} is 'x' at a clock edge; drive it 0 or 1")
+        return known
 
     def _watched(self, clock: Signal) -> list[Signal]:
         others = [signal for shake in (self._inputs or {}).values() for signal in shake.parts.values()]
