@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,29 +68,51 @@ def extent_of_stream(
     """Of a waveform; see `compare.verify` for `passes`."""
     inputs = _inputs(stream, vectors) if passes is None else {}
     beats = read_stream(path, stream, tuple(inputs))
-    words, count = beats.words, len(beats.words)
-    packings = list(dict.fromkeys((Packing.of(tensor), Packing.of(tensor, 1))))
-    fitting = [(packing, count // size) for packing in packings if count and count % (size := packing.words(tensor.elements)) == 0]
-    allowed = [passes] if passes is not None else _passes_of(beats, inputs)
-    notes = list(_notes(beats))
-    if allowed is not None:
-        chosen = next((pair for pair in fitting if pair[1] in allowed), None)
-        if chosen is None:
-            nearest = min(((packing, number) for number in allowed for packing in packings),
-                          key=lambda pair: abs(pair[1] * pair[0].words(tensor.elements) - count))
-            chosen = nearest
+    packings = _packings(beats.words, tensor)
+    if passes is not None:
+        permitted: list[tuple[Packing, int]] | None = [(packing, passes) for packing in packings]
     else:
-        chosen = next((pair for pair in fitting if pair[1] == 1), None)
-        if chosen is None and beats.dropped and fitting:
-            chosen = fitting[0]
-        if chosen is None:
-            chosen = (min(packings, key=lambda packing: abs(packing.words(tensor.elements) - count)), 1)
-            if fitting:
-                notes.append(f"the words are {fitting[0][1]} times as many as the set has; if the bench repeats it so often, give --passes {fitting[0][1]}")
-    packing, number = chosen
+        permitted = _by_inputs(beats, inputs, packings)
+    packing, number = _chosen(beats, tensor, packings, permitted)
+    notes = []
+    if beats.dropped:
+        notes.append(
+            f"{beats.dropped:,} words before the reset ({beats.reset_name}) at time {beats.reset} are left out"
+        )
+    size = packing.words(tensor.elements)
+    times, rest = divmod(len(beats.words), size)
     if number > 1:
         notes.append(f"the set comes {number} times, one after the other; each is compared")
-    return Extent(words, packing, number * packing.words(tensor.elements), words, number, tuple(notes))
+    elif times > 1 and not rest and permitted is None:
+        notes.append(
+            f"the words are {times} times as many as the set has; if the bench repeats it so often, give --passes {times}"
+        )
+    return Extent(beats.words, packing, number * size, beats.words, number, tuple(notes))
+
+
+def _packings(words: Words, tensor: Tensor) -> list[Packing]:
+    """As many elements a word as the vectors have, or one, if not many words are wider."""
+    packed, single = Packing.of(tensor), Packing.of(tensor, 1)
+    return [packed] if packed == single or 8 * words.wider(single.word_bits) > len(words) else [packed, single]
+
+
+def _chosen(
+    beats: Beats, tensor: Tensor, packings: list[Packing], permitted: list[tuple[Packing, int]] | None
+) -> tuple[Packing, int]:
+    """The packing and the number of passes that the number of words fits, or else comes nearest to.
+
+    Args:
+        permitted: what it can be; None: one pass, or any number after a reset that took words back.
+    """
+    words = {packing: packing.words(tensor.elements) for packing in packings}
+    count = len(beats.words)
+    fitting = [(packing, count // size) for packing, size in words.items() if count and count % size == 0]
+    if permitted is None:
+        fitting.sort(key=lambda pair: pair[1] != 1)
+        if fitting and (fitting[0][1] == 1 or beats.dropped):
+            return fitting[0]
+        permitted = [(packing, 1) for packing in packings]
+    return min(permitted, key=lambda pair: abs(pair[1] * words[pair[0]] - count))
 
 
 def _of_bytes(count: int, tensor: Tensor, path: Path) -> tuple[Packing, int]:
@@ -119,18 +140,19 @@ def _inputs(stream: Stream, vectors: VectorSet) -> dict[str, Tensor]:
     return {name: vectors.values[port.node].tensor for name, port in vectors.ports.items() if port.direction == "in"}
 
 
-def _passes_of(beats: Beats, inputs: dict[str, Tensor]) -> list[int] | None:
-    """How often the set went in, by the words of each input; None where that is not known, or not a whole number."""
+def _by_inputs(
+    beats: Beats, inputs: dict[str, Tensor], packings: list[Packing]
+) -> list[tuple[Packing, int]] | None:
+    """How often the set went in, by the words of every input, which are packed as those of the output are; None where
+    that is not known, or no whole number."""
     if beats.inputs is None or not inputs:
         return None
-    found: set[int] | None = None
-    for name, tensor in inputs.items():
-        sizes = {Packing.of(tensor).words(tensor.elements), Packing.of(tensor, 1).words(tensor.elements)}
-        numbers = {beats.inputs[name] // size for size in sizes if beats.inputs[name] and beats.inputs[name] % size == 0}
-        found = numbers if found is None else found & numbers
-    return sorted(found) if found else None
-
-
-def _notes(beats: Beats) -> Iterator[str]:
-    if beats.dropped:
-        yield f"{beats.dropped:,} words before the reset ({beats.reset_name}) at time {beats.reset} are left out"
+    found = []
+    for number, packing in enumerate(packings):
+        times = set()
+        for name, tensor in inputs.items():
+            size = Packing.of(tensor, 1 if number else None).words(tensor.elements)
+            times.add(beats.inputs[name] // size if beats.inputs[name] % size == 0 else 0)
+        if len(times) == 1 and 0 not in times:
+            found.append((packing, times.pop()))
+    return found or None

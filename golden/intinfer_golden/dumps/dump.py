@@ -199,8 +199,7 @@ def sign_top(words: Words, packing: Packing) -> int:
     size = 8 * known.bits.shape[1]
     top = size
     if not decimal:
-        every = np.bitwise_or.reduce(known.bits, axis=0) if len(known) else np.zeros(1, np.uint8)
-        top = int.from_bytes(every.tobytes(), "little").bit_length()
+        top = known.bits_used()
         if not max(width, words.slot - words.digit) < top <= words.slot:
             return 0
     step = max(1, _CHUNK_BITS // size)

@@ -229,7 +229,8 @@ class _Reader:
         found = []
         for mark in "_.":
             names = [self._signals.known(f"{asked}{mark}t{part}") for part in parts]
-            fronts = [{full[: -len(f"t{part}")] for full in known} for part, known in zip(parts, names, strict=True)]
+            pairs = zip(parts, names, strict=True)
+            fronts = [{full.replace("\\", "")[: -len(f"t{part}")] for full in known} for part, known in pairs]
             found += sorted(set.intersection(*fronts), key=lambda front: (front.count("."), front))
         if not found:
             self._refuse_prefix(asked, parts)

@@ -152,6 +152,16 @@ class Words:
             digits = "".join(reversed(whole))
         return short(digits)
 
+    def bits_used(self) -> int:
+        """Places up to the highest bit that is 1 in any word."""
+        every = np.bitwise_or.reduce(self.bits, axis=0) if len(self) else np.zeros(1, np.uint8)
+        return int.from_bytes(every.tobytes(), "little").bit_length()
+
+    def wider(self, width: int) -> int:
+        """Words in which a bit from number `width` on is 1."""
+        above = np.frombuffer((-1 << width & (1 << 8 * self.bits.shape[1]) - 1).to_bytes(self.bits.shape[1], "little"), np.uint8)
+        return int((self.bits & above).any(axis=1).sum())
+
     def joined(self, size: int) -> Words:
         """Of loose bytes, words of `size` bytes; bytes that are left over at the end are dropped."""
         count = len(self) // size
