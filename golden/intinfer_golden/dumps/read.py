@@ -11,7 +11,7 @@ from .foreign import opened, short
 from .memories import Coe, Mif
 from .npy import read_npy
 from .text import DecimalText, MemoryText
-from .words import Words
+from .words import WidthError, Words
 
 _TEXT: dict[str, Callable[[Path], Iterator[Words]]] = {
     **dict.fromkeys((".mem", ".memh", ".hex"), lambda path: MemoryText(path, 16).parts()),
@@ -52,7 +52,8 @@ def read_words(path: Path) -> Words:
     if suffix == ".bin":
         with opened(path) as file:
             return Words.of_bytes(file.read())
-    parts = list(_TEXT[suffix](path))
-    if not parts:
-        return Words.of_tokens([], "numbers" if suffix in _DECIMAL else "bits")
-    return Words.of_parts(parts, str(path))
+    try:
+        parts = list(_TEXT[suffix](path))
+        return Words.of_parts(parts) if parts else Words.of_tokens([], "numbers" if suffix in _DECIMAL else "bits")
+    except WidthError as error:
+        raise DataError(f"{path}: {error}") from None

@@ -132,9 +132,9 @@ class _Found:
         self.done += parts_of(self.tokens, "beats", "time")
         self.tokens.clear()
 
-    def words(self, where: str) -> Words:
+    def words(self) -> Words:
         self._flush()
-        return Words.of_parts(self.done, where) if self.done else Words.of_tokens([], "beats", "time")
+        return Words.of_parts(self.done) if self.done else Words.of_tokens([], "beats", "time")
 
 
 class _Reader:
@@ -177,7 +177,7 @@ class _Reader:
                     handshake.moved = 0
         counts = None if self._inputs is None else {name: shake.moved for name, shake in self._inputs.items()}
         name = None if reset is None else short_name(reset.name)
-        return Beats(found.words(str(self._path)), dropped, began, name, counts)
+        return Beats(found.words(), dropped, began, name, counts)
 
     def _edge(self, step: Changes, now: dict[bytes, bytes], found: _Found) -> None:
         """A rising edge of the clock."""

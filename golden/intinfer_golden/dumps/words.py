@@ -10,8 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from intinfer.errors import DataError
-
 from .foreign import short
 from .places import Places
 
@@ -40,6 +38,10 @@ class Token(NamedTuple):
     unknown: int
     text: str
     place: int
+
+
+class WidthError(ValueError):
+    """A few words are so much wider than the rest that rows of one width would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +80,13 @@ class Words:
         return cls.of_parts(parts) if parts else _of_list([], kind, unit, digit)
 
     @classmethod
-    def of_parts(cls, parts: Sequence[Words], where: str = "the dump") -> Words:
-        """Parts of one dump, one after the other. Raises DataError where a few words are far wider than the rest."""
+    def of_parts(cls, parts: Sequence[Words]) -> Words:
+        """Parts of one dump, one after the other. Raises WidthError where a few words are far wider than the rest."""
         if len(parts) == 1:
             return parts[0]
         size = max((part.bits.shape[1] for part in parts), default=1)
         count = sum(len(part) for part in parts)
-        if count * size > 4 * sum(part.bits.size for part in parts) + _UNEVEN:
-            raise DataError(
-                f"{where}: one of {count:,} words has about {8 * size:,} bits, most of the others far fewer; dump words "
-                "of one width"
-            )
+        _check_width(count, size, sum(part.bits.size for part in parts))
         first = parts[0] if parts else _of_list([], "bits", "line", 0)
         bits = np.zeros((count, size), dtype=np.uint8)
         unknown = np.zeros((count, size), dtype=np.uint8) if any(p.unknown is not None for p in parts) else None
@@ -108,9 +106,7 @@ class Words:
         places = [part.places for part in parts if part.places is not None]
         joined = Places.joined(places) if len(places) == len(parts) else None
         slot = max((part.slot for part in parts), default=0)
-        return replace(
-            first, bits=bits, negative=negative, unknown=unknown, places=joined, texts=texts, slot=slot
-        )
+        return replace(first, bits=bits, negative=negative, unknown=unknown, places=joined, texts=texts, slot=slot)
 
     @classmethod
     def of_array(cls, array: npt.NDArray[np.integer | np.bool_]) -> Words:
@@ -223,9 +219,7 @@ def parts_of(tokens: Iterable[Token], kind: str = "bits", unit: str = "line", di
 def _of_list(found: list[Token], kind: str, unit: str, digit: int) -> Words:
     sizes = [_bits(token) // 8 + 1 for token in found]
     size = max(sizes, default=1)
-    if size * len(found) > _UNEVEN:  # a wide one among many: each half has a width of its own
-        half = len(found) // 2
-        return Words.of_parts([_of_list(found[:half], kind, unit, digit), _of_list(found[half:], kind, unit, digit)])
+    _check_width(len(found), size, sum(sizes))
     numbers = [token.number for token in found]
     unknown = None
     texts: dict[int, str] = {}
@@ -237,6 +231,13 @@ def _of_list(found: list[Token], kind: str, unit: str, digit: int) -> Words:
     places = Places.of(np.array([token.place for token in found], dtype=np.int64))
     slot = digit * max((len(token.text.replace("_", "")) for token in found), default=0)
     return Words(_rows(numbers, size), negative, unknown, kind, places, unit, texts, slot, digit)
+
+
+def _check_width(count: int, size: int, needed: int) -> None:
+    if count * size > 4 * needed + _UNEVEN:
+        raise WidthError(
+            f"one of its words has about {8 * size:,} bits, most of the others far fewer; dump words of one width"
+        )
 
 
 def _none(count: int) -> Flags:
