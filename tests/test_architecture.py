@@ -48,7 +48,7 @@ THIRD_PARTY = {
     "safetensors": sorted(TORCH_MODULES),
     "hypothesis": ["intinfer/strategies"],
     "threadpoolctl": ["intinfer_golden/run"],
-    "vcd": ["intinfer_golden/dumps/waveform"],
+    "pylibfst": ["intinfer_golden/dumps/fst_child"],
 }
 """Distribution -> the modules that may import it, at the top or inside a function."""
 

@@ -62,11 +62,17 @@ class Memory(Stored):
         """The name of the constant among the attributes of its node, with its memory."""
         return self.tensor.attribute + ("" if self.memory is None else f".pe{self.memory}")
 
+    def check(self) -> None:
+        """Errors as `Stored.check`."""
+        self.whole.check()
+
+    def frames(self, start: int, stop: int) -> IntArray:
+        """All of the only frame; see `values`."""
+        return self.values()
+
     def values(self) -> IntArray:
         """One entry a lane; of an unused lane what its bits, which are 0, stand for. Errors as `Stored.values`."""
         values = self.whole.values()
-        if len(values) != self.whole.tensor.elements:
-            raise DataError(f"{self.directory}: {self.tensor.name} is not whole; make the vectors again")
         unused = self.tensor.code.decode(np.zeros(1, dtype=np.uint64))
         return np.where(self.places < 0, unused, values[self.places])
 

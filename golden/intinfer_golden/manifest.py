@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from intinfer import model_file
 from intinfer.accumulator import Accumulator
@@ -125,18 +125,59 @@ class Stored:
 
         Raises DataError when the file is not the one that was written.
         """
-        best = min((file.format for file in self.files), key=lambda name: name not in _READ_FIRST)
-        data = [self._read(file) for file in self.files if file.format == best]
-        return FORMATS[best].read(self.tensor, *data)  # the bytes are those we wrote, so their form is known
+        self.check()
+        return self._between(0, self.tensor.elements)
 
-    def _read(self, written: Written) -> bytes:
-        file = self.directory / written.path
-        if not file.is_file():
-            raise DataError(f"{file}: is missing; {self.directory} is not whole, make it again with intinfer golden")
-        data = file.read_bytes()
-        if hashlib.sha256(data).hexdigest() != written.sha256:
-            raise DataError(f"{file}: was changed after it was written; make the vectors again with intinfer golden")
-        return data
+    def check(self) -> None:
+        """Raises DataError when a file is missing, or not the one that was written."""
+        format_ = FORMATS[self._format]
+        for written in self._written:
+            file = self.directory / written.path
+            if not file.is_file():
+                raise DataError(
+                    f"{file}: is missing; {self.directory} is not whole, make it again with intinfer golden"
+                )
+            with open(file, "rb") as opened:
+                digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            if digest != written.sha256:
+                raise DataError(
+                    f"{file}: was changed after it was written; make the vectors again with intinfer golden"
+                )
+            if file.stat().st_size * len(self._written) != format_.size(self.tensor):
+                raise DataError(
+                    f"{file}: node {self.tensor.node!r} has not {self.tensor.elements} values; make the vectors again"
+                )
+
+    def frames(self, start: int, stop: int) -> IntArray:
+        """The values of some frames, of a file that `check` was called for."""
+        each = self.tensor.elements // self.tensor.shape[0]
+        return self._between(start * each, stop * each)
+
+    def _between(self, start: int, stop: int) -> IntArray:
+        """Some elements, whole runs; of a tensor in tiles all."""
+        format_, bodies = FORMATS[self._format], []
+        begin, end = (format_.body_bytes(self.tensor, elements) for elements in (start, stop))
+        for written in self._written:
+            with open(self.directory / written.path, "rb") as file:
+                file.seek(len(format_.header(self.tensor)) + begin)
+                bodies.append(file.read(end - begin))
+        return format_.decode(self.tensor, *bodies)  # the bytes are those we wrote, so their form is known
+
+    @property
+    def _format(self) -> str:
+        return min((file.format for file in self.files), key=lambda name: name not in _READ_FIRST)
+
+    @property
+    def _written(self) -> tuple[Written, ...]:
+        """The files that are read, one a memory."""
+        return tuple(file for file in self.files if file.format == self._format)
+
+
+class Port(NamedTuple):
+    """A stream of the design: in, out or demand, and the node (or input) whose values it carries."""
+
+    direction: str
+    node: str
 
 
 @dataclass(frozen=True)
@@ -149,6 +190,7 @@ class VectorSet:
         region: the region's name; None of a whole network.
         frames: a label of each image.
         constants: of nodes, by node and attribute with a dot between.
+        ports: the streams of a design that computes the graph, by name; those of demand masks are not among them.
     """
 
     directory: Path
@@ -158,6 +200,7 @@ class VectorSet:
     mode: str
     region: str | None
     frames: tuple[str, ...]
+    ports: dict[str, Port] = field(default_factory=dict)
     constants: dict[str, Stored] = field(default_factory=dict)
 
     def graph(self) -> Graph:
@@ -198,6 +241,12 @@ def load(directory: Path) -> VectorSet:
         region = document["region"] and str(document["region"]["name"])
         frames = tuple(str(label) for label in document["frames"])
         model = str(document["graph"]["sha256"])
-        return VectorSet(directory, values, masks, model, str(document["mode"]), region, frames, constants)
+        streams = [(entry, document["tensors"][entry["tensor"]]["node"]) for entry in document["ports"]]
+        ports = {
+            str(entry["port"]): Port(str(entry["direction"]), str(node))
+            for entry, node in streams
+            if entry["direction"] != "demand" and node in values
+        }
+        return VectorSet(directory, values, masks, model, str(document["mode"]), region, frames, ports, constants)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DataError(f"{path}: is damaged ({type(error).__name__}: {error}); make the vectors again") from None

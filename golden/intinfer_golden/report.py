@@ -34,6 +34,7 @@ def describe(comparison: Comparison) -> list[str]:
         more = len(comparison.errors) - len(shown)
         counts = ", ".join(f"{error:+d} x {count:,}" for error, count in shown)
         lines.append(f"  actual - expected: {counts}" + (f", {more} more" if more else ""))
+    lines += [f"  note: {note}" for note in comparison.notes]
     lines += [f"  hint: {hint}" for hint in comparison.hints]
     return [printable(line) for line in lines]
 
@@ -56,4 +57,5 @@ def describe_first(comparison: Comparison) -> str:
     expected = "nothing" if first.expected is None else f"{first.expected} ({first.expected_hex})"
     actual = "" if first.actual is None else f"{first.actual} ({first.actual_hex})"
     found = "; ".join(part for part in (actual, first.problem) if part)
-    return f"{at}(word {first.word}{lane}{line}{time}): expected {expected}, actual {found}"
+    pass_ = "" if first.pass_ is None else f"pass {first.pass_} of the set, "
+    return f"{pass_}{at}(word {first.word}{lane}{line}{time}): expected {expected}, actual {found}"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from intinfer.errors import DataError
 
 from . import isolated, manifest
 from .constants import FOLDER, Memory, named
+from .dumps.foreign import short
 from .manifest import Stored, VectorSet
 from .names import file_stem
 from .tensors import Tensor
@@ -57,8 +59,8 @@ class Sets:
         if not index:
             self._load(directory)
 
-    def match(self, path: Path, node: str | None) -> Match:
-        """The tensor of a dump, by the node's name or else by the file's.
+    def match(self, path: Path, node: str | None, port: str | None = None) -> Match:
+        """The tensor of a dump, by the node's name, the name of a port, or else by the file's.
 
         Among several sets the one counts that has the node and that a folder of the dump's path is named after, or
         else the one that computes the node.
@@ -67,9 +69,11 @@ class Sets:
         """
         if self._listed is None:
             vectors = self._load(self._directory)
+            node = _node_of(vectors, port) if port is not None else node
             return _match(None, 0, vectors, _entry(vectors, path, node))
-        chosen = self._chosen(path, node)
+        chosen = self._chosen(path, node) if port is None else self._with_port(path, port)
         vectors = self._load(self._directory / chosen.path)
+        node = _node_of(vectors, port) if port is not None else node
         return _match(chosen.name, self._listed.index(chosen), vectors, _entry(vectors, path, node))
 
     def outputs(self) -> list[tuple[str | None, str]]:
@@ -88,6 +92,18 @@ class Sets:
         wanted = (node or path.stem).removeprefix(f"{FOLDER}/")
         nodes = [name for name in _names(listed.nodes, node is None) if wanted.startswith(f"{name}.")]
         return bool(nodes) and self._has(listed, path, node)
+
+    def _with_port(self, path: Path, port: str) -> Listed:
+        """Every set has ports of the same names, so a folder of the path says which set is meant."""
+        assert self._listed is not None, "asked among several sets"
+        folders = {listed.path: listed for listed in self._listed}
+        found = [folders[parent] for parent in path.parts[-2::-1] if parent in folders]
+        if not found and len(self._listed) > 1:
+            raise DataError(
+                f"{path}: {len(self._listed)} sets of {self._directory} may have a port {short(port)}; give one of them, "
+                f"such as {self._directory / self._listed[0].path}, or the node with --node"
+            )
+        return found[0] if found else self._listed[0]
 
     def _chosen(self, path: Path, node: str | None) -> Listed:
         assert self._listed is not None, "asked among several sets"
@@ -118,6 +134,16 @@ def _by_name(vectors: VectorSet, node: str | None) -> dict[str, Stored]:
     """Tensors by what may be asked for: the node's name, or else what a file may be named."""
     stems = {file_stem(name): entry for name, entry in vectors.values.items()}
     return vectors.values | stems if node is None else vectors.values
+
+
+def _node_of(vectors: VectorSet, port: str) -> str:
+    """The node whose values a port carries."""
+    if port in vectors.ports:
+        return vectors.ports[port].node
+    names = ", ".join(vectors.ports)
+    raise DataError(
+        f"{vectors.directory}: has no port {short(port)}, it has {names}; name the stream's node with --node"
+    )
 
 
 def _match(set_: str | None, place: int, vectors: VectorSet, entry: Stored) -> Match:
@@ -173,13 +199,18 @@ def _read_index(path: Path) -> Iterable[Listed]:
     return found
 
 
-def demanded(vectors: VectorSet, tensor: Tensor) -> npt.NDArray[np.bool_]:
-    """Which values of a tensor are compared, as a vector in the order of files. Inputs and constants have no mask."""
+def demanded(vectors: VectorSet, tensor: Tensor, start: int = 0, stop: int | None = None) -> npt.NDArray[np.bool_]:
+    """Which values of some frames of a tensor are compared, as a vector in the order of files. Inputs and constants have none."""
     if tensor.attribute:
         return np.ones(tensor.elements, dtype=bool)
+    if stop is None:
+        stop = tensor.shape[0]
+        if tensor.node in vectors.masks:
+            vectors.masks[tensor.node].check()
+    shape = (stop - start, *tensor.shape[1:])
     if tensor.node not in vectors.masks:
         if tensor.role != "input":
             raise DataError(f"{vectors.directory}: has no demand mask of node {tensor.node!r}; make the vectors again")
-        return np.ones(tensor.elements, dtype=bool)
-    channels = vectors.masks[tensor.node].values().reshape(tensor.shape[:2] + (1,) * (len(tensor.shape) - 2))
-    return tensor.flat(np.broadcast_to(channels == 1, tensor.shape)).astype(bool)
+        return np.ones(prod(shape), dtype=bool)
+    channels = vectors.masks[tensor.node].frames(start, stop).reshape(shape[:2] + (1,) * (len(shape) - 2))
+    return tensor.flat(np.broadcast_to(channels == 1, shape)).astype(bool)

@@ -42,7 +42,7 @@ EXTRA_MODULES = {
     "safetensors": "torch",
     "matplotlib": "plot",
     "hypothesis": "hypothesis",
-    "vcd": "vcd",
+    "pylibfst": "vcd",
 }
 
 

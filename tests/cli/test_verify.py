@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -88,7 +88,6 @@ def test_verify_different(vectors: str, tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_a_stream_and_several_sets(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("vcd")
     sets, wave = tmp_path / "sets", tmp_path / "sim.vcd"
     line = ["golden", files[0], "--isolated", "--nodes", "pool,sum", "--rounds", "0", "--format", "npy"]
     assert main([*line, "-o", str(sets)]) == 0
@@ -108,20 +107,14 @@ def test_a_stream_and_several_sets(files: list[str], tmp_path: Path, capsys: pyt
     assert (document["dumps"][0]["set"], document["without_dump"]) == ("pool", ["sum/sum"])
 
 
-def test_without_pyvcd_the_extra_is_named(
+def test_without_pylibfst_the_extra_is_named(
     vectors: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Missing:
-        def find_spec(self, name: str, *_: object) -> None:
-            if name == "vcd":
-                raise ModuleNotFoundError("No module named 'vcd'", name="vcd")
-
-    for name in [name for name in sys.modules if name.partition(".")[0] == "vcd"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
-    (tmp_path / "sim.vcd").touch()
-    line = ["verify", vectors, str(tmp_path / "sim.vcd"), "--signal", "tb.s", "--node", "fc"]
-    assert refusal(line, capsys) == "verify needs vcd; install it with: pip install 'intinfer[vcd]'"
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pylibfst" else find(name))
+    (tmp_path / "sim.fst").write_bytes(b"\0" + (329).to_bytes(8, "big") + bytes(321))
+    line = ["verify", vectors, str(tmp_path / "sim.fst"), "--signal", "tb.s", "--node", "fc"]
+    assert refusal(line, capsys) == "verify needs pylibfst; install it with: pip install 'intinfer[vcd]'"
 
 
 def test_refusals_of_verify(vectors: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

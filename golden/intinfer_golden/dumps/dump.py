@@ -99,7 +99,8 @@ class Dump:
     spare: Flags
 
     @classmethod
-    def of(cls, words: Words, packing: Packing) -> Dump:
+    def of(cls, words: Words, packing: Packing, top: int = 0) -> Dump:
+        """Args: top: bits that words are sign-extended to, see `sign_top`; 0 where they are not."""
         if words.kind == "bytes":
             words = words.joined(packing.word_bytes)
         bits = words.widened(packing.word_bytes)
@@ -112,7 +113,7 @@ class Dump:
             hidden = lanes_of(rows, packing)
             unknown = _elements(hidden, packing) != 0
             spare |= _spare(hidden, packing)
-        wide = ~_fits(words, packing)
+        wide = ~(_fits_extended(words, packing, top) if top else _fits(words, packing))
         bad = unknown | _elements(np.repeat(wide[:, None], packing.fold, axis=1), packing)
         if packing.slot_bits > packing.code.bits:
             bad |= packing.slot.encode(packing.code, values) != slots
@@ -123,7 +124,7 @@ class Dump:
 
     def word_hex(self, word: int) -> str | None:
         """A word with all its digits, as it stands in the dump; None beyond the end and where bits are unknown."""
-        if word >= len(self.words) or word in self.words.texts:
+        if word >= len(self.words) or self.words.unknown_at(word):
             return None
         return f"0x{self.words.number(word):0{-(-self.packing.word_bits // 4)}x}"
 
@@ -131,7 +132,7 @@ class Dump:
         """Why an element holds no value, or its word is not what it seems; empty when there is nothing to say."""
         word, _ = self.packing.place(index)
         text = self.words.text(word)
-        if self.unknown[index] or (self.bad[index] and word in self.words.texts):
+        if self.unknown[index] or (self.bad[index] and self.words.unknown_at(word)):
             return f"{text} has unknown bits"
         if self.bad[index]:
             code = self.packing.code
@@ -204,6 +205,48 @@ def _fits(words: Words, packing: Packing) -> Flags:
     if words.unknown is not None:
         fits = fits & ~_above(words.unknown, packing.word_bits).any(axis=1)
     return fits & ~words.negative
+
+
+def sign_top(words: Words, packing: Packing) -> int:
+    """How many bits the words of a memory are sign-extended to, where every known word is and one is negative; else 0.
+
+    Only numbers have a sign: words of one element of a signed code, or those that are written as negative numbers.
+    """
+    signed = packing.code.signed and packing.code.name != "bipolar"
+    width = packing.word_bits
+    decimal = bool(words.negative.any())
+    if words.kind != "bits" or not signed or not (packing.fold == 1 or decimal):
+        return 0
+    known = words if words.unknown is None else _known(words)
+    size = 8 * known.bits.shape[1]
+    top = size
+    if not decimal:
+        top = known.bits_used()
+        if not max(width, words.slot - words.digit) < top <= words.slot:
+            return 0
+    step = max(1, _CHUNK_BITS // size)
+    parts = (known.part(start, start + step) for start in range(0, len(known), step))
+    return max(top, width) if all(_fits_extended(part, packing, top).all() for part in parts) else 0
+
+
+def _known(words: Words) -> Words:
+    assert words.unknown is not None, "asked of words some of which are unknown"
+    known = ~words.unknown.any(axis=1)
+    return Words(words.bits[known], words.negative[known], None, words.kind, slot=words.slot, digit=words.digit)
+
+
+def _fits_extended(words: Words, packing: Packing, top: int) -> Flags:
+    """Words in whose bits from the highest of the elements up to number `top` only the sign is."""
+    first = packing.word_bits - 1
+    rows = words.widened(packing.word_bytes)
+    above = _above(rows, first)
+    all_ones = _mask_above(rows.shape[1], first)
+    ones = all_ones & ~_mask_above(rows.shape[1], top)
+    positive = ~above.any(axis=1)
+    fits: Flags = np.where(words.negative, (above == all_ones).all(axis=1), positive | (above == ones).all(axis=1))
+    if words.unknown is not None:
+        fits &= ~_above(words.unknown, packing.word_bits).any(axis=1)
+    return fits
 
 
 def _above(bits: Bytes, width: int) -> Bytes:

@@ -68,8 +68,8 @@ class Format(ABC):
         """The length of `body` for so many elements, whole runs."""
 
     @abstractmethod
-    def read(self, tensor: Tensor, *files: bytes) -> IntArray:
-        """The values in the files that this format wrote, one of each of `memories`; a vector in the order of files."""
+    def decode(self, tensor: Tensor, *bodies: bytes) -> IntArray:
+        """The values of whole runs in what `body` wrote for each of `memories`, as a vector in the order of files."""
 
     def size(self, tensor: Tensor) -> int:
         """Bytes of all files."""
@@ -100,14 +100,13 @@ class WordText(Format):
         digits = np.zeros((1, self._digits(tensor)), dtype=np.uint8)
         return words * int(self.lines(tensor, digits, 0).shape[1])
 
-    def read(self, tensor: Tensor, *files: bytes) -> IntArray:
-        return unpack(tensor, np.concatenate([self._words(tensor, file) for file in files]))
+    def decode(self, tensor: Tensor, *bodies: bytes) -> IntArray:
+        return unpack(tensor, np.concatenate([self._words(tensor, body) for body in bodies]))
 
-    def _words(self, tensor: Tensor, data: bytes) -> WordBytes:
-        body = data[len(self.header(tensor)) : len(data) - len(self.footer(tensor))]
+    def _words(self, tensor: Tensor, body: bytes) -> WordBytes:
+        line = self.body_bytes(tensor, tensor.elements) // tensor.words
         before = self.before(tensor)
-        text = np.frombuffer(body, dtype=np.uint8).reshape(tensor.words, -1)
-        text = text[:, before : before + self._digits(tensor)]
+        text = np.frombuffer(body, dtype=np.uint8).reshape(-1, line)[:, before : before + self._digits(tensor)]
         return from_hexadecimal(text) if self.radix == 16 else from_binary(text)
 
     def _digits(self, tensor: Tensor) -> int:

@@ -28,6 +28,6 @@ class Npy(Format):
     def body_bytes(self, tensor: Tensor, elements: int) -> int:
         return elements * tensor.code.dtype.itemsize
 
-    def read(self, tensor: Tensor, *files: bytes) -> IntArray:
-        (file,) = files
-        return np.frombuffer(file[len(self.header(tensor)) :], tensor.code.dtype).astype(np.int64)
+    def decode(self, tensor: Tensor, *bodies: bytes) -> IntArray:
+        (body,) = bodies
+        return np.frombuffer(body, tensor.code.dtype).astype(np.int64)

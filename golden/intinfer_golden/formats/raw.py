@@ -24,5 +24,5 @@ class Raw(Format):
     def body_bytes(self, tensor: Tensor, elements: int) -> int:
         return tensor.words_of(elements) * tensor.word_bytes
 
-    def read(self, tensor: Tensor, *files: bytes) -> IntArray:
-        return unpack(tensor, np.frombuffer(b"".join(files), dtype=np.uint8).reshape(-1, tensor.word_bytes))
+    def decode(self, tensor: Tensor, *bodies: bytes) -> IntArray:
+        return unpack(tensor, np.frombuffer(b"".join(bodies), dtype=np.uint8).reshape(-1, tensor.word_bytes))
