@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from intinfer.errors import DataError
 
 from .dumps import Packing, Words
 from .dumps.waveform import Beats, Stream, read_stream
+from .layout import Slot
 from .manifest import VectorSet
 from .tensors import Tensor
 
@@ -57,6 +58,7 @@ def extent_of_words(words: Words, tensor: Tensor, path: Path) -> Extent:
     count = len(words)
     if words.kind == "numbers":
         packing = packed if count == least != most else single
+        packing = replace(packing, slot=Slot()) if packing.fold == 1 else packing  # integers fill no slot
     else:
         packing = single if 2 * count > most + least else packed
     return Extent(words, packing, packing.words(tensor.elements), words, 1, notes)
