@@ -56,18 +56,23 @@ class Comparison:
 
     Attributes:
         set: name of the set in an index; None of a set alone.
+        directory: the set's folder.
+        role: of the tensor; see `Tensor`.
         elements_per_word, vectors_per_word: in the dump as it was read, and in the vectors.
         words, expected_words: in the dump, and in one of the vectors' values with as many elements a word.
         compared, ignored: values looked at, and values of channels that nobody demands.
         differences: of the values compared, those that are wrong, unknown, no value of the code or missing.
         first: the first difference in the order of the file.
+        wrong_frames: numbers of the frames with a difference.
         errors: actual - expected -> how often, most frequent first, where both are values.
         hints: single changes that would make all of it equal.
     """
 
     dump: str
     set: str | None
+    directory: str
     node: str
+    role: str
     source: tuple[str, ...]
     elements_per_word: int
     vectors_per_word: int
@@ -77,6 +82,7 @@ class Comparison:
     ignored: int
     differences: int
     first: Difference | None
+    wrong_frames: tuple[int, ...] = ()
     errors: dict[int, int] = field(default_factory=dict)
     hints: tuple[str, ...] = ()
 
@@ -156,7 +162,9 @@ def _compare(path: Path, match: Match, stream: Stream | None, full: bool) -> Com
     return Comparison(
         dump=str(path),
         set=match.set,
+        directory=str(match.vectors.directory),
         node=tensor.node,
+        role=tensor.role,
         source=tensor.source,
         elements_per_word=dump.packing.fold,
         vectors_per_word=tensor.fold,
@@ -166,6 +174,7 @@ def _compare(path: Path, match: Match, stream: Stream | None, full: bool) -> Com
         ignored=int((~asked).sum()),
         differences=int(wrong.sum()),
         first=first,
+        wrong_frames=_frames(tensor, wrong),
         errors=_errors(dump, expected, wrong),
         hints=tuple(hints(Case(tensor, expected, asked, words, dump, match.vectors))) if first else (),
     )
@@ -212,6 +221,11 @@ def _wrong(dump: Dump, expected: IntArray, asked: Mask) -> Mask:
         if span.stop <= length and asked[span.start : span.stop].any():
             wrong[span.stop - 1] = True
     return wrong
+
+
+def _frames(tensor: Tensor, wrong: Mask) -> tuple[int, ...]:
+    """The frames that something is wrong in."""
+    return tuple(np.flatnonzero(wrong.reshape(tensor.shape[0], -1).any(axis=1)).tolist())
 
 
 def _errors(dump: Dump, expected: IntArray, wrong: Mask) -> dict[int, int]:

@@ -122,14 +122,17 @@ def tensor_entry(
     }
 
 
-def port_entries(graph: Graph, tensors: Sequence[Tensor], given_demand: bool) -> list[dict[str, Any]]:
-    """The streams of a design that computes the graph: its inputs, the given demand masks, its outputs."""
+def port_entries(
+    graph: Graph, tensors: Sequence[Tensor], given_demand: bool, nodes: Sequence[str] | None
+) -> list[dict[str, Any]]:
+    """The streams of a design: the graph's inputs, the given demand masks, and its outputs or the `nodes` named."""
+    results = [out.value for out in graph.outputs] if nodes is None else nodes
     places = {tensor.node: i for i, tensor in enumerate(tensors) if tensor.role != "demand_mask"}
     masks = [i for i, tensor in enumerate(tensors) if tensor.role == "demand_mask"] if given_demand else []
     streams = {
         "in": ("s", [places[value.name] for value in graph.inputs]),
         "demand": ("d", masks),
-        "out": ("m", [places[out.value] for out in graph.outputs]),
+        "out": ("m", [places[name] for name in results]),
     }
     return [
         {"port": f"{letter}{number}_axis", "direction": direction, "tensor": tensor}
@@ -184,6 +187,16 @@ class Stored:
         if hashlib.sha256(data).hexdigest() != stored.sha256:
             raise DataError(f"{file}: was changed after it was written; make the vectors again with intinfer golden")
         return FORMATS[stored.format].read(self.tensor, data)  # the bytes are those we wrote, so their form is known
+
+    def array(self) -> IntArray:
+        """`values` with the tensor's axes, (N, C, H, W) or (N, C). Errors as `values`."""
+        values = self.values()
+        if len(values) != self.tensor.elements:
+            raise DataError(
+                f"{self.directory}: node {self.tensor.node!r} has {len(values)} values, not {self.tensor.elements}; "
+                "make the vectors again"
+            )
+        return self.tensor.shaped(values)
 
 
 @dataclass(frozen=True)

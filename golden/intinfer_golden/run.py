@@ -81,11 +81,11 @@ class Job:
         }
 
 
-def write_set(job: Job, model: Model, final: Path, resume: bool, progress: Progress | None) -> None:
+def write_set(job: Job, model: Model, final: Path, resume: bool, force: bool, progress: Progress | None) -> None:
     """Make the set in `final`; see `write_vectors`. `model` runs `job.graph`."""
     if resume and journal.complete(final, job.identity):
         return
-    with journal.growing(final, job.identity, resume) as (partial, found):
+    with journal.growing(final, job.identity, resume, force) as (partial, found):
         run = _Run(job, model, partial, found)
         run.images(progress)
         run.finish()
@@ -181,7 +181,7 @@ class _Run:
         """What stands beside the tensors."""
         job, directory = self._job, self._directory
         tensors = [entry.tensor for entry in (*self._values, *self._masks)]
-        ports = manifest.port_entries(job.graph, tensors, bool(job.demand))
+        ports = manifest.port_entries(job.graph, tensors, bool(job.demand), job.head["command"]["nodes"])
         (directory / manifest.GRAPH).write_bytes(job.stored)
         manifest.write(directory, job.head | {"ports": ports, "tensors": list(self._set.end())})
         if job.coverage is not None:

@@ -21,9 +21,9 @@ from . import manifest
 from .formats import FORMATS
 from .frames import Frames, Hashes
 from .regions import Region
+from .replace import check_target
 from .run import Job, Progress, Report, write_set
 from .tensors import Layout, constants, mask_tensors, selected, value_tensors
-from .trace import check_new_directory
 
 BULK = 64 * 2**20
 """Bytes of `memh` from which a set is written as `.npy` alone unless asked otherwise."""
@@ -46,6 +46,7 @@ def write_vectors(
     rounds: int | None = None,
     coverage: Report | None = None,
     resume: bool = False,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> None:
     """Write the golden vectors of some images into a new `directory`.
@@ -67,7 +68,8 @@ def write_vectors(
             innermost.
         fold: elements a word, along the innermost axis: of all values, or by value name, with "" for all others.
             Weights are folded like their layer's input.
-        nodes: names of the nodes to write, None for all. Inputs and outputs of the graph are always written.
+        nodes: names of the nodes to write, None for all. Inputs and outputs of the graph are always written. The
+            nodes named are the outputs that the bench compares, in place of the graph's.
         options: more options of the command to record in the manifest, no paths.
         labels: of the images, for the manifest.
         masks: {name of the only node: bool (N, C)}, the channels that each image demands of it; values of other
@@ -76,10 +78,12 @@ def write_vectors(
         seed, rounds: how the images were found, for the manifest.
         coverage: what they reach.
         resume: go on where a killed run of the same model, images and options stopped, if one did.
+        force: replace a set or an index that stands in `directory`, once this one is whole.
         progress: called with the number of images that are done, first with those of an earlier run.
 
     Raises:
         DataError: an unknown node, format, order or fold, no images, or `directory` exists and is not an empty folder;
+            with `force`, it holds something that golden did not make;
             with `resume`, what was begun is of another model, images or options, or was changed.
         GraphError: inputs of wrong names or shapes.
         RangeError: a value outside its input's type, or a `trap` accumulator that left its range.
@@ -87,7 +91,7 @@ def write_vectors(
     """
     final = Path(directory)
     if not resume:
-        check_new_directory(final)
+        check_target(final, force)
     graph = region.graph if region else model.graph
     frames = images if isinstance(images, Frames) else Frames.of(graph, images)
     hashes = Hashes.of(graph, frames)
@@ -124,7 +128,7 @@ def write_vectors(
     }
     demand = _given_masks(graph, frames.count, masks or {})
     job = Job(graph, stored, values, frames, hashes, list(formats), layout, demand, head, coverage)
-    write_set(job, Model(graph) if region else model, final, resume, progress)
+    write_set(job, Model(graph) if region else model, final, resume, force, progress)
 
 
 def estimate(
