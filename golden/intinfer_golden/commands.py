@@ -20,11 +20,13 @@ def explain_command(directory: str | PathLike[str], frame: int, node: str, at: M
     return _line("explain", _path(directory), "--frame", str(frame), *_option("--node", node), "--at", place)
 
 
-def frames_command(directory: str | PathLike[str], frames: Sequence[int]) -> str | None:
-    """`intinfer golden` of the first of some wrong frames of a set, each after the frame before it, for what a design
-    keeps from one frame to the next. None as `explain_command`.
+def frames_command(directory: str | PathLike[str], frames: Sequence[int], count: int) -> str | None:
+    """`intinfer golden` of the first of some wrong frames of a set of `count`, each after the frame before it, for what
+    a design keeps from one frame to the next. None where this is the whole set, and as `explain_command`.
     """
     wanted = sorted({n for frame in frames[:FIRST_FRAMES] for n in (max(frame - 1, 0), frame)})
+    if len(wanted) == count:
+        return None
     target = f"{Path(directory).resolve().name}-failing"
     return _line("golden", _path(directory), "--frames", ranges(wanted), "-o", _path(target))
 

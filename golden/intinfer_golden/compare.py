@@ -63,7 +63,7 @@ class Comparison:
         compared, ignored: values looked at, and values of channels that nobody demands.
         differences: of the values compared, those that are wrong, unknown, no value of the code or missing.
         first: the first difference in the order of the file.
-        wrong_frames: numbers of the frames with a difference.
+        frames, wrong_frames: how many the set has, and the numbers of those with a difference.
         errors: actual - expected -> how often, most frequent first, where both are values.
         hints: single changes that would make all of it equal.
     """
@@ -82,6 +82,7 @@ class Comparison:
     ignored: int
     differences: int
     first: Difference | None
+    frames: int = 0
     wrong_frames: tuple[int, ...] = ()
     errors: dict[int, int] = field(default_factory=dict)
     hints: tuple[str, ...] = ()
@@ -174,6 +175,7 @@ def _compare(path: Path, match: Match, stream: Stream | None, full: bool) -> Com
         ignored=int((~asked).sum()),
         differences=int(wrong.sum()),
         first=first,
+        frames=tensor.shape[0],
         wrong_frames=_frames(tensor, wrong),
         errors=_errors(dump, expected, wrong),
         hints=tuple(hints(Case(tensor, expected, asked, words, dump, match.vectors))) if first else (),

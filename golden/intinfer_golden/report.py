@@ -58,7 +58,7 @@ def commands(verification: Verification) -> dict[str, str]:
     same = [comparison for comparison in verification.comparisons if comparison.directory == first.directory]
     frames = sorted({frame for comparison in same for frame in comparison.wrong_frames})
     if frames:
-        found["minimal"] = frames_command(first.directory, frames)
+        found["minimal"] = frames_command(first.directory, frames, first.frames)
     return {name: line for name, line in found.items() if line is not None}
 
 
