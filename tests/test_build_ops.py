@@ -7,6 +7,7 @@ import inspect
 import subprocess
 import sys
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -338,3 +339,12 @@ def test_other_texts_are_no_accumulators(text: str, message: str) -> None:
     with pytest.raises(GraphError) as caught:
         Accumulator.of(text)
     assert str(caught.value).startswith(message)
+
+
+def test_the_network_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    _, begin, lines = text.partition("b = intinfer.GraphBuilder()")
+    monkeypatch.chdir(tmp_path)
+    head = "import intinfer, numpy as np\nweight = np.ones((4, 3, 3, 3), int)\nthresholds = [[0, 7, 10**5]] * 4\n"
+    subprocess.run([sys.executable, "-c", head + begin + lines.partition("```")[0]], check=True)
+    assert [node.name for node in intinfer.load("conv.npz").graph.nodes] == ["conv", "act"]
