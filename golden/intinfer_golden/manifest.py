@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from intinfer import model_file
 from intinfer.accumulator import Accumulator
@@ -199,6 +199,13 @@ class Stored:
         return self.tensor.shaped(values)
 
 
+class Port(NamedTuple):
+    """A stream of the design: in, out or demand, and the node (or input) whose values it carries."""
+
+    direction: str
+    node: str
+
+
 @dataclass(frozen=True)
 class VectorSet:
     """A set of vectors on disk: the values that a dump may be of, in graph order, and their demand masks.
@@ -208,6 +215,7 @@ class VectorSet:
         mode: "network", or "isolated" for a region cut out of one.
         region: the region's name; None of a whole network.
         frames: a label of each image.
+        ports: the streams of a design that computes the graph, by name; those of demand masks are not among them.
     """
 
     directory: Path
@@ -217,6 +225,7 @@ class VectorSet:
     mode: str
     region: str | None
     frames: tuple[str, ...]
+    ports: dict[str, Port] = field(default_factory=dict)
 
     def graph(self) -> Graph:
         """The graph that the values are of: the whole network, or a region of it.
@@ -254,7 +263,13 @@ def load(directory: Path) -> VectorSet:
         region = document["region"] and str(document["region"]["name"])
         frames = tuple(str(label) for label in document["frames"])
         model = str(document["graph"]["sha256"])
-        return VectorSet(directory, values, masks, model, str(document["mode"]), region, frames)
+        streams = [(entry, document["tensors"][entry["tensor"]]["node"]) for entry in document["ports"]]
+        ports = {
+            str(entry["port"]): Port(str(entry["direction"]), str(node))
+            for entry, node in streams
+            if entry["direction"] != "demand" and node in values
+        }
+        return VectorSet(directory, values, masks, model, str(document["mode"]), region, frames, ports)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: is damaged ({type(error).__name__}: {error}); make the vectors again") from None
 

@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _of_model(arguments: argparse.Namespace) -> int:
     from intinfer_golden.explain import describe as lines
-    from intinfer_golden.explain import document, explain, only_output
+    from intinfer_golden.explain import document, explain, only
 
     graph = load(arguments.model).graph
     if arguments.frame is not None:
@@ -86,7 +86,7 @@ def _of_model(arguments: argparse.Namespace) -> int:
     if arguments.image is None:
         raise DataError(f"{arguments.model}: is a model; give the image as well")
     image = _image(graph, arguments)
-    node = arguments.node or only_output(graph, arguments.model)
+    node = arguments.node or only([out.value for out in graph.outputs], arguments.model)
     explanation = explain(graph, image[None], node, arguments.at, arguments.depth)
     if arguments.json:
         print_json(

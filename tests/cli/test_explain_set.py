@@ -125,6 +125,11 @@ def test_nodes_that_a_set_does_not_hold(tmp_path: Path, capsys: pytest.CaptureFi
     assert (found["value"], found["stored"], found["equal"]) == (TRACE["dw"][1, 0, 0, 0], None, True)
     last = printed(line, 0, capsys).splitlines()[-1]
     assert last == f"{target}, frame 1 (image 1): does not hold this node"
+    assert document(["explain", str(target), "--frame", "1", "--at", "0,0,0"], capsys)["node"] == "act"  # its output
+    two = write_unchecked(GRAPH, IMAGES, tmp_path / "two", nodes=["act", "dw"], formats=["npy"])
+    assert refusal(["explain", str(two), "--frame", "1", "--at", "0,0,0"], capsys) == (
+        f"{two}: has 2 outputs; say which with --node: act, dw"
+    )
 
 
 def test_refusals(network: Path, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

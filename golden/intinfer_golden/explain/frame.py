@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from intinfer.errors import DataError
-from intinfer.graph import Graph
 from intinfer.types import IntArray
 
 from ..manifest import VectorSet
@@ -42,14 +42,15 @@ def explain_frame(
 
     Args:
         frame: its number or its label; None for the only one.
-        node: None for the only output.
+        node: None for the only output of the design.
         at, depth: as `explain`.
 
     Raises DataError for a frame or node that is not there, or not the only one; else as `explain`.
     """
     graph = vectors.graph()
     number = _frame(vectors, frame)
-    name = only_output(graph, str(vectors.directory)) if node is None else node
+    outputs = [port.node for port in vectors.ports.values() if port.direction == "out"]
+    name = only(outputs, str(vectors.directory)) if node is None else node
     inputs = {value.name: _held(vectors, value.name, number) for value in graph.inputs}
     if name in inputs:
         raise DataError(f"{vectors.directory}: {name!r} is an input, which no node makes; see {_file(vectors, name)}")
@@ -59,10 +60,10 @@ def explain_frame(
     return FrameExplanation(number, vectors.frames[number], explanation, stored, demanded)
 
 
-def only_output(graph: Graph, what: str) -> str:
-    """The node that gives the only output of a graph. Raises DataError, beginning with `what`, for several."""
-    names = list(dict.fromkeys(out.value for out in graph.outputs))
-    if len(names) > 1:
+def only(outputs: Iterable[str], what: str) -> str:
+    """The node that gives all outputs. Raises DataError, beginning with `what`, for several."""
+    names = list(dict.fromkeys(outputs))
+    if len(names) != 1:
         raise DataError(f"{what}: has {len(names)} outputs; say which with --node: {', '.join(names)}")
     return names[0]
 
