@@ -15,7 +15,7 @@ import numpy as np
 import intinfer
 from intinfer import model_file
 from intinfer.engine.demand import Mask
-from intinfer.errors import DataError
+from intinfer.errors import DataError, IntinferError
 from intinfer.graph import Graph
 from intinfer.model import Model
 
@@ -25,7 +25,7 @@ from .frames import Frames, Hashes
 from .manifest import VectorSet
 from .replace import check_target
 from .run import Job, Progress, write_set
-from .tensors import Layout, selected
+from .tensors import Layout, constants, mask_tensors, selected, value_tensors
 
 Spans = Sequence[tuple[int, int]]
 """First and last number of each range of frames."""
@@ -33,6 +33,8 @@ Spans = Sequence[tuple[int, int]]
 MAX_FRAMES = 10**6
 """Frames that may be asked for; repetitions count."""
 
+_OF_FRAMES = {"elements", "words", "min", "max", "overflows", "generated", "files"}
+"""Keys of a tensor's entry that depend on the frames."""
 _NUMBERED = re.compile(r"image [0-9]+|.* \(frame [0-9]+\)", re.DOTALL)
 """Labels that say which frame they are of."""
 
@@ -64,12 +66,16 @@ def write_frames(
     chosen = _numbers(vectors, spans)
     path = vectors.directory / manifest.NAME
     try:
-        job = _job(vectors, json.loads(path.read_text(encoding="utf-8")), chosen)
+        document = json.loads(path.read_text(encoding="utf-8"))
+        job = _job(vectors, document, chosen)
+        _check_layout(path, document, job)
+    except IntinferError:
+        raise
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: is damaged ({type(error).__name__}: {error}); make the vectors again") from None
     write_set(job, Model(job.graph), final, resume, force, progress)
-    document: dict[str, Any] = json.loads((final / manifest.NAME).read_text(encoding="utf-8"))
-    return document
+    written: dict[str, Any] = json.loads((final / manifest.NAME).read_text(encoding="utf-8"))
+    return written
 
 
 def _numbers(vectors: VectorSet, spans: Spans) -> list[int]:
@@ -108,6 +114,24 @@ def _job(vectors: VectorSet, document: dict[str, Any], chosen: list[int]) -> Job
         head=head,
         coverage=None,
     )
+
+
+def _check_layout(path: Path, document: dict[str, Any], job: Job) -> None:
+    """Every tensor lies in the words that the set's manifest says."""
+    tensors = [
+        *value_tensors(job.graph, job.values, job.frames.count, job.layout),
+        *mask_tensors(job.graph, job.values, job.frames.count),
+        *(constant.tensor for constant in constants(job.graph, job.values, job.layout)),
+    ]
+    anew = [_described(manifest.tensor_entry(tensor, [], (0, 0), None, None)) for tensor in tensors]
+    if anew != [_described(entry) for entry in document["tensors"]]:
+        raise DataError(f"{path}: says of its files what this intinfer would not write; make the vectors again")
+
+
+def _described(entry: dict[str, Any]) -> dict[str, Any]:
+    """What an entry of the manifest says of the layout of a tensor, whatever its frames and values are."""
+    kept = {key: value for key, value in entry.items() if key not in _OF_FRAMES}
+    return kept | {"shape": entry["shape"][entry["axes"][0] == "N" :]}
 
 
 def _label(label: str, number: int) -> str:

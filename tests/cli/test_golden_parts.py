@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -221,6 +222,27 @@ def test_the_command_that_verify_prints_makes_a_set_that_fails_alike(
     assert "  frames: 1-2,4 (3 in all)\n" in verified("dw-failing", [2, 3, 4, 6, 7], 1)
     wrong = entry.array()
     verified("dw-failing", [2, 3, 4, 6, 7], 0)
+
+
+def test_frames_of_a_set_in_another_layout_are_refused(
+    masked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a manifest whose command does not give the words that its tensors say: nothing is guessed."""
+    found = document(masked)
+    other = tmp_path / "set"
+    shutil.copytree(masked, other)
+    for key, value in (("fold", 3), ("order", "nhwc")):
+        changed = found | {"command": found["command"] | {key: value}}
+        (other / "manifest.json").write_text(json.dumps(changed))
+        assert refusal([str(other), "--frames", "0", "-o", str(tmp_path / "t")], capsys) == (
+            f"{other}/manifest.json: says of its files what this intinfer would not write; make the vectors again"
+        )
+    del found["command"]["folds"]
+    (other / "manifest.json").write_text(json.dumps(found))
+    assert refusal([str(other), "--frames", "0", "-o", str(tmp_path / "t")], capsys) == (
+        f"{other}/manifest.json: is damaged (KeyError: 'folds'); make the vectors again"
+    )
+    assert not (tmp_path / "t").exists()
 
 
 def test_refusals_of_frames(model: str, masked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
