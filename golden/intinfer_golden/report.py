@@ -53,7 +53,7 @@ def commands(verification: Verification) -> dict[str, str]:
         return {}
     found: dict[str, str | None] = {}
     at = first.first.at
-    if at is not None and first.role != "input":
+    if at is not None and "n" in at and first.role != "input":
         found["explain"] = explain_command(first.directory, at["n"], first.node, at)
     same = [comparison for comparison in verification.comparisons if comparison.directory == first.directory]
     frames = sorted({frame for comparison in same for frame in comparison.wrong_frames})
