@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 
@@ -13,41 +12,15 @@ import numpy as np
 from intinfer.errors import DataError
 from intinfer.types import IntArray
 
+from .codes import Code
+from .differences import Difference, errors_of, first_difference, wrong_elements
 from .dumps import Dump, Packing, Words, read_words
 from .dumps.waveform import Stream, read_stream
 from .hints import Case, Mask, hints
+from .layout import Slot
 from .manifest import Stored
 from .sets import Match, Sets, demanded
 from .tensors import Tensor
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """The first value of a dump that is not what was expected.
-
-    Attributes:
-        word: of the dump, counted from 0.
-        lane: of the value inside the word, 0 in the least significant bits; None where a word is one value.
-        line: of the file, counted from 1; None in files without, and where the dump ends early.
-        time: of a value change dump.
-        at: (n, c, y, x) or (n, c) by letter; None for words beyond the end.
-        expected, actual: None where there is none: beyond the end, missing, unknown bits.
-        expected_word, actual_word: the whole words in hexadecimal where a word is several values.
-        problem: why there is no value, or why it cannot be one; empty when it is just wrong.
-    """
-
-    word: int
-    lane: int | None
-    line: int | None
-    time: int | None
-    at: dict[str, int] | None
-    expected: int | None
-    expected_hex: str | None
-    expected_word: str | None
-    actual: int | None
-    actual_hex: str | None
-    actual_word: str | None
-    problem: str
 
 
 @dataclass(frozen=True)
@@ -57,10 +30,13 @@ class Comparison:
     Attributes:
         set: name of the set in an index; None of a set alone.
         directory: the set's folder.
+        node: whose value it is, or whose constant.
+        constant: its name among the node's attributes, with the memory where each has one; None of a value.
         role: of the tensor; see `Tensor`.
         elements_per_word, vectors_per_word: in the dump as it was read, and in the vectors.
         words, expected_words: in the dump, and in one of the vectors' values with as many elements a word.
-        compared, ignored: values looked at, and values of channels that nobody demands.
+        compared, ignored: values looked at, and values of channels that nobody demands; of words of a constant, the
+            unused lanes, which are 0, are looked at as well.
         differences: of the values compared, those that are wrong, unknown, no value of the code or missing.
         first: the first difference in the order of the file.
         frames, wrong_frames: how many the set has, and the numbers of those with a difference.
@@ -86,6 +62,7 @@ class Comparison:
     wrong_frames: tuple[int, ...] = ()
     errors: dict[int, int] = field(default_factory=dict)
     hints: tuple[str, ...] = ()
+    constant: str | None = None
 
     @property
     def equal(self) -> bool:
@@ -93,8 +70,9 @@ class Comparison:
 
     @property
     def name(self) -> str:
-        """The node, after its set where there are several."""
-        return self.node if self.set is None else f"{self.set}/{self.node}"
+        """The node or its constant, after its set where there are several."""
+        name = self.node if self.constant is None else f"{self.node}.{self.constant}"
+        return name if self.set is None else f"{self.set}/{name}"
 
 
 @dataclass(frozen=True)
@@ -126,11 +104,13 @@ def verify(
 
     A dump holds all images of one node in the order of the vectors, and is named like the node's file (or like the
     node), whatever its suffix; see `dumps.read_words` for the formats. It has as many values a word as the vectors, or
-    one: the number of words tells. Where `directory` is an index of sets, a dump belongs to the set that a folder of
-    its path is named after, or else to the set that computes the node.
+    one: the number of words tells. The memory of a constant may be dumped as well: named like its file, in the words of
+    the vectors or as one element a word in the order of its axes. Where `directory` is an index of sets, a dump belongs
+    to the set that a folder of its path is named after, or else to the set that computes the node.
 
     Args:
-        node: what the only dump is of, whatever its name.
+        node: what the only dump is of, whatever its name: a node, a constant NODE.ATTRIBUTE, or NODE.ATTRIBUTE.peN
+            where each of pe has a memory; `constants/` before it tells it from a node of the same name.
         stream: the signals of the node's stream in the only dump, a value change dump.
         full: compare channels that no image demands as well.
 
@@ -147,19 +127,61 @@ def verify(
     found = [(path, sets.match(path, node)) for path in paths]
     found.sort(key=lambda pair: pair[1].place)
     comparisons = tuple(_compare(path, match, stream, full) for path, match in found)
-    seen = {(comparison.set, comparison.node) for comparison in comparisons}
+    seen = {(comparison.set, comparison.node) for comparison in comparisons if comparison.constant is None}
     missing = [name if set_ is None else f"{set_}/{name}" for set_, name in sets.outputs() if (set_, name) not in seen]
     return Verification(comparisons, tuple(missing))
 
 
 def _compare(path: Path, match: Match, stream: Stream | None, full: bool) -> Comparison:
     tensor = match.entry.tensor
+    if tensor.attribute:
+        return _compare_constant(path, match, stream)
     expected = _expected(match.entry)
     asked = np.ones(len(expected), dtype=bool) if full else demanded(match.vectors, tensor)
     words = read_words(path) if stream is None else read_stream(path, stream)
-    dump = Dump.of(words, _packing(words, tensor, path))
-    wrong = _wrong(dump, expected, asked)
-    first = _first(tensor, expected, wrong, dump)
+    packed, single = ((Packing.of(tensor, fold), tensor.elements) for fold in (tensor.fold, 1))
+    dump = Dump.of(words, _packing(words, packed, single, path))
+    found = _comparison(path, match, dump, expected, asked, None)
+    if found.equal:
+        return found
+    return replace(found, hints=tuple(hints(Case(tensor, expected, asked, words, dump, match.vectors))))
+
+
+def _compare_constant(path: Path, match: Match, stream: Stream | None) -> Comparison:
+    """Of a memory in the vectors' words, or of all elements, one a word."""
+    tensor, values = match.entry.tensor, _expected(match.entry)
+    if stream is not None:
+        raise DataError(f"{path}: {tensor.name} is a constant, which no stream carries; dump its memory")
+    places = np.arange(tensor.elements)
+    packed = single = Packing(tensor.code, 1, 1, tensor.slot), tensor.elements
+    whole = tensor.per_pe and match.memory is None
+    if not whole:
+        lanes = tensor.places()[match.memory or 0].reshape(-1)
+        packed = Packing.of_lanes(tensor), len(lanes)
+        single = packed if tensor.per_pe else single
+    words = read_words(path)
+    packing = _packing(words, packed, single, path)
+    if packing.code.name == "bipolar" and packing.fold == 1 and words.negative.any():  # integers, not bits
+        packing = replace(packing, code=Code("twos_complement", 2))
+    dump = Dump.of(words, packing)
+    if whole and len(dump.words) != tensor.elements:
+        raise DataError(
+            f"{path}: has {len(dump.words):,} words, {tensor.name} has {tensor.elements:,} elements in "
+            f"{tensor.memories} memories; give the dump of one as {tensor.name}.pe0"
+        )
+    if not whole and dump.packing.fold == tensor.lanes:
+        places = lanes
+    unused = tensor.code.decode(np.zeros(1, dtype=np.uint64))
+    expected = np.where(places < 0, unused, values[places])
+    return _comparison(path, match, dump, expected, np.ones(len(expected), dtype=bool), places)
+
+
+def _comparison(
+    path: Path, match: Match, dump: Dump, expected: IntArray, asked: Mask, places: IntArray | None
+) -> Comparison:
+    """`places` are of each expected value in the order of files, -1 of an unused lane; None where all are in order."""
+    tensor = match.entry.tensor
+    wrong = wrong_elements(dump, expected, asked)
     return Comparison(
         dump=str(path),
         set=match.set,
@@ -168,18 +190,25 @@ def _compare(path: Path, match: Match, stream: Stream | None, full: bool) -> Com
         role=tensor.role,
         source=tensor.source,
         elements_per_word=dump.packing.fold,
-        vectors_per_word=tensor.fold,
+        vectors_per_word=tensor.lanes,
         words=len(dump.words),
         expected_words=dump.packing.words(len(expected)),
         compared=int(asked.sum()),
         ignored=int((~asked).sum()),
         differences=int(wrong.sum()),
-        first=first,
-        frames=tensor.shape[0],
+        first=first_difference(tensor, expected, wrong, dump, places),
+        errors=errors_of(dump, expected, wrong),
+        frames=0 if tensor.attribute else tensor.shape[0],
         wrong_frames=_frames(tensor, wrong),
-        errors=_errors(dump, expected, wrong),
-        hints=tuple(hints(Case(tensor, expected, asked, words, dump, match.vectors))) if first else (),
+        constant=match.constant,
     )
+
+
+def _frames(tensor: Tensor, wrong: Mask) -> tuple[int, ...]:
+    """The frames that something is wrong in; a constant has none."""
+    if tensor.attribute:
+        return ()
+    return tuple(np.flatnonzero(wrong.reshape(tensor.shape[0], -1).any(axis=1)).tolist())
 
 
 def _expected(entry: Stored) -> IntArray:
@@ -192,118 +221,22 @@ def _expected(entry: Stored) -> IntArray:
     return values
 
 
-def _packing(words: Words, tensor: Tensor, path: Path) -> Packing:
+def _packing(words: Words, packed: tuple[Packing, int], single: tuple[Packing, int], path: Path) -> Packing:
     """As many elements a word as the vectors have, or one: what the number of words is nearer to.
 
-    Numbers in decimal that end early are one element each, as are those of our own `.npy`.
+    Both are given with the number of elements. Numbers in decimal that end early are one element each, as are those of
+    our own `.npy`; these fill no slot.
     """
-    packed, single = Packing.of(tensor), Packing.of(tensor, 1)
     count = len(words)
+    least, most = (packing.words(elements) for packing, elements in (packed, single))
     if words.kind == "bytes":
-        whole = [packing.words(tensor.elements) * packing.word_bytes for packing in (packed, single)]
-        chosen = single if count == whole[1] != whole[0] else packed
+        whole = least * packed[0].word_bytes, most * single[0].word_bytes
+        chosen = single[0] if count == whole[1] != whole[0] else packed[0]
         size = chosen.word_bytes
         if count % size:
             raise DataError(f"{path}: has {count:,} bytes, which are not words of {size} bytes; write whole words")
         return chosen
-    most, least = single.words(tensor.elements), packed.words(tensor.elements)
     if words.kind == "numbers":
-        return packed if count == least != most else single
-    return single if 2 * count > most + least else packed
-
-
-def _wrong(dump: Dump, expected: IntArray, asked: Mask) -> Mask:
-    """By element: it is asked for and not what is expected, or the last of a word whose unused lanes are not 0."""
-    length = min(len(expected), len(dump))
-    wrong = np.ones(len(expected), dtype=bool)
-    wrong[:length] = (dump.values[:length] != expected[:length]) | dump.bad[:length]
-    wrong &= asked
-    for word in np.flatnonzero(dump.spare).tolist():
-        span = dump.packing.span(word)
-        if span.stop <= length and asked[span.start : span.stop].any():
-            wrong[span.stop - 1] = True
-    return wrong
-
-
-def _frames(tensor: Tensor, wrong: Mask) -> tuple[int, ...]:
-    """The frames that something is wrong in."""
-    return tuple(np.flatnonzero(wrong.reshape(tensor.shape[0], -1).any(axis=1)).tolist())
-
-
-def _errors(dump: Dump, expected: IntArray, wrong: Mask) -> dict[int, int]:
-    length = min(len(expected), len(dump))
-    usable = wrong[:length] & ~dump.bad[:length] & (dump.values[:length] != expected[:length])
-    actual, wanted = dump.values[:length][usable], expected[:length][usable]
-    if dump.packing.code.bits <= 62:
-        sizes, counts = np.unique(actual - wanted, return_counts=True)
-        errors = dict(zip(sizes.tolist(), counts.tolist(), strict=True))
-    else:  # a difference may leave int64
-        errors = dict(Counter(a - w for a, w in zip(actual.tolist(), wanted.tolist(), strict=True)))
-    return dict(sorted(errors.items(), key=lambda pair: (-pair[1], abs(pair[0]), pair[0])))
-
-
-def _first(tensor: Tensor, expected: IntArray, wrong: Mask, dump: Dump) -> Difference | None:
-    """The first wrong value; without one, a wrong length."""
-    packing, count = dump.packing, len(dump.words)
-    wanted = packing.words(len(expected))
-    if wrong.any():
-        index = int(np.argmax(wrong))
-    elif count < wanted:  # only words that nobody demands are missing, but the length is part of the dump
-        index = len(dump)
-    elif count > wanted:
-        return _beyond(dump, wanted)
-    else:
-        return None
-    problem = dump.problem(index) if index < len(dump) else f"the dump ends after {count} words"
-    actual = int(dump.values[index]) if index < len(dump) and not dump.bad[index] else None
-    word, lane = packing.place(index)
-    place = dict(zip(tensor.order, np.unravel_index(index, tensor.file_shape), strict=True))
-    letters = dict(zip("NCHW", "ncyx", strict=True))
-    value = int(expected[index])
-    packed = packing.fold > 1
-    return Difference(
-        word=word,
-        lane=lane if packed else None,
-        **_where(dump, word),
-        at={letters[axis]: int(place[axis]) for axis in tensor.axes},
-        expected=value,
-        expected_hex=tensor.code.hex(value),
-        expected_word=_word_hex(packing, expected, word) if packed else None,
-        actual=actual,
-        actual_hex=None if actual is None else tensor.code.hex(actual),
-        actual_word=dump.word_hex(word) if packed else None,
-        problem=problem,
-    )
-
-
-def _beyond(dump: Dump, word: int) -> Difference:
-    """The first word that the vectors do not have."""
-    index = dump.packing.span(word).start
-    actual = None if dump.bad[index] or dump.packing.fold > 1 else int(dump.values[index])
-    return Difference(
-        word=word,
-        lane=None,
-        **_where(dump, word),
-        at=None,
-        expected=None,
-        expected_hex=None,
-        expected_word=None,
-        actual=actual,
-        actual_hex=None if actual is None else dump.packing.code.hex(actual),
-        actual_word=dump.word_hex(word) if dump.packing.fold > 1 else None,
-        problem=f"the dump goes on after the {word} words expected",
-    )
-
-
-def _where(dump: Dump, word: int) -> dict[str, int | None]:
-    """Line or time of a word."""
-    places = dump.words.places
-    known = None if places is None or word >= len(places) else int(places[word])
-    return {"line": None, "time": None, dump.words.unit: known}
-
-
-def _word_hex(packing: Packing, expected: IntArray, word: int) -> str:
-    """A word as it should be."""
-    codes = packing.code.encode(expected[packing.span(word).start : packing.span(word).stop]).tolist()
-    number = sum(code << lane * packing.code.bits for lane, code in enumerate(codes))
-    return f"0x{number:0{-(-packing.word_bits // 4)}x}"
+        chosen = packed[0] if count == least != most else single[0]
+        return replace(chosen, slot=Slot()) if chosen.fold == 1 else chosen
+    return single[0] if 2 * count > most + least else packed[0]

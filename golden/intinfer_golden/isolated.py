@@ -24,11 +24,12 @@ from intinfer.types import IntArray
 from . import journal, manifest
 from .frames import Frames, Hashes
 from .journal import Journal
+from .layout import WordOptions
 from .names import file_stem
+from .plan import Layout
 from .regions import Region
 from .replace import check_target
 from .run import Progress
-from .tensors import Layout
 from .vectors import known_formats, model_hash, write_vectors
 
 FORMAT = "intinfer-golden-index"
@@ -52,6 +53,7 @@ def write_isolated(
     formats: Sequence[str] | None = None,
     order: str = "nhwc",
     fold: int | Mapping[str, int] = 1,
+    words: WordOptions | None = None,
     options: Mapping[str, str] | None = None,
     resume: bool = False,
     force: bool = False,
@@ -68,7 +70,8 @@ def write_isolated(
         goal: coverage in percent of the bins that are not proven unreachable.
         rounds, time_limit: when the search for stimuli of a region stops; see `stimulus.directed`.
         masks: demand masks for regions of a single convolution or dense layer as well.
-        formats, order, fold, options, resume, force: see `write_vectors`; `fold` takes names of the whole model.
+        formats, order, fold, words, options, resume, force: see `write_vectors`; `fold` and `words` take names of the
+            whole model.
         progress: called with the number of sets that are done, first with those of an earlier run.
 
     Raises:
@@ -80,7 +83,7 @@ def write_isolated(
     if not resume:
         check_target(final, force)
     _check_regions(regions)
-    layout = Layout.of(model.graph, order, fold)
+    layout = Layout.of(model.graph, order, fold, words)
     frames = images if images is None or isinstance(images, Frames) else Frames.of(model.graph, images)
     search = {"goal": goal, "seed": seed, "rounds": rounds, "masks": masks}
     identity = {
@@ -93,7 +96,7 @@ def write_isolated(
             "order": order,
             "fold": layout.fold,
             "folds": dict(sorted(layout.folds.items())),
-            "options": dict(sorted((options or {}).items())),
+            "options": dict(sorted({**(options or {}), **layout.words.recorded()}.items())),
             **search,
         },
     }
@@ -108,8 +111,7 @@ def write_isolated(
         for region in regions:
             target = partial / file_stem(region.name)
             if not (target / manifest.NAME).is_file():
-                folds = layout.of_region(region.graph)
-                more = {"formats": formats, "order": order, "fold": folds, "options": options}
+                more = {"formats": formats, "order": order, "options": options, **layout.of_region(region.graph)}
                 _write_region(model, region, target, given, search | {"time_limit": time_limit}, more)
             (target / journal.NAME).unlink(missing_ok=True)  # of a run that was killed just there
             entries.append(_entry(region, target))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from intinfer.ops import Bitshift, Requant, Tgap, Threshold
 from intinfer.tensor import CellularWeights, IntTensor
 from intinfer.types import IntArray
 
-from .codes import Code
+from .entries import Written, tensor_of
 from .formats import FORMATS
 from .tensors import Tensor
 
@@ -68,57 +68,6 @@ def node_entry(node: Node) -> dict[str, Any]:
         "compare": _compare(node),
         "rounding": _rounding(node),
         "attributes": {name: _plain(value) for name, value in plain.items()},
-    }
-
-
-@dataclass(frozen=True)
-class Written:
-    """A file of a set: path inside the set, length and SHA-256."""
-
-    format: str
-    path: str
-    bytes: int
-    sha256: str
-
-
-def tensor_entry(
-    tensor: Tensor,
-    files: Sequence[Written],
-    seen: tuple[int, int],
-    overflows: int | None,
-    generated: CellularWeights | None,
-) -> dict[str, Any]:
-    """A tensor with the lowest and highest value `seen` in it."""
-    automaton = generated and {"rule": generated.rule, "seed": list(generated.seed), "rows": generated.rows}
-    return {
-        "node": tensor.node,
-        "attribute": tensor.attribute or None,
-        "role": tensor.role,
-        "source": list(tensor.source),
-        "axes": list(tensor.axes),
-        "shape": list(tensor.shape),
-        "order": list(tensor.order),
-        "bits": tensor.code.bits,
-        "signed": tensor.code.signed,
-        "code": tensor.code.name,
-        "code_map": tensor.code.map,
-        "elements": tensor.elements,
-        "elements_per_word": tensor.fold,
-        "fold_axis": tensor.fold_axis,
-        "run": tensor.run,
-        "words_per_run": tensor.words_per_run,
-        "frame_words": tensor.frame_words,
-        "words": tensor.words,
-        "word_bits": tensor.word_bits,
-        "beat_bits": 8 * tensor.word_bytes,
-        "lsb_first": True,
-        "lo": tensor.lo,
-        "hi": tensor.hi,
-        "min": seen[0],
-        "max": seen[1],
-        "overflows": overflows,
-        "generated": automaton,
-        "files": [asdict(file) for file in files],
     }
 
 
@@ -179,14 +128,18 @@ class Stored:
 
         Raises DataError when the file is not the one that was written.
         """
-        stored = min(self.files, key=lambda file: file.format not in _READ_FIRST)
-        file = self.directory / stored.path
+        best = min((file.format for file in self.files), key=lambda name: name not in _READ_FIRST)
+        data = [self._read(file) for file in self.files if file.format == best]
+        return FORMATS[best].read(self.tensor, *data)  # the bytes are those we wrote, so their form is known
+
+    def _read(self, written: Written) -> bytes:
+        file = self.directory / written.path
         if not file.is_file():
             raise DataError(f"{file}: is missing; {self.directory} is not whole, make it again with intinfer golden")
         data = file.read_bytes()
-        if hashlib.sha256(data).hexdigest() != stored.sha256:
+        if hashlib.sha256(data).hexdigest() != written.sha256:
             raise DataError(f"{file}: was changed after it was written; make the vectors again with intinfer golden")
-        return FORMATS[stored.format].read(self.tensor, data)  # the bytes are those we wrote, so their form is known
+        return data
 
     def array(self) -> IntArray:
         """`values` with the tensor's axes, (N, C, H, W) or (N, C). Errors as `values`."""
@@ -208,13 +161,14 @@ class Port(NamedTuple):
 
 @dataclass(frozen=True)
 class VectorSet:
-    """A set of vectors on disk: the values that a dump may be of, in graph order, and their demand masks.
+    """A set of vectors on disk: the values that a dump may be of, in graph order, their demand masks, and constants.
 
     Attributes:
         model: hash of GRAPH.
         mode: "network", or "isolated" for a region cut out of one.
         region: the region's name; None of a whole network.
         frames: a label of each image.
+        constants: of nodes, by node and attribute with a dot between.
         ports: the streams of a design that computes the graph, by name; those of demand masks are not among them.
     """
 
@@ -225,6 +179,7 @@ class VectorSet:
     mode: str
     region: str | None
     frames: tuple[str, ...]
+    constants: dict[str, Stored] = field(default_factory=dict)
     ports: dict[str, Port] = field(default_factory=dict)
 
     def graph(self) -> Graph:
@@ -255,11 +210,13 @@ def load(directory: Path) -> VectorSet:
         raise DataError(f"{path}: has version {document.get('version')!r}, this intinfer reads {VERSION}")
     values: dict[str, Stored] = {}
     masks: dict[str, Stored] = {}
+    constants: dict[str, Stored] = {}
     try:
         for item in document["tensors"]:
-            if item["attribute"] is None:
-                kind = masks if item["role"] == "demand_mask" else values
-                kind[item["node"]] = _stored(directory, item)
+            stored = Stored(directory, *tensor_of(item))
+            kind = masks if stored.tensor.role == "demand_mask" else values
+            kind = constants if stored.tensor.attribute else kind
+            kind[stored.tensor.name] = stored
         region = document["region"] and str(document["region"]["name"])
         frames = tuple(str(label) for label in document["frames"])
         model = str(document["graph"]["sha256"])
@@ -269,34 +226,6 @@ def load(directory: Path) -> VectorSet:
             for entry, node in streams
             if entry["direction"] != "demand" and node in values
         }
-        return VectorSet(directory, values, masks, model, str(document["mode"]), region, frames, ports)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        return VectorSet(directory, values, masks, model, str(document["mode"]), region, frames, constants, ports)
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DataError(f"{path}: is damaged ({type(error).__name__}: {error}); make the vectors again") from None
-
-
-def _stored(directory: Path, item: dict[str, Any]) -> Stored:
-    tensor = Tensor(
-        node=str(item["node"]),
-        attribute="",
-        role=str(item["role"]),
-        source=tuple(str(name) for name in item["source"]),
-        axes=tuple(item["axes"]),
-        shape=tuple(int(extent) for extent in item["shape"]),
-        order=tuple(item["order"]),
-        code=Code(item["code"], int(item["bits"])),
-        lo=int(item["lo"]),
-        hi=int(item["hi"]),
-        fold=int(item["elements_per_word"]),
-    )
-    if sorted(tensor.axes) != sorted(tensor.order) or len(tensor.axes) != len(tensor.shape) or tensor.order[0] != "N":
-        raise ValueError(f"axes {tensor.axes}, shape {tensor.shape} and order {tensor.order} do not fit")
-    if min(tensor.shape) < 1 or tensor.fold < 1 or tensor.words != item["words"]:
-        raise ValueError(f"shape {tensor.shape} with {tensor.fold} elements a word is not {item['words']} words")
-    files = tuple(
-        Written(file["format"], f"{tensor.path}.{file['format']}", int(file["bytes"]), str(file["sha256"]))
-        for file in item["files"]
-        if file["format"] in FORMATS
-    )
-    if not files:
-        raise ValueError("no files")
-    return Stored(directory, tensor, files)

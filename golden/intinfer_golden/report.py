@@ -18,7 +18,8 @@ def describe(comparison: Comparison) -> list[str]:
     """A comparison, the verdict first."""
     source = f" (from {', '.join(comparison.source)})" if comparison.source else ""
     ignored = f", {comparison.ignored:,} not demanded and ignored" if comparison.ignored else ""
-    head = f"{comparison.dump}: node {comparison.name}{source}: "
+    kind = "node" if comparison.constant is None else "constant"
+    head = f"{comparison.dump}: {kind} {comparison.name}{source}: "
     if comparison.equal:
         lines = [f"{head}equal, {comparison.compared:,} values compared{ignored}"]
     else:

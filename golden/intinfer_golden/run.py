@@ -18,7 +18,7 @@ from intinfer import reference
 from intinfer.accumulator import Accumulator, Overflow
 from intinfer.engine.demand import Mask
 from intinfer.errors import DataError, RangeError
-from intinfer.graph import Graph, Node, Value
+from intinfer.graph import Graph, Node
 from intinfer.model import Model
 from intinfer.ops import Conv2d, Dense
 from intinfer.types import IntArray
@@ -28,7 +28,7 @@ from .crosscheck import CrossCheck
 from .demand import demand_masks
 from .frames import Frames, Hashes, image_hashes
 from .journal import Journal
-from .tensors import Layout, constants, mask_tensors, value_tensors
+from .plan import Plan
 from .testbench import write_bench
 from .writer import SetWriter, TensorWriter
 
@@ -57,11 +57,10 @@ class Job:
 
     graph: Graph
     stored: bytes
-    values: list[Value]
+    plan: Plan
     frames: Frames
     hashes: Hashes
     formats: list[str]
-    layout: Layout
     demand: Mapping[str, Mask]
     head: dict[str, Any]
     coverage: Report | None
@@ -99,18 +98,11 @@ class _Run:
         self._directory = directory
         self._found = found
         self._check = CrossCheck(model)
-        graph, count = job.graph, job.frames.count
-
-        self._values = [
-            TensorWriter(directory, tensor, job.formats)
-            for tensor in value_tensors(graph, job.values, count, job.layout)
-        ]
-        self._masks = [
-            TensorWriter(directory, tensor, job.formats) for tensor in mask_tensors(graph, job.values, count)
-        ]
+        self._values = [TensorWriter(directory, tensor, job.formats) for tensor in job.plan.values]
+        self._masks = [TensorWriter(directory, tensor, job.formats) for tensor in job.plan.masks]
         stored = [
             (TensorWriter(directory, constant.tensor, job.formats, constant.generated), constant.values)
-            for constant in constants(graph, job.values, job.layout)
+            for constant in job.plan.constants
         ]
         self._set = SetWriter(directory, [*self._values, *self._masks], stored)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from .tensors import Tensor
 
 MOST_NAMED = 5
 """Sets that an error names."""
+CONSTANTS = "constants/"
+"""Before the name of a constant that a node has as well."""
+_Found = tuple[Stored, int | None]
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,21 @@ class Listed:
 class Match:
     """The tensor that a dump is of; `set` is the name of its set in an index, None where there is no index.
 
-    `place` orders tensors as the graph does.
+    `place` orders tensors as the graph does, the constants of a node before its value. `memory` is which of those that
+    hold a constant; None for a value, and where one holds all.
     """
 
     set: str | None
-    place: tuple[int, int]
+    place: tuple[int, int, bool]
     vectors: VectorSet
     entry: Stored
+    memory: int | None = None
+
+    @property
+    def constant(self) -> str | None:
+        """The name of a constant among the attributes of its node, with its memory."""
+        memory = "" if self.memory is None else f".pe{self.memory}"
+        return f"{self.entry.tensor.attribute}{memory}" if self.entry.tensor.attribute else None
 
 
 def open_set(directory: Path, node: str | None = None) -> VectorSet:
@@ -87,10 +98,10 @@ class Sets:
         """
         if self._listed is None:
             vectors = self._load(self._directory)
-            return _match(None, 0, vectors, _entry(vectors, path, node))
+            return _match(None, 0, vectors, *_entry(vectors, path, node))
         chosen = self._chosen(path, node)
         vectors = self._load(self._directory / chosen.path)
-        return _match(chosen.name, self._listed.index(chosen), vectors, _entry(vectors, path, node))
+        return _match(chosen.name, self._listed.index(chosen), vectors, *_entry(vectors, path, node))
 
     def outputs(self) -> list[tuple[str | None, str]]:
         """Every node that a dump could be of, with its set, in order. Inputs are given to a design, not dumped."""
@@ -100,7 +111,13 @@ class Sets:
         return [(listed.name, node) for listed in self._listed for node in listed.nodes]
 
     def _has(self, listed: Listed, path: Path, node: str | None) -> bool:
-        return (node or path.stem) in _by_name(self._load(self._directory / listed.path), node)
+        return (node or path.stem) in _by_name(self._load(self._directory / listed.path), path, node)
+
+    def _has_constant(self, listed: Listed, path: Path, node: str | None) -> bool:
+        """Whether a set computes a node that has this constant; only sets that may are read."""
+        wanted = (node or path.stem).removeprefix(CONSTANTS)
+        nodes = [name for name in _names(listed.nodes, node is None) if wanted.startswith(f"{name}.")]
+        return bool(nodes) and self._has(listed, path, node)
 
     def _chosen(self, path: Path, node: str | None) -> Listed:
         assert self._listed is not None, "asked among several sets"
@@ -110,6 +127,7 @@ class Sets:
                 return folders[parent]
         stems = {node} if node is not None else {path.stem}
         found = [listed for listed in self._listed if stems & set(_names(listed.nodes, node is None))]
+        found = found or [listed for listed in self._listed if self._has_constant(listed, path, node)]
         if len(found) == 1:
             return found[0]
         what = f"node {node!r}" if node is not None else f"the file name {path.stem!r}"
@@ -126,14 +144,27 @@ class Sets:
         )
 
 
-def _by_name(vectors: VectorSet, node: str | None) -> dict[str, Stored]:
-    """Tensors by what may be asked for: the node's name, or else what a file may be named."""
-    stems = {file_stem(name): entry for name, entry in vectors.values.items()}
-    return vectors.values | stems if node is None else vectors.values
+def _by_name(vectors: VectorSet, path: Path, node: str | None) -> dict[str, _Found]:
+    """Tensors and memories by what may be asked for: the node's or constant's name, or else what a file may be named.
+
+    A name that a node and a constant share is the node's, or in a folder named as that of constants the constant's.
+    """
+    values: dict[str, _Found] = {name: (entry, None) for name, entry in vectors.values.items()}
+    constants: dict[str, _Found] = {}
+    for name, entry in vectors.constants.items():
+        names = {name} | ({PurePosixPath(entry.tensor.path).name} if node is None else set())
+        memories = range(entry.tensor.memories) if entry.tensor.per_pe else ()
+        constants |= dict.fromkeys(names, (entry, None))
+        constants |= {f"{stem}.pe{memory}": (entry, memory) for stem in names for memory in memories}
+    if node is not None:
+        return constants | values | {f"{CONSTANTS}{name}": found for name, found in constants.items()}
+    values |= {file_stem(name): (entry, None) for name, entry in vectors.values.items()}
+    return values | constants if path.parent.name == CONSTANTS.rstrip("/") else constants | values
 
 
-def _match(set_: str | None, place: int, vectors: VectorSet, entry: Stored) -> Match:
-    return Match(set_, (place, list(vectors.values).index(entry.tensor.node)), vectors, entry)
+def _match(set_: str | None, place: int, vectors: VectorSet, entry: Stored, memory: int | None) -> Match:
+    position = list(vectors.values).index(entry.tensor.node)
+    return Match(set_, (place, position, not entry.tensor.attribute), vectors, entry, memory)
 
 
 def _names(nodes: Sequence[str], files: bool) -> Iterable[str]:
@@ -141,9 +172,9 @@ def _names(nodes: Sequence[str], files: bool) -> Iterable[str]:
     return [*nodes, *(file_stem(node) for node in nodes)] if files else nodes
 
 
-def _entry(vectors: VectorSet, path: Path, node: str | None) -> Stored:
-    """The tensor of a set that a dump is of."""
-    names, wanted = _by_name(vectors, node), node or path.stem
+def _entry(vectors: VectorSet, path: Path, node: str | None) -> _Found:
+    """The tensor of a set that a dump is of, and the memory of it."""
+    names, wanted = _by_name(vectors, path, node), node or path.stem
     if wanted in names:
         return names[wanted]
     near = ", ".join(get_close_matches(wanted, names, n=3) or list(names)[:3])

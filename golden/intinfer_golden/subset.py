@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,16 @@ from intinfer.engine.demand import Mask
 from intinfer.errors import DataError, IntinferError
 from intinfer.graph import Graph
 from intinfer.model import Model
+from intinfer.tensor import CellularWeights
 
 from . import manifest
 from .commands import ranges
+from .entries import tensor_of
 from .frames import Frames, Hashes
 from .manifest import VectorSet
+from .plan import Constant, Plan
 from .replace import check_target
 from .run import Job, Progress, write_set
-from .tensors import Layout, constants, mask_tensors, selected, value_tensors
 
 Spans = Sequence[tuple[int, int]]
 """First and last number of each range of frames."""
@@ -33,8 +36,6 @@ Spans = Sequence[tuple[int, int]]
 MAX_FRAMES = 10**6
 """Frames that may be asked for; repetitions count."""
 
-_OF_FRAMES = {"elements", "words", "min", "max", "overflows", "generated", "files"}
-"""Keys of a tensor's entry that depend on the frames."""
 _NUMBERED = re.compile(r"image [0-9]+|.* \(frame [0-9]+\)", re.DOTALL)
 """Labels that say which frame they are of."""
 
@@ -68,7 +69,6 @@ def write_frames(
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         job = _job(vectors, document, chosen)
-        _check_layout(path, document, job)
     except IntinferError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -105,33 +105,29 @@ def _job(vectors: VectorSet, document: dict[str, Any], chosen: list[int]) -> Job
     return Job(
         graph=graph,
         stored=stored,
-        values=selected(graph, command["nodes"]),
+        plan=_plan(graph, document, len(chosen)),
         frames=frames,
         hashes=hashes,
         formats=command["format"],
-        layout=Layout.of(graph, command["order"], {"": command["fold"], **command["folds"]}),
         demand=_given_demand(vectors, graph, document, chosen),
         head=head,
         coverage=None,
     )
 
 
-def _check_layout(path: Path, document: dict[str, Any], job: Job) -> None:
-    """Every tensor lies in the words that the set's manifest says."""
-    tensors = [
-        *value_tensors(job.graph, job.values, job.frames.count, job.layout),
-        *mask_tensors(job.graph, job.values, job.frames.count),
-        *(constant.tensor for constant in constants(job.graph, job.values, job.layout)),
-    ]
-    anew = [_described(manifest.tensor_entry(tensor, [], (0, 0), None, None)) for tensor in tensors]
-    if anew != [_described(entry) for entry in document["tensors"]]:
-        raise DataError(f"{path}: says of its files what this intinfer would not write; make the vectors again")
-
-
-def _described(entry: dict[str, Any]) -> dict[str, Any]:
-    """What an entry of the manifest says of the layout of a tensor, whatever its frames and values are."""
-    kept = {key: value for key, value in entry.items() if key not in _OF_FRAMES}
-    return kept | {"shape": entry["shape"][entry["axes"][0] == "N" :]}
+def _plan(graph: Graph, document: dict[str, Any], count: int) -> Plan:
+    """The tensors of the set as its manifest describes them, with another number of frames."""
+    found = Plan([], [], [])
+    for entry in document["tensors"]:
+        tensor, _ = tensor_of(entry)
+        if tensor.attribute:
+            constant = getattr(graph.node(tensor.node).op, tensor.attribute)
+            generated = constant if isinstance(constant, CellularWeights) else None
+            found.constants.append(Constant(tensor, constant.values, generated))
+        else:
+            kind = found.masks if tensor.role == "demand_mask" else found.values
+            kind.append(replace(tensor, shape=(count, *tensor.shape[1:])))
+    return found
 
 
 def _label(label: str, number: int) -> str:

@@ -20,10 +20,11 @@ from intinfer.reference import Arrays
 from . import manifest
 from .formats import FORMATS
 from .frames import Frames, Hashes
+from .layout import WordOptions
+from .plan import Layout, Plan, selected
 from .regions import Region
 from .replace import check_target
 from .run import Job, Progress, Report, write_set
-from .tensors import Layout, constants, mask_tensors, selected, value_tensors
 
 BULK = 64 * 2**20
 """Bytes of `memh` from which a set is written as `.npy` alone unless asked otherwise."""
@@ -37,6 +38,7 @@ def write_vectors(
     formats: Sequence[str] | None = None,
     order: str = "nhwc",
     fold: int | Mapping[str, int] = 1,
+    words: WordOptions | None = None,
     nodes: Collection[str] | None = None,
     options: Mapping[str, str] | None = None,
     labels: Sequence[str] | None = None,
@@ -68,6 +70,7 @@ def write_vectors(
             innermost.
         fold: elements a word, along the innermost axis: of all values, or by value name, with "" for all others.
             Weights are folded like their layer's input.
+        words: weights and thresholds in tiles, element 0 in either end, elements in slots; None for neither.
         nodes: names of the nodes to write, None for all. Inputs and outputs of the graph are always written. The
             nodes named are the outputs that the bench compares, in place of the graph's.
         options: more options of the command to record in the manifest, no paths.
@@ -82,9 +85,9 @@ def write_vectors(
         progress: called with the number of images that are done, first with those of an earlier run.
 
     Raises:
-        DataError: an unknown node, format, order or fold, no images, or `directory` exists and is not an empty folder;
-            with `force`, it holds something that golden did not make;
-            with `resume`, what was begun is of another model, images or options, or was changed.
+        DataError: an unknown node, format, order, fold or tile, no images, or `directory` exists and is not an empty
+            folder; with `force`, it holds something that golden did not make; with `resume`, what was begun is of
+            another model, images or options, or was changed.
         GraphError: inputs of wrong names or shapes.
         RangeError: a value outside its input's type, or a `trap` accumulator that left its range.
         IntinferError: the fast engine and the reference differ; the message names the node.
@@ -95,10 +98,9 @@ def write_vectors(
     graph = region.graph if region else model.graph
     frames = images if isinstance(images, Frames) else Frames.of(graph, images)
     hashes = Hashes.of(graph, frames)
-    layout = Layout.of(graph, order, fold)
-    values = selected(graph, nodes)
-    sizes = estimate(graph, frames.count, order=order, fold=fold, nodes=nodes)
-    formats = usual_formats(sizes) if formats is None else known_formats(formats)
+    layout = Layout.of(graph, order, fold, words)
+    plan = Plan.of(graph, selected(graph, nodes), frames.count, layout)
+    formats = usual_formats(_sizes(plan)) if formats is None else known_formats(formats)
     command = {
         "verb": "golden",
         "format": list(formats),
@@ -106,7 +108,7 @@ def write_vectors(
         "fold": layout.fold,
         "folds": dict(sorted(layout.folds.items())),
         "nodes": None if nodes is None else [n.name for n in graph.nodes if n.name in nodes],
-        "options": dict(sorted((options or {}).items())),
+        "options": dict(sorted({**(options or {}), **layout.words.recorded()}.items())),
     }
     stored = model_file.to_bytes(graph)
     head = {
@@ -127,7 +129,7 @@ def write_vectors(
         "graph": {"path": manifest.GRAPH, "sha256": hashlib.sha256(stored).hexdigest()},
     }
     demand = _given_masks(graph, frames.count, masks or {})
-    job = Job(graph, stored, values, frames, hashes, list(formats), layout, demand, head, coverage)
+    job = Job(graph, stored, plan, frames, hashes, list(formats), demand, head, coverage)
     write_set(job, Model(graph) if region else model, final, resume, force, progress)
 
 
@@ -137,17 +139,15 @@ def estimate(
     *,
     order: str = "nhwc",
     fold: int | Mapping[str, int] = 1,
+    words: WordOptions | None = None,
     nodes: Collection[str] | None = None,
 ) -> dict[str, int]:
     """Bytes that the tensors take in each format. Errors as `write_vectors`."""
-    layout = Layout.of(graph, order, fold)
-    values = selected(graph, nodes)
-    tensors = [
-        *value_tensors(graph, values, images, layout),
-        *mask_tensors(graph, values, images),
-        *(constant.tensor for constant in constants(graph, values, layout)),
-    ]
-    return {name: sum(format_.size(tensor) for tensor in tensors) for name, format_ in FORMATS.items()}
+    return _sizes(Plan.of(graph, selected(graph, nodes), images, Layout.of(graph, order, fold, words)))
+
+
+def _sizes(plan: Plan) -> dict[str, int]:
+    return {name: sum(format_.size(tensor) for tensor in plan.tensors) for name, format_ in FORMATS.items()}
 
 
 def usual_formats(sizes: Mapping[str, int]) -> list[str]:

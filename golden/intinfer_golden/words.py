@@ -12,7 +12,8 @@ from intinfer.graph import Graph
 from intinfer.types import IntArray
 
 from .formats import words as rows
-from .tensors import Layout, Tensor, value_tensors
+from .plan import Layout, value_tensors
+from .tensors import Tensor
 
 
 def stream(graph: Graph, value: str, *, order: str = "nhwc", fold: int | Mapping[str, int] = 1) -> Tensor:

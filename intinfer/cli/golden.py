@@ -12,6 +12,7 @@ from ..errors import DataError
 from ..model import Model, load
 from .common import note, print_json
 from .golden_images import Bar, asked_frames, asked_nodes, asked_regions
+from .golden_layout import asked_words
 from .golden_options import TIME_LIMIT, check_images, check_options, configure
 
 if TYPE_CHECKING:
@@ -89,11 +90,16 @@ def _options(arguments: argparse.Namespace, model: Model) -> dict[str, str]:
 
 
 def _whole(arguments: argparse.Namespace, model: Model, frames: Frames | None) -> dict[str, Any]:
-    from intinfer_golden.tensors import selected
+    from intinfer_golden.plan import selected
     from intinfer_golden.vectors import estimate, known_formats, usual_formats, write_vectors
 
     chosen = asked_nodes(arguments, model)
-    layout: dict[str, Any] = {"order": arguments.order, "fold": arguments.fold, "nodes": chosen}
+    layout: dict[str, Any] = {
+        "order": arguments.order,
+        "fold": arguments.fold,
+        "words": asked_words(arguments),
+        "nodes": chosen,
+    }
     nodes = len(selected(model.graph, chosen)) - len(model.graph.inputs)
     found: dict[str, Any] = {}
     if arguments.cover is not None:
@@ -161,6 +167,7 @@ def _parts(
         formats=arguments.format,
         order=arguments.order,
         fold=arguments.fold,
+        words=asked_words(arguments),
         options=_options(arguments, model),
         resume=arguments.resume,
         force=arguments.force,
@@ -180,13 +187,11 @@ def _parts(
 
 def _frame_sizes(arguments: argparse.Namespace, model: Model, regions: Sequence[Region]) -> str:
     """Bytes of one frame of all regions, by format."""
-    from intinfer_golden.tensors import Layout
+    from intinfer_golden.plan import Layout
     from intinfer_golden.vectors import estimate, known_formats
 
-    layout = Layout.of(model.graph, arguments.order, arguments.fold)
-    sizes = [
-        estimate(region.graph, 1, order=arguments.order, fold=layout.of_region(region.graph)) for region in regions
-    ]
+    layout = Layout.of(model.graph, arguments.order, arguments.fold, asked_words(arguments))
+    sizes = [estimate(region.graph, 1, order=arguments.order, **layout.of_region(region.graph)) for region in regions]
     names = known_formats(arguments.format or ["memh", "npy"])
     return ", ".join(f"{sum(size[name] for size in sizes):,} bytes of {name}" for name in names)
 

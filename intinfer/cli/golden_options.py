@@ -7,6 +7,7 @@ import argparse
 from ..builder import MAX_NAME
 from ..errors import DataError
 from .common import add_json, describe, positive
+from .golden_layout import add_words
 
 TIME_LIMIT = 60
 """Seconds of a search over the whole network that nothing else bounds."""
@@ -25,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "intinfer golden model.npz test.npz --limit 1000 -o vectors --format npy",
         "intinfer golden model.npz a.png b.png -o vectors --order nchw --fold 8,image=3 --nodes conv1,conv1.act",
         "intinfer golden model.npz --isolated --format memh,mif -o nodes",
+        "intinfer golden model.npz cat.png -o vectors --weights pe=4,simd=8 --weights conv1:pe=2,simd=9,per-pe",
         "intinfer golden model.npz --block 'mrb=s1.mrb.*' --block 'head=pool,fc*' --cover 95 -o blocks",
         "intinfer golden blocks/mrb --frames 2-3,17 -o small",
     )
@@ -80,6 +82,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="nodes to write (default: all), by name or glob; of the whole network these are the outputs that the "
         "bench compares, in place of the network's",
     )
+    add_words(parser)
     parts = parser.add_argument_group("parts of the network, a set each").add_mutually_exclusive_group()
     parts.add_argument("--isolated", action="store_true", help="each node alone")
     parts.add_argument(

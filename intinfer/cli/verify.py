@@ -28,6 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "a line) or .npy. Of a .vcd, name the AXI4-Stream with --signal and its node with --node: words are taken at\n"
         "rising clock edges with valid and ready. Where DIR holds several sets (golden --isolated), a dump belongs to\n"
         "the set that its folder is named after, or else to the one that computes the node.\n"
+        "Memories of weights and other constants are compared as well: named like their files in DIR/constants.\n"
         "Exits with 0 when all are equal, 1 when one differs, 2 when something cannot be read.",
         "intinfer verify vectors sim/conv1.mem sim/conv1.act.mem",
         "intinfer verify vectors out.hex --node fc --junit report.xml",
@@ -35,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("directory", metavar="DIR", help="folder that intinfer golden made")
     parser.add_argument("dumps", metavar="DUMP", nargs="+", help="file that the simulator wrote")
-    parser.add_argument("--node", metavar="X", help="node of the only dump, whatever its name")
+    parser.add_argument("--node", metavar="X", help="node of the only dump, or NODE.ATTRIBUTE, whatever its name")
     parser.add_argument("--full", action="store_true", help="compare channels that an image does not demand as well")
     parser.add_argument("--junit", metavar="FILE", help="write the outcome as JUnit XML as well")
     add_json(parser)

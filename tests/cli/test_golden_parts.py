@@ -18,7 +18,7 @@ from golden_sets import NoCheck, block_graph, bytes_of, images, write_unchecked
 import intinfer
 from intinfer import reference
 from intinfer.cli import main
-from intinfer_golden import manifest, run
+from intinfer_golden import Tile, WordOptions, manifest, run
 from intinfer_golden.isolated import write_isolated
 from intinfer_golden.regions import each_node
 
@@ -224,23 +224,28 @@ def test_the_command_that_verify_prints_makes_a_set_that_fails_alike(
     verified("dw-failing", [2, 3, 4, 6, 7], 0)
 
 
-def test_frames_of_a_set_in_another_layout_are_refused(
-    masked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Of a manifest whose command does not give the words that its tensors say: nothing is guessed."""
+def test_frames_keep_tiles_and_slots(tmp_path: Path) -> None:
+    """Every word is laid out as the manifest says, whatever options said so."""
+    tiles = {"": Tile(2, 3), "Conv/1": Tile(3, 2, per_pe=True)}
+    words = WordOptions(tiles, {"act": Tile()}, "high", 8, zero=True)
+    options: dict[str, Any] = {"words": words, "formats": ["memh", "npy"], "fold": 2}
+    source = write_unchecked(GRAPH, IMAGES, tmp_path / "set", **options)
+    same = write_unchecked(GRAPH, IMAGES[1:], tmp_path / "same", **options)
+    assert main(["golden", str(source), "--frames", "1-2", "-o", str(tmp_path / "few")]) == 0
+    given, wanted = bytes_of(tmp_path / "few"), bytes_of(same)
+    assert {name for name in wanted if given[name] != wanted[name]} == {"manifest.json"}
+    assert given.keys() == wanted.keys()
+    assert document(tmp_path / "few")["tensors"] == document(same)["tensors"]
+
+
+def test_frames_of_a_damaged_set_are_refused(masked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = document(masked)
     other = tmp_path / "set"
     shutil.copytree(masked, other)
-    for key, value in (("fold", 3), ("order", "nhwc")):
-        changed = found | {"command": found["command"] | {key: value}}
-        (other / "manifest.json").write_text(json.dumps(changed))
-        assert refusal([str(other), "--frames", "0", "-o", str(tmp_path / "t")], capsys) == (
-            f"{other}/manifest.json: says of its files what this intinfer would not write; make the vectors again"
-        )
-    del found["command"]["folds"]
+    del found["command"]["options"]
     (other / "manifest.json").write_text(json.dumps(found))
     assert refusal([str(other), "--frames", "0", "-o", str(tmp_path / "t")], capsys) == (
-        f"{other}/manifest.json: is damaged (KeyError: 'folds'); make the vectors again"
+        f"{other}/manifest.json: is damaged (KeyError: 'options'); make the vectors again"
     )
     assert not (tmp_path / "t").exists()
 

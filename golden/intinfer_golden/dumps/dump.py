@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from intinfer.types import IntArray
 
 from ..codes import Code
+from ..layout import Slot
 from ..tensors import Tensor
 from .words import Bytes, Words
 
@@ -23,23 +24,35 @@ _CHUNK_BITS = 2**24
 
 @dataclass(frozen=True)
 class Packing:
-    """How elements stand in words: `fold` a word, and a new word at the start of each `run` of elements."""
+    """How elements stand in words: `fold` a word, each in a `slot`, and a new word at the start of each `run` of
+    elements."""
 
     code: Code
     run: int
     fold: int
+    slot: Slot = field(default_factory=Slot)
 
     @classmethod
     def of(cls, tensor: Tensor, fold: int | None = None) -> Packing:
-        return cls(tensor.code, tensor.run, fold or tensor.fold)
+        """Of a value; `fold` elements a word, or as many as in its files."""
+        return cls(tensor.code, tensor.run, fold or tensor.fold, tensor.slot)
+
+    @classmethod
+    def of_lanes(cls, tensor: Tensor) -> Packing:
+        """Of a constant in words, unused lanes counted as elements."""
+        return cls(tensor.code, tensor.lanes, tensor.lanes, tensor.slot)
 
     @property
     def words_per_run(self) -> int:
         return -(-self.run // self.fold)
 
     @property
+    def slot_bits(self) -> int:
+        return self.slot.bits(self.code)
+
+    @property
     def word_bits(self) -> int:
-        return self.fold * self.code.bits
+        return self.fold * self.slot_bits
 
     @property
     def word_bytes(self) -> int:
@@ -64,6 +77,12 @@ class Packing:
         run, inside = divmod(word, self.words_per_run)
         start = run * self.run + inside * self.fold
         return range(start, min(start + self.fold, (run + 1) * self.run))
+
+    def word(self, values: IntArray) -> int:
+        """The word of up to `fold` values."""
+        slots = self.slot.encode(self.code, values).tolist()
+        lanes = range(len(slots)) if self.slot.lsb_first else range(self.fold - 1, self.fold - 1 - len(slots), -1)
+        return sum(slot << lane * self.slot_bits for lane, slot in zip(lanes, slots, strict=True))
 
 
 @dataclass(frozen=True)
@@ -90,7 +109,8 @@ class Dump:
             words = words.joined(packing.word_bytes)
         bits = words.widened(packing.word_bytes)
         lanes = lanes_of(bits, packing)
-        values = packing.code.decode(_elements(lanes, packing))
+        slots = _elements(lanes, packing)
+        values = packing.code.decode(slots & np.uint64(packing.code.mask))
         unknown = np.zeros(len(values), dtype=bool)
         spare = _spare(lanes, packing)
         if (rows := words.unknown_widened(packing.word_bytes)) is not None:
@@ -99,6 +119,8 @@ class Dump:
             spare |= _spare(hidden, packing)
         wide = ~_fits(words, packing)
         bad = unknown | _elements(np.repeat(wide[:, None], packing.fold, axis=1), packing)
+        if packing.slot_bits > packing.code.bits:
+            bad |= packing.slot.encode(packing.code, values) != slots
         return cls(words, packing, np.where(unknown, 0, values), unknown, bad, spare)
 
     def __len__(self) -> int:
@@ -120,6 +142,9 @@ class Dump:
             code = self.packing.code
             if self.words.kind == "numbers" and self.packing.fold == 1:
                 return f"{text} is outside {code.lo}..{code.hi}"
+            if self.packing.slot_bits > code.bits and 0 <= self.words.number(word) < 1 << self.packing.word_bits:
+                above = "the sign" if self.packing.slot.repeats_sign(code) else "0"
+                return f"{text} does not have {above} above the {code.bits} bits of the element"
             return f"{text} is wider than {self.packing.word_bits} bits"
         if self.spare[word]:
             return f"{text} holds something in its unused lanes, which are 0"
@@ -127,20 +152,21 @@ class Dump:
 
 
 def lanes_of(bits: Bytes, packing: Packing) -> npt.NDArray[np.uint64]:
-    """(words, fold): the elements of each word as they stand there, element 0 from the least significant bits."""
+    """(words, fold): the slots of each word as they stand there, that of element 0 first."""
     bits = bits[:, : packing.word_bytes]
     if packing.word_bits <= 64:
-        shifts = np.arange(packing.fold, dtype=np.uint64) * np.uint64(packing.code.bits)
-        return (_numbers(bits)[:, None] >> shifts) & np.uint64(packing.code.mask)
+        shifts = np.arange(packing.fold, dtype=np.uint64) * np.uint64(packing.slot_bits)
+        lanes = (_numbers(bits)[:, None] >> shifts) & np.uint64((1 << packing.slot_bits) - 1)
+        return lanes if packing.slot.lsb_first else lanes[:, ::-1]
     size = max(1, _CHUNK_BITS // packing.word_bits)
     lanes = np.zeros((len(bits), packing.fold), dtype=np.uint64)
     for start in range(0, len(bits), size):
         lanes[start : start + size] = _wide_lanes(bits[start : start + size], packing)
-    return lanes
+    return lanes if packing.slot.lsb_first else lanes[:, ::-1]
 
 
 def _wide_lanes(bits: Bytes, packing: Packing) -> npt.NDArray[np.uint64]:
-    count, fold, width = len(bits), packing.fold, packing.code.bits
+    count, fold, width = len(bits), packing.fold, packing.slot_bits
     each = np.unpackbits(bits, axis=1, count=packing.word_bits, bitorder="little").reshape(count * fold, width)
     return _numbers(np.packbits(each, axis=1, bitorder="little")).reshape(count, fold)
 
@@ -174,7 +200,7 @@ def _spare(lanes: npt.NDArray[np.uint64], packing: Packing) -> Flags:
 
 def _fits(words: Words, packing: Packing) -> Flags:
     """Words with nothing above the elements: known zeros, or of a negative number in a signed code the sign."""
-    signed = packing.code.signed and words.kind == "numbers" and packing.fold == 1
+    signed = packing.code.signed and packing.code.name != "bipolar" and words.kind == "numbers" and packing.fold == 1
     above = _above(words.bits, packing.word_bits - signed)
     fits: Flags = np.logical_not(above.any(axis=1))
     if signed:
