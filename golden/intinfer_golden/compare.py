@@ -65,13 +65,16 @@ class Comparison:
 
     Attributes:
         set: name of the set in an index; None of a set alone.
+        directory: the set's folder.
         node: whose value it is, or whose constant.
+        role: of the tensor; see `Tensor`.
         elements_per_word, vectors_per_word: in the dump as it was read, and in the vectors.
         words, expected_words: in the dump, and in one of the vectors' values with as many elements a word.
         compared, ignored: values looked at, and values of channels that nobody demands; of the words of a constant, the
             unused lanes are looked at as well.
         differences: of the values compared, those that are wrong, unknown, no value of the code or missing.
         first: the first difference in the order of the file.
+        frames, wrong_frames: how many the set has, and the numbers of those with a difference; none of a constant.
         errors: actual - expected -> how often, most frequent first, where both are values.
         hints: single changes that would make all of it equal.
         notes: what was read in another way than it stands in the file, or left out.
@@ -81,7 +84,9 @@ class Comparison:
 
     dump: str
     set: str | None
+    directory: str
     node: str
+    role: str
     source: tuple[str, ...]
     elements_per_word: int
     vectors_per_word: int
@@ -91,6 +96,8 @@ class Comparison:
     ignored: int
     differences: int
     first: Difference | None
+    frames: int = 0
+    wrong_frames: tuple[int, ...] = ()
     errors: dict[int, int] = field(default_factory=dict)
     hints: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -208,7 +215,9 @@ def _compare(
     return Comparison(
         dump=str(path),
         set=match.set,
+        directory=str(match.vectors.directory),
         node=tensor.node,
+        role=tensor.role,
         source=tensor.source,
         elements_per_word=extent.packing.fold,
         vectors_per_word=tensor.fold,
@@ -218,6 +227,8 @@ def _compare(
         ignored=tally.ignored,
         differences=tally.differences,
         first=first,
+        frames=0 if tensor.attribute else whole.shape[0],
+        wrong_frames=() if tensor.attribute else tuple(sorted(tally.wrong_frames)),
         errors=tally.sorted_errors(),
         hints=tuple(hints(pass_.case(first))) if first and not tensor.attribute else (),  # they are of values
         notes=(*notes, *extent.notes, *pass_.notes()),
@@ -258,6 +269,7 @@ class _Tally:
     differences: int = 0
     first: Difference | None = None
     errors: Counter[int] = field(default_factory=Counter)
+    wrong_frames: set[int] = field(default_factory=set)
 
     def sorted_errors(self) -> dict[int, int]:
         return dict(sorted(self.errors.items(), key=lambda pair: (-pair[1], abs(pair[0]), pair[0])))
@@ -289,6 +301,8 @@ class _Pass:
                 tally.ignored += int((~asked).sum())
                 tally.differences += int(wrong.sum())
                 tally.errors.update(_errors(dump, expected, wrong))
+                found = np.flatnonzero(wrong.reshape(end - begin, -1).any(axis=1)) + self._start + begin
+                tally.wrong_frames.update(found.tolist())
                 if wrong.any() and (tally.first is None or place < tally.first.word):
                     tally.first = self._difference(dump, expected, int(np.argmax(wrong)), place, number)
         return tally

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -27,8 +28,8 @@ from .layout import WordOptions
 from .names import file_stem
 from .plan import Layout
 from .regions import Region
+from .replace import check_target
 from .run import Progress
-from .trace import check_new_directory
 from .vectors import known_formats, model_hash, write_vectors
 
 FORMAT = "intinfer-golden-index"
@@ -55,6 +56,7 @@ def write_isolated(
     words: WordOptions | None = None,
     options: Mapping[str, str] | None = None,
     resume: bool = False,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Write one set of golden vectors a region into a new `directory`, and return its index.
@@ -68,19 +70,19 @@ def write_isolated(
         goal: coverage in percent of the bins that are not proven unreachable.
         rounds, time_limit: when the search for stimuli of a region stops; see `stimulus.directed`.
         masks: demand masks for regions of a single convolution or dense layer as well.
-        formats, order, fold, words, options, resume: see `write_vectors`; `fold` and `words` take names of the whole
-            model.
+        formats, order, fold, words, options, resume, force: see `write_vectors`; `fold` and `words` take names of the
+            whole model.
         progress: called with the number of sets that are done, first with those of an earlier run.
 
     Raises:
-        DataError: as `write_vectors`; the images have more than a GiB of values at the regions' inputs.
+        DataError: as `write_vectors`; two regions have one name; the images have more than a GiB of values at the
+            regions' inputs.
         GraphError, RangeError, IntinferError: as `write_vectors`.
     """
     final = Path(directory)
     if not resume:
-        check_new_directory(final)
-    if not regions:
-        raise DataError("there are no regions; isolated vectors need at least one")
+        check_target(final, force)
+    _check_regions(regions)
     layout = Layout.of(model.graph, order, fold, words)
     frames = images if images is None or isinstance(images, Frames) else Frames.of(model.graph, images)
     search = {"goal": goal, "seed": seed, "rounds": rounds, "masks": masks}
@@ -102,7 +104,7 @@ def write_isolated(
     if resume and journal.complete(final, identity):
         index: dict[str, Any] = json.loads((final / NAME).read_text("ascii"))
         return index
-    with journal.growing(final, identity, resume) as (partial, found):
+    with journal.growing(final, identity, resume, force) as (partial, found):
         if progress:
             progress(found.images)
         given = _values_of(model.graph, frames, regions)
@@ -120,6 +122,16 @@ def write_isolated(
         index = {"format": FORMAT, "version": VERSION, "sets": entries}
         (partial / NAME).write_bytes(json.dumps(index, indent=1).encode("ascii") + b"\n")
     return index
+
+
+def _check_regions(regions: Sequence[Region]) -> None:
+    if not regions:
+        raise DataError("there are no regions; isolated vectors need at least one")
+    for name, count in Counter(region.name for region in regions).items():
+        if count > 1:
+            raise DataError(f"{count} regions are called {name!r}; give each a name of its own")
+        if file_stem(name) in (NAME, journal.NAME):
+            raise DataError(f"a region is called {name!r}, as a file of the index; give it another name")
 
 
 def _write_region(

@@ -18,7 +18,7 @@ from typing import Any
 
 from intinfer.errors import DataError, IntinferError
 
-from .trace import check_new_directory
+from .replace import check_target, put_in_place
 
 NAME = "journal.json"
 _NEW = "journal.new"
@@ -79,8 +79,11 @@ def partial_of(directory: Path) -> Path:
 
 
 @contextmanager
-def growing(directory: Path, identity: Mapping[str, Any], resume: bool) -> Iterator[tuple[Path, Journal]]:
-    """The folder `directory`.partial with its journal; it becomes `directory` when the body ends.
+def growing(
+    directory: Path, identity: Mapping[str, Any], resume: bool, force: bool = False
+) -> Iterator[tuple[Path, Journal]]:
+    """The folder `directory`.partial with its journal; it becomes `directory` when the body ends, with `force` in the
+    place of a set or index that stands there until then.
 
     With `resume` the body goes on with what a run of the same identity left, if there is anything. When the body
     raises an IntinferError, which it would raise again, the folder is removed; after another exception it is removed
@@ -88,7 +91,7 @@ def growing(directory: Path, identity: Mapping[str, Any], resume: bool) -> Itera
 
     Raises DataError when the folder is there without `resume`, or of another identity.
     """
-    check_new_directory(directory)
+    check_target(directory, force)
     partial = partial_of(directory)
     journal = _found(partial, identity) if partial.exists() and resume else None
     if journal is None:
@@ -98,11 +101,12 @@ def growing(directory: Path, identity: Mapping[str, Any], resume: bool) -> Itera
     (partial / _NEW).unlink(missing_ok=True)  # of a run that was killed just there
     try:
         yield partial, journal
-        if directory.exists():
-            directory.rmdir()  # empty, as checked; Windows does not rename onto it
-        partial.rename(directory)
+        check_target(directory, force)
+        old = put_in_place(partial, directory)
         (directory / NAME).unlink()  # last: a folder without it that is not whole could not be told from a whole one
         sync_folder(directory.parent)
+        if old is not None:
+            shutil.rmtree(old)
     except FolderError:
         raise
     except BaseException as error:

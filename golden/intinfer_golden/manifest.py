@@ -71,14 +71,17 @@ def node_entry(node: Node) -> dict[str, Any]:
     }
 
 
-def port_entries(graph: Graph, tensors: Sequence[Tensor], given_demand: bool) -> list[dict[str, Any]]:
-    """The streams of a design that computes the graph: its inputs, the given demand masks, its outputs."""
+def port_entries(
+    graph: Graph, tensors: Sequence[Tensor], given_demand: bool, nodes: Sequence[str] | None
+) -> list[dict[str, Any]]:
+    """The streams of a design: the graph's inputs, the given demand masks, and its outputs or the `nodes` named."""
+    results = [out.value for out in graph.outputs] if nodes is None else nodes
     places = {tensor.node: i for i, tensor in enumerate(tensors) if tensor.role != "demand_mask"}
     masks = [i for i, tensor in enumerate(tensors) if tensor.role == "demand_mask"] if given_demand else []
     streams = {
         "in": ("s", [places[value.name] for value in graph.inputs]),
         "demand": ("d", masks),
-        "out": ("m", [places[out.value] for out in graph.outputs]),
+        "out": ("m", [places[name] for name in results]),
     }
     return [
         {"port": f"{letter}{number}_axis", "direction": direction, "tensor": tensor}
@@ -171,6 +174,16 @@ class Stored:
     def _written(self) -> tuple[Written, ...]:
         """The files that are read, one a memory."""
         return tuple(file for file in self.files if file.format == self._format)
+
+    def array(self) -> IntArray:
+        """`values` with the tensor's axes, (N, C, H, W) or (N, C). Errors as `values`."""
+        values = self.values()
+        if len(values) != self.tensor.elements:
+            raise DataError(
+                f"{self.directory}: node {self.tensor.node!r} has {len(values)} values, not {self.tensor.elements}; "
+                "make the vectors again"
+            )
+        return self.tensor.shaped(values)
 
 
 class Port(NamedTuple):

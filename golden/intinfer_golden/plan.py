@@ -160,6 +160,27 @@ def constants(graph: Graph, values: Sequence[Value], layout: Layout) -> list[Con
     return [constant for node in nodes for constant in _constants(node, layout)]
 
 
+@dataclass(frozen=True)
+class Plan:
+    """The tensors of a set, each kind in graph order."""
+
+    values: list[Tensor]
+    masks: list[Tensor]
+    constants: list[Constant]
+
+    @classmethod
+    def of(cls, graph: Graph, values: Sequence[Value], images: int, layout: Layout) -> Plan:
+        return cls(
+            value_tensors(graph, values, images, layout),
+            mask_tensors(graph, values, images),
+            constants(graph, values, layout),
+        )
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        return [*self.values, *self.masks, *(constant.tensor for constant in self.constants)]
+
+
 def _value_tensor(graph: Graph, value: Value, images: int, layout: Layout, selects: bool) -> Tensor:
     axes = tuple("NCHW"[: 1 + len(value.shape)])
     node = graph.node_by_name.get(value.name)

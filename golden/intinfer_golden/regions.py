@@ -9,7 +9,10 @@ from intinfer.accumulator import Overflow
 from intinfer.builder import GraphBuilder
 from intinfer.errors import DataError
 from intinfer.graph import Graph, Node
+from intinfer.model import Model
 from intinfer.ops import Affine, Conv2d, Dense, Requant, Table, Threshold
+from intinfer.reference import Arrays
+from intinfer.types import IntArray
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,21 @@ class Region:
     name: str
     graph: Graph
     nodes: tuple[str, ...]
+
+    def run(self, inputs: Arrays) -> dict[str, IntArray]:
+        """What the region gives for some inputs, by node name, from the reference.
+
+        Args:
+            inputs: integers (N, *shape), or (*shape) of one frame, of the only input, or {input name: such integers}.
+
+        Returns: int64, with a batch axis where the inputs have one.
+
+        Raises:
+            DataError: wrong names, shapes or dtypes.
+            RangeError: a value outside its input's type, or a `trap` accumulator that left its range.
+        """
+        results = Model(self.graph).run(inputs, engine="reference")
+        return results if isinstance(results, dict) else {self.graph.outputs[0].name: results}
 
 
 def isolate(graph: Graph, nodes: Collection[str], name: str | None = None) -> Region:

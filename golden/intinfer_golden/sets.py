@@ -22,6 +22,9 @@ from .manifest import Stored, VectorSet
 from .names import file_stem
 from .tensors import Tensor
 
+MOST_NAMED = 5
+"""Sets that an error names."""
+
 
 @dataclass(frozen=True)
 class Listed:
@@ -43,6 +46,24 @@ class Match:
     place: tuple[int, int, bool]
     vectors: VectorSet
     entry: Stored
+
+
+def open_set(directory: Path, node: str | None = None) -> VectorSet:
+    """The one set in a folder: the folder itself or, of an index, the set that computes `node` (of one set, that).
+
+    Raises DataError for a folder that is neither, and for an index that leaves open which set is meant.
+    """
+    if (directory / manifest.NAME).is_file() or not (directory / isolated.NAME).is_file():
+        return manifest.load(directory)
+    listed = tuple(_read_index(directory / isolated.NAME))
+    found = [entry for entry in listed if node is None or node in entry.nodes]
+    if len(found) == 1:
+        return manifest.load(directory / found[0].path)
+    which = "" if node is None else f", {len(found) or 'none'} of which compute{'' if found else 's'} node {node!r}"
+    shown = found or listed
+    names = ", ".join(str(directory / entry.path) for entry in shown[:MOST_NAMED])
+    more = f" or {len(shown) - MOST_NAMED} more" if len(shown) > MOST_NAMED else ""
+    raise DataError(f"{directory}: holds {len(listed)} sets{which}; give one of them: {names}{more}")
 
 
 class Sets:

@@ -147,6 +147,11 @@ class Tensor:
         """Values with the axes `axes` (or some images of them) as a vector in the order of files."""
         return values.transpose([self.axes.index(axis) for axis in self.order]).reshape(-1)
 
+    def shaped(self, vector: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+        """The inverse of `flat`, for any number of images: a vector in the order of files with the axes `axes`."""
+        extents = self.file_shape if self.axes[0] != "N" else (-1, *self.file_shape[1:])
+        return vector.reshape(extents).transpose([self.order.index(axis) for axis in self.axes])
+
     def arrange(self, elements: Words) -> Words:
         """A vector in the order of files as (memories, words, lanes), element 0 of a word first; 0 in unused lanes."""
         return arranged(elements, self.run, self.groups, self.pe, self.fold, self.per_pe)

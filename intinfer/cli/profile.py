@@ -47,10 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ..profile import profile
 
-    if arguments.plot is not None:
-        _check_plot(Path(arguments.plot))
     rule = chosen_rule(arguments, Overflow.WRAP)
     graph = load(arguments.model).graph
+    if arguments.plot is not None:
+        _check_plot(Path(arguments.plot))
     pictures = load_pictures(arguments.data, graph)
     total = min(len(pictures), arguments.limit or len(pictures))
     with tqdm(pictures.batches(BATCH, arguments.limit), total=-(-total // BATCH), leave=False, disable=None) as batches:

@@ -91,6 +91,7 @@ def _frames(text: str) -> tuple[int, int]:
 def run(arguments: argparse.Namespace) -> int:
     from intinfer_golden.compare import verify
     from intinfer_golden.junit import junit_xml
+    from intinfer_golden.report import commands
     from intinfer_golden.report import describe as lines
 
     verification = verify(
@@ -105,11 +106,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.junit is not None:
         _write(Path(arguments.junit), junit_xml(verification))
     if arguments.json:
-        print_json(_document(verification, arguments.full))
+        print_json(_document(verification, arguments.full) | _commands(verification))
     else:
         for comparison in verification.comparisons:
             print("\n".join(lines(comparison)))
         print(_summary(verification))
+        for name, line in commands(verification).items():
+            print(f"  {name}: {line}")
     return 0 if verification.equal else 1
 
 
@@ -140,6 +143,12 @@ def _document(verification: Verification, full: bool) -> dict[str, Any]:
         "dumps": [_entry(comparison) for comparison in verification.comparisons],
         "without_dump": list(verification.without_dump),
     }
+
+
+def _commands(verification: Verification) -> dict[str, Any]:
+    from intinfer_golden.report import commands
+
+    return {"explain": None, "minimal": None, **commands(verification)}
 
 
 def _entry(comparison: Comparison) -> dict[str, Any]:

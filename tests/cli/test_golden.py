@@ -253,7 +253,7 @@ def test_refusals(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixtur
     for arguments, message in cases:
         assert refusal([*arguments, "-o", str(target)], capsys) == message
     folder = Path(model).parent
-    message = f"{folder}: exists and is not empty; give another name or remove it"
+    message = f"{folder}: exists and is not empty; give another name, or --force to replace a set"
     assert refusal([*files, "-o", str(folder)], capsys) == message
     assert [path.name for path in tmp_path.iterdir()] == ["two.npz"]
 

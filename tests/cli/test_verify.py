@@ -73,8 +73,9 @@ def test_verify_different(vectors: str, tmp_path: Path, capsys: pytest.CaptureFi
     first = f"n=1 c=5 y=0 x=0 (word 101, line 102): expected {expected} (0x{expected}), actual {actual} (0x{actual})"
     assert captured.out == (
         f"{dump}: node pool: DIFFERENT, 1 of 192 values compared\n  first: {first}\n"
-        f"  actual - expected: {actual - expected:+d} x 1\n"
+        f"  frames: 1\n  actual - expected: {actual - expected:+d} x 1\n"
         "0 of 1 dumps equal; 5 nodes without a dump; the first node that differs is pool\n"
+        f"  explain: intinfer explain {vectors} --frame 1 --node pool --at 5,0,0\n"
     )
     assert ElementTree.parse(report).getroot().attrib["failures"] == "1"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.txt", "report.xml"]

@@ -147,6 +147,7 @@ def test_the_first_of_many_and_the_histogram(vectors: Path, tmp_path: Path) -> N
     assert lines == [
         f"{tmp_path / 'act.txt'}: node act (from bn.weight, act): DIFFERENT, {up + down} of 240 values compared",
         f"  first: {at} (word 40, line 41): expected {old} (0x{old}), actual {new} (0x{new})",
+        "  frames: 0-2 (3 in all)",
         f"  actual - expected: {counts}",
     ]
 
