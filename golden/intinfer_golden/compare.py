@@ -13,6 +13,7 @@ import numpy as np
 from intinfer.errors import DataError
 from intinfer.types import IntArray
 
+from .diagnose import Diagnoses, Diagnosis
 from .dumps import Dump, Packing, Words, read_words
 from .dumps.waveform import Stream, read_stream
 from .hints import Case, Mask, hints
@@ -62,7 +63,9 @@ class Comparison:
         differences: of the values compared, those that are wrong, unknown, no value of the code or missing.
         first: the first difference in the order of the file.
         errors: actual - expected -> how often, most frequent first, where both are values.
-        hints: single changes that would make all of it equal.
+        hints: single changes of how the dump lies in its file that would make all of it equal.
+        where: what all differences have in common, by axis; empty where no value of the vectors differs.
+        causes: single mistakes of the design that explain all differences exactly, each after the node that makes it.
     """
 
     dump: str
@@ -79,6 +82,8 @@ class Comparison:
     first: Difference | None
     errors: dict[int, int] = field(default_factory=dict)
     hints: tuple[str, ...] = ()
+    where: str = ""
+    causes: tuple[str, ...] = ()
 
     @property
     def equal(self) -> bool:
@@ -139,13 +144,14 @@ def verify(
     paths = [Path(dump) for dump in dumps]
     found = [(path, sets.match(path, node)) for path in paths]
     found.sort(key=lambda pair: pair[1].place)
-    comparisons = tuple(_compare(path, match, stream, full) for path, match in found)
+    diagnoses = Diagnoses()
+    comparisons = tuple(_compare(path, match, stream, full, diagnoses) for path, match in found)
     seen = {(comparison.set, comparison.node) for comparison in comparisons}
     missing = [name if set_ is None else f"{set_}/{name}" for set_, name in sets.outputs() if (set_, name) not in seen]
     return Verification(comparisons, tuple(missing))
 
 
-def _compare(path: Path, match: Match, stream: Stream | None, full: bool) -> Comparison:
+def _compare(path: Path, match: Match, stream: Stream | None, full: bool, diagnoses: Diagnoses) -> Comparison:
     tensor = match.entry.tensor
     expected = _expected(match.entry)
     asked = np.ones(len(expected), dtype=bool) if full else demanded(match.vectors, tensor)
@@ -153,6 +159,8 @@ def _compare(path: Path, match: Match, stream: Stream | None, full: bool) -> Com
     dump = Dump.of(words, _packing(words, tensor, path))
     wrong = _wrong(dump, expected, asked)
     first = _first(tensor, expected, wrong, dump)
+    case = Case(tensor, expected, asked, words, dump, match.vectors)
+    diagnosis = diagnoses.of(case, wrong) if first else Diagnosis("", ())
     return Comparison(
         dump=str(path),
         set=match.set,
@@ -167,7 +175,9 @@ def _compare(path: Path, match: Match, stream: Stream | None, full: bool) -> Com
         differences=int(wrong.sum()),
         first=first,
         errors=_errors(dump, expected, wrong),
-        hints=tuple(hints(Case(tensor, expected, asked, words, dump, match.vectors))) if first else (),
+        hints=tuple(hints(case)) if first else (),
+        where=diagnosis.where,
+        causes=diagnosis.causes,
     )
 
 
