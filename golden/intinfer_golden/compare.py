@@ -119,6 +119,7 @@ def verify(
     node: str | None = None,
     stream: Stream | None = None,
     full: bool = False,
+    causes: bool = True,
 ) -> Verification:
     """Compare dumps with the vectors in `directory`, value by value.
 
@@ -131,6 +132,7 @@ def verify(
         node: what the only dump is of, whatever its name.
         stream: the signals of the node's stream in the only dump, a value change dump.
         full: compare channels that no image demands as well.
+        causes: look for the mistake of the design that explains a dump that differs, which takes up to a minute.
 
     Raises DataError for vectors or dumps that cannot be read, and dumps of no node.
     """
@@ -144,7 +146,7 @@ def verify(
     paths = [Path(dump) for dump in dumps]
     found = [(path, sets.match(path, node)) for path in paths]
     found.sort(key=lambda pair: pair[1].place)
-    diagnoses = Diagnoses()
+    diagnoses = Diagnoses(causes)
     comparisons = tuple(_compare(path, match, stream, full, diagnoses) for path, match in found)
     seen = {(comparison.set, comparison.node) for comparison in comparisons}
     missing = [name if set_ is None else f"{set_}/{name}" for set_, name in sets.outputs() if (set_, name) not in seen]

@@ -28,6 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "a line) or .npy. Of a .vcd, name the AXI4-Stream with --signal and its node with --node: words are taken at\n"
         "rising clock edges with valid and ready. Where DIR holds several sets (golden --isolated), a dump belongs to\n"
         "the set that its folder is named after, or else to the one that computes the node.\n"
+        "Of a dump that differs it says where (by axis), how it may lie otherwise in its file (hint), and which usual\n"
+        "mistakes of a design give exactly its values (cause): kernels, channels, padding, widths, one wrong weight ...\n"
         "Exits with 0 when all are equal, 1 when one differs, 2 when something cannot be read.",
         "intinfer verify vectors sim/conv1.mem sim/conv1.act.mem",
         "intinfer verify vectors out.hex --node fc --junit report.xml",
@@ -37,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dumps", metavar="DUMP", nargs="+", help="file that the simulator wrote")
     parser.add_argument("--node", metavar="X", help="node of the only dump, whatever its name")
     parser.add_argument("--full", action="store_true", help="compare channels that an image does not demand as well")
+    parser.add_argument("--no-causes", action="store_true", help="do not look for the mistake of the design")
     parser.add_argument("--junit", metavar="FILE", help="write the outcome as JUnit XML as well")
     add_json(parser)
     streams = parser.add_argument_group("the stream in a .vcd")
@@ -52,7 +55,12 @@ def run(arguments: argparse.Namespace) -> int:
     from intinfer_golden.report import describe as lines
 
     verification = verify(
-        arguments.directory, arguments.dumps, node=arguments.node, stream=_stream(arguments), full=arguments.full
+        arguments.directory,
+        arguments.dumps,
+        node=arguments.node,
+        stream=_stream(arguments),
+        full=arguments.full,
+        causes=not arguments.no_causes,
     )
     if arguments.junit is not None:
         _write(Path(arguments.junit), junit_xml(verification))

@@ -59,8 +59,13 @@ class Diagnosis:
 
 @dataclass
 class Diagnoses:
-    """Of several dumps, with as much work for all of them together as for one."""
+    """Of several dumps, with as much work for all of them together as for one.
 
+    Attributes:
+        causes: whether mistakes are looked for at all.
+    """
+
+    causes: bool = True
     _budget: Budget = field(default_factory=Budget)
     _values: dict[Path, Values] = field(default_factory=dict)
 
@@ -70,7 +75,7 @@ class Diagnoses:
         if not wrong.any():
             return Diagnosis("", ())
         place = where(mask_along_axes(wrong, tensor), mask_along_axes(case.demanded, tensor), tensor.axes)
-        if not case.complete:
+        if not self.causes or not case.complete:
             return Diagnosis(place, ())
         try:
             return Diagnosis(place, tuple(self._causes(case)))
@@ -84,7 +89,7 @@ class Diagnoses:
         values = self._values[vectors.directory]
         scene = Scene.of(case, values.graph, values, self._budget)
         found: dict[str, None] = {}
-        for suspect in suspects(scene) if scene is not None else ():
+        for suspect in suspects(scene) if scene is not None and scene.wrong.any() else ():
             for text in _explanations(suspect):
                 found.setdefault(text)
                 if len(found) == SHOWN:

@@ -53,7 +53,7 @@ class Mac:
     @cached_property
     def inputs(self) -> int:
         """Channels of the input."""
-        return self.weight.shape[1] * self.groups
+        return int(self.weight.shape[1]) * self.groups
 
     def taps(self, x: IntArray) -> IntArray:
         """(N, C, OH, OW, KH, KW): what each weight of each output is multiplied with."""

@@ -38,8 +38,10 @@ def mistakes(suspect: Suspect) -> Iterator[Mistake]:
         for text, change, choices in _places(value) if len(names) > 1 else ():
             yield _changed(suspect, i, f"{which} {text}", change, choices)
     reference = suspect.op.reference
+    shapes = [suspect.scene.graph.values[name].shape for name in names]
     for order in permutations(range(len(names))) if len(names) <= MAX_ORDERED else ():
-        if list(order) != sorted(order):
+        fits = isinstance(suspect.op, Concat) or all(shapes[k] == shapes[i] for i, k in enumerate(order))
+        if fits and list(order) != sorted(order):
             text = "operands are exchanged: " + ", ".join(
                 f"{names[k]} for {names[i]}" for i, k in enumerate(order) if i != k
             )

@@ -35,7 +35,7 @@ def _max_pool(op: MaxPool, lowest: int) -> Iterator[Mistake]:
         yield Mistake(
             f"the maximum starts at {start}, not at the lowest value", lambda x, s=start: np.maximum(reference(x), s)
         )
-    yield Mistake("the minimum is given", lambda x: taps(x, 2 * LIMIT).min(axis=(4, 5)))
+    yield Mistake("the minimum is given", lambda x: taps(x, LIMIT).min(axis=(4, 5)))
     yield Mistake("the largest absolute value is given", lambda x: np.abs(taps(x, 0)).max(axis=(4, 5)))
     yield Mistake("the sum is given", lambda x: taps(x, 0).sum(axis=(4, 5)))
     rows, columns = op.kernel
@@ -111,6 +111,8 @@ def _tgap(op: Tgap, height: int, width: int) -> Iterator[Mistake]:
     yield Mistake(
         "the select is inverted: 1 where the mean is at most half of the top level", lambda x: 1 - op.reference(x)
     )
+    yield Mistake("the select is stuck at 0", lambda x: np.zeros(x.shape[:2], dtype=np.int64))
+    yield Mistake("the select is stuck at 1", lambda x: np.ones(x.shape[:2], dtype=np.int64))
     yield Mistake("the compare is < in place of >", lambda x: (2 * x.sum(axis=(2, 3)) < top * pixels).astype(np.int64))
     others = {
         f"the sum is not doubled: it is compared with {top * pixels}": 2 * top * pixels,

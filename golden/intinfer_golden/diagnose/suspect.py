@@ -87,6 +87,7 @@ class Suspect:
             if len(few) < len(self.scene.frames):
                 alive = self._alive(mistake, few, alive)
             return self._alive(mistake, self.scene.frames, alive)
+        alive = self._alive(mistake, self.scene.wrong_frames[:1], alive)
         alive = self._alive(mistake, self.scene.sample, alive)
         for part in self.scene.chunks(self.cost) if alive else ():
             if not (alive := self._alive(mistake, part, alive)):
@@ -95,7 +96,10 @@ class Suspect:
 
     @cached_property
     def scopes(self) -> list[Scope]:
-        """Where a mistake may have been made: all over, or just in the frames or channels that differ."""
+        """Where a mistake may have been made: all over, or just in the frames or channels that differ.
+
+        Frames count from the first on or up to the last: what is not, depends on more than the number of the frame.
+        """
         scene = self.scene
         shape = [len(scene.wrong), scene.wrong.shape[1], *([1] * (scene.wrong.ndim - 2))]
         found = [Scope("", np.ones(shape, dtype=bool))]
@@ -106,15 +110,18 @@ class Suspect:
         partly = self.channelwise and len(channels) < shape[1]
         name = f"in {'channel' if len(channels) == 1 else 'channels'} {spans(channels)} alone"
         if partly:
-            found.append(Scope(name, in_channels, 256))
+            few = min(len(channels), shape[1] - len(channels), 8)
+            found.append(Scope(name, in_channels, max(2, shape[1] ** few)))
         if 0 < len(frames) < shape[0] and (frames[0] == 0 or frames[-1] == shape[0] - 1):
             run = list(range(frames[0], frames[-1] + 1))
             span = f"in frame {run[0]} alone" if len(run) == 1 else f"in frames {spans(run)} alone"
             in_frames[run] = True
             if len(run) < shape[0]:
-                found.append(Scope(span, in_frames, 256, of_frames=True))
+                ends = 2 if run == [0] else 2 * shape[0]
+                found.append(Scope(span, in_frames, ends, of_frames=True))
                 if partly:
-                    found.append(Scope(f"{name}, {span}", in_channels & in_frames, 2**16, of_frames=True))
+                    choices = ends * found[1].choices
+                    found.append(Scope(f"{name}, {span}", in_channels & in_frames, choices, of_frames=True))
         return found
 
     @cached_property

@@ -28,8 +28,28 @@ def mistakes(suspect: Suspect) -> Iterator[Mistake]:
             seen.add(key)
             yield Mistake(text, lambda x, w=weight: mac.run(x, w), choices)
 
+    for text, source in _groups(mac):
+        yield Mistake(text, lambda x, source=source: mac.run(x[:, source]))
+
 
 Changed = Iterator[tuple[str, IntArray, int]]
+
+
+def _groups(mac: Mac) -> Iterator[tuple[str, IntArray]]:
+    """Groups that read the input channels of others."""
+    count, inputs = mac.groups, mac.inputs
+    if count == 1:
+        return
+    blocks = np.arange(inputs).reshape(count, -1)
+    for text, source, _ in channel_orders(count):
+        name = f"groups read the input channels of others, {text}: group 0 reads those of group {source[0]}"
+        yield name, blocks[source].reshape(-1)
+    if blocks.shape[1] > 1:
+        yield (
+            f"input channel i is of group i mod {count}, not of i // {blocks.shape[1]}",
+            blocks.reshape(-1, count).T.reshape(-1),
+        )
+    yield "all groups read the input channels of group 0", np.tile(blocks[0], count)
 
 
 def _changed(mac: Mac) -> Changed:

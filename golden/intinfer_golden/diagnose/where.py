@@ -49,7 +49,12 @@ def _telling(part: int, whole: int, count: int) -> bool:
 
 def _seen(mask: Mask, axis: int) -> Mask:
     """By index along an axis: whether there is one."""
-    return mask.any(axis=tuple(i for i in range(mask.ndim) if i != axis))
+    return _any(mask, tuple(i for i in range(mask.ndim) if i != axis))
+
+
+def _any(mask: Mask, axes: tuple[int, ...]) -> Mask:
+    found: Mask = np.logical_or.reduce(mask, axis=axes)
+    return found
 
 
 def _along(axis: str, wrong: Mask, asked: Mask) -> str:
@@ -80,7 +85,7 @@ def _along(axis: str, wrong: Mask, asked: Mask) -> str:
 def _border(wrong: Mask, asked: Mask, axes: tuple[str, ...]) -> str:
     """The edges that hold all wrong values, where there are several and values inside are right."""
     other = tuple(i for i, axis in enumerate(axes) if axis not in "HW")
-    bad, all_ = wrong.any(axis=other), asked.any(axis=other)
+    bad, all_ = _any(wrong, other), _any(asked, other)
     if axes.index("H") > axes.index("W"):
         bad, all_ = bad.T, all_.T
     for depth in range(1, (min(bad.shape) - 1) // 2 + 1):
