@@ -14,6 +14,7 @@ from intinfer.errors import DataError
 from intinfer.types import IntArray
 
 from .constants import Memory
+from .diagnose import Diagnoses, Diagnosis
 from .dumps import Dump, Packing, Words, read_words
 from .dumps.dump import sign_top
 from .dumps.waveform import Stream
@@ -76,7 +77,9 @@ class Comparison:
         first: the first difference in the order of the file.
         frames, wrong_frames: how many the set has, and the numbers of those with a difference; none of a constant.
         errors: actual - expected -> how often, most frequent first, where both are values.
-        hints: single changes that would make all of it equal.
+        hints: single changes of how the dump lies in its file that would make all of it equal.
+        where: what all differences have in common, by axis; empty where no value of the vectors differs.
+        causes: single mistakes of the design that explain all differences exactly, each after the node that makes it.
         notes: what was read in another way than it stands in the file, or left out.
         passes: how often the set comes in the dump.
         constant: its name among the node's attributes, and which of its memories; None of a value.
@@ -100,6 +103,8 @@ class Comparison:
     wrong_frames: tuple[int, ...] = ()
     errors: dict[int, int] = field(default_factory=dict)
     hints: tuple[str, ...] = ()
+    where: str = ""
+    causes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     passes: int = 1
     constant: str | None = None
@@ -141,6 +146,7 @@ def verify(
     full: bool = False,
     frames: tuple[int, int] | None = None,
     passes: int | None = None,
+    causes: bool = True,
 ) -> Verification:
     """Compare dumps with the vectors in `directory`, value by value.
 
@@ -161,6 +167,7 @@ def verify(
         passes: how often the whole set comes in the waveform, one after the other. None: as often as the words of the
             inputs in the same waveform say; where those are not in it, once, or several times if a reset in the middle
             of the run shows that the set was begun anew.
+        causes: look for the mistake of the design that explains a dump that differs, which takes up to a minute.
 
     Raises DataError for vectors or dumps that cannot be read, and dumps of no node.
     """
@@ -183,8 +190,10 @@ def verify(
         raise DataError(f"{constants[0]}: {node} is a constant, which no stream carries; dump its memory")
     if constants and frames is not None:
         raise DataError(f"{constants[0]}: is of a constant, which has no frames; compare it without --frames")
+    diagnoses = Diagnoses(causes and frames is None)
     comparisons = tuple(
-        _of_constant(_compare(path, match, stream, full, frames, passes), match.entry) for path, match in found
+        _of_constant(_compare(path, match, stream, full, frames, passes, diagnoses), match.entry)
+        for path, match in found
     )
     seen = {(comparison.set, comparison.node) for comparison in comparisons if comparison.constant is None}
     missing = [name if set_ is None else f"{set_}/{name}" for set_, name in sets.outputs() if (set_, name) not in seen]
@@ -198,6 +207,7 @@ def _compare(
     full: bool,
     frames: tuple[int, int] | None,
     passes: int | None,
+    diagnoses: Diagnoses,
 ) -> Comparison:
     whole = match.entry.tensor
     start, stop = _checked_frames(frames, whole)
@@ -211,6 +221,8 @@ def _compare(
     pass_ = _Pass(match, tensor, start, full, extent)
     tally = pass_.tally()
     first = tally.first or pass_.length()
+    case = pass_.case(first) if first and not tensor.attribute else None  # hints and causes are of values
+    diagnosis = diagnoses.of(case, _wrong(case.dump, case.expected, case.demanded)) if case else Diagnosis("", ())
     notes = [f"the dump holds frames {start} to {stop - 1} of {whole.shape[0]:,}"] if frames is not None else []
     return Comparison(
         dump=str(path),
@@ -230,7 +242,9 @@ def _compare(
         frames=0 if tensor.attribute else whole.shape[0],
         wrong_frames=() if tensor.attribute else tuple(sorted(tally.wrong_frames)),
         errors=tally.sorted_errors(),
-        hints=tuple(hints(pass_.case(first))) if first and not tensor.attribute else (),  # they are of values
+        hints=tuple(hints(case)) if case else (),
+        where=diagnosis.where,
+        causes=diagnosis.causes,
         notes=(*notes, *extent.notes, *pass_.notes()),
         passes=extent.passes,
     )

@@ -42,7 +42,9 @@ def describe(comparison: Comparison) -> list[str]:
         counts = ", ".join(f"{error:+d} x {count:,}" for error, count in shown)
         lines.append(f"  actual - expected: {counts}" + (f", {more} more" if more else ""))
     lines += [f"  note: {note}" for note in comparison.notes]
+    lines += [f"  where: {comparison.where}"] if comparison.where else []
     lines += [f"  hint: {hint}" for hint in comparison.hints]
+    lines += [f"  cause: {cause}" for cause in comparison.causes]
     return [printable(line) for line in lines]
 
 

@@ -31,6 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "the one of the port that the name ends with, or --node. Where DIR holds several sets (golden --isolated), a\n"
         "dump belongs to the set that its folder is named after, or else to the one that computes the node.\n"
         "Memories of weights and other constants are compared as well: named like their files in DIR/constants.\n"
+        "Of a dump that differs it says where (by axis), how it may lie otherwise in its file (hint), and which usual\n"
+        "mistakes of a design give exactly its values (cause): kernels, channels, padding, widths, one wrong weight.\n"
         "Exits with 0 when all are equal, 1 when one differs, 2 when something cannot be read.",
         "intinfer verify vectors sim/conv1.mem sim/conv1.act.mem",
         "intinfer verify vectors out.hex --node fc --junit report.xml",
@@ -47,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the dumps hold the first N images, or those from A up to B, alone",
     )
     parser.add_argument("--full", action="store_true", help="compare channels that an image does not demand as well")
+    parser.add_argument("--no-causes", action="store_true", help="do not look for the mistake of the design")
     parser.add_argument("--junit", metavar="FILE", help="write the outcome as JUnit XML as well")
     add_json(parser)
     streams = parser.add_argument_group("the stream in a .vcd or .fst")
@@ -102,6 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
         full=arguments.full,
         frames=arguments.frames,
         passes=arguments.passes,
+        causes=not arguments.no_causes,
     )
     if arguments.junit is not None:
         _write(Path(arguments.junit), junit_xml(verification))

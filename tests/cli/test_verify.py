@@ -74,6 +74,7 @@ def test_verify_different(vectors: str, tmp_path: Path, capsys: pytest.CaptureFi
     assert captured.out == (
         f"{dump}: node pool: DIFFERENT, 1 of 192 values compared\n  first: {first}\n"
         f"  frames: 1\n  actual - expected: {actual - expected:+d} x 1\n"
+        "  where: only n=1, the last frame; only c=5; only y=0, the first row; only x=0, the first column\n"
         "0 of 1 dumps equal; 5 nodes without a dump; the first node that differs is pool\n"
         f"  explain: intinfer explain {vectors} --frame 1 --node pool --at 5,0,0\n"
     )
