@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 
@@ -160,8 +161,9 @@ def known_formats(formats: Sequence[str]) -> list[str]:
     return [name for name in FORMATS if name in formats]
 
 
+@lru_cache(maxsize=4)
 def model_hash(graph: Graph) -> str:
-    """SHA-256 of the model file, which has the same bytes whenever it is written."""
+    """SHA-256 of the model file, which has the same bytes whenever it is written; of the last few graphs it is kept."""
     return hashlib.sha256(model_file.to_bytes(graph)).hexdigest()
 
 

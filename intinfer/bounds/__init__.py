@@ -13,7 +13,7 @@ from ..graph import Graph
 from .analysis import Bounds, LinearForm
 from .forms import LINEAR, Range
 
-__all__ = ["LINEAR", "Bounds", "LinearForm", "Range", "bounds_of", "channel_ranges", "linear_form", "positions"]
+__all__ = ["LINEAR", "Bounds", "LinearForm", "Range", "bounds_of", "channel_forms", "channel_ranges", "linear_form", "positions"]
 
 
 @lru_cache(maxsize=4)
@@ -47,6 +47,14 @@ def positions(graph: Graph, value: str, channel: int) -> list[tuple[int, ...]]:
         GraphError: no such value or channel.
     """
     return bounds_of(graph).positions(value, channel)
+
+
+def channel_forms(graph: Graph, value: str) -> list[list[tuple[tuple[int, ...], LinearForm]]]:
+    """Of each channel of a value, (element, its `linear_form`) for each of its `positions`, in their order.
+
+    Raises GraphError when there is no such value.
+    """
+    return bounds_of(graph).forms(value)
 
 
 def channel_ranges(graph: Graph) -> dict[str, Range]:

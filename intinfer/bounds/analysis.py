@@ -12,10 +12,13 @@ from ..accumulator import Accumulator, Overflow
 from ..errors import GraphError
 from ..graph import Graph, Node
 from ..types import IntArray
-from .forms import LINEAR, Range, Sums, one_hot, pull_back, step
+from .forms import LINEAR, Box, Range, Sums, one_hot, pull_back, step
 from .partial import partial_range
 from .transfer import transfer
 from .windows import Windows, representatives
+
+Place = tuple[int, ...]
+"""An element: (c, y, x), or (c,) of a vector."""
 
 MAX_COEFFICIENTS = 2**20
 """Coefficients of one value held at once; sums of more are taken in several steps."""
@@ -107,28 +110,51 @@ class Bounds:
         shape = self._shape(value)
         if len(at) != len(shape) or not all(0 <= i < extent for i, extent in zip(at, shape, strict=True)):
             raise GraphError(f"value {value!r} has shape {shape}: there is no element {at}")
-        start = one_hot(np.array(at[:1]), self.graph.values[value], *at[1:])
-        sums = pull_back(self.graph, self._single_ends, Sums(np.zeros(1, dtype=np.int64), {value: start}))
+        return self._forms_at(value, np.array(at[:1]), at[1:])[0][0]
+
+    def forms(self, value: str) -> list[list[tuple[Place, LinearForm]]]:
+        """Of each channel, the places that `positions` lists with their forms; many times as fast as one by one."""
+        shape = self._shape(value)
+        found: list[list[tuple[Place, LinearForm]]] = [[] for _ in range(shape[0])]
+        for pixel in self._pixels(value):
+            start, count = 0, 1
+            while start < shape[0]:  # the first channel alone tells how many to take at once
+                part = np.arange(start, min(start + count, shape[0]))
+                forms, widest = self._forms_at(value, part, pixel)
+                for channel, form in zip(part.tolist(), forms, strict=True):
+                    found[channel].append(((channel, *pixel), form))
+                start, count = start + count, max(1, MAX_COEFFICIENTS // max(widest, shape[0]))
+        return [sorted(forms, key=lambda form: -len(form[1].coefficients)) for forms in found]
+
+    def _forms_at(self, value: str, channels: IntArray, pixel: tuple[int, ...]) -> tuple[list[LinearForm], int]:
+        """The forms of some channels at a pixel, and how many coefficients of one were held on the way."""
+        start = one_hot(channels, self.graph.values[value], *pixel)
+        zero = np.zeros(len(channels), dtype=np.int64)
+        sums = pull_back(self.graph, self._single_ends, Sums(zero, {value: start}))
         ancestor = self._ancestors[value] or value
         ndim = len(self._shape(ancestor))
-        indices, coefficients = np.zeros((0, ndim), dtype=np.int64), np.zeros(0, dtype=np.int64)
-        if ancestor in sums.boxes:
-            box = sums.boxes[ancestor]
-            found = np.argwhere(box.coefficients[0])
-            coefficients = box.coefficients[0][tuple(found.T)]
-            indices = (found + np.array([0, box.top, box.left]))[:, :ndim]
-        return LinearForm(ancestor, indices, coefficients, int(sums.constant[0]))
+        box = sums.boxes.get(ancestor, Box(0, 0, np.zeros((len(channels), 1, 1, 1), dtype=np.int64)))
+        corner = np.array([0, box.top, box.left])
+        forms = []
+        for row, constant in zip(box.coefficients, sums.constant.tolist(), strict=True):
+            places = np.argwhere(row)
+            forms.append(LinearForm(ancestor, (places + corner)[:, :ndim], row[tuple(places.T)], constant))
+        return forms, sums.widest
 
-    def positions(self, value: str, channel: int) -> list[tuple[int, ...]]:
+    def positions(self, value: str, channel: int) -> list[Place]:
         """See `positions`."""
         shape = self._shape(value)
         if not 0 <= channel < shape[0]:
             raise GraphError(f"value {value!r} has {shape[0]} channels: there is no channel {channel}")
-        if len(shape) == 1:
-            return [(channel,)]
-        rows, columns = (representatives(windows.classes(value)) for windows in self._single_windows)
-        found = [(channel, y, x) for y in rows for x in columns]
+        found: list[Place] = [(channel, *pixel) for pixel in self._pixels(value)]
         return sorted(found, key=lambda at: -len(self.form(value, at).coefficients))
+
+    def _pixels(self, value: str) -> list[tuple[int, ...]]:
+        """One pixel (y, x) for each pattern of taps; () of a vector."""
+        if len(self._shape(value)) == 1:
+            return [()]
+        rows, columns = (representatives(windows.classes(value)) for windows in self._single_windows)
+        return [(y, x) for y in rows for x in columns]
 
     def _shape(self, value: str) -> tuple[int, ...]:
         if value not in self.graph.values:
