@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import stat
-from contextlib import suppress
 from fractions import Fraction
-from pathlib import Path
 
 from . import npz
 from .attributes import decode_attributes, encode_attributes
 from .builder import MAX_NAME, GraphBuilder
 from .errors import IntinferError, ModelFileError
+from .files import write_file
 from .graph import Graph, ImageInput, Node, Output, Shape, Value
 from .ops import OPS
 from .stored import TensorReader, TensorWriter
@@ -57,7 +55,7 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> None:
     except IntinferError as error:
         raise _failure(path, f"cannot be written: {error}") from None
     try:
-        _write_atomically(Path(os.path.realpath(path)), data)
+        write_file(path, data)
     except (OSError, ValueError) as error:
         raise _failure(path, f"cannot be written: {_reason(error)}") from None
 
@@ -110,23 +108,6 @@ def _read(path: str | os.PathLike[str]) -> bytes:
         if size > MAX_FILE:
             raise OSError(f"it has {size} bytes, at most {MAX_FILE} are allowed")
         return file.read(size)
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    if path.exists() and not path.is_file():
-        raise OSError("it is a directory" if path.is_dir() else "it is not a regular file")
-    if not path.parent.is_dir():
-        raise OSError(f"there is no folder {path.parent}; create it first")
-    part = path.with_name(f".intinfer-{secrets.token_hex(8)}.part")
-    try:
-        with open(part, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def _encode(graph: Graph) -> bytes:

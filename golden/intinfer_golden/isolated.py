@@ -15,6 +15,7 @@ import numpy.typing as npt
 import intinfer
 from intinfer import reference
 from intinfer.errors import DataError
+from intinfer.files import write_into
 from intinfer.graph import Graph
 from intinfer.model import Model
 from intinfer.reference import Arrays
@@ -115,7 +116,7 @@ def write_isolated(
             if progress and len(entries) > found.images:
                 progress(len(entries))
         index = {"format": FORMAT, "version": VERSION, "sets": entries}
-        (partial / NAME).write_bytes(json.dumps(index, indent=1).encode("ascii") + b"\n")
+        write_into(partial / NAME, json.dumps(index, indent=1).encode("ascii") + b"\n")
     return index
 
 
