@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .parent import orphaned
+
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
@@ -45,6 +47,8 @@ def replace_file(path: str | os.PathLike[str], write: Callable[[Path], object]) 
         write(part)
         with open(part, "rb+") as file:
             os.fsync(file.fileno())
+        if orphaned():
+            raise OSError(None, "the process that asked for it has ended")
         os.replace(part, target)
     except OSError as error:
         error.filename, error.filename2 = os.fspath(path), None
