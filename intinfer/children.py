@@ -34,12 +34,15 @@ def child(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[su
         return
     watched, held = os.pipe()
     try:
-        with subprocess.Popen(
-            command,
-            env={**environment, PARENT: f"{os.getpid()},{watched}"},
-            pass_fds=[watched],
-            preexec_fn=_death_signal(os.getpid()),
-        ) as process, _killed_in_the_end(process):
+        with (
+            subprocess.Popen(
+                command,
+                env={**environment, PARENT: f"{os.getpid()},{watched}"},
+                pass_fds=[watched],
+                preexec_fn=_death_signal(os.getpid()),
+            ) as process,
+            _killed_in_the_end(process),
+        ):
             yield process
     finally:
         os.close(watched)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import DataError, RangeError
-from .graph import Graph, ImageInput, Value
+from .graph import Graph, GraphLike, ImageInput, Value, graph_of
 from .types import IntArray
 
 Pixels = npt.NDArray[Any]
@@ -60,7 +60,7 @@ class Dataset:
             yield self.read(start, end), self.labels[start:end]
 
 
-def load_dataset(path: str | PathLike[str], graph: Graph) -> Dataset:
+def load_dataset(path: str | PathLike[str], graph: GraphLike) -> Dataset:
     """The data set in `path`, checked against the graph's input, outputs and class names.
 
     An `.npz` holds `images`, uint8 (N, H, W, C) or (N, H, W), of exactly the input's size, or integers (N, *shape) for
@@ -72,6 +72,7 @@ def load_dataset(path: str | PathLike[str], graph: Graph) -> Dataset:
     Raises:
         DataError: one line naming the file or folder. Of the images in a folder, when they are read.
     """
+    graph = graph_of(graph)
     try:
         spec = DataSpec.of(graph)
     except DataError as error:

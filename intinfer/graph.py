@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from .errors import GraphError
 from .types import IntType
@@ -117,3 +117,20 @@ class Graph:
             near = get_close_matches(name, self.node_by_name, n=3) or list(self.node_by_name)[:3]
             raise GraphError(f"no node named {name!r}; close names: {', '.join(near)}")
         return self.node_by_name[name]
+
+
+class HasGraph(Protocol):
+    """What holds a graph: a `Model`."""
+
+    graph: Graph
+
+
+GraphLike = Graph | HasGraph
+
+
+def graph_of(net: GraphLike) -> Graph:
+    """The graph itself, or that of a `Model`. Raises GraphError for anything else."""
+    graph = net if isinstance(net, Graph) else getattr(net, "graph", None)
+    if not isinstance(graph, Graph):
+        raise GraphError(f"a Model or a Graph is needed, got {type(net).__name__}")
+    return graph

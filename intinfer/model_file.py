@@ -17,7 +17,7 @@ from .attributes import decode_attributes, encode_attributes
 from .builder import MAX_NAME, GraphBuilder
 from .errors import IntinferError, ModelFileError
 from .files import write_file
-from .graph import Graph, ImageInput, Node, Output, Shape, Value
+from .graph import Graph, GraphLike, ImageInput, Node, Output, Shape, Value, graph_of
 from .ops import OPS
 from .stored import TensorReader, TensorWriter
 from .strict_json import Json, check_canonical, choice, dump, integer, items, parse, record, shown, text
@@ -41,7 +41,7 @@ _HEADER_KEYS = ("format", "version", "inputs", "nodes", "outputs", "image", "cla
 _VALUE_KEYS = ("name", "shape", "lo", "hi")
 
 
-def save(graph: Graph, path: str | os.PathLike[str]) -> None:
+def save(graph: GraphLike, path: str | os.PathLike[str]) -> None:
     """Write `graph` to `path`, atomically: the old file stays whole until the new one is on the disk.
 
     The bytes are read back before they are written, so that no file comes into being that `load` refuses.
@@ -50,6 +50,7 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> None:
         ModelFileError: the folder is missing or not writable, `path` is no regular file, or the graph holds
             what the format has no place for.
     """
+    graph = graph_of(graph)
     try:
         data = to_bytes(graph)
     except IntinferError as error:
@@ -60,11 +61,12 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> None:
         raise _failure(path, f"cannot be written: {_reason(error)}") from None
 
 
-def to_bytes(graph: Graph) -> bytes:
+def to_bytes(graph: GraphLike) -> bytes:
     """What `save` writes: the same graph gives the same bytes, and `load` takes them.
 
     Raises ModelFileError when the graph holds what the format has no place for.
     """
+    graph = graph_of(graph)
     data = _encode(graph)
     if _encode(_decode(data)) != data:
         raise ModelFileError("read back, the bytes give another graph; this is a bug of intinfer")

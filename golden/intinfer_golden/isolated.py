@@ -39,7 +39,7 @@ GIVEN_BYTES = 2**30
 
 
 def write_isolated(
-    model: Model,
+    model: Model | Graph,
     regions: Sequence[Region],
     directory: str | PathLike[str],
     *,
@@ -79,6 +79,7 @@ def write_isolated(
         check_new_directory(final)
     if not regions:
         raise DataError("there are no regions; isolated vectors need at least one")
+    model = model if isinstance(model, Model) else Model(model)
     layout = Layout.of(model.graph, order, fold)
     frames = images if images is None or isinstance(images, Frames) else Frames.of(model.graph, images)
     search = {"goal": goal, "seed": seed, "rounds": rounds, "masks": masks}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from intinfer.accumulator import Overflow
 from intinfer.builder import GraphBuilder
 from intinfer.errors import DataError
-from intinfer.graph import Graph, Node
+from intinfer.graph import Graph, GraphLike, Node, graph_of
 from intinfer.ops import Affine, Conv2d, Dense, Requant, Table, Threshold
 
 
@@ -27,7 +27,7 @@ class Region:
     nodes: tuple[str, ...]
 
 
-def isolate(graph: Graph, nodes: Collection[str], name: str | None = None) -> Region:
+def isolate(graph: GraphLike, nodes: Collection[str], name: str | None = None) -> Region:
     """The region of some nodes, named after the last of them unless `name` is given.
 
     Its inputs are the values that the nodes read from outside, with their names and types, in graph order; its
@@ -36,6 +36,7 @@ def isolate(graph: Graph, nodes: Collection[str], name: str | None = None) -> Re
 
     Raises DataError for no nodes, or a name that no node has.
     """
+    graph = graph_of(graph)
     if not nodes:
         raise DataError("no nodes are asked for; a region needs at least one")
     check_names(graph, nodes)
@@ -58,19 +59,21 @@ def isolate(graph: Graph, nodes: Collection[str], name: str | None = None) -> Re
     return Region(name or chosen[-1].name, builder.finish(image), tuple(node.name for node in chosen))
 
 
-def each_node(graph: Graph, nodes: Collection[str] | None = None) -> list[Region]:
+def each_node(graph: GraphLike, nodes: Collection[str] | None = None) -> list[Region]:
     """One region a node, in graph order; of the `nodes` named, or of all. Errors as `isolate`."""
+    graph = graph_of(graph)
     _check_choice(graph, nodes)
     return [isolate(graph, [node.name]) for node in graph.nodes if nodes is None or node.name in nodes]
 
 
-def each_chain(graph: Graph, nodes: Collection[str] | None = None) -> list[Region]:
+def each_chain(graph: GraphLike, nodes: Collection[str] | None = None) -> list[Region]:
     """The network cut into chains, in graph order of their last nodes; only those that hold one of `nodes`, if given.
 
     A chain is as many linear nodes as follow one another, convolutions, dense layers and affine maps with exact
     sums, each read by nobody but the next, with the threshold, requant or table at the end that alone reads the
     last. A node that is in no such chain is a region alone. Errors as `isolate`.
     """
+    graph = graph_of(graph)
     _check_choice(graph, nodes)
     return [isolate(graph, chain) for chain in _chains(graph) if nodes is None or any(node in nodes for node in chain)]
 

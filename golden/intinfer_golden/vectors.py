@@ -14,7 +14,7 @@ import intinfer
 from intinfer import model_file
 from intinfer.engine.demand import Mask
 from intinfer.errors import DataError
-from intinfer.graph import Graph
+from intinfer.graph import Graph, GraphLike, graph_of
 from intinfer.model import Model
 from intinfer.reference import Arrays
 
@@ -31,7 +31,7 @@ BULK = 64 * 2**20
 
 
 def write_vectors(
-    model: Model,
+    model: Model | Graph,
     images: Arrays | Frames,
     directory: str | PathLike[str],
     *,
@@ -89,6 +89,7 @@ def write_vectors(
     final = Path(directory)
     if not resume:
         check_new_directory(final)
+    model = model if isinstance(model, Model) else Model(model)
     graph = region.graph if region else model.graph
     frames = images if isinstance(images, Frames) else Frames.of(graph, images)
     hashes = Hashes.of(graph, frames)
@@ -129,7 +130,7 @@ def write_vectors(
 
 
 def estimate(
-    graph: Graph,
+    graph: GraphLike,
     images: int,
     *,
     order: str = "nhwc",
@@ -137,6 +138,7 @@ def estimate(
     nodes: Collection[str] | None = None,
 ) -> dict[str, int]:
     """Bytes that the tensors take in each format. Errors as `write_vectors`."""
+    graph = graph_of(graph)
     layout = Layout.of(graph, order, fold)
     values = selected(graph, nodes)
     tensors = [

@@ -9,7 +9,6 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from errno import EBADF
 from typing import Any, TextIO
 
-
 NAME = "standard output"
 
 

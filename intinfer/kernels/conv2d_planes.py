@@ -100,9 +100,8 @@ class Conv2dPlanes(Kernel):
 def lay_out(x: Array, pad_values: Array, geometry: tuple[int, int, int, int], planes: Array) -> None:
     """Padded input as `planes` [phase][channel][row][column], phase = (y mod sy) * sx + x mod sx."""
     top, left, sy, sx = geometry
-    channels, height, width = x.shape
     rows, pitch = planes.shape[1:]
-    phases = planes.reshape(sy, sx, channels, rows, pitch)
+    phases = planes.reshape(sy, sx, len(x), rows, pitch)
     phases[...] = pad_values[:, None, None]
     for py in range(sy):
         first_y = (py - top) % sy  # the first row of the map in this phase stands in row (first_y + top - py) / sy

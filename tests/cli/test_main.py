@@ -218,7 +218,9 @@ def test_a_file_does_not_get_the_number_of_a_closed_stream(tmp_path: Path, model
     out = tmp_path / "out.npz"
     code = f"import intinfer; from intinfer.cli import main; main(['inspect', {model!r}, '--json'])"
     script = tmp_path / "script.py"
-    script.write_text(f"from intinfer.cli import streams\nwith streams.safe():\n    file = open({str(out)!r}, 'w')\n    {code}\n")
+    script.write_text(
+        f"from intinfer.cli import streams\nwith streams.safe():\n    file = open({str(out)!r}, 'w')\n    {code}\n"
+    )
     line = f"'{sys.executable}' '{script}' >&- 2>&- <&-"
     assert subprocess.run(["sh", "-c", line], check=False).returncode == 0
     assert out.read_text() == ""
