@@ -105,6 +105,20 @@ class Graph:
     def node_by_name(self) -> dict[str, Node]:
         return {node.name: node for node in self.nodes}
 
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """The place of each value in the order, inputs first, by name."""
+        return {name: i for i, name in enumerate(self.values)}
+
+    @cached_property
+    def readers(self) -> dict[str, tuple[Node, ...]]:
+        """The nodes that read each value, in order, each once; () for a value that nobody reads."""
+        found: dict[str, list[Node]] = {name: [] for name in self.values}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.inputs):
+                found[name].append(node)
+        return {name: tuple(nodes) for name, nodes in found.items()}
+
     def with_every_value(self) -> Graph:
         """The same network with each value, inputs included, as an output: an engine can fuse and skip nothing."""
         return replace(self, outputs=tuple(Output(name, name) for name in self.values), classes=())

@@ -40,16 +40,17 @@ def isolate(graph: GraphLike, nodes: Collection[str], name: str | None = None) -
     if not nodes:
         raise DataError("no nodes are asked for; a region needs at least one")
     check_names(graph, nodes)
-    chosen = [node for node in graph.nodes if node.name in nodes]
+    chosen = [graph.node_by_name[node] for node in sorted(set(nodes), key=graph.place.__getitem__)]
     made = {node.name for node in chosen}
     outside = {x for node in chosen for x in node.inputs} - made
     builder = GraphBuilder()
-    values = {v.name: builder.input(v.name, v.shape, v.type) for v in graph.values.values() if v.name in outside}
+    read = (graph.values[x] for x in sorted(outside, key=graph.place.__getitem__))
+    values = {x.name: builder.input(x.name, x.shape, x.type) for x in read}
     for node in chosen:
         operands = [values[x] for x in node.inputs]
         values[node.name] = builder.add(node.op, *operands, name=node.name, source=node.source)
     results = {out.value: out for out in reversed(graph.outputs)}
-    readers = _readers(graph)
+    readers = graph.readers
     for node in chosen:
         if node.name in results:
             builder.output(node.name, values[node.name], results[node.name].scale, results[node.name].offset)
@@ -97,7 +98,7 @@ def _check_choice(graph: Graph, nodes: Collection[str] | None) -> None:
 
 def _chains(graph: Graph) -> Iterator[list[str]]:
     """Every node in exactly one chain."""
-    readers, results = _readers(graph), {out.value for out in graph.outputs}
+    readers, results = graph.readers, {out.value for out in graph.outputs}
     open_: dict[str, list[str]] = {}
     for node in graph.nodes:
         before = open_.pop(node.inputs[0], []) if _linear(node) or _closes(node) else []
@@ -107,15 +108,6 @@ def _chains(graph: Graph) -> Iterator[list[str]]:
             open_[node.name] = chain
         else:
             yield chain
-
-
-def _readers(graph: Graph) -> dict[str, list[Node]]:
-    """The nodes that read each value, each node once."""
-    readers: dict[str, list[Node]] = {name: [] for name in graph.values}
-    for node in graph.nodes:
-        for name in dict.fromkeys(node.inputs):
-            readers[name].append(node)
-    return readers
 
 
 def _linear(node: Node) -> bool:
