@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,6 +15,7 @@ from ..graph import Graph, Node
 from ..types import IntArray
 from .forms import LINEAR, Box, Range, Sums, one_hot, pull_back, step
 from .partial import partial_range
+from .table import Table, of_single_elements
 from .transfer import transfer
 from .windows import Windows, representatives
 
@@ -46,24 +48,6 @@ class LinearForm:
         positive = sum(c for c in self.coefficients.tolist() if c > 0)
         negative = sum(c for c in self.coefficients.tolist() if c < 0)
         return self.constant + positive * lo + negative * hi, self.constant + positive * hi + negative * lo
-
-
-@dataclass(frozen=True, eq=False)
-class _Table:
-    """Ranges of a value by channel and class of pixel: lo and hi (C, classes of rows, classes of columns)."""
-
-    lo: IntArray
-    hi: IntArray
-    rows: IntArray
-    columns: IntArray
-
-    def channels(self) -> Range:
-        return self.lo.min(axis=(1, 2)), self.hi.max(axis=(1, 2))
-
-    def elements(self) -> Range:
-        """Of every element, in the order of `flatten`."""
-        lo, hi = (ends[:, self.rows][:, :, self.columns].reshape(-1) for ends in (self.lo, self.hi))
-        return lo, hi
 
 
 class Bounds:
@@ -193,7 +177,7 @@ class Bounds:
     def _analyse(self) -> None:
         if self._analysed:
             return
-        tables: dict[str, _Table] = {}
+        tables: dict[str, Table] = {}
         for value in self.graph.inputs:
             channels = np.ones(value.shape[0], dtype=np.int64)
             self._ranges[value.name] = channels * value.type.lo, channels * value.type.hi
@@ -201,13 +185,13 @@ class Bounds:
             self._ranges[node.name] = self._node(node, tables)
         self._analysed = True
 
-    def _node(self, node: Node, tables: dict[str, _Table]) -> Range:
+    def _node(self, node: Node, tables: dict[str, Table]) -> Range:
         inputs = [self.graph.values[name] for name in node.inputs]
         if node.op.kind not in LINEAR:
             return transfer(node, inputs, [self._ranges[name] for name in node.inputs])
         if node.op.kind == "flatten" and node.inputs[0] in tables:
             return tables[node.inputs[0]].elements()
-        table = self._linear(node)
+        table = self._linear(node, tables)
         sums = table.channels()
         rule = _rule(node)
         if rule is not None:
@@ -219,7 +203,7 @@ class Bounds:
         tables[node.name] = table
         return sums
 
-    def _linear(self, node: Node) -> _Table:
+    def _linear(self, node: Node, tables: Mapping[str, Table]) -> Table:
         """The table of a linear node's sums."""
         rows, columns = (windows.classes_of_reads(node.name) for windows in self._windows)
         ys, xs = representatives(rows), representatives(columns)
@@ -227,10 +211,10 @@ class Bounds:
         hi = np.empty_like(lo)
         for i, y in enumerate(ys):
             for j, x in enumerate(xs):
-                lo[:, i, j], hi[:, i, j] = self._at(node, y, x)
-        return _Table(lo, hi, rows, columns)
+                lo[:, i, j], hi[:, i, j] = self._at(node, y, x, tables)
+        return Table(lo, hi, rows, columns)
 
-    def _at(self, node: Node, y: int, x: int) -> Range:
+    def _at(self, node: Node, y: int, x: int, tables: Mapping[str, Table]) -> Range:
         """The range of each channel's sum at one pixel."""
         channels = node.output.shape[0]
         lo, hi = np.empty(channels, dtype=np.int64), np.empty(channels, dtype=np.int64)
@@ -239,9 +223,12 @@ class Bounds:
         while start < channels:  # the first channel alone tells how many to take at once
             part = np.arange(start, min(start + count, channels))
             first = step(self.graph, node, one_hot(part, node.output, y, x))
-            sums = pull_back(self.graph, self._ends, first)
-            lo[part], hi[part] = sums.extremes(self._ranges)
-            start, count = start + count, max(1, min(most, MAX_COEFFICIENTS // max(sums.widest, channels)))
+            known, widest = of_single_elements(first, tables), channels
+            if known is None:
+                sums = pull_back(self.graph, self._ends, first)
+                known, widest = sums.extremes(self._ranges), sums.widest
+            lo[part], hi[part] = known
+            start, count = start + count, max(1, min(most, MAX_COEFFICIENTS // max(widest, channels)))
         return lo, hi
 
     def _overflows(self, node: Node, rule: Accumulator) -> Any:
