@@ -16,6 +16,7 @@ import numpy.typing as npt
 import intinfer
 from intinfer import reference
 from intinfer.errors import DataError
+from intinfer.files import write_into
 from intinfer.graph import Graph
 from intinfer.model import Model
 from intinfer.reference import Arrays
@@ -40,7 +41,7 @@ GIVEN_BYTES = 2**30
 
 
 def write_isolated(
-    model: Model,
+    model: Model | Graph,
     regions: Sequence[Region],
     directory: str | PathLike[str],
     *,
@@ -83,6 +84,7 @@ def write_isolated(
     if not resume:
         check_target(final, force)
     _check_regions(regions)
+    model = model if isinstance(model, Model) else Model(model)
     layout = Layout.of(model.graph, order, fold, words)
     frames = images if images is None or isinstance(images, Frames) else Frames.of(model.graph, images)
     search = {"goal": goal, "seed": seed, "rounds": rounds, "masks": masks}
@@ -120,7 +122,7 @@ def write_isolated(
             if progress and len(entries) > found.images:
                 progress(len(entries))
         index = {"format": FORMAT, "version": VERSION, "sets": entries}
-        (partial / NAME).write_bytes(json.dumps(index, indent=1).encode("ascii") + b"\n")
+        write_into(partial / NAME, json.dumps(index, indent=1).encode("ascii") + b"\n")
     return index
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from intinfer.errors import DataError, IntinferError
+from intinfer.files import naming
 
 from .replace import check_target, put_in_place
 
@@ -50,7 +51,7 @@ class Journal:
         """Replace the journal in `directory`; the files it speaks of are on disk already."""
         path = directory / NAME
         new = directory / _NEW
-        with open(new, "wb") as file:
+        with naming(path), open(new, "wb") as file:
             document = {"format": _FORMAT, "version": _VERSION, **asdict(self)}
             file.write(json.dumps(document).encode("ascii"))
             file.flush()
@@ -164,6 +165,7 @@ def sync_folder(directory: Path) -> None:
     if os.name == "posix":
         handle = os.open(directory, os.O_RDONLY)
         try:
-            os.fsync(handle)
+            with naming(directory):
+                os.fsync(handle)
         finally:
             os.close(handle)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from intinfer import model_file
 from intinfer.accumulator import Accumulator
 from intinfer.errors import DataError
+from intinfer.files import write_into
 from intinfer.graph import Graph, Node, Value
 from intinfer.ops import Bitshift, Requant, Tgap, Threshold
 from intinfer.tensor import CellularWeights, IntTensor
@@ -112,7 +113,7 @@ def _plain(value: Any) -> Any:
 
 
 def write(directory: Path, document: dict[str, Any]) -> None:
-    (directory / NAME).write_bytes(json.dumps(document, indent=1).encode("ascii") + b"\n")
+    write_into(directory / NAME, json.dumps(document, indent=1).encode("ascii") + b"\n")
 
 
 @dataclass(frozen=True)

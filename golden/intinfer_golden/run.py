@@ -18,6 +18,7 @@ from intinfer import reference
 from intinfer.accumulator import Accumulator, Overflow
 from intinfer.engine.demand import Mask
 from intinfer.errors import DataError, RangeError
+from intinfer.files import write_into
 from intinfer.graph import Graph, Node
 from intinfer.model import Model
 from intinfer.ops import Conv2d, Dense
@@ -174,7 +175,7 @@ class _Run:
         job, directory = self._job, self._directory
         tensors = [entry.tensor for entry in (*self._values, *self._masks)]
         ports = manifest.port_entries(job.graph, tensors, bool(job.demand), job.head["command"]["nodes"])
-        (directory / manifest.GRAPH).write_bytes(job.stored)
+        write_into(directory / manifest.GRAPH, job.stored)
         manifest.write(directory, job.head | {"ports": ports, "tensors": list(self._set.end())})
         if job.coverage is not None:
             write_report(directory, job.coverage)
@@ -187,7 +188,7 @@ def write_report(directory: Path, coverage: Report) -> None:
     """`coverage.json`, `.txt` and `.html`."""
     document = json.dumps(coverage.document(), indent=1)
     for suffix, text in (("json", document + "\n"), ("txt", coverage.text()), ("html", coverage.html())):
-        (directory / f"coverage.{suffix}").write_bytes(text.encode("utf-8"))
+        write_into(directory / f"coverage.{suffix}", text.encode("utf-8"))
 
 
 def _batch_size(graph: Graph) -> int:

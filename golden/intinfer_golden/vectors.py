@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import intinfer
 from intinfer import model_file
 from intinfer.engine.demand import Mask
 from intinfer.errors import DataError
-from intinfer.graph import Graph
+from intinfer.graph import Graph, GraphLike, graph_of
 from intinfer.model import Model
 from intinfer.reference import Arrays
 
@@ -31,7 +32,7 @@ BULK = 64 * 2**20
 
 
 def write_vectors(
-    model: Model,
+    model: Model | Graph,
     images: Arrays | Frames,
     directory: str | PathLike[str],
     *,
@@ -95,6 +96,7 @@ def write_vectors(
     final = Path(directory)
     if not resume:
         check_target(final, force)
+    model = model if isinstance(model, Model) else Model(model)
     graph = region.graph if region else model.graph
     frames = images if isinstance(images, Frames) else Frames.of(graph, images)
     hashes = Hashes.of(graph, frames)
@@ -135,7 +137,7 @@ def write_vectors(
 
 
 def estimate(
-    graph: Graph,
+    graph: GraphLike,
     images: int,
     *,
     order: str = "nhwc",
@@ -144,6 +146,7 @@ def estimate(
     nodes: Collection[str] | None = None,
 ) -> dict[str, int]:
     """Bytes that the tensors take in each format. Errors as `write_vectors`."""
+    graph = graph_of(graph)
     return _sizes(Plan.of(graph, selected(graph, nodes), images, Layout.of(graph, order, fold, words)))
 
 
@@ -165,8 +168,9 @@ def known_formats(formats: Sequence[str]) -> list[str]:
     return [name for name in FORMATS if name in formats]
 
 
+@lru_cache(maxsize=4)
 def model_hash(graph: Graph) -> str:
-    """SHA-256 of the model file, which has the same bytes whenever it is written."""
+    """SHA-256 of the model file, which has the same bytes whenever it is written; of the last few graphs it is kept."""
     return hashlib.sha256(model_file.to_bytes(graph)).hexdigest()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from intinfer.files import naming, write_into
 from intinfer.tensor import CellularWeights
 from intinfer.types import LIMIT, IntArray
 
@@ -41,7 +42,7 @@ class TensorFile:
     def begin(self) -> None:
         """Start the file anew."""
         self._file.parent.mkdir(exist_ok=True)
-        self._file.write_bytes(b"")
+        write_into(self._file, b"")
         self._write(self.format.header(self._tensor))
 
     def take_up(self, size: int, sha256: str) -> None:
@@ -66,14 +67,14 @@ class TensorFile:
 
     def sync(self) -> None:
         """Let the data reach the disk."""
-        with open(self._file, "rb+") as file:
+        with naming(self._file), open(self._file, "rb+") as file:
             os.fsync(file.fileno())
 
     def _write(self, data: bytes) -> None:
         if not data:
             return
         self._hash.update(data)
-        with open(self._file, "ab") as file:
+        with naming(self._file), open(self._file, "ab") as file:
             if file.tell() != self.size:
                 raise FolderError(f"{self._file}: something else writes to it; let one command at a time make the set")
             file.write(data)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..accumulator import Overflow
 from ..errors import DataError
+from ..files import replace_file
 from ..model import load
 from ..pictures import load_pictures
 from .accumulators import add_accumulator, chosen_rule
@@ -77,9 +77,4 @@ def _check_plot(path: Path) -> None:
 def _plot(result: Profile, path: Path) -> None:
     from ..plot import plot_profile
 
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        plot_profile(result, part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    replace_file(path, lambda part: plot_profile(result, part))

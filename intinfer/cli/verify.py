@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
-import secrets
-from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
+from ..files import write_file
 from ..text import printable
 from .common import add_json, describe, print_json
 
@@ -108,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
         causes=not arguments.no_causes,
     )
     if arguments.junit is not None:
-        _write(Path(arguments.junit), junit_xml(verification))
+        write_file(arguments.junit, junit_xml(verification))
     if arguments.json:
         print_json(_document(verification, arguments.full) | _commands(verification))
     else:
@@ -170,18 +167,3 @@ def _summary(verification: Verification) -> str:
     text = f"{same} of {count} dumps equal" + (f"; {missing} nodes without a dump" if missing else "")
     first = verification.first
     return text if first is None else printable(f"{text}; the first node that differs is {first.name}")
-
-
-def _write(path: Path, data: bytes) -> None:
-    """The whole file or nothing."""
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder; give a file name")
-    part = path.with_name(f".intinfer-{secrets.token_hex(8)}.part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)

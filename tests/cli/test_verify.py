@@ -125,10 +125,8 @@ def test_refusals_of_verify(vectors: str, tmp_path: Path, capsys: pytest.Capture
         f"{tmp_path}: has no manifest.json; give a folder that intinfer golden made"
     )
     assert refusal(["verify", vectors, str(tmp_path / "conv.mem")], capsys) == f"{tmp_path / 'conv.mem'}: no such file"
-    assert refusal(["verify", vectors, dump, "--junit", str(tmp_path)], capsys) == (
-        f"{tmp_path}: is a folder; give a file name"
-    )
+    assert refusal(["verify", vectors, dump, "--junit", str(tmp_path)], capsys) == (f"{tmp_path}: it is a directory")
     assert refusal(["verify", vectors, dump, "--junit", str(tmp_path / "no" / "r.xml")], capsys) == (
-        f"{tmp_path / 'no' / 'r.xml'}: cannot be written: No such file or directory"
+        f"{tmp_path / 'no' / 'r.xml'}: there is no folder {tmp_path / 'no'}; create it first"
     )
     assert list(tmp_path.iterdir()) == []

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+from intinfer.files import write_into
+
 from .ports import ports
 from .readme import readme
 from .verilog import top_module
@@ -29,7 +31,7 @@ def write_bench(directory: Path) -> None:
         "README.md": readme(streams),
     }
     for name, text in texts.items():
-        (folder / name).write_bytes(text.encode("ascii"))
+        write_into(folder / name, text.encode("ascii"))
 
 
 def _template(name: str) -> str:
