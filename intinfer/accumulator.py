@@ -13,6 +13,7 @@ a last incomplete fold is taken as it is. The accumulator starts at 0; padded ta
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -63,6 +64,24 @@ class Accumulator:
             raise GraphError(f"a {self.overflow} accumulator needs an order (CKK or KKC) and a fold of at least 1")
         if not sequential and (self.order is not None or self.fold is not None):
             raise GraphError(f"a {self.overflow} accumulator does not depend on order or fold: leave them out")
+
+    @classmethod
+    def of(cls, text: str) -> Accumulator:
+        """The accumulator that `str` writes so: "16 prove", "9 wrap", "12 saturate CKK fold 2".
+
+        Raises GraphError for another text.
+        """
+        match = re.fullmatch(r"([0-9]{1,3}) (prove|wrap|saturate|trap)(?: (CKK|KKC) fold ([0-9]{1,9}))?", text)
+        if match is None:
+            raise GraphError(
+                f"accumulator {text!r} is not such as '16 prove', '9 wrap', '12 saturate CKK fold 2' or '12 trap KKC "
+                "fold 1'"
+            )
+        bits, overflow, order, fold = match.groups()
+        sequential = order is not None
+        return cls(
+            int(bits), Overflow(overflow), TapOrder(order) if sequential else None, int(fold) if sequential else None
+        )
 
     @classmethod
     def prove(cls, bits: int) -> Accumulator:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
+from .build_ops import OpMethods
 from .errors import GraphError
 from .graph import Graph, ImageInput, Node, Output, Shape, Value
 from .ops.base import Op
@@ -15,19 +16,24 @@ MAX_ELEMENTS = 2**31
 """Elements of one value. A larger one is a mistake or an attack, refused before memory is spent."""
 
 
-class GraphBuilder:
+class GraphBuilder(OpMethods):
     """Collects inputs, nodes and outputs in topological order.
 
-    >>> from intinfer.ops import Bitshift
-    >>> builder = GraphBuilder()
-    >>> a = builder.input("a", (4, 8, 8), IntType(0, 7))
-    >>> b = builder.input("b", (4, 8, 8), IntType(0, 7))
-    >>> y = builder.add(Bitshift(bits=3), a, b, name="y")
-    >>> y.type
-    IntType(lo=0, hi=7)
-    >>> builder.output("y", y)
-    >>> len(builder.finish().nodes)
-    1
+    There is one method an op, which takes numbers and arrays (`add` takes any op as an object):
+
+    >>> b = GraphBuilder()
+    >>> x = b.input("x", (2, 4, 4), (0, 255))
+    >>> weight = [[[[1, 0, -1]]], [[[-1, 1, 1]]]]
+    >>> z = b.conv2d(x, weight, name="conv", encoding="ternary", groups=2, pads=(0, 1, 0, 1), pad_value=0,
+    ...              accumulator="10 prove")
+    >>> z.type
+    IntType(lo=-255, hi=510)
+    >>> a = b.threshold(z, [[-40, 0, 900]], name="act", base=0, step=1, descending=0, clip=True)
+    >>> s = b.tgap(a, name="gate", top=3)
+    >>> y = b.mux(s, a, b.max_pool(a, name="pool", kernel=3, pads=1), name="mux")
+    >>> b.output("y", y)
+    >>> [node.name for node in b.finish().nodes]
+    ['conv', 'act', 'gate', 'pool', 'mux']
     """
 
     def __init__(self) -> None:
@@ -41,9 +47,9 @@ class GraphBuilder:
         """The inputs declared so far."""
         return tuple(self._inputs)
 
-    def input(self, name: str, shape: Shape, type_: IntType) -> Value:
-        """Declare an input; all inputs come before the first node that reads them."""
-        value = self._register(name, shape, type_)
+    def input(self, name: str, shape: Shape, type_: IntType | tuple[int, int]) -> Value:
+        """Declare an input of integers lo..hi, both included; it comes before the first node that reads it."""
+        value = self._register(name, shape, type_ if isinstance(type_, IntType) else IntType(*type_))
         self._inputs.append(value)
         return value
 
@@ -86,11 +92,15 @@ class GraphBuilder:
 
     def finish(
         self,
-        image: ImageInput | None = None,
+        image: ImageInput | str | None = None,
         classes: Sequence[str] = (),
         provenance: Mapping[str, str] | None = None,
     ) -> Graph:
-        """The finished graph. Raises GraphError without inputs or outputs, or when `image` / `classes` do not fit."""
+        """The finished graph; `image` may be its mode alone, "RGB" or "L".
+
+        Raises GraphError without inputs or outputs, or when `image` or `classes` do not fit.
+        """
+        image = ImageInput(image) if isinstance(image, str) else image
         if not self._inputs or not self._outputs:
             raise GraphError(f"a graph needs inputs and outputs, got {len(self._inputs)} and {len(self._outputs)}")
         if image is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .text import Cell, shape_text, table
 
 if TYPE_CHECKING:
-    from .graph import Graph, Value
+    from .graph import Graph, GraphLike, Value
 
 RULES = (
     "MACs: multiply-accumulates of convolutions and dense layers on one image; padded taps and generated weights count",
@@ -140,8 +140,11 @@ class CostReport:
         return "\n".join(lines)
 
 
-def graph_cost(graph: Graph) -> CostReport:
+def graph_cost(graph: GraphLike) -> CostReport:
     """The cost of an integer graph, one row a node."""
+    from .graph import graph_of
+
+    graph = graph_of(graph)
     layers: list[LayerCost] = []
     for node in graph.nodes:
         inputs = tuple(graph.values[name] for name in node.inputs)

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import DataError, RangeError
-from .graph import Graph, ImageInput, Value
+from .foreign import Form, Npz, open_npz, read_npy
+from .graph import Graph, GraphLike, ImageInput, Value, graph_of
 from .types import IntArray
 
 Pixels = npt.NDArray[Any]
@@ -60,7 +61,7 @@ class Dataset:
             yield self.read(start, end), self.labels[start:end]
 
 
-def load_dataset(path: str | PathLike[str], graph: Graph) -> Dataset:
+def load_dataset(path: str | PathLike[str], graph: GraphLike) -> Dataset:
     """The data set in `path`, checked against the graph's input, outputs and class names.
 
     An `.npz` holds `images`, uint8 (N, H, W, C) or (N, H, W), of exactly the input's size, or integers (N, *shape) for
@@ -72,6 +73,7 @@ def load_dataset(path: str | PathLike[str], graph: Graph) -> Dataset:
     Raises:
         DataError: one line naming the file or folder. Of the images in a folder, when they are read.
     """
+    graph = graph_of(graph)
     try:
         spec = DataSpec.of(graph)
     except DataError as error:
@@ -135,11 +137,14 @@ def _listed(what: str, names: Sequence[str]) -> list[str]:
 
 
 def _npz(path: Path, spec: DataSpec) -> Dataset:
-    arrays = read_npz(path)
-    images = checked_images(path, arrays["images"], spec.input, spec.image is not None)
-    labels = arrays["labels"]
-    if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
-        raise DataError(f"{path}: labels are {labels.dtype} {labels.shape}, integers ({len(images)},) are needed")
+    with open_npz(path) as arrays:
+        need_keys(path, arrays, ("images", "labels"))
+        images = _images(path, arrays, spec.input, spec.image is not None)
+        form = arrays.form("labels")
+        if form.shape != (len(images),) or form.dtype.kind not in "iu":
+            raise DataError(f"{path}: labels are {form.dtype} {form.shape}, integers ({len(images)},) are needed")
+        labels = arrays.read("labels")
+        classes = _checked_classes(path, arrays, spec) if "classes" in arrays else spec.classes
     outside = (labels < 0) | (labels >= spec.count)
     if outside.any():
         where = int(np.argmax(outside))
@@ -147,96 +152,74 @@ def _npz(path: Path, spec: DataSpec) -> Dataset:
             f"{path}: label {int(labels[where])} of image {where} is outside 0..{spec.count - 1}, the model's "
             f"{spec.count} classes"
         )
-    classes = _checked_classes(path, arrays["classes"], spec) if "classes" in arrays else spec.classes
     return Dataset(labels.astype(np.int64), classes, lambda start, stop: images[start:stop])
 
 
-def read_npz(path: Path, needed: Sequence[str] = ("images", "labels")) -> dict[str, npt.NDArray[Any]]:
-    """`images`, `labels` and `classes` of an `.npz`, where they are there; nothing in the file is executed."""
-    if not path.is_file():  # a pipe would be waited for
-        raise DataError(f"{path}: {'is not a regular file' if path.exists() else 'no such file'}; give an .npz file")
-    try:
-        with open(path, "rb") as file:  # ours to close: NumPy leaves a damaged file open
-            return _members(path, np.load(file, allow_pickle=False), needed)
-    except (DataError, PermissionError):
-        raise
-    except Exception as error:  # a foreign parser on a foreign file: any exception means the same
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DataError(f"{path}: cannot be read as .npz ({reason[:160]}); write it again with numpy.savez") from None
-
-
-def _members(path: Path, loaded: Any, needed: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
-    if not isinstance(loaded, np.lib.npyio.NpzFile):
-        raise DataError(f"{path}: holds one array; an .npz with {' and '.join(needed)} is needed")
-    missing = [key for key in needed if key not in loaded.files]
+def need_keys(path: Path, arrays: Npz, needed: Sequence[str]) -> None:
+    """Raise DataError unless an `.npz` has these arrays."""
+    missing = [key for key in needed if key not in arrays]
     if missing:
-        names = ", ".join(loaded.files[:10]) or "nothing"
+        names = ", ".join(arrays.names[:10]) or "nothing"
         wanted = " and ".join(needed)
         raise DataError(f"{path}: key {missing[0]!r} is missing, it holds {names}; {wanted} are needed")
-    members: dict[str, Any] = {key: loaded[key] for key in ("images", "labels", "classes") if key in loaded.files}
-    raw = [key for key, array in members.items() if not isinstance(array, np.ndarray)]
-    if raw:
-        raise DataError(f"{path}: key {raw[0]!r} is no array; write it again with numpy.savez")
-    return members
+
+
+def _images(path: Path, arrays: Npz, value: Value, pictures: bool) -> Pixels:
+    _check_form(path, arrays.form("images"), value, pictures)
+    return _arranged(path, arrays.read("images"), value, pictures)
 
 
 def stored_images(path: Path, graph: Graph) -> Pixels:
-    """The `images` of an `.npz`, or the array of a `.npy`, as (N, *shape of the graph's input). Raises DataError."""
-    if path.suffix not in (".npz", ".npy"):
-        shape = graph.inputs[0].shape
-        raise DataError(f"{path}: the model takes integers of shape {shape}, not pictures; give an .npz or .npy file")
+    """The `images` of an `.npz`, or the array of a `.npy`, as (N, *shape of the graph's input): of pictures from uint8
+    (N, H, W, C), or (N, H, W) of one channel; else integers (N, *shape) in its range. Raises DataError."""
+    value, pictures = graph.inputs[0], graph.image is not None
     if path.suffix == ".npy":
-        if not path.is_file():  # a pipe would be waited for
-            raise DataError(f"{path}: {'is not a regular file' if path.exists() else 'no such file'}; give a .npy file")
-        with open(path, "rb") as file:
-            try:
-                array = np.lib.format.read_array(file, allow_pickle=False)
-            except Exception as error:  # a foreign parser on a foreign file: any exception means the same
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-                raise DataError(f"{path}: cannot be read as .npy ({reason[:160]}); write it with numpy.save") from None
-    else:
-        array = read_npz(path, ("images",))["images"]
-    return checked_images(path, array, graph.inputs[0], graph.image is not None)
-
-
-def checked_images(path: Path, images: npt.NDArray[Any], value: Value, pictures: bool = True) -> Pixels:
-    """Images that fit the input `value`, as (N, *its shape).
-
-    Args:
-        images: pictures: uint8 (N, H, W, C), or (N, H, W) of one channel; else integers (N, *shape) in its range.
-
-    Raises:
-        DataError: another shape or type, or no images at all.
-    """
-    if not pictures:
-        if images.dtype.kind not in "iu" or images.shape[1:] != value.shape:
-            extents = ", ".join(map(str, value.shape))
-            raise DataError(f"{path}: images are {images.dtype} {images.shape}, integers (N, {extents}) are needed")
-        if not len(images):
-            raise DataError(f"{path}: there are no images in it")
-        try:
-            value.type.check(images, "images")
-        except RangeError as error:
-            raise DataError(f"{path}: {error}") from None
-        return images
-    channels, height, width = value.shape
-    shape = (len(images) if images.ndim else 0, height, width, channels)
-    gray = channels == 1 and images.shape == shape[:3]
-    if images.dtype != np.uint8 or (images.shape != shape and not gray):
+        array = read_npy(path, lambda form: _check_form(path, form, value, pictures))
+        return _arranged(path, array, value, pictures)
+    if path.suffix != ".npz":
         raise DataError(
-            f"{path}: images are {images.dtype} {images.shape}, uint8 (N, {height}, {width}, {channels}) is needed"
+            f"{path}: the model takes integers of shape {value.shape}, not pictures; give an .npz or .npy file"
         )
-    if not len(images):
+    with open_npz(path) as arrays:
+        need_keys(path, arrays, ("images",))
+        return _images(path, arrays, value, pictures)
+
+
+def _check_form(path: Path, form: Form, value: Value, pictures: bool) -> None:
+    """Raise DataError for images of another shape or type than the input needs, or none at all."""
+    if pictures:
+        channels, height, width = value.shape
+        gray = channels == 1 and form.shape[1:] == (height, width)
+        fits = form.dtype == np.uint8 and len(form.shape) > 1 and (form.shape[1:] == (height, width, channels) or gray)
+        needed = f"uint8 (N, {height}, {width}, {channels}) is needed"
+    else:
+        fits = form.dtype.kind in "iu" and len(form.shape) > 0 and form.shape[1:] == value.shape
+        needed = f"integers (N, {', '.join(map(str, value.shape))}) are needed"
+    if not fits:
+        raise DataError(f"{path}: images are {form.dtype} {form.shape}, {needed}")
+    if not form.shape[0]:
         raise DataError(f"{path}: there are no images in it")
-    return images.reshape(shape).transpose(0, 3, 1, 2)
 
 
-def _checked_classes(path: Path, classes: npt.NDArray[Any], spec: DataSpec) -> tuple[str, ...]:
-    if classes.ndim != 1 or classes.dtype.kind != "U":
-        raise DataError(f"{path}: classes are {classes.dtype} {classes.shape}, a vector of strings is needed")
-    names = tuple(str(name) for name in classes)
-    if len(names) != spec.count:
-        raise DataError(f"{path}: {len(names)} class names, the model has {spec.count} classes")
+def _arranged(path: Path, images: npt.NDArray[Any], value: Value, pictures: bool) -> Pixels:
+    """As (N, *shape of the input), in its range."""
+    if pictures:
+        channels, height, width = value.shape
+        return images.reshape(len(images), height, width, channels).transpose(0, 3, 1, 2)
+    try:
+        value.type.check(images, "images")
+    except RangeError as error:
+        raise DataError(f"{path}: {error}") from None
+    return images
+
+
+def _checked_classes(path: Path, arrays: Npz, spec: DataSpec) -> tuple[str, ...]:
+    form = arrays.form("classes")
+    if len(form.shape) != 1 or form.dtype.kind != "U":
+        raise DataError(f"{path}: classes are {form.dtype} {form.shape}, a vector of strings is needed")
+    if form.shape[0] != spec.count:
+        raise DataError(f"{path}: {form.shape[0]} class names, the model has {spec.count} classes")
+    names = tuple(str(name) for name in arrays.read("classes"))
     for label, (ours, theirs) in enumerate(zip(spec.classes, names, strict=False)):
         if ours != theirs:
             raise DataError(f"{path}: class {label} is {theirs!r}, the model's is {ours!r}; use data of its classes")

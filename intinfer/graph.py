@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from .errors import GraphError
 from .types import IntType
@@ -105,6 +105,20 @@ class Graph:
     def node_by_name(self) -> dict[str, Node]:
         return {node.name: node for node in self.nodes}
 
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """The place of each value in the order, inputs first, by name."""
+        return {name: i for i, name in enumerate(self.values)}
+
+    @cached_property
+    def readers(self) -> dict[str, tuple[Node, ...]]:
+        """The nodes that read each value, in order, each once; () for a value that nobody reads."""
+        found: dict[str, list[Node]] = {name: [] for name in self.values}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.inputs):
+                found[name].append(node)
+        return {name: tuple(nodes) for name, nodes in found.items()}
+
     def with_every_value(self) -> Graph:
         """The same network with each value, inputs included, as an output: an engine can fuse and skip nothing."""
         return replace(self, outputs=tuple(Output(name, name) for name in self.values), classes=())
@@ -117,3 +131,20 @@ class Graph:
             near = get_close_matches(name, self.node_by_name, n=3) or list(self.node_by_name)[:3]
             raise GraphError(f"no node named {name!r}; close names: {', '.join(near)}")
         return self.node_by_name[name]
+
+
+class HasGraph(Protocol):
+    """What holds a graph: a `Model`."""
+
+    graph: Graph
+
+
+GraphLike = Graph | HasGraph
+
+
+def graph_of(net: GraphLike) -> Graph:
+    """The graph itself, or that of a `Model`. Raises GraphError for anything else."""
+    graph = net if isinstance(net, Graph) else getattr(net, "graph", None)
+    if not isinstance(graph, Graph):
+        raise GraphError(f"a Model or a Graph is needed, got {type(net).__name__}")
+    return graph

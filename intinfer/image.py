@@ -47,8 +47,9 @@ def load_image(path: str | PathLike[str], graph_input: Value, image: ImageInput,
         what = "is a directory" if path.is_dir() else "is not a regular file" if path.exists() else ""
         raise DataError(f"{path}: {f'{what}; give an image file' if what else 'no such file'}")
     height, width = graph_input.shape[1:]
-    picture = _open(path, image.mode)
-    fitted = _fit(picture, width, height, fit or image.fit, path)
+    fit = fit or image.fit
+    picture = _open(path, image.mode, (width, height), fit)
+    fitted = _fit(picture, width, height, fit)
     pixels = np.asarray(fitted, dtype=np.uint8).reshape(height, width, image.channels).transpose(2, 0, 1)
     try:
         graph_input.type.check(pixels, "pixels")
@@ -57,13 +58,13 @@ def load_image(path: str | PathLike[str], graph_input: Value, image: ImageInput,
     return np.ascontiguousarray(pixels)
 
 
-def _open(path: Path, mode: str) -> Image.Image:
-    """The decoded picture, of `mode`, one frame, 8 bits a sample as stored."""
+def _open(path: Path, mode: str, size: tuple[int, int], fit: str) -> Image.Image:
+    """The decoded picture, of `mode`, one frame, 8 bits a sample as stored; one that does not fit is not decoded."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as picture:
-                problem = _problem(picture, mode)
+                problem = _problem(picture, mode) or _misfit(picture, size, fit)
                 if problem is None:
                     picture.load()
                     return picture.copy()
@@ -124,15 +125,23 @@ def _problem(picture: Image.Image, mode: str) -> str | None:
     return None
 
 
-def _fit(picture: Image.Image, width: int, height: int, fit: str, path: Path) -> Image.Image:
+def _misfit(picture: Image.Image, size: tuple[int, int], fit: str) -> str | None:
+    """Why a picture of another size cannot be fitted, and what to do; None when it can."""
+    width, height = size
+    if picture.size == size or fit == "resize":
+        return None
+    sizes = f"is {picture.width}x{picture.height} (width x height), the model takes {width}x{height}"
+    if fit != "crop":
+        return f"{sizes}; use --fit crop (no resampling) or --fit resize, or give the right size"
+    if picture.width < width or picture.height < height:
+        return f"{sizes}: too small to crop; use --fit resize, or give a larger image"
+    return None
+
+
+def _fit(picture: Image.Image, width: int, height: int, fit: str) -> Image.Image:
     if picture.size == (width, height):
         return picture
-    sizes = f"is {picture.width}x{picture.height} (width x height), the model takes {width}x{height}"
     if fit == "resize":
         return ImageOps.fit(picture, (width, height), method=Image.Resampling.BICUBIC)
-    if fit != "crop":
-        raise DataError(f"{path}: {sizes}; use --fit crop (no resampling) or --fit resize, or give the right size")
-    if picture.width < width or picture.height < height:
-        raise DataError(f"{path}: {sizes}: too small to crop; use --fit resize, or give a larger image")
     left, top = (picture.width - width) // 2, (picture.height - height) // 2
     return picture.crop((left, top, left + width, top + height))

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from . import model_file, reference
 from .cost import graph_cost
 from .errors import DataError, RangeError
-from .graph import Graph
+from .graph import Graph, GraphLike, graph_of
 from .ops import Conv2d
 from .reference import Arrays
 from .types import IntArray
@@ -38,8 +38,8 @@ class Model:
     several inputs a mapping {input name: array}. Results are int64 and have a batch axis when the inputs have one.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: GraphLike) -> None:
+        self.graph = graph = graph_of(graph)
         self._chunk = max(1, CHUNK_BYTES // _image_bytes(graph))
         self._sessions: dict[bool, Session] = {}
 

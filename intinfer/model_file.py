@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import stat
-from contextlib import suppress
 from fractions import Fraction
-from pathlib import Path
 
 from . import npz
 from .attributes import decode_attributes, encode_attributes
 from .builder import MAX_NAME, GraphBuilder
 from .errors import IntinferError, ModelFileError
-from .graph import Graph, ImageInput, Node, Output, Shape, Value
+from .files import write_file
+from .graph import Graph, GraphLike, ImageInput, Node, Output, Shape, Value, graph_of
 from .ops import OPS
 from .stored import TensorReader, TensorWriter
 from .strict_json import Json, check_canonical, choice, dump, integer, items, parse, record, shown, text
@@ -43,7 +41,7 @@ _HEADER_KEYS = ("format", "version", "inputs", "nodes", "outputs", "image", "cla
 _VALUE_KEYS = ("name", "shape", "lo", "hi")
 
 
-def save(graph: Graph, path: str | os.PathLike[str]) -> None:
+def save(graph: GraphLike, path: str | os.PathLike[str]) -> None:
     """Write `graph` to `path`, atomically: the old file stays whole until the new one is on the disk.
 
     The bytes are read back before they are written, so that no file comes into being that `load` refuses.
@@ -52,21 +50,23 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> None:
         ModelFileError: the folder is missing or not writable, `path` is no regular file, or the graph holds
             what the format has no place for.
     """
+    graph = graph_of(graph)
     try:
         data = to_bytes(graph)
     except IntinferError as error:
         raise _failure(path, f"cannot be written: {error}") from None
     try:
-        _write_atomically(Path(os.path.realpath(path)), data)
+        write_file(path, data)
     except (OSError, ValueError) as error:
         raise _failure(path, f"cannot be written: {_reason(error)}") from None
 
 
-def to_bytes(graph: Graph) -> bytes:
+def to_bytes(graph: GraphLike) -> bytes:
     """What `save` writes: the same graph gives the same bytes, and `load` takes them.
 
     Raises ModelFileError when the graph holds what the format has no place for.
     """
+    graph = graph_of(graph)
     data = _encode(graph)
     if _encode(_decode(data)) != data:
         raise ModelFileError("read back, the bytes give another graph; this is a bug of intinfer")
@@ -110,23 +110,6 @@ def _read(path: str | os.PathLike[str]) -> bytes:
         if size > MAX_FILE:
             raise OSError(f"it has {size} bytes, at most {MAX_FILE} are allowed")
         return file.read(size)
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    if path.exists() and not path.is_file():
-        raise OSError("it is a directory" if path.is_dir() else "it is not a regular file")
-    if not path.parent.is_dir():
-        raise OSError(f"there is no folder {path.parent}; create it first")
-    part = path.with_name(f".intinfer-{secrets.token_hex(8)}.part")
-    try:
-        with open(part, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def _encode(graph: Graph) -> bytes:

@@ -11,14 +11,14 @@ import numpy as np
 from .accumulator import Accumulator, Overflow
 from .builder import GraphBuilder
 from .errors import GraphError
-from .graph import Graph, Node, Value
+from .graph import Graph, GraphLike, Node, Value, graph_of
 from .ops import Conv2d, Dense, Op, Table, Threshold
 from .ops.mac import sum_range
 from .tensor import IntTensor
 from .types import IntType
 
 
-def narrow(graph: Graph, rule: Accumulator, nodes: str = "*") -> Graph:
+def narrow(graph: GraphLike, rule: Accumulator, nodes: str = "*") -> Graph:
     """The network with the accumulator `rule` in its conv2d and dense nodes; all else computes what it did.
 
     Every node is added anew, so each type rule runs on the new ranges. Constants are adapted where these ask for it,
@@ -39,6 +39,7 @@ def narrow(graph: Graph, rule: Accumulator, nodes: str = "*") -> Graph:
             would get wider: its thresholds may have been clipped to its width, so begin with the network it was made
             from.
     """
+    graph = graph_of(graph)
     chosen = {node.name for node in _accumulating(graph) if fnmatchcase(node.name, nodes)}
     if not chosen:
         near = ", ".join(node.name for node in _accumulating(graph)[:5]) or "there are none at all"

@@ -10,7 +10,7 @@ import numpy as np
 
 from .dataset import Pixels, stored_images
 from .errors import DataError
-from .graph import Graph, ImageInput, Value
+from .graph import GraphLike, ImageInput, Value, graph_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Pictures:
             yield np.stack([self.read(i) for i in range(start, min(start + size, stop))])
 
 
-def load_pictures(paths: Sequence[str], graph: Graph, fit: str | None = None) -> Pictures:
+def load_pictures(paths: Sequence[str], graph: GraphLike, fit: str | None = None) -> Pictures:
     """The images in `paths`, in order.
 
     Args:
@@ -43,6 +43,7 @@ def load_pictures(paths: Sequence[str], graph: Graph, fit: str | None = None) ->
     Raises:
         DataError: one line naming the file or folder. Of image files, when they are read.
     """
+    graph = graph_of(graph)
     image = graph.image
     if len(graph.inputs) != 1:
         shapes = ", ".join(f"{value.name} {value.shape}" for value in graph.inputs)

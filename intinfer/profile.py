@@ -10,7 +10,7 @@ from typing import Any
 from .accumulator import Accumulator
 from .dataset import Pixels
 from .engine.session import Session, SkipCounts
-from .graph import Graph
+from .graph import GraphLike, graph_of
 from .text import table
 from .types import IntType
 from .verdict import AccumulatorVerdict, Watch, verdict_text
@@ -107,7 +107,7 @@ def _width(seen: IntType, proven: IntType) -> int:
 
 
 def profile(
-    graph: Graph, batches: Iterable[Pixels], rule: Accumulator | None = None, names: Sequence[str] = ()
+    graph: GraphLike, batches: Iterable[Pixels], rule: Accumulator | None = None, names: Sequence[str] = ()
 ) -> Profile:
     """Run images twice: with skipping, to count what is computed; and every value of them, to see the ranges.
 
@@ -118,6 +118,7 @@ def profile(
             to it; each node's own when None.
         names: of the images, to quote in an overflow.
     """
+    graph = graph_of(graph)
     watch = Watch(graph, rule, names)
     skipping, full = Session(graph), Session(graph.with_every_value(), skip=False)
     counts = SkipCounts()
@@ -125,7 +126,7 @@ def profile(
     ones = dict.fromkeys(selects, 0)
     low: dict[str, int] = {}
     high: dict[str, int] = {}
-    for batch in batches:
+    for batch in filter(len, batches):
         skipping.run(batch, counts=counts)
         traced = full.run(batch)
         watch.add(traced)

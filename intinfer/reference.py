@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import GraphError, RangeError
-from .graph import Graph, Shape
+from .graph import Graph, GraphLike, Shape, graph_of
 from .types import IntArray
 
 Arrays = npt.NDArray[np.integer] | Mapping[str, npt.NDArray[np.integer]]
 
 
-def run(graph: Graph, inputs: Arrays) -> dict[str, IntArray]:
+def run(graph: GraphLike, inputs: Arrays) -> dict[str, IntArray]:
     """Outputs by output name, each int64 (N, *shape).
 
     Args:
@@ -25,13 +25,15 @@ def run(graph: Graph, inputs: Arrays) -> dict[str, IntArray]:
         GraphError: wrong names or shapes, or an array that is not made of integers.
         RangeError: a value outside its input's type, or a `trap` accumulator that left its range.
     """
+    graph = graph_of(graph)
     kept = {out.value for out in graph.outputs}
     values = dict(_steps(graph, inputs, kept))
     return {out.name: values[out.value] for out in graph.outputs}
 
 
-def trace(graph: Graph, inputs: Arrays) -> dict[str, IntArray]:
+def trace(graph: GraphLike, inputs: Arrays) -> dict[str, IntArray]:
     """Every value of the graph by name, inputs included, each int64 (N, *shape). Errors as `run`."""
+    graph = graph_of(graph)
     return dict(_steps(graph, inputs, set(graph.values)))
 
 

@@ -17,7 +17,10 @@ from .types import IntArray
 
 def frozen_int64(values: npt.ArrayLike) -> IntArray:
     """A read-only int64 copy; refuses anything that is not made of integers."""
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise GraphError("constant tensors have rows of one length") from None
     if array.dtype.kind not in "iu":
         raise GraphError(f"constant tensors are made of integers, got dtype {array.dtype}")
     if array.dtype.kind == "u" and array.size and int(array.max()) > np.iinfo(np.int64).max:

@@ -16,6 +16,23 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def elided(text: str, limit: int) -> str:
+    """`text`, or of one longer than `limit` characters both ends and how many are left out between.
+
+    >>> elided("a" * 100 + "z", 50)
+    'aaaaaaaaaaaaa ... 84 characters left out ... aaaz'
+    """
+    if len(text) <= limit:
+        return text
+    room = limit - len(_gap(len(text)))
+    last = room // 4
+    return text[: room - last] + _gap(len(text) - room) + text[len(text) - last :]
+
+
+def _gap(count: int) -> str:
+    return f" ... {count:,} characters left out ... "
+
+
 def shape_text(shape: Sequence[int]) -> str:
     """
     >>> shape_text((3, 32, 32))

@@ -48,13 +48,16 @@ THIRD_PARTY = {
     "safetensors": sorted(TORCH_MODULES),
     "hypothesis": ["intinfer/strategies"],
     "threadpoolctl": ["intinfer_golden/run"],
-    "vcd": ["intinfer_golden/dumps/waveform"],
+    "pylibfst": ["intinfer_golden/dumps/fst_child"],
 }
 """Distribution -> the modules that may import it, at the top or inside a function."""
 
 EXACT = ["intinfer/ops/*", "intinfer/spec/*", "intinfer/bounds/*"] + [
     f"intinfer/{name}"
-    for name in ("accumulator", "automaton", "builder", "graph", "packing", "reference", "rounding", "tensor", "types")
+    for name in (
+        *("accumulator", "automaton", "build_arguments", "build_ops", "builder", "graph", "packing", "reference"),
+        *("rounding", "tensor", "types"),
+    )
 ]
 """Modules in which no floating point appears. The reference's one use of it is declared: intinfer/matmul."""
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import math
 import os
+import tracemalloc
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +16,8 @@ import pytest
 from helpers import CLASSES, tiny_graph, tiny_images, two_ended_graph, write_png
 
 from intinfer import dataset as dataset_module
-from intinfer.dataset import load_dataset
+from intinfer import foreign
+from intinfer.dataset import load_dataset, stored_images
 from intinfer.errors import DataError
 from intinfer.graph import Graph
 
@@ -108,7 +114,7 @@ def test_an_array_file_and_pickles_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     with path.open("wb") as file:
         np.save(file, IMAGES)
-    assert refusal(path) == "holds one array; an .npz with images and labels is needed"
+    assert refusal(path) == "holds one array; an .npz is needed: write it with numpy.savez"
     np.savez(path, images=IMAGES, labels=np.array([object()] * 6))
     assert refusal(path) == (
         "cannot be read as .npz (Object arrays cannot be loaded when allow_pickle=False); "
@@ -197,3 +203,93 @@ def test_models_that_are_no_image_classifiers(tmp_path: Path) -> None:
 def test_long_lists_are_cut() -> None:
     assert dataset_module._listed("class", ["a", "b"]) == ["class 'a', 'b'"]
     assert dataset_module._listed("class", []) == []
+
+
+def claimed(path: Path, key: str, shape: tuple[int, ...], descr: str = "|u1", bytes_there: int = 0) -> Path:
+    """A small file with an array that says it is large: deflated zeros, and less of them than announced."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": descr, "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("images", "labels"):
+            if name != key:
+                plain = io.BytesIO()
+                np.save(plain, IMAGES if name == "images" else LABELS)
+                archive.writestr(f"{name}.npy", plain.getvalue())
+        with archive.open(f"{key}.npy", "w") as member:
+            member.write(header.getvalue())
+            for start in range(0, bytes_there, 2**20):
+                member.write(bytes(min(2**20, bytes_there - start)))
+    return path
+
+
+@pytest.fixture
+def memory() -> Iterator[Callable[[], int]]:
+    """The most bytes that NumPy and Python held since the test began."""
+    tracemalloc.start()
+    yield lambda: tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("key", "shape", "descr", "message"),
+    [
+        ("images", (3 * 10**7,), "|u1", "images are uint8 (30000000,), uint8 (N, 8, 8, 3) is needed"),
+        ("images", (10**7, 3), "|u1", "images are uint8 (10000000, 3), uint8 (N, 8, 8, 3) is needed"),
+        ("labels", (3 * 10**7,), "|u1", "labels are uint8 (30000000,), integers (6,) are needed"),
+        ("classes", (3 * 10**5,), "<U25", "300000 class names, the model has 4 classes"),
+    ],
+)
+def test_an_array_of_another_shape_is_not_read(
+    key: str, shape: tuple[int, ...], descr: str, message: str, tmp_path: Path, memory: Callable[[], int]
+) -> None:
+    """Deflated zeros are a thousandth of what they unpack to."""
+    size = math.prod(shape) * np.dtype(descr).itemsize
+    path = claimed(tmp_path / "a.npz", key, shape, descr, size)
+    assert path.stat().st_size < size // 500
+    assert refusal(path) == message
+    assert memory() < 2**24
+
+
+def test_what_is_claimed_and_not_there(tmp_path: Path, memory: Callable[[], int]) -> None:
+    path = claimed(tmp_path / "a.npz", "images", (10**9, 8, 8, 3))
+    assert refusal(path) == (
+        "cannot be read as .npz (uint8 (1000000000, 8, 8, 3) takes 192,000,000,000 bytes, 0 are there); write it again "
+        "with numpy.savez"
+    )
+    array = tmp_path / "a.npy"
+    with array.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (10**9, 8, 8, 3)})
+    with pytest.raises(DataError, match=r"a.npy: cannot be read as .npy \(uint8 .* takes 192,000,000,000 bytes, 0 are"):
+        stored_images(array, GRAPH)
+    assert memory() < 2**24
+
+
+def test_what_a_file_unpacks_to_is_limited(
+    tmp_path: Path, memory: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the right shape, too; the way out that the message names is one."""
+    monkeypatch.setattr(foreign, "FREE", 2**20)
+    images, labels = np.zeros((200_000, 8, 8, 3), np.uint8), np.zeros(200_000, np.uint8)
+    np.savez_compressed(tmp_path / "a.npz", images=images, labels=labels)
+    before = memory()
+    limit = max(2**20, 32 * (tmp_path / "a.npz").stat().st_size)
+    assert refusal(tmp_path / "a.npz") == (
+        f"'images' unpacks to 38,400,128 bytes, and {limit:,} are the most of a file of this size; write it "
+        "uncompressed, with numpy.savez"
+    )
+    assert memory() < before + 2**20
+    np.savez(tmp_path / "a.npz", images=images, labels=labels)
+    assert len(load_dataset(tmp_path / "a.npz", GRAPH)) == 200_000
+
+
+@pytest.mark.parametrize("header", [b"{'descr': '|u1', 'shape': (", b"{'a", b"(" * 300, b"'\\", b"\0", b"{}", b"1 +"])
+def test_damaged_headers(header: bytes, tmp_path: Path) -> None:
+    """Every error of the tokenizer, the parser and the type's constructor is the same line."""
+    data = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    (tmp_path / "a.npy").write_bytes(data)
+    with pytest.raises(DataError, match=r"a.npy: cannot be read as .npy \("):
+        stored_images(tmp_path / "a.npy", GRAPH)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("images.npy", data)
+        archive.writestr("labels.npy", data)
+    assert refusal(tmp_path / "a.npz").startswith("cannot be read as .npz (")

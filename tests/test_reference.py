@@ -4,12 +4,21 @@ import weakref
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+import intinfer
 from intinfer import reference
 from intinfer.accumulator import Accumulator, TapOrder
+from intinfer.bounds import channel_ranges
 from intinfer.builder import GraphBuilder
+from intinfer.cost import graph_cost
+from intinfer.engine.session import Session
 from intinfer.errors import GraphError, RangeError
-from intinfer.ops import Add, Bitshift, Clamp, Dense, Op
+from intinfer.model import Model
+from intinfer.model_file import to_bytes
+from intinfer.ops import OPS, Add, Bitshift, Clamp, Dense, Op
+from intinfer.strategies import MAKERS, Source
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 
@@ -166,3 +175,38 @@ def test_a_run_drops_each_intermediate_after_its_last_reader_and_a_trace_keeps_i
     builder.output("y", value)
     assert next(reversed(function(builder.finish(), np.array([[2]])).values())).tolist() == [[7]]
     assert Watched.alive == alive
+
+
+@pytest.mark.parametrize("kind", sorted(OPS))
+@given(data=st.data())
+def test_a_batch_of_no_images(kind, data):
+    """Of every op, on both engines and through a Model: no images in, none out, of the right shape and type."""
+    source = Source(data.draw, fresh=True)
+    MAKERS[kind](source)
+    source.builder.output("y", source.values[-1])
+    graph = source.builder.finish()
+    none = {value.name: np.zeros((0, *value.shape), dtype=np.int64) for value in graph.inputs}
+    value = graph.values[graph.outputs[0].value]
+    model = Model(graph)
+    for got in (
+        reference.run(graph, none)["y"],
+        reference.trace(graph, none)[value.name],
+        Session(graph).run(none)["y"],
+        model.run(none, engine="reference"),
+        model.run(none, engine="fast"),
+        model.trace(none)[value.name],
+    ):
+        assert (got.shape, got.dtype) == ((0, *value.shape), np.int64)
+
+
+def test_a_model_is_taken_where_a_graph_is(tmp_path):
+    """It is what people hold."""
+    model = Model(merge_graph())
+    intinfer.save(model, tmp_path / "a.npz")
+    intinfer.save(intinfer.load(tmp_path / "a.npz"), tmp_path / "b.npz")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes() == to_bytes(model.graph)
+    assert reference.run(model, {"a": A, "b": B})["merged"].tolist() == M
+    assert graph_cost(model).macs == graph_cost(model.graph).macs
+    assert channel_ranges(model)["t"][1].tolist() == [7, 7]
+    with pytest.raises(GraphError, match="a Model or a Graph is needed, got str"):
+        intinfer.save("m.npz", tmp_path / "c.npz")

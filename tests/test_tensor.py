@@ -56,6 +56,7 @@ def test_equality_is_that_of_values_and_encoding():
     ("values", "encoding", "message"),
     [
         ([1.0], None, "constant tensors are made of integers, got dtype float64"),
+        ([[1], [1, 2]], None, "constant tensors have rows of one length"),
         ([True], None, "constant tensors are made of integers, got dtype bool"),
         (np.array([2**63], dtype=np.uint64), None, f"constant tensor value {2**63} does not fit int64"),
         ([0, 1], "binary", "constant tensor: value 0 has no binary code"),

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from intinfer.errors import DataError
+from intinfer.foreign import check_archive
 
 from .nets import build, canonical
 
@@ -97,9 +98,12 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
 
             state: Any = load_file(path)
         else:
+            check_archive(path, "save it with torch.save(model.state_dict(), ...), which does not compress")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch warns about odd pickles; they are refused below
                 state = torch.load(path, map_location="cpu", weights_only=True)
+    except (DataError, MemoryError):
+        raise
     except Exception as error:  # a foreign parser on a foreign file: any exception means the same
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         if type(error).__name__ == "UnpicklingError":  # torch's own text advises to load the file with code in it

@@ -6,7 +6,6 @@ import io
 import os
 import warnings
 import zlib
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from intinfer.errors import IntinferError
+from intinfer.files import write_file
 
 __all__ = [
     "ResumeState",
@@ -63,25 +63,15 @@ def resume_path(path: Path) -> Path:
     return path.with_name(path.name + ".resume.pt")
 
 
-def _write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        write(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def save_state_dict(model: nn.Module, path: Path) -> None:
     """Write the model's tensors, contiguous, as .pt (torch.save of tensors only) or .safetensors."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     if path.suffix == ".safetensors":
         from safetensors.torch import save
 
-        data = save(tensors)  # its save_file would make a file that only its owner can read
-        _write_atomically(path, lambda part: part.write_bytes(data))
+        write_file(path, save(tensors))  # its save_file would make a file that only its owner can read
     else:
-        _write_atomically(path, lambda part: torch.save(tensors, part))
+        write_file(path, _saved(tensors))
 
 
 def describe_run(
@@ -98,7 +88,14 @@ def describe_run(
 def write_resume(path: Path, identity: dict[str, str], state: ResumeState) -> None:
     """Write OUT.resume.pt."""
     content = {"format": RESUME_FORMAT, "identity": identity, **vars(state)}
-    _write_atomically(resume_path(path), lambda part: torch.save(content, part))
+    write_file(resume_path(path), _saved(content))
+
+
+def _saved(content: dict[str, Any]) -> bytes:
+    """What torch.save writes; on a full disk it would raise no OSError itself."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
 
 
 def read_resume(path: Path, identity: dict[str, str]) -> ResumeState | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy.typing as npt
 import intinfer
 from intinfer import reference
 from intinfer.errors import DataError
+from intinfer.files import write_into
 from intinfer.graph import Graph
 from intinfer.model import Model
 from intinfer.reference import Arrays
@@ -23,11 +25,12 @@ from intinfer.types import IntArray
 from . import journal, manifest
 from .frames import Frames, Hashes
 from .journal import Journal
+from .layout import WordOptions
 from .names import file_stem
+from .plan import Layout
 from .regions import Region
+from .replace import check_target
 from .run import Progress
-from .tensors import Layout
-from .trace import check_new_directory
 from .vectors import known_formats, model_hash, write_vectors
 
 FORMAT = "intinfer-golden-index"
@@ -38,7 +41,7 @@ GIVEN_BYTES = 2**30
 
 
 def write_isolated(
-    model: Model,
+    model: Model | Graph,
     regions: Sequence[Region],
     directory: str | PathLike[str],
     *,
@@ -51,8 +54,10 @@ def write_isolated(
     formats: Sequence[str] | None = None,
     order: str = "nhwc",
     fold: int | Mapping[str, int] = 1,
+    words: WordOptions | None = None,
     options: Mapping[str, str] | None = None,
     resume: bool = False,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Write one set of golden vectors a region into a new `directory`, and return its index.
@@ -66,19 +71,21 @@ def write_isolated(
         goal: coverage in percent of the bins that are not proven unreachable.
         rounds, time_limit: when the search for stimuli of a region stops; see `stimulus.directed`.
         masks: demand masks for regions of a single convolution or dense layer as well.
-        formats, order, fold, options, resume: see `write_vectors`; `fold` takes names of the whole model.
+        formats, order, fold, words, options, resume, force: see `write_vectors`; `fold` and `words` take names of the
+            whole model.
         progress: called with the number of sets that are done, first with those of an earlier run.
 
     Raises:
-        DataError: as `write_vectors`; the images have more than a GiB of values at the regions' inputs.
+        DataError: as `write_vectors`; two regions have one name; the images have more than a GiB of values at the
+            regions' inputs.
         GraphError, RangeError, IntinferError: as `write_vectors`.
     """
     final = Path(directory)
     if not resume:
-        check_new_directory(final)
-    if not regions:
-        raise DataError("there are no regions; isolated vectors need at least one")
-    layout = Layout.of(model.graph, order, fold)
+        check_target(final, force)
+    _check_regions(regions)
+    model = model if isinstance(model, Model) else Model(model)
+    layout = Layout.of(model.graph, order, fold, words)
     frames = images if images is None or isinstance(images, Frames) else Frames.of(model.graph, images)
     search = {"goal": goal, "seed": seed, "rounds": rounds, "masks": masks}
     identity = {
@@ -91,6 +98,7 @@ def write_isolated(
             "order": order,
             "fold": layout.fold,
             "folds": dict(sorted(layout.folds.items())),
+            "words": layout.words.document(),
             "options": dict(sorted((options or {}).items())),
             **search,
         },
@@ -98,7 +106,7 @@ def write_isolated(
     if resume and journal.complete(final, identity):
         index: dict[str, Any] = json.loads((final / NAME).read_text("ascii"))
         return index
-    with journal.growing(final, identity, resume) as (partial, found):
+    with journal.growing(final, identity, resume, force) as (partial, found):
         if progress:
             progress(found.images)
         given = _values_of(model.graph, frames, regions)
@@ -106,8 +114,7 @@ def write_isolated(
         for region in regions:
             target = partial / file_stem(region.name)
             if not (target / manifest.NAME).is_file():
-                folds = layout.of_region(region.graph)
-                more = {"formats": formats, "order": order, "fold": folds, "options": options}
+                more = {"formats": formats, "order": order, "options": options, **layout.of_region(region.graph)}
                 _write_region(model, region, target, given, search | {"time_limit": time_limit}, more)
             (target / journal.NAME).unlink(missing_ok=True)  # of a run that was killed just there
             entries.append(_entry(region, target))
@@ -115,8 +122,18 @@ def write_isolated(
             if progress and len(entries) > found.images:
                 progress(len(entries))
         index = {"format": FORMAT, "version": VERSION, "sets": entries}
-        (partial / NAME).write_bytes(json.dumps(index, indent=1).encode("ascii") + b"\n")
+        write_into(partial / NAME, json.dumps(index, indent=1).encode("ascii") + b"\n")
     return index
+
+
+def _check_regions(regions: Sequence[Region]) -> None:
+    if not regions:
+        raise DataError("there are no regions; isolated vectors need at least one")
+    for name, count in Counter(region.name for region in regions).items():
+        if count > 1:
+            raise DataError(f"{count} regions are called {name!r}; give each a name of its own")
+        if file_stem(name) in (NAME, journal.NAME):
+            raise DataError(f"a region is called {name!r}, as a file of the index; give it another name")
 
 
 def _write_region(

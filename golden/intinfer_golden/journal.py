@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from intinfer.errors import DataError, IntinferError
+from intinfer.files import naming
 
-from .trace import check_new_directory
+from .replace import check_target, put_in_place
 
 NAME = "journal.json"
 _NEW = "journal.new"
@@ -50,7 +51,7 @@ class Journal:
         """Replace the journal in `directory`; the files it speaks of are on disk already."""
         path = directory / NAME
         new = directory / _NEW
-        with open(new, "wb") as file:
+        with naming(path), open(new, "wb") as file:
             document = {"format": _FORMAT, "version": _VERSION, **asdict(self)}
             file.write(json.dumps(document).encode("ascii"))
             file.flush()
@@ -79,8 +80,11 @@ def partial_of(directory: Path) -> Path:
 
 
 @contextmanager
-def growing(directory: Path, identity: Mapping[str, Any], resume: bool) -> Iterator[tuple[Path, Journal]]:
-    """The folder `directory`.partial with its journal; it becomes `directory` when the body ends.
+def growing(
+    directory: Path, identity: Mapping[str, Any], resume: bool, force: bool = False
+) -> Iterator[tuple[Path, Journal]]:
+    """The folder `directory`.partial with its journal; it becomes `directory` when the body ends, with `force` in the
+    place of a set or index that stands there until then.
 
     With `resume` the body goes on with what a run of the same identity left, if there is anything. When the body
     raises an IntinferError, which it would raise again, the folder is removed; after another exception it is removed
@@ -88,7 +92,7 @@ def growing(directory: Path, identity: Mapping[str, Any], resume: bool) -> Itera
 
     Raises DataError when the folder is there without `resume`, or of another identity.
     """
-    check_new_directory(directory)
+    check_target(directory, force)
     partial = partial_of(directory)
     journal = _found(partial, identity) if partial.exists() and resume else None
     if journal is None:
@@ -98,11 +102,12 @@ def growing(directory: Path, identity: Mapping[str, Any], resume: bool) -> Itera
     (partial / _NEW).unlink(missing_ok=True)  # of a run that was killed just there
     try:
         yield partial, journal
-        if directory.exists():
-            directory.rmdir()  # empty, as checked; Windows does not rename onto it
-        partial.rename(directory)
+        check_target(directory, force)
+        old = put_in_place(partial, directory)
         (directory / NAME).unlink()  # last: a folder without it that is not whole could not be told from a whole one
         sync_folder(directory.parent)
+        if old is not None:
+            shutil.rmtree(old)
     except FolderError:
         raise
     except BaseException as error:
@@ -160,6 +165,7 @@ def sync_folder(directory: Path) -> None:
     if os.name == "posix":
         handle = os.open(directory, os.O_RDONLY)
         try:
-            os.fsync(handle)
+            with naming(directory):
+                os.fsync(handle)
         finally:
             os.close(handle)

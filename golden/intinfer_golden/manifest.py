@@ -8,20 +8,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from intinfer import model_file
 from intinfer.accumulator import Accumulator
 from intinfer.errors import DataError
+from intinfer.files import write_into
 from intinfer.graph import Graph, Node, Value
 from intinfer.ops import Bitshift, Requant, Tgap, Threshold
 from intinfer.tensor import CellularWeights, IntTensor
 from intinfer.types import IntArray
 
-from .codes import Code
+from .entries import Written, tensor_of
 from .formats import FORMATS
 from .tensors import Tensor
 
@@ -71,65 +72,17 @@ def node_entry(node: Node) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class Written:
-    """A file of a set: path inside the set, length and SHA-256."""
-
-    format: str
-    path: str
-    bytes: int
-    sha256: str
-
-
-def tensor_entry(
-    tensor: Tensor,
-    files: Sequence[Written],
-    seen: tuple[int, int],
-    overflows: int | None,
-    generated: CellularWeights | None,
-) -> dict[str, Any]:
-    """A tensor with the lowest and highest value `seen` in it."""
-    automaton = generated and {"rule": generated.rule, "seed": list(generated.seed), "rows": generated.rows}
-    return {
-        "node": tensor.node,
-        "attribute": tensor.attribute or None,
-        "role": tensor.role,
-        "source": list(tensor.source),
-        "axes": list(tensor.axes),
-        "shape": list(tensor.shape),
-        "order": list(tensor.order),
-        "bits": tensor.code.bits,
-        "signed": tensor.code.signed,
-        "code": tensor.code.name,
-        "code_map": tensor.code.map,
-        "elements": tensor.elements,
-        "elements_per_word": tensor.fold,
-        "fold_axis": tensor.fold_axis,
-        "run": tensor.run,
-        "words_per_run": tensor.words_per_run,
-        "frame_words": tensor.frame_words,
-        "words": tensor.words,
-        "word_bits": tensor.word_bits,
-        "beat_bits": 8 * tensor.word_bytes,
-        "lsb_first": True,
-        "lo": tensor.lo,
-        "hi": tensor.hi,
-        "min": seen[0],
-        "max": seen[1],
-        "overflows": overflows,
-        "generated": automaton,
-        "files": [asdict(file) for file in files],
-    }
-
-
-def port_entries(graph: Graph, tensors: Sequence[Tensor], given_demand: bool) -> list[dict[str, Any]]:
-    """The streams of a design that computes the graph: its inputs, the given demand masks, its outputs."""
+def port_entries(
+    graph: Graph, tensors: Sequence[Tensor], given_demand: bool, nodes: Sequence[str] | None
+) -> list[dict[str, Any]]:
+    """The streams of a design: the graph's inputs, the given demand masks, and its outputs or the `nodes` named."""
+    results = [out.value for out in graph.outputs] if nodes is None else nodes
     places = {tensor.node: i for i, tensor in enumerate(tensors) if tensor.role != "demand_mask"}
     masks = [i for i, tensor in enumerate(tensors) if tensor.role == "demand_mask"] if given_demand else []
     streams = {
         "in": ("s", [places[value.name] for value in graph.inputs]),
         "demand": ("d", masks),
-        "out": ("m", [places[out.value] for out in graph.outputs]),
+        "out": ("m", [places[name] for name in results]),
     }
     return [
         {"port": f"{letter}{number}_axis", "direction": direction, "tensor": tensor}
@@ -160,7 +113,7 @@ def _plain(value: Any) -> Any:
 
 
 def write(directory: Path, document: dict[str, Any]) -> None:
-    (directory / NAME).write_bytes(json.dumps(document, indent=1).encode("ascii") + b"\n")
+    write_into(directory / NAME, json.dumps(document, indent=1).encode("ascii") + b"\n")
 
 
 @dataclass(frozen=True)
@@ -176,25 +129,82 @@ class Stored:
 
         Raises DataError when the file is not the one that was written.
         """
-        stored = min(self.files, key=lambda file: file.format not in _READ_FIRST)
-        file = self.directory / stored.path
-        if not file.is_file():
-            raise DataError(f"{file}: is missing; {self.directory} is not whole, make it again with intinfer golden")
-        data = file.read_bytes()
-        if hashlib.sha256(data).hexdigest() != stored.sha256:
-            raise DataError(f"{file}: was changed after it was written; make the vectors again with intinfer golden")
-        return FORMATS[stored.format].read(self.tensor, data)  # the bytes are those we wrote, so their form is known
+        self.check()
+        return self._between(0, self.tensor.elements)
+
+    def check(self) -> None:
+        """Raises DataError when a file is missing, or not the one that was written."""
+        format_ = FORMATS[self._format]
+        for written in self._written:
+            file = self.directory / written.path
+            if not file.is_file():
+                raise DataError(
+                    f"{file}: is missing; {self.directory} is not whole, make it again with intinfer golden"
+                )
+            with open(file, "rb") as opened:
+                digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            if digest != written.sha256:
+                raise DataError(
+                    f"{file}: was changed after it was written; make the vectors again with intinfer golden"
+                )
+            if file.stat().st_size * len(self._written) != format_.size(self.tensor):
+                raise DataError(
+                    f"{file}: node {self.tensor.node!r} has not {self.tensor.elements} values; make the vectors again"
+                )
+
+    def frames(self, start: int, stop: int) -> IntArray:
+        """The values of some frames, of a file that `check` was called for."""
+        each = self.tensor.elements // self.tensor.shape[0]
+        return self._between(start * each, stop * each)
+
+    def _between(self, start: int, stop: int) -> IntArray:
+        """Some elements, whole runs; of a tensor in tiles all."""
+        format_, bodies = FORMATS[self._format], []
+        begin, end = (format_.body_bytes(self.tensor, elements) for elements in (start, stop))
+        for written in self._written:
+            with open(self.directory / written.path, "rb") as file:
+                file.seek(len(format_.header(self.tensor)) + begin)
+                bodies.append(file.read(end - begin))
+        return format_.decode(self.tensor, *bodies)  # the bytes are those we wrote, so their form is known
+
+    @property
+    def _format(self) -> str:
+        return min((file.format for file in self.files), key=lambda name: name not in _READ_FIRST)
+
+    @property
+    def _written(self) -> tuple[Written, ...]:
+        """The files that are read, one a memory."""
+        return tuple(file for file in self.files if file.format == self._format)
+
+    def array(self) -> IntArray:
+        """`values` with the tensor's axes, (N, C, H, W) or (N, C). Errors as `values`."""
+        values = self.values()
+        if len(values) != self.tensor.elements:
+            raise DataError(
+                f"{self.directory}: node {self.tensor.node!r} has {len(values)} values, not {self.tensor.elements}; "
+                "make the vectors again"
+            )
+        return self.tensor.shaped(values)
+
+
+class Port(NamedTuple):
+    """A stream of the design: in, out or demand, and the node (or input) whose values it carries."""
+
+    direction: str
+    node: str
 
 
 @dataclass(frozen=True)
 class VectorSet:
-    """A set of vectors on disk: the values that a dump may be of, in graph order, and their demand masks.
+    """A set of vectors on disk: the values that a dump may be of, in graph order, their demand masks, and constants.
 
     Attributes:
         model: hash of GRAPH.
         mode: "network", or "isolated" for a region cut out of one.
         region: the region's name; None of a whole network.
         frames: a label of each image.
+        constants: of nodes, by node and attribute with a dot between.
+        ports: the streams of a design that computes the graph, by name; those of demand masks are not among them.
     """
 
     directory: Path
@@ -204,6 +214,8 @@ class VectorSet:
     mode: str
     region: str | None
     frames: tuple[str, ...]
+    ports: dict[str, Port] = field(default_factory=dict)
+    constants: dict[str, Stored] = field(default_factory=dict)
 
     def graph(self) -> Graph:
         """The graph that the values are of: the whole network, or a region of it.
@@ -233,42 +245,22 @@ def load(directory: Path) -> VectorSet:
         raise DataError(f"{path}: has version {document.get('version')!r}, this intinfer reads {VERSION}")
     values: dict[str, Stored] = {}
     masks: dict[str, Stored] = {}
+    constants: dict[str, Stored] = {}
     try:
         for item in document["tensors"]:
-            if item["attribute"] is None:
-                kind = masks if item["role"] == "demand_mask" else values
-                kind[item["node"]] = _stored(directory, item)
+            stored = Stored(directory, *tensor_of(item))
+            kind = masks if stored.tensor.role == "demand_mask" else values
+            kind = constants if stored.tensor.attribute else kind
+            kind[stored.tensor.name] = stored
         region = document["region"] and str(document["region"]["name"])
         frames = tuple(str(label) for label in document["frames"])
         model = str(document["graph"]["sha256"])
-        return VectorSet(directory, values, masks, model, str(document["mode"]), region, frames)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        streams = [(entry, document["tensors"][entry["tensor"]]["node"]) for entry in document["ports"]]
+        ports = {
+            str(entry["port"]): Port(str(entry["direction"]), str(node))
+            for entry, node in streams
+            if entry["direction"] != "demand" and node in values
+        }
+        return VectorSet(directory, values, masks, model, str(document["mode"]), region, frames, ports, constants)
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DataError(f"{path}: is damaged ({type(error).__name__}: {error}); make the vectors again") from None
-
-
-def _stored(directory: Path, item: dict[str, Any]) -> Stored:
-    tensor = Tensor(
-        node=str(item["node"]),
-        attribute="",
-        role=str(item["role"]),
-        source=tuple(str(name) for name in item["source"]),
-        axes=tuple(item["axes"]),
-        shape=tuple(int(extent) for extent in item["shape"]),
-        order=tuple(item["order"]),
-        code=Code(item["code"], int(item["bits"])),
-        lo=int(item["lo"]),
-        hi=int(item["hi"]),
-        fold=int(item["elements_per_word"]),
-    )
-    if sorted(tensor.axes) != sorted(tensor.order) or len(tensor.axes) != len(tensor.shape) or tensor.order[0] != "N":
-        raise ValueError(f"axes {tensor.axes}, shape {tensor.shape} and order {tensor.order} do not fit")
-    if min(tensor.shape) < 1 or tensor.fold < 1 or tensor.words != item["words"]:
-        raise ValueError(f"shape {tensor.shape} with {tensor.fold} elements a word is not {item['words']} words")
-    files = tuple(
-        Written(file["format"], f"{tensor.path}.{file['format']}", int(file["bytes"]), str(file["sha256"]))
-        for file in item["files"]
-        if file["format"] in FORMATS
-    )
-    if not files:
-        raise ValueError("no files")
-    return Stored(directory, tensor, files)

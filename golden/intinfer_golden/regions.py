@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from intinfer.accumulator import Overflow
 from intinfer.builder import GraphBuilder
 from intinfer.errors import DataError
-from intinfer.graph import Graph, Node
+from intinfer.graph import Graph, GraphLike, Node, graph_of
+from intinfer.model import Model
 from intinfer.ops import Affine, Conv2d, Dense, Requant, Table, Threshold
+from intinfer.reference import Arrays
+from intinfer.types import IntArray
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,23 @@ class Region:
     graph: Graph
     nodes: tuple[str, ...]
 
+    def run(self, inputs: Arrays) -> dict[str, IntArray]:
+        """What the region gives for some inputs, by node name, from the reference.
 
-def isolate(graph: Graph, nodes: Collection[str], name: str | None = None) -> Region:
+        Args:
+            inputs: integers (N, *shape), or (*shape) of one frame, of the only input, or {input name: such integers}.
+
+        Returns: int64, with a batch axis where the inputs have one.
+
+        Raises:
+            DataError: wrong names, shapes or dtypes.
+            RangeError: a value outside its input's type, or a `trap` accumulator that left its range.
+        """
+        results = Model(self.graph).run(inputs, engine="reference")
+        return results if isinstance(results, dict) else {self.graph.outputs[0].name: results}
+
+
+def isolate(graph: GraphLike, nodes: Collection[str], name: str | None = None) -> Region:
     """The region of some nodes, named after the last of them unless `name` is given.
 
     Its inputs are the values that the nodes read from outside, with their names and types, in graph order; its
@@ -36,19 +54,21 @@ def isolate(graph: Graph, nodes: Collection[str], name: str | None = None) -> Re
 
     Raises DataError for no nodes, or a name that no node has.
     """
+    graph = graph_of(graph)
     if not nodes:
         raise DataError("no nodes are asked for; a region needs at least one")
     check_names(graph, nodes)
-    chosen = [node for node in graph.nodes if node.name in nodes]
+    chosen = [graph.node_by_name[node] for node in sorted(set(nodes), key=graph.place.__getitem__)]
     made = {node.name for node in chosen}
     outside = {x for node in chosen for x in node.inputs} - made
     builder = GraphBuilder()
-    values = {v.name: builder.input(v.name, v.shape, v.type) for v in graph.values.values() if v.name in outside}
+    read = (graph.values[x] for x in sorted(outside, key=graph.place.__getitem__))
+    values = {x.name: builder.input(x.name, x.shape, x.type) for x in read}
     for node in chosen:
         operands = [values[x] for x in node.inputs]
         values[node.name] = builder.add(node.op, *operands, name=node.name, source=node.source)
     results = {out.value: out for out in reversed(graph.outputs)}
-    readers = _readers(graph)
+    readers = graph.readers
     for node in chosen:
         if node.name in results:
             builder.output(node.name, values[node.name], results[node.name].scale, results[node.name].offset)
@@ -58,19 +78,21 @@ def isolate(graph: Graph, nodes: Collection[str], name: str | None = None) -> Re
     return Region(name or chosen[-1].name, builder.finish(image), tuple(node.name for node in chosen))
 
 
-def each_node(graph: Graph, nodes: Collection[str] | None = None) -> list[Region]:
+def each_node(graph: GraphLike, nodes: Collection[str] | None = None) -> list[Region]:
     """One region a node, in graph order; of the `nodes` named, or of all. Errors as `isolate`."""
+    graph = graph_of(graph)
     _check_choice(graph, nodes)
     return [isolate(graph, [node.name]) for node in graph.nodes if nodes is None or node.name in nodes]
 
 
-def each_chain(graph: Graph, nodes: Collection[str] | None = None) -> list[Region]:
+def each_chain(graph: GraphLike, nodes: Collection[str] | None = None) -> list[Region]:
     """The network cut into chains, in graph order of their last nodes; only those that hold one of `nodes`, if given.
 
     A chain is as many linear nodes as follow one another, convolutions, dense layers and affine maps with exact
     sums, each read by nobody but the next, with the threshold, requant or table at the end that alone reads the
     last. A node that is in no such chain is a region alone. Errors as `isolate`.
     """
+    graph = graph_of(graph)
     _check_choice(graph, nodes)
     return [isolate(graph, chain) for chain in _chains(graph) if nodes is None or any(node in nodes for node in chain)]
 
@@ -94,7 +116,7 @@ def _check_choice(graph: Graph, nodes: Collection[str] | None) -> None:
 
 def _chains(graph: Graph) -> Iterator[list[str]]:
     """Every node in exactly one chain."""
-    readers, results = _readers(graph), {out.value for out in graph.outputs}
+    readers, results = graph.readers, {out.value for out in graph.outputs}
     open_: dict[str, list[str]] = {}
     for node in graph.nodes:
         before = open_.pop(node.inputs[0], []) if _linear(node) or _closes(node) else []
@@ -104,15 +126,6 @@ def _chains(graph: Graph) -> Iterator[list[str]]:
             open_[node.name] = chain
         else:
             yield chain
-
-
-def _readers(graph: Graph) -> dict[str, list[Node]]:
-    """The nodes that read each value, each node once."""
-    readers: dict[str, list[Node]] = {name: [] for name in graph.values}
-    for node in graph.nodes:
-        for name in dict.fromkeys(node.inputs):
-            readers[name].append(node)
-    return readers
 
 
 def _linear(node: Node) -> bool:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from intinfer.text import printable
 
-from .compare import Comparison
+from .commands import explain_command, frames_command, ranges
+from .compare import Comparison, Verification
 
 SHOWN_ERRORS = 8
+SHOWN_FRAMES = 200
+"""Characters of the list of frames."""
 
 
 def describe(comparison: Comparison) -> list[str]:
     """A comparison, the verdict first."""
     source = f" (from {', '.join(comparison.source)})" if comparison.source else ""
     ignored = f", {comparison.ignored:,} not demanded and ignored" if comparison.ignored else ""
-    head = f"{comparison.dump}: node {comparison.name}{source}: "
+    kind = "node" if comparison.constant is None else "constant"
+    head = f"{comparison.dump}: {kind} {comparison.name}{source}: "
     if comparison.equal:
         lines = [f"{head}equal, {comparison.compared:,} values compared{ignored}"]
     else:
@@ -28,13 +34,44 @@ def describe(comparison: Comparison) -> list[str]:
         )
     if comparison.words != comparison.expected_words:
         lines.append(f"  length: {comparison.words:,} words, {comparison.expected_words:,} expected")
+    if comparison.wrong_frames:
+        lines.append(f"  frames: {_ranges(comparison.wrong_frames)}")
     if comparison.errors:
         shown = list(comparison.errors.items())[:SHOWN_ERRORS]
         more = len(comparison.errors) - len(shown)
         counts = ", ".join(f"{error:+d} x {count:,}" for error, count in shown)
         lines.append(f"  actual - expected: {counts}" + (f", {more} more" if more else ""))
+    lines += [f"  note: {note}" for note in comparison.notes]
+    lines += [f"  where: {comparison.where}"] if comparison.where else []
     lines += [f"  hint: {hint}" for hint in comparison.hints]
+    lines += [f"  cause: {cause}" for cause in comparison.causes]
     return [printable(line) for line in lines]
+
+
+def commands(verification: Verification) -> dict[str, str]:
+    """Command lines for the first difference: "explain" follows its value by hand, "minimal" makes a small set of the
+    first frames in which it or another node of its set differs. Empty where there is nothing of the kind to do.
+    """
+    first = verification.first
+    if first is None or first.first is None:
+        return {}
+    found: dict[str, str | None] = {}
+    at = first.first.at
+    if at is not None and "n" in at and first.role != "input":
+        found["explain"] = explain_command(first.directory, at["n"], first.node, at)
+    same = [comparison for comparison in verification.comparisons if comparison.directory == first.directory]
+    frames = sorted({frame for comparison in same for frame in comparison.wrong_frames})
+    if frames:
+        found["minimal"] = frames_command(first.directory, frames, first.frames)
+    return {name: line for name, line in found.items() if line is not None}
+
+
+def _ranges(frames: Sequence[int]) -> str:
+    """Numbers of frames and how many there are, not too many."""
+    text = ranges(frames)
+    if len(text) > SHOWN_FRAMES:
+        text = f"{text[:SHOWN_FRAMES].rpartition(',')[0]},..."
+    return f"{text} ({len(frames):,} in all)" if len(frames) > 1 else text
 
 
 def _word(comparison: Comparison) -> list[str]:
@@ -55,4 +92,5 @@ def describe_first(comparison: Comparison) -> str:
     expected = "nothing" if first.expected is None else f"{first.expected} ({first.expected_hex})"
     actual = "" if first.actual is None else f"{first.actual} ({first.actual_hex})"
     found = "; ".join(part for part in (actual, first.problem) if part)
-    return f"{at}(word {first.word}{lane}{line}{time}): expected {expected}, actual {found}"
+    pass_ = "" if first.pass_ is None else f"pass {first.pass_} of the set, "
+    return f"{pass_}{at}(word {first.word}{lane}{line}{time}): expected {expected}, actual {found}"

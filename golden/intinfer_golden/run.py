@@ -18,7 +18,8 @@ from intinfer import reference
 from intinfer.accumulator import Accumulator, Overflow
 from intinfer.engine.demand import Mask
 from intinfer.errors import DataError, RangeError
-from intinfer.graph import Graph, Node, Value
+from intinfer.files import write_into
+from intinfer.graph import Graph, Node
 from intinfer.model import Model
 from intinfer.ops import Conv2d, Dense
 from intinfer.types import IntArray
@@ -28,7 +29,7 @@ from .crosscheck import CrossCheck
 from .demand import demand_masks
 from .frames import Frames, Hashes, image_hashes
 from .journal import Journal
-from .tensors import Layout, constants, mask_tensors, value_tensors
+from .plan import Plan
 from .testbench import write_bench
 from .writer import SetWriter, TensorWriter
 
@@ -57,11 +58,10 @@ class Job:
 
     graph: Graph
     stored: bytes
-    values: list[Value]
+    plan: Plan
     frames: Frames
     hashes: Hashes
     formats: list[str]
-    layout: Layout
     demand: Mapping[str, Mask]
     head: dict[str, Any]
     coverage: Report | None
@@ -81,11 +81,11 @@ class Job:
         }
 
 
-def write_set(job: Job, model: Model, final: Path, resume: bool, progress: Progress | None) -> None:
+def write_set(job: Job, model: Model, final: Path, resume: bool, force: bool, progress: Progress | None) -> None:
     """Make the set in `final`; see `write_vectors`. `model` runs `job.graph`."""
     if resume and journal.complete(final, job.identity):
         return
-    with journal.growing(final, job.identity, resume) as (partial, found):
+    with journal.growing(final, job.identity, resume, force) as (partial, found):
         run = _Run(job, model, partial, found)
         run.images(progress)
         run.finish()
@@ -99,18 +99,11 @@ class _Run:
         self._directory = directory
         self._found = found
         self._check = CrossCheck(model)
-        graph, count = job.graph, job.frames.count
-
-        self._values = [
-            TensorWriter(directory, tensor, job.formats)
-            for tensor in value_tensors(graph, job.values, count, job.layout)
-        ]
-        self._masks = [
-            TensorWriter(directory, tensor, job.formats) for tensor in mask_tensors(graph, job.values, count)
-        ]
+        self._values = [TensorWriter(directory, tensor, job.formats) for tensor in job.plan.values]
+        self._masks = [TensorWriter(directory, tensor, job.formats) for tensor in job.plan.masks]
         stored = [
             (TensorWriter(directory, constant.tensor, job.formats, constant.generated), constant.values)
-            for constant in constants(graph, job.values, job.layout)
+            for constant in job.plan.constants
         ]
         self._set = SetWriter(directory, [*self._values, *self._masks], stored)
 
@@ -181,8 +174,8 @@ class _Run:
         """What stands beside the tensors."""
         job, directory = self._job, self._directory
         tensors = [entry.tensor for entry in (*self._values, *self._masks)]
-        ports = manifest.port_entries(job.graph, tensors, bool(job.demand))
-        (directory / manifest.GRAPH).write_bytes(job.stored)
+        ports = manifest.port_entries(job.graph, tensors, bool(job.demand), job.head["command"]["nodes"])
+        write_into(directory / manifest.GRAPH, job.stored)
         manifest.write(directory, job.head | {"ports": ports, "tensors": list(self._set.end())})
         if job.coverage is not None:
             write_report(directory, job.coverage)
@@ -195,7 +188,7 @@ def write_report(directory: Path, coverage: Report) -> None:
     """`coverage.json`, `.txt` and `.html`."""
     document = json.dumps(coverage.document(), indent=1)
     for suffix, text in (("json", document + "\n"), ("txt", coverage.text()), ("html", coverage.html())):
-        (directory / f"coverage.{suffix}").write_bytes(text.encode("utf-8"))
+        write_into(directory / f"coverage.{suffix}", text.encode("utf-8"))
 
 
 def _batch_size(graph: Graph) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,14 @@ import numpy.typing as npt
 from intinfer.errors import DataError
 
 from . import isolated, manifest
+from .constants import FOLDER, Memory, named
+from .dumps.foreign import short
 from .manifest import Stored, VectorSet
 from .names import file_stem
 from .tensors import Tensor
+
+MOST_NAMED = 5
+"""Sets that an error names."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +39,31 @@ class Listed:
 class Match:
     """The tensor that a dump is of; `set` is the name of its set in an index, None where there is no index.
 
-    `place` orders tensors as the graph does.
+    `place` orders tensors as the graph does, the constants of a node before its value.
     """
 
     set: str | None
-    place: tuple[int, int]
+    place: tuple[int, int, bool]
     vectors: VectorSet
     entry: Stored
+
+
+def open_set(directory: Path, node: str | None = None) -> VectorSet:
+    """The one set in a folder: the folder itself or, of an index, the set that computes `node` (of one set, that).
+
+    Raises DataError for a folder that is neither, and for an index that leaves open which set is meant.
+    """
+    if (directory / manifest.NAME).is_file() or not (directory / isolated.NAME).is_file():
+        return manifest.load(directory)
+    listed = tuple(_read_index(directory / isolated.NAME))
+    found = [entry for entry in listed if node is None or node in entry.nodes]
+    if len(found) == 1:
+        return manifest.load(directory / found[0].path)
+    which = "" if node is None else f", {len(found) or 'none'} of which compute{'' if found else 's'} node {node!r}"
+    shown = found or listed
+    names = ", ".join(str(directory / entry.path) for entry in shown[:MOST_NAMED])
+    more = f" or {len(shown) - MOST_NAMED} more" if len(shown) > MOST_NAMED else ""
+    raise DataError(f"{directory}: holds {len(listed)} sets{which}; give one of them: {names}{more}")
 
 
 class Sets:
@@ -56,8 +80,8 @@ class Sets:
         if not index:
             self._load(directory)
 
-    def match(self, path: Path, node: str | None) -> Match:
-        """The tensor of a dump, by the node's name or else by the file's.
+    def match(self, path: Path, node: str | None, port: str | None = None) -> Match:
+        """The tensor of a dump, by the node's name, the name of a port, or else by the file's.
 
         Among several sets the one counts that has the node and that a folder of the dump's path is named after, or
         else the one that computes the node.
@@ -66,9 +90,11 @@ class Sets:
         """
         if self._listed is None:
             vectors = self._load(self._directory)
+            node = _node_of(vectors, port) if port is not None else node
             return _match(None, 0, vectors, _entry(vectors, path, node))
-        chosen = self._chosen(path, node)
+        chosen = self._chosen(path, node) if port is None else self._with_port(path, port)
         vectors = self._load(self._directory / chosen.path)
+        node = _node_of(vectors, port) if port is not None else node
         return _match(chosen.name, self._listed.index(chosen), vectors, _entry(vectors, path, node))
 
     def outputs(self) -> list[tuple[str | None, str]]:
@@ -79,7 +105,26 @@ class Sets:
         return [(listed.name, node) for listed in self._listed for node in listed.nodes]
 
     def _has(self, listed: Listed, path: Path, node: str | None) -> bool:
-        return (node or path.stem) in _by_name(self._load(self._directory / listed.path), node)
+        vectors = self._load(self._directory / listed.path)
+        return (node or path.stem) in _by_name(vectors, node) | named(vectors.constants, node is None)
+
+    def _has_constant(self, listed: Listed, path: Path, node: str | None) -> bool:
+        """Whether a set computes a node that has this constant; only sets that may are read."""
+        wanted = (node or path.stem).removeprefix(f"{FOLDER}/")
+        nodes = [name for name in _names(listed.nodes, node is None) if wanted.startswith(f"{name}.")]
+        return bool(nodes) and self._has(listed, path, node)
+
+    def _with_port(self, path: Path, port: str) -> Listed:
+        """Every set has ports of the same names, so a folder of the path says which set is meant."""
+        assert self._listed is not None, "asked among several sets"
+        folders = {listed.path: listed for listed in self._listed}
+        found = [folders[parent] for parent in path.parts[-2::-1] if parent in folders]
+        if not found and len(self._listed) > 1:
+            raise DataError(
+                f"{path}: {len(self._listed)} sets of {self._directory} may have a port {short(port)}; give one of them, "
+                f"such as {self._directory / self._listed[0].path}, or the node with --node"
+            )
+        return found[0] if found else self._listed[0]
 
     def _chosen(self, path: Path, node: str | None) -> Listed:
         assert self._listed is not None, "asked among several sets"
@@ -89,6 +134,7 @@ class Sets:
                 return folders[parent]
         stems = {node} if node is not None else {path.stem}
         found = [listed for listed in self._listed if stems & set(_names(listed.nodes, node is None))]
+        found = found or [listed for listed in self._listed if self._has_constant(listed, path, node)]
         if len(found) == 1:
             return found[0]
         what = f"node {node!r}" if node is not None else f"the file name {path.stem!r}"
@@ -111,8 +157,19 @@ def _by_name(vectors: VectorSet, node: str | None) -> dict[str, Stored]:
     return vectors.values | stems if node is None else vectors.values
 
 
+def _node_of(vectors: VectorSet, port: str) -> str:
+    """The node whose values a port carries."""
+    if port in vectors.ports:
+        return vectors.ports[port].node
+    names = ", ".join(vectors.ports)
+    raise DataError(
+        f"{vectors.directory}: has no port {short(port)}, it has {names}; name the stream's node with --node"
+    )
+
+
 def _match(set_: str | None, place: int, vectors: VectorSet, entry: Stored) -> Match:
-    return Match(set_, (place, list(vectors.values).index(entry.tensor.node)), vectors, entry)
+    position = list(vectors.values).index(entry.tensor.node)
+    return Match(set_, (place, position, not entry.tensor.attribute), vectors, entry)
 
 
 def _names(nodes: Sequence[str], files: bool) -> Iterable[str]:
@@ -121,10 +178,18 @@ def _names(nodes: Sequence[str], files: bool) -> Iterable[str]:
 
 
 def _entry(vectors: VectorSet, path: Path, node: str | None) -> Stored:
-    """The tensor of a set that a dump is of."""
+    """The tensor of a set that a dump is of.
+
+    A name that a node and a constant share is the node's, or in a folder named as that of constants the constant's.
+    """
     names, wanted = _by_name(vectors, node), node or path.stem
+    constants = named(vectors.constants, node is None)
+    inside = node is None and path.parent.name == FOLDER
+    if wanted in constants and (inside or wanted not in names):
+        return Memory.of(*constants[wanted], path)
     if wanted in names:
         return names[wanted]
+    names = names | {name: entry for name, (entry, _) in constants.items()}
     near = ", ".join(get_close_matches(wanted, names, n=3) or list(names)[:3])
     if node is None:
         raise DataError(
@@ -155,11 +220,18 @@ def _read_index(path: Path) -> Iterable[Listed]:
     return found
 
 
-def demanded(vectors: VectorSet, tensor: Tensor) -> npt.NDArray[np.bool_]:
-    """Which values of a tensor are compared, as a vector in the order of files. Inputs have no mask."""
+def demanded(vectors: VectorSet, tensor: Tensor, start: int = 0, stop: int | None = None) -> npt.NDArray[np.bool_]:
+    """Which values of some frames of a tensor are compared, as a vector in the order of files. Inputs and constants have none."""
+    if tensor.attribute:
+        return np.ones(tensor.elements, dtype=bool)
+    if stop is None:
+        stop = tensor.shape[0]
+        if tensor.node in vectors.masks:
+            vectors.masks[tensor.node].check()
+    shape = (stop - start, *tensor.shape[1:])
     if tensor.node not in vectors.masks:
         if tensor.role != "input":
             raise DataError(f"{vectors.directory}: has no demand mask of node {tensor.node!r}; make the vectors again")
-        return np.ones(tensor.elements, dtype=bool)
-    channels = vectors.masks[tensor.node].values().reshape(tensor.shape[:2] + (1,) * (len(tensor.shape) - 2))
-    return tensor.flat(np.broadcast_to(channels == 1, tensor.shape)).astype(bool)
+        return np.ones(prod(shape), dtype=bool)
+    channels = vectors.masks[tensor.node].frames(start, stop).reshape(shape[:2] + (1,) * (len(shape) - 2))
+    return tensor.flat(np.broadcast_to(channels == 1, shape)).astype(bool)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intinfer.errors import DataError
+from intinfer.files import naming, write_into
 from intinfer.graph import Graph
 from intinfer.model import Model
 from intinfer.reference import Arrays
@@ -88,10 +89,11 @@ def _write(model: Model, image: Arrays, directory: Path) -> None:
         if array.shape != value.shape:
             raise DataError(f"a trace is of one image, {name!r} has shape {array.shape}; leave out the batch axis")
         file = f"{file_stem(name)}.npy"
-        np.save(directory / file, array.astype(value.type.dtype), allow_pickle=False)
+        with naming(directory / file):
+            np.save(directory / file, array.astype(value.type.dtype), allow_pickle=False)
         entries.append({"name": name, "file": file, **_description(graph, name)})
     index = {"format": FORMAT, "version": VERSION, "values": entries}
-    (directory / "index.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+    write_into(directory / "index.json", json.dumps(index, indent=1).encode("utf-8") + b"\n")
 
 
 def _description(graph: Graph, name: str) -> dict[str, Any]:

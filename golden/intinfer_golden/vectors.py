@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 
@@ -13,30 +14,32 @@ import intinfer
 from intinfer import model_file
 from intinfer.engine.demand import Mask
 from intinfer.errors import DataError
-from intinfer.graph import Graph
+from intinfer.graph import Graph, GraphLike, graph_of
 from intinfer.model import Model
 from intinfer.reference import Arrays
 
 from . import manifest
 from .formats import FORMATS
 from .frames import Frames, Hashes
+from .layout import WordOptions
+from .plan import Layout, Plan, selected
 from .regions import Region
+from .replace import check_target
 from .run import Job, Progress, Report, write_set
-from .tensors import Layout, constants, mask_tensors, selected, value_tensors
-from .trace import check_new_directory
 
 BULK = 64 * 2**20
 """Bytes of `memh` from which a set is written as `.npy` alone unless asked otherwise."""
 
 
 def write_vectors(
-    model: Model,
+    model: Model | Graph,
     images: Arrays | Frames,
     directory: str | PathLike[str],
     *,
     formats: Sequence[str] | None = None,
     order: str = "nhwc",
     fold: int | Mapping[str, int] = 1,
+    words: WordOptions | None = None,
     nodes: Collection[str] | None = None,
     options: Mapping[str, str] | None = None,
     labels: Sequence[str] | None = None,
@@ -46,6 +49,7 @@ def write_vectors(
     rounds: int | None = None,
     coverage: Report | None = None,
     resume: bool = False,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> None:
     """Write the golden vectors of some images into a new `directory`.
@@ -67,7 +71,9 @@ def write_vectors(
             innermost.
         fold: elements a word, along the innermost axis: of all values, or by value name, with "" for all others.
             Weights are folded like their layer's input.
-        nodes: names of the nodes to write, None for all. Inputs and outputs of the graph are always written.
+        words: weights and thresholds in tiles, element 0 in either end, elements in slots; None for neither.
+        nodes: names of the nodes to write, None for all. Inputs and outputs of the graph are always written. The
+            nodes named are the outputs that the bench compares, in place of the graph's.
         options: more options of the command to record in the manifest, no paths.
         labels: of the images, for the manifest.
         masks: {name of the only node: bool (N, C)}, the channels that each image demands of it; values of other
@@ -76,31 +82,34 @@ def write_vectors(
         seed, rounds: how the images were found, for the manifest.
         coverage: what they reach.
         resume: go on where a killed run of the same model, images and options stopped, if one did.
+        force: replace a set or an index that stands in `directory`, once this one is whole.
         progress: called with the number of images that are done, first with those of an earlier run.
 
     Raises:
-        DataError: an unknown node, format, order or fold, no images, or `directory` exists and is not an empty folder;
-            with `resume`, what was begun is of another model, images or options, or was changed.
+        DataError: an unknown node, format, order, fold or tile, no images, or `directory` exists and is not an empty
+            folder; with `force`, it holds something that golden did not make; with `resume`, what was begun is of
+            another model, images or options, or was changed.
         GraphError: inputs of wrong names or shapes.
         RangeError: a value outside its input's type, or a `trap` accumulator that left its range.
         IntinferError: the fast engine and the reference differ; the message names the node.
     """
     final = Path(directory)
     if not resume:
-        check_new_directory(final)
+        check_target(final, force)
+    model = model if isinstance(model, Model) else Model(model)
     graph = region.graph if region else model.graph
     frames = images if isinstance(images, Frames) else Frames.of(graph, images)
     hashes = Hashes.of(graph, frames)
-    layout = Layout.of(graph, order, fold)
-    values = selected(graph, nodes)
-    sizes = estimate(graph, frames.count, order=order, fold=fold, nodes=nodes)
-    formats = usual_formats(sizes) if formats is None else known_formats(formats)
+    layout = Layout.of(graph, order, fold, words)
+    plan = Plan.of(graph, selected(graph, nodes), frames.count, layout)
+    formats = usual_formats(_sizes(plan)) if formats is None else known_formats(formats)
     command = {
         "verb": "golden",
         "format": list(formats),
         "order": order,
         "fold": layout.fold,
         "folds": dict(sorted(layout.folds.items())),
+        "words": layout.words.document(),
         "nodes": None if nodes is None else [n.name for n in graph.nodes if n.name in nodes],
         "options": dict(sorted((options or {}).items())),
     }
@@ -123,27 +132,26 @@ def write_vectors(
         "graph": {"path": manifest.GRAPH, "sha256": hashlib.sha256(stored).hexdigest()},
     }
     demand = _given_masks(graph, frames.count, masks or {})
-    job = Job(graph, stored, values, frames, hashes, list(formats), layout, demand, head, coverage)
-    write_set(job, Model(graph) if region else model, final, resume, progress)
+    job = Job(graph, stored, plan, frames, hashes, list(formats), demand, head, coverage)
+    write_set(job, Model(graph) if region else model, final, resume, force, progress)
 
 
 def estimate(
-    graph: Graph,
+    graph: GraphLike,
     images: int,
     *,
     order: str = "nhwc",
     fold: int | Mapping[str, int] = 1,
+    words: WordOptions | None = None,
     nodes: Collection[str] | None = None,
 ) -> dict[str, int]:
     """Bytes that the tensors take in each format. Errors as `write_vectors`."""
-    layout = Layout.of(graph, order, fold)
-    values = selected(graph, nodes)
-    tensors = [
-        *value_tensors(graph, values, images, layout),
-        *mask_tensors(graph, values, images),
-        *(constant.tensor for constant in constants(graph, values, layout)),
-    ]
-    return {name: sum(format_.size(tensor) for tensor in tensors) for name, format_ in FORMATS.items()}
+    graph = graph_of(graph)
+    return _sizes(Plan.of(graph, selected(graph, nodes), images, Layout.of(graph, order, fold, words)))
+
+
+def _sizes(plan: Plan) -> dict[str, int]:
+    return {name: sum(format_.size(tensor) for tensor in plan.tensors) for name, format_ in FORMATS.items()}
 
 
 def usual_formats(sizes: Mapping[str, int]) -> list[str]:
@@ -160,8 +168,9 @@ def known_formats(formats: Sequence[str]) -> list[str]:
     return [name for name in FORMATS if name in formats]
 
 
+@lru_cache(maxsize=4)
 def model_hash(graph: Graph) -> str:
-    """SHA-256 of the model file, which has the same bytes whenever it is written."""
+    """SHA-256 of the model file, which has the same bytes whenever it is written; of the last few graphs it is kept."""
     return hashlib.sha256(model_file.to_bytes(graph)).hexdigest()
 
 

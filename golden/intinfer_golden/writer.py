@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from intinfer.files import naming, write_into
 from intinfer.tensor import CellularWeights
 from intinfer.types import LIMIT, IntArray
 
-from . import manifest
+from .entries import Written, file_path, tensor_entry
 from .formats import FORMATS, Format, Piece
 from .journal import FolderError, Journal, sync_folder
 from .tensors import Tensor
@@ -25,9 +26,10 @@ class TensorFile:
     It is opened for each piece only: a large net has more tensors than a process may have open files.
     """
 
-    def __init__(self, directory: Path, tensor: Tensor, format_: Format) -> None:
-        self.path = f"{tensor.path}.{format_.name}"
+    def __init__(self, directory: Path, tensor: Tensor, format_: Format, memory: int | None = None) -> None:
+        self.path = file_path(tensor, format_.name, memory)
         self.format = format_
+        self.memory = memory
         self.size = 0
         self._file = directory / self.path
         self._tensor = tensor
@@ -40,7 +42,7 @@ class TensorFile:
     def begin(self) -> None:
         """Start the file anew."""
         self._file.parent.mkdir(exist_ok=True)
-        self._file.write_bytes(b"")
+        write_into(self._file, b"")
         self._write(self.format.header(self._tensor))
 
     def take_up(self, size: int, sha256: str) -> None:
@@ -58,21 +60,21 @@ class TensorFile:
 
     def append(self, piece: Piece, first: int) -> None:
         """`first` is the number of the piece's first word."""
-        self._write(self.format.body(self._tensor, piece, first))
+        self._write(self.format.body(self._tensor, piece, first, self.memory or 0))
 
     def end(self) -> None:
         self._write(self.format.footer(self._tensor))
 
     def sync(self) -> None:
         """Let the data reach the disk."""
-        with open(self._file, "rb+") as file:
+        with naming(self._file), open(self._file, "rb+") as file:
             os.fsync(file.fileno())
 
     def _write(self, data: bytes) -> None:
         if not data:
             return
         self._hash.update(data)
-        with open(self._file, "ab") as file:
+        with naming(self._file), open(self._file, "ab") as file:
             if file.tell() != self.size:
                 raise FolderError(f"{self._file}: something else writes to it; let one command at a time make the set")
             file.write(data)
@@ -86,7 +88,11 @@ class TensorWriter:
         self, directory: Path, tensor: Tensor, formats: Sequence[str], generated: CellularWeights | None = None
     ) -> None:
         self.tensor = tensor
-        self.files = [TensorFile(directory, tensor, FORMATS[name]) for name in formats]
+        self.files = [
+            TensorFile(directory, tensor, FORMATS[name], memory)
+            for name in formats
+            for memory in FORMATS[name].memories(tensor)
+        ]
         self.overflows: int | None = None
         self._generated = generated
         self._lowest, self._highest = 2 * LIMIT, -2 * LIMIT
@@ -104,16 +110,14 @@ class TensorWriter:
         piece = Piece(self.tensor, self.tensor.flat(small))
         for file in self.files:
             file.append(piece, self._words)
-        self._words += small.size // self.tensor.run * self.tensor.words_per_run
+        self._words += self.tensor.words_of(small.size)
 
     def end(self) -> dict[str, Any]:
         """Close the files; the tensor's entry of the manifest."""
         for file in self.files:
             file.end()
-        written = [manifest.Written(file.format.name, file.path, file.size, file.sha256) for file in self.files]
-        return manifest.tensor_entry(
-            self.tensor, written, (self._lowest, self._highest), self.overflows, self._generated
-        )
+        written = [Written(file.format.name, file.path, file.size, file.sha256, file.memory) for file in self.files]
+        return tensor_entry(self.tensor, written, (self._lowest, self._highest), self.overflows, self._generated)
 
     def state(self) -> list[int | None]:
         """What `take_up` needs beside the files."""

@@ -9,11 +9,21 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ..graph import Graph
+from ..graph import Graph, GraphLike, graph_of
 from .analysis import Bounds, LinearForm
 from .forms import LINEAR, Range
 
-__all__ = ["LINEAR", "Bounds", "LinearForm", "Range", "bounds_of", "channel_ranges", "linear_form", "positions"]
+__all__ = [
+    "LINEAR",
+    "Bounds",
+    "LinearForm",
+    "Range",
+    "bounds_of",
+    "channel_forms",
+    "channel_ranges",
+    "linear_form",
+    "positions",
+]
 
 
 @lru_cache(maxsize=4)
@@ -22,7 +32,7 @@ def bounds_of(graph: Graph) -> Bounds:
     return Bounds(graph)
 
 
-def linear_form(graph: Graph, value: str, at: tuple[int, ...]) -> LinearForm:
+def linear_form(graph: GraphLike, value: str, at: tuple[int, ...]) -> LinearForm:
     """What one element of a value is in terms of the nearest value before it that is not linear.
 
     Linear are conv2d and dense (proven, or with an accumulator whose overflow is proven not to happen), affine, add,
@@ -36,23 +46,34 @@ def linear_form(graph: Graph, value: str, at: tuple[int, ...]) -> LinearForm:
     Raises:
         GraphError: no such value or element.
     """
+    graph = graph_of(graph)
     return bounds_of(graph).form(value, at)
 
 
-def positions(graph: Graph, value: str, channel: int) -> list[tuple[int, ...]]:
+def positions(graph: GraphLike, value: str, channel: int) -> list[tuple[int, ...]]:
     """A few elements (c, y, x) of a channel whose forms stand for all of the channel, up to a shift: one for each
     pattern of taps inside the map and in the padding, the largest form first. Of a vector: (c,) alone.
 
     Raises:
         GraphError: no such value or channel.
     """
+    graph = graph_of(graph)
     return bounds_of(graph).positions(value, channel)
 
 
-def channel_ranges(graph: Graph) -> dict[str, Range]:
+def channel_forms(graph: Graph, value: str) -> list[list[tuple[tuple[int, ...], LinearForm]]]:
+    """Of each channel of a value, (element, its `linear_form`) for each of its `positions`, in their order.
+
+    Raises GraphError when there is no such value.
+    """
+    return bounds_of(graph).forms(value)
+
+
+def channel_ranges(graph: GraphLike) -> dict[str, Range]:
     """The proven lowest and highest value of each channel of every value by name, int64 (C,) each.
 
     Never wider than the value's type. Exact along linear chains, over all border patterns, when what the chain
     begins with may be anything in the range of its channel.
     """
+    graph = graph_of(graph)
     return bounds_of(graph).channels

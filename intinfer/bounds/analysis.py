@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,10 +13,14 @@ from ..accumulator import Accumulator, Overflow
 from ..errors import GraphError
 from ..graph import Graph, Node
 from ..types import IntArray
-from .forms import LINEAR, Range, Sums, one_hot, pull_back, step
+from .forms import LINEAR, Box, Range, Sums, one_hot, pull_back, step
 from .partial import partial_range
+from .table import Table, of_single_elements
 from .transfer import transfer
 from .windows import Windows, representatives
+
+Place = tuple[int, ...]
+"""An element: (c, y, x), or (c,) of a vector."""
 
 MAX_COEFFICIENTS = 2**20
 """Coefficients of one value held at once; sums of more are taken in several steps."""
@@ -43,24 +48,6 @@ class LinearForm:
         positive = sum(c for c in self.coefficients.tolist() if c > 0)
         negative = sum(c for c in self.coefficients.tolist() if c < 0)
         return self.constant + positive * lo + negative * hi, self.constant + positive * hi + negative * lo
-
-
-@dataclass(frozen=True, eq=False)
-class _Table:
-    """Ranges of a value by channel and class of pixel: lo and hi (C, classes of rows, classes of columns)."""
-
-    lo: IntArray
-    hi: IntArray
-    rows: IntArray
-    columns: IntArray
-
-    def channels(self) -> Range:
-        return self.lo.min(axis=(1, 2)), self.hi.max(axis=(1, 2))
-
-    def elements(self) -> Range:
-        """Of every element, in the order of `flatten`."""
-        lo, hi = (ends[:, self.rows][:, :, self.columns].reshape(-1) for ends in (self.lo, self.hi))
-        return lo, hi
 
 
 class Bounds:
@@ -107,28 +94,51 @@ class Bounds:
         shape = self._shape(value)
         if len(at) != len(shape) or not all(0 <= i < extent for i, extent in zip(at, shape, strict=True)):
             raise GraphError(f"value {value!r} has shape {shape}: there is no element {at}")
-        start = one_hot(np.array(at[:1]), self.graph.values[value], *at[1:])
-        sums = pull_back(self.graph, self._single_ends, Sums(np.zeros(1, dtype=np.int64), {value: start}))
+        return self._forms_at(value, np.array(at[:1]), at[1:])[0][0]
+
+    def forms(self, value: str) -> list[list[tuple[Place, LinearForm]]]:
+        """Of each channel, the places that `positions` lists with their forms; many times as fast as one by one."""
+        shape = self._shape(value)
+        found: list[list[tuple[Place, LinearForm]]] = [[] for _ in range(shape[0])]
+        for pixel in self._pixels(value):
+            start, count = 0, 1
+            while start < shape[0]:  # the first channel alone tells how many to take at once
+                part = np.arange(start, min(start + count, shape[0]))
+                forms, widest = self._forms_at(value, part, pixel)
+                for channel, form in zip(part.tolist(), forms, strict=True):
+                    found[channel].append(((channel, *pixel), form))
+                start, count = start + count, max(1, MAX_COEFFICIENTS // max(widest, shape[0]))
+        return [sorted(forms, key=lambda form: -len(form[1].coefficients)) for forms in found]
+
+    def _forms_at(self, value: str, channels: IntArray, pixel: tuple[int, ...]) -> tuple[list[LinearForm], int]:
+        """The forms of some channels at a pixel, and how many coefficients of one were held on the way."""
+        start = one_hot(channels, self.graph.values[value], *pixel)
+        zero = np.zeros(len(channels), dtype=np.int64)
+        sums = pull_back(self.graph, self._single_ends, Sums(zero, {value: start}))
         ancestor = self._ancestors[value] or value
         ndim = len(self._shape(ancestor))
-        indices, coefficients = np.zeros((0, ndim), dtype=np.int64), np.zeros(0, dtype=np.int64)
-        if ancestor in sums.boxes:
-            box = sums.boxes[ancestor]
-            found = np.argwhere(box.coefficients[0])
-            coefficients = box.coefficients[0][tuple(found.T)]
-            indices = (found + np.array([0, box.top, box.left]))[:, :ndim]
-        return LinearForm(ancestor, indices, coefficients, int(sums.constant[0]))
+        box = sums.boxes.get(ancestor, Box(0, 0, np.zeros((len(channels), 1, 1, 1), dtype=np.int64)))
+        corner = np.array([0, box.top, box.left])
+        forms = []
+        for row, constant in zip(box.coefficients, sums.constant.tolist(), strict=True):
+            places = np.argwhere(row)
+            forms.append(LinearForm(ancestor, (places + corner)[:, :ndim], row[tuple(places.T)], constant))
+        return forms, sums.widest
 
-    def positions(self, value: str, channel: int) -> list[tuple[int, ...]]:
+    def positions(self, value: str, channel: int) -> list[Place]:
         """See `positions`."""
         shape = self._shape(value)
         if not 0 <= channel < shape[0]:
             raise GraphError(f"value {value!r} has {shape[0]} channels: there is no channel {channel}")
-        if len(shape) == 1:
-            return [(channel,)]
-        rows, columns = (representatives(windows.classes(value)) for windows in self._single_windows)
-        found = [(channel, y, x) for y in rows for x in columns]
+        found: list[Place] = [(channel, *pixel) for pixel in self._pixels(value)]
         return sorted(found, key=lambda at: -len(self.form(value, at).coefficients))
+
+    def _pixels(self, value: str) -> list[tuple[int, ...]]:
+        """One pixel (y, x) for each pattern of taps; () of a vector."""
+        if len(self._shape(value)) == 1:
+            return [()]
+        rows, columns = (representatives(windows.classes(value)) for windows in self._single_windows)
+        return [(y, x) for y in rows for x in columns]
 
     def _shape(self, value: str) -> tuple[int, ...]:
         if value not in self.graph.values:
@@ -167,7 +177,7 @@ class Bounds:
     def _analyse(self) -> None:
         if self._analysed:
             return
-        tables: dict[str, _Table] = {}
+        tables: dict[str, Table] = {}
         for value in self.graph.inputs:
             channels = np.ones(value.shape[0], dtype=np.int64)
             self._ranges[value.name] = channels * value.type.lo, channels * value.type.hi
@@ -175,13 +185,13 @@ class Bounds:
             self._ranges[node.name] = self._node(node, tables)
         self._analysed = True
 
-    def _node(self, node: Node, tables: dict[str, _Table]) -> Range:
+    def _node(self, node: Node, tables: dict[str, Table]) -> Range:
         inputs = [self.graph.values[name] for name in node.inputs]
         if node.op.kind not in LINEAR:
             return transfer(node, inputs, [self._ranges[name] for name in node.inputs])
         if node.op.kind == "flatten" and node.inputs[0] in tables:
             return tables[node.inputs[0]].elements()
-        table = self._linear(node)
+        table = self._linear(node, tables)
         sums = table.channels()
         rule = _rule(node)
         if rule is not None:
@@ -193,7 +203,7 @@ class Bounds:
         tables[node.name] = table
         return sums
 
-    def _linear(self, node: Node) -> _Table:
+    def _linear(self, node: Node, tables: Mapping[str, Table]) -> Table:
         """The table of a linear node's sums."""
         rows, columns = (windows.classes_of_reads(node.name) for windows in self._windows)
         ys, xs = representatives(rows), representatives(columns)
@@ -201,10 +211,10 @@ class Bounds:
         hi = np.empty_like(lo)
         for i, y in enumerate(ys):
             for j, x in enumerate(xs):
-                lo[:, i, j], hi[:, i, j] = self._at(node, y, x)
-        return _Table(lo, hi, rows, columns)
+                lo[:, i, j], hi[:, i, j] = self._at(node, y, x, tables)
+        return Table(lo, hi, rows, columns)
 
-    def _at(self, node: Node, y: int, x: int) -> Range:
+    def _at(self, node: Node, y: int, x: int, tables: Mapping[str, Table]) -> Range:
         """The range of each channel's sum at one pixel."""
         channels = node.output.shape[0]
         lo, hi = np.empty(channels, dtype=np.int64), np.empty(channels, dtype=np.int64)
@@ -213,9 +223,12 @@ class Bounds:
         while start < channels:  # the first channel alone tells how many to take at once
             part = np.arange(start, min(start + count, channels))
             first = step(self.graph, node, one_hot(part, node.output, y, x))
-            sums = pull_back(self.graph, self._ends, first)
-            lo[part], hi[part] = sums.extremes(self._ranges)
-            start, count = start + count, max(1, min(most, MAX_COEFFICIENTS // max(sums.widest, channels)))
+            known, widest = of_single_elements(first, tables), channels
+            if known is None:
+                sums = pull_back(self.graph, self._ends, first)
+                known, widest = sums.extremes(self._ranges), sums.widest
+            lo[part], hi[part] = known
+            start, count = start + count, max(1, min(most, MAX_COEFFICIENTS // max(widest, channels)))
         return lo, hi
 
     def _overflows(self, node: Node, rule: Accumulator) -> Any:

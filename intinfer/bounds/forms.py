@@ -85,12 +85,11 @@ def pull_back(graph: Graph, ends: frozenset[str] | set[str], start: Sums) -> Sum
 
     A box on a value in `ends` stays where it is, unless the value is a constant.
     """
-    order = {node.name: i for i, node in enumerate(graph.nodes)}
     waiting = dict(start.boxes)
     done: dict[str, Box] = {}
     constant, widest = start.constant.copy(), 0
     while waiting:
-        name = max(waiting, key=lambda name: order.get(name, -1))  # its readers have all been pulled back
+        name = max(waiting, key=graph.place.__getitem__)  # its readers have all been pulled back
         box, type_ = waiting.pop(name), graph.values[name].type
         widest = max(widest, box.coefficients[:1].size)
         if type_.lo == type_.hi:

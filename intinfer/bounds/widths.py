@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..accumulator import MIN_BITS, Accumulator, signed_bits
-from ..graph import Graph
+from ..graph import GraphLike, graph_of
 from ..ops.mac import sum_range
 from ..text import table
 from ..types import IntType
@@ -78,8 +78,9 @@ class AccumulatorWidths:
         }
 
 
-def accumulator_widths(graph: Graph) -> list[AccumulatorWidths]:
+def accumulator_widths(graph: GraphLike) -> list[AccumulatorWidths]:
     """The widths of every conv2d and dense node, in the order of the graph."""
+    graph = graph_of(graph)
     bounds = bounds_of(graph)
     found = []
     for node in graph.nodes:

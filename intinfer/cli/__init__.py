@@ -8,7 +8,6 @@ stdout went away.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import os
 import sys
@@ -19,7 +18,8 @@ from typing import NoReturn
 import intinfer
 
 from ..errors import IntinferError
-from ..text import printable
+from ..text import elided, printable
+from . import streams
 
 VERBS = {
     "convert": "turn a checkpoint into an integer model",
@@ -43,12 +43,16 @@ EXTRA_MODULES = {
     "safetensors": "torch",
     "matplotlib": "plot",
     "hypothesis": "hypothesis",
-    "vcd": "vcd",
+    "pylibfst": "vcd",
 }
 
 
 NO_MEMORY = ("failed to map segment", "can't allocate memory", "Failed to allocate memory", "bad_alloc")
 """What the loader, torch and ONNX Runtime say instead of raising MemoryError."""
+
+
+MAX_LINE = 2_000
+"""Characters of an error."""
 
 
 class UsageError(IntinferError):
@@ -64,17 +68,19 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; results go to stdout, everything else to stderr."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    with streams.safe():
+        return _main(arguments, called=argv is None)
+
+
+def _main(arguments: list[str], called: bool) -> int:
     verb = _verb(arguments)
     try:
         if "" in arguments:  # as a path it would mean the current folder
             raise UsageError(f"{verb or 'intinfer'}: an argument is empty; is a shell variable in it not set?")
-        if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(errors="backslashreplace")  # a file name need not be text
-        code = _dispatch(arguments, verb, called=argv is None)
+        code = _dispatch(arguments, verb, called)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        _discard_stdout()
         return 141
     except KeyboardInterrupt:
         print("intinfer: interrupted", file=sys.stderr)
@@ -84,9 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _no_memory(verb)
     except OSError as error:
-        _flush_or_discard()
-        reason = error.strerror or str(error)
-        return _fail(f"{os.fsdecode(error.filename)}: {reason}" if error.filename is not None else reason)
+        name, reason = error.filename, error.strerror or str(error)
+        return _fail(f"{os.fsdecode(name)}: {reason}" if isinstance(name, str | bytes | os.PathLike) else reason)
     except ModuleNotFoundError as error:
         if error.name not in EXTRA_MODULES:
             return _bug()
@@ -128,8 +133,9 @@ def _dispatch(arguments: Sequence[str], verb: str | None, called: bool) -> int:
 
 
 def _fail(message: str) -> int:
-    line = printable(" ".join(message.splitlines()))
-    print(f"intinfer: error: {line}", file=sys.stderr)
+    """The one place that prints an error, of bounded length whatever it quotes from a file."""
+    line = printable(" ".join(elided(message, MAX_LINE).splitlines()))
+    print(f"intinfer: error: {elided(line, MAX_LINE)}", file=sys.stderr)
     return 2
 
 
@@ -139,22 +145,9 @@ def _no_memory(verb: str | None) -> int:
 
 
 def _bug() -> int:
-    traceback.print_exc()
+    for line in traceback.format_exc().splitlines():
+        print(elided(line, MAX_LINE), file=sys.stderr)
     print(
         "intinfer: error: this is a bug of intinfer; please report the lines above with what you ran", file=sys.stderr
     )
     return 3
-
-
-def _flush_or_discard() -> None:
-    """A full disk under stdout is reported once, not again by the interpreter's last flush."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        _discard_stdout()
-
-
-def _discard_stdout() -> None:
-    """Let what stdout still buffers go nowhere, so that the interpreter's last flush is quiet."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

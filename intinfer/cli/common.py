@@ -13,7 +13,10 @@ from ..graph import Graph
 from ..model import ENGINES, Model
 from ..ops import Op
 from ..tensor import CellularWeights, IntTensor
-from ..text import printable
+from ..text import elided, printable
+
+MAX_NOTE = 2_000
+"""Characters."""
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +66,7 @@ def print_json(document: dict[str, Any]) -> None:
 
 def note(text: str) -> None:
     """One line on stderr, beside the results."""
-    print(f"intinfer: {printable(text)}", file=sys.stderr)
+    print(f"intinfer: {elided(printable(text), MAX_NOTE)}", file=sys.stderr)
 
 
 def progress(items: Sequence[str]) -> Iterable[str]:

@@ -1,9 +1,10 @@
-"""`intinfer explain MODEL IMAGE --node X --at c,y,x`"""
+"""`intinfer explain MODEL IMAGE --at c,y,x` and `intinfer explain SET --frame N --at c,y,x`"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,8 +12,12 @@ from ..errors import DataError
 from ..graph import Graph
 from ..image import load_image
 from ..model import load
+from ..text import printable
 from ..types import IntArray
 from .common import add_json, describe, print_json
+
+if TYPE_CHECKING:
+    from intinfer_golden.explain import FrameExplanation
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,17 +25,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser,
         "Follow one element of a node by hand: every product and partial sum with what the accumulator did, every\n"
         "threshold with crossed or not, rounding step by step, where a value was taken from. Computed from the\n"
-        "definition of the op, and compared with the reference.",
+        "definition of the op, and compared with the reference. Of a set of golden vectors, a frame is explained on\n"
+        "the inputs that the set holds, and compared with the value that it holds; exits with 1 when they differ.",
         "intinfer explain model.npz cat.png --node conv1 --at 0,5,7",
         "intinfer explain model.npz test.npz --index 12 --node s1.mux --at 3,0,0 --depth 3 --nonzero",
+        "intinfer explain nodes/conv1 --frame 3 --at 0,5,7",
     )
-    parser.add_argument("model", metavar="MODEL", help="model file, .npz")
-    parser.add_argument("image", metavar="IMAGE", help="image file of the model's mode, or images in an .npz or .npy")
-    parser.add_argument("--node", metavar="X", required=True, help="the node")
+    parser.add_argument(
+        "model", metavar="MODEL|SET", help="model file, .npz; or folder with a set that intinfer golden made"
+    )
+    parser.add_argument(
+        "image",
+        metavar="IMAGE",
+        nargs="?",
+        help="of a model: image file of its mode, or images in an .npz or .npy",
+    )
+    parser.add_argument("--node", metavar="X", help="the node (default: the one that gives the only output)")
     parser.add_argument("--at", metavar="C,Y,X", type=_place, required=True, help="its element; of a vector C alone")
     parser.add_argument(
         "--index", metavar="N", type=_number, help="image of an .npz or .npy, counted from 0 (default: 0)"
     )
+    parser.add_argument("--frame", metavar="N", help="frame of a set, counted from 0, or its label")
     parser.add_argument(
         "--depth",
         metavar="D",
@@ -58,12 +73,21 @@ def _place(text: str) -> tuple[int, ...]:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    return _of_set(arguments) if Path(arguments.model).is_dir() else _of_model(arguments)
+
+
+def _of_model(arguments: argparse.Namespace) -> int:
     from intinfer_golden.explain import describe as lines
-    from intinfer_golden.explain import document, explain
+    from intinfer_golden.explain import document, explain, only
 
     graph = load(arguments.model).graph
+    if arguments.frame is not None:
+        raise DataError(f"{arguments.model}: is a model; --frame is of a set of golden vectors")
+    if arguments.image is None:
+        raise DataError(f"{arguments.model}: is a model; give the image as well")
     image = _image(graph, arguments)
-    explanation = explain(graph, image[None], arguments.node, arguments.at, arguments.depth)
+    node = arguments.node or only([out.value for out in graph.outputs], arguments.model)
+    explanation = explain(graph, image[None], node, arguments.at, arguments.depth)
     if arguments.json:
         print_json(
             {"model": arguments.model, "image": arguments.image, "index": arguments.index}
@@ -72,6 +96,39 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join(lines(explanation, arguments.nonzero)))
     return 0
+
+
+def _of_set(arguments: argparse.Namespace) -> int:
+    from intinfer_golden.explain import describe as lines
+    from intinfer_golden.explain import document, explain_frame
+    from intinfer_golden.sets import open_set
+
+    folder = arguments.model
+    for name, value in (("IMAGE", arguments.image), ("--index", arguments.index), ("--fit", arguments.fit)):
+        if value is not None:
+            raise DataError(f"{folder}: is a folder with vectors, which have frames of their own; leave {name} out")
+    vectors = open_set(Path(folder), arguments.node)
+    found = explain_frame(vectors, arguments.frame, arguments.node, arguments.at, arguments.depth)
+    if arguments.json:
+        head = {"set": str(vectors.directory), "frame": found.frame, "label": found.label}
+        values = {"stored": found.stored, "equal": found.equal, "demanded": found.demanded}
+        print_json(head | values | document(found.explanation, arguments.nonzero))
+    else:
+        print("\n".join([*lines(found.explanation, arguments.nonzero), *_verdict(found, vectors.directory)]))
+    return 0 if found.equal else 1
+
+
+def _verdict(found: FrameExplanation, directory: Path) -> list[str]:
+    """What the set says of it."""
+    frame = f"{directory}, frame {found.frame} ({found.label})"
+    if found.stored is None:
+        says = "does not hold this node"
+    elif found.equal:
+        says = f"holds {found.stored} as well"
+    else:
+        says = f"holds {found.stored}, NOT {found.explanation.value}; make the vectors again"
+    demanded = "" if found.demanded else f"; channel {found.explanation.at[0]} is not demanded, so a design may differ"
+    return [printable(f"{frame}: {says}{demanded}")]
 
 
 def _image(graph: Graph, arguments: argparse.Namespace) -> IntArray:

@@ -10,127 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
 from ..model import Model, load
-from .common import add_json, describe, note, positive, print_json
-from .golden_images import Bar, asked_frames, asked_regions
+from .common import note, print_json
+from .golden_images import Bar, asked_frames, asked_nodes, asked_regions
+from .golden_layout import asked_words
+from .golden_options import TIME_LIMIT, check_images, check_options, configure
 
 if TYPE_CHECKING:
     from intinfer_golden.frames import Frames
     from intinfer_golden.regions import Region
 
-TIME_LIMIT = 60
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    describe(
-        parser,
-        "Write golden vectors into the new folder DIR: every node's tensor (of a convolution or dense layer the\n"
-        "accumulator), multiplexer bits, the channels each image demands, weights and thresholds, test benches, and\n"
-        "manifest.json that describes all of it. Values come from the reference and are compared with the fast\n"
-        "engine before the folder appears. Of the whole network, or with --isolated, --chains or --block of parts of\n"
-        "it, each on stimuli found for its coverage; images come first there, and may be left out.",
-        "intinfer golden model.npz cat.png -o vectors",
-        "intinfer golden model.npz test.npz --limit 1000 -o vectors --format npy",
-        "intinfer golden model.npz a.png b.png -o vectors --order nchw --fold 8,image=3 --nodes conv1,conv1.act",
-        "intinfer golden model.npz --isolated --format memh,mif -o nodes",
-        "intinfer golden model.npz --block 's1.mrb.*' --cover 95 -o block",
-    )
-    parser.add_argument("model", metavar="MODEL", help="model file, .npz")
-    parser.add_argument(
-        "images",
-        metavar="IMAGE",
-        nargs="*",
-        help="image files of the model's mode, 8 bits a sample; or one data set, an .npz or a folder of class folders; "
-        "of a model that takes no pictures, integers (N, *shape) in an .npy or .npz",
-    )
-    parser.add_argument("-o", "--output", metavar="DIR", required=True, help="new folder to write")
-    parser.add_argument("--limit", type=positive, metavar="N", help="the first N images only")
-    parser.add_argument(
-        "--fit",
-        choices=("exact", "crop", "resize"),
-        help="image files of another size; see intinfer run --help (default: what the model says)",
-    )
-    parser.add_argument("--resume", action="store_true", help="go on where the same command was killed, if it was")
-    add_json(parser)
-    files = parser.add_argument_group("files")
-    files.add_argument(
-        "--format",
-        metavar="F,...",
-        type=_list,
-        help="memh ($readmemh text), mem (AMD, with address), coe and xmif (Xilinx), mif (Intel), bin (little-endian "
-        "words), npy (default: memh and npy; npy alone where memh would be over 64 MiB)",
-    )
-    files.add_argument(
-        "--order", default="nhwc", help="of axes, outermost first: n, then c, h and w in any order (default: nhwc)"
-    )
-    files.add_argument(
-        "--fold",
-        metavar="E,NAME=E,...",
-        type=_fold,
-        default={},
-        help="elements a word along the innermost axis, of all values and of some by name (default: 1)",
-    )
-    files.add_argument("--nodes", metavar="A,B,...", type=_list, help="nodes to write (default: all)")
-    parts = parser.add_argument_group("parts of the network, a set each").add_mutually_exclusive_group()
-    parts.add_argument("--isolated", action="store_true", help="each node alone")
-    parts.add_argument(
-        "--chains", action="store_true", help="linear nodes with the threshold, requant or table that follows them"
-    )
-    parts.add_argument("--block", metavar="GLOB", help="the nodes whose names match, as one")
-    stimuli = parser.add_argument_group("directed stimuli")
-    stimuli.add_argument(
-        "--cover", metavar="PERCENT", type=_percent, help="of bins to reach (default: 100 for parts, none otherwise)"
-    )
-    stimuli.add_argument("--seed", metavar="N", type=_natural, help="of the search (default: 0)")
-    stimuli.add_argument("--rounds", metavar="R", type=_natural, help="of the search; a manifest says how many it took")
-    stimuli.add_argument(
-        "--time-limit",
-        metavar="S",
-        type=positive,
-        help=f"seconds after which no round begins (default: {TIME_LIMIT} for the whole network without --rounds)",
-    )
-    stimuli.add_argument("--masks", action="store_true", help="with --isolated: demand masks as stimuli as well")
-
-
-def _list(text: str) -> list[str]:
-    return text.split(",")
-
-
-def _fold(text: str) -> dict[str, int]:
-    folds = {}
-    for part in text.split(","):
-        name, _, elements = part.rpartition("=")
-        if name in folds:
-            raise argparse.ArgumentTypeError(f"{text!r} gives {name or 'the number for all values'} twice")
-        folds[name] = positive(elements)
-    return folds
-
-
-def _natural(text: str) -> int:
-    return 0 if text == "0" else positive(text)
-
-
-def _percent(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and up to 100")
-    return number
+__all__ = ["configure", "run"]
 
 
 def run(arguments: argparse.Namespace) -> int:
     from intinfer_golden.journal import partial_of
-    from intinfer_golden.trace import check_new_directory
 
-    _check_options(arguments)
-    if not arguments.resume:
-        check_new_directory(Path(arguments.output))
-    model = load(arguments.model)
-    frames = asked_frames(arguments, model) if arguments.images else None
-    regions = asked_regions(arguments, model)
+    check_options(arguments)
     try:
-        answer = _whole(arguments, model, frames) if regions is None else _parts(arguments, model, frames, regions)
+        answer = _of_model(arguments) if arguments.frames is None else _of_set(arguments)
     except KeyboardInterrupt:
         if partial_of(Path(arguments.output)).exists():
             note(f"what is done is in {partial_of(Path(arguments.output))}; the same command goes on with --resume")
@@ -142,24 +39,35 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check_options(arguments: argparse.Namespace) -> None:
-    parts = arguments.isolated or arguments.chains or arguments.block is not None
-    if not arguments.images and not parts and arguments.cover is None:
-        raise DataError(
-            "there are no images; give some, or ask for directed stimuli with --cover, --isolated or --chains"
-        )
-    if arguments.masks and not arguments.isolated:
-        raise DataError("--masks is for single nodes; give --isolated with it")
-    if arguments.block is not None and arguments.nodes is not None:
-        raise DataError("--nodes and --block both choose nodes; give one of them")
-    search = {"--seed": arguments.seed, "--rounds": arguments.rounds, "--time-limit": arguments.time_limit}
-    for name, value in search.items():
-        if value is not None and not parts and arguments.cover is None:
-            raise DataError(
-                f"{name} is of directed stimuli; ask for them with --cover, --isolated, --chains or --block"
-            )
-    if arguments.limit is not None and not arguments.images:
-        raise DataError("--limit is of images, and none are given")
+def _of_model(arguments: argparse.Namespace) -> dict[str, Any]:
+    from intinfer_golden.replace import check_target
+
+    if Path(arguments.model).is_dir():
+        raise DataError(f"{arguments.model}: is a folder; of a set of vectors, say which frames with --frames")
+    model = load(arguments.model)
+    check_images(arguments)
+    if not arguments.resume:
+        check_target(Path(arguments.output), arguments.force)
+    frames = asked_frames(arguments, model) if arguments.images else None
+    regions = asked_regions(arguments, model)
+    return _whole(arguments, model, frames) if regions is None else _parts(arguments, model, frames, regions)
+
+
+def _of_set(arguments: argparse.Namespace) -> dict[str, Any]:
+    from intinfer_golden.sets import open_set
+    from intinfer_golden.subset import write_frames
+
+    if not Path(arguments.model).is_dir():
+        raise DataError(f"{arguments.model}: is not a folder; --frames is of a set that intinfer golden made")
+    vectors = open_set(Path(arguments.model))
+    bar = Bar(sum(last - first + 1 for first, last in arguments.frames), "images")
+    document = write_frames(
+        vectors, arguments.frames, arguments.output, force=arguments.force, resume=arguments.resume, progress=bar
+    )
+    bar.close()
+    nodes = sum(entry["role"] == "demand_mask" for entry in document["tensors"])
+    formats = document["command"]["format"]
+    return {"directory": arguments.output, "images": document["images"], "nodes": nodes, "format": formats}
 
 
 def _search(arguments: argparse.Namespace, goal: float) -> dict[str, Any]:
@@ -182,11 +90,17 @@ def _options(arguments: argparse.Namespace, model: Model) -> dict[str, str]:
 
 
 def _whole(arguments: argparse.Namespace, model: Model, frames: Frames | None) -> dict[str, Any]:
-    from intinfer_golden.tensors import selected
+    from intinfer_golden.plan import selected
     from intinfer_golden.vectors import estimate, known_formats, usual_formats, write_vectors
 
-    layout: dict[str, Any] = {"order": arguments.order, "fold": arguments.fold, "nodes": arguments.nodes}
-    nodes = len(selected(model.graph, arguments.nodes)) - len(model.graph.inputs)
+    chosen = asked_nodes(arguments, model)
+    layout: dict[str, Any] = {
+        "order": arguments.order,
+        "fold": arguments.fold,
+        "words": asked_words(arguments),
+        "nodes": chosen,
+    }
+    nodes = len(selected(model.graph, chosen)) - len(model.graph.inputs)
     found: dict[str, Any] = {}
     if arguments.cover is not None:
         frames, found = _covering(arguments, model, frames)
@@ -203,6 +117,7 @@ def _whole(arguments: argparse.Namespace, model: Model, frames: Frames | None) -
         formats=formats,
         options=_options(arguments, model),
         resume=arguments.resume,
+        force=arguments.force,
         progress=bar,
         **layout,
         **found,
@@ -252,8 +167,10 @@ def _parts(
         formats=arguments.format,
         order=arguments.order,
         fold=arguments.fold,
+        words=asked_words(arguments),
         options=_options(arguments, model),
         resume=arguments.resume,
+        force=arguments.force,
         progress=bar,
         **_search(arguments, arguments.cover or 100.0),
     )
@@ -270,13 +187,11 @@ def _parts(
 
 def _frame_sizes(arguments: argparse.Namespace, model: Model, regions: Sequence[Region]) -> str:
     """Bytes of one frame of all regions, by format."""
-    from intinfer_golden.tensors import Layout
+    from intinfer_golden.plan import Layout
     from intinfer_golden.vectors import estimate, known_formats
 
-    layout = Layout.of(model.graph, arguments.order, arguments.fold)
-    sizes = [
-        estimate(region.graph, 1, order=arguments.order, fold=layout.of_region(region.graph)) for region in regions
-    ]
+    layout = Layout.of(model.graph, arguments.order, arguments.fold, asked_words(arguments))
+    sizes = [estimate(region.graph, 1, order=arguments.order, **layout.of_region(region.graph)) for region in regions]
     names = known_formats(arguments.format or ["memh", "npy"])
     return ", ".join(f"{sum(size[name] for size in sizes):,} bytes of {name}" for name in names)
 

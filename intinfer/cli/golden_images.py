@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,20 +54,38 @@ def asked_frames(arguments: argparse.Namespace, model: Model) -> Frames:
     return Frames(min(count, arguments.limit or count), lambda start, stop: {value.name: read(start, stop)})
 
 
+def asked_nodes(arguments: argparse.Namespace, model: Model) -> list[str] | None:
+    """The names of --nodes, globs spelled out; None for all."""
+    return None if arguments.nodes is None else _matching(model, arguments.nodes)
+
+
 def asked_regions(arguments: argparse.Namespace, model: Model) -> list[Region] | None:
     """The parts asked for; None for the whole network."""
     from intinfer_golden.regions import each_chain, each_node, isolate
 
     if arguments.isolated:
-        return each_node(model.graph, arguments.nodes)
+        return each_node(model.graph, asked_nodes(arguments, model))
     if arguments.chains:
-        return each_chain(model.graph, arguments.nodes)
+        return each_chain(model.graph, asked_nodes(arguments, model))
     if arguments.block is None:
         return None
-    names = [node.name for node in model.graph.nodes if fnmatchcase(node.name, arguments.block)]
-    if not names:
-        raise DataError(f"no node matches {arguments.block!r}; intinfer inspect lists them")
-    return [isolate(model.graph, names, arguments.block)]
+    return [isolate(model.graph, _matching(model, globs), name) for name, globs in arguments.block]
+
+
+def _matching(model: Model, patterns: Sequence[str]) -> list[str]:
+    """Names of nodes, in graph order, that are or match one of the patterns. Raises DataError for one without any."""
+    from intinfer_golden.regions import check_names
+
+    names = list(model.graph.node_by_name)
+    found: set[str] = set()
+    for pattern in patterns:
+        matched = {pattern} & set(names) or {name for name in names if fnmatchcase(name, pattern)}
+        if not matched:
+            if not set(pattern) & set("*?["):
+                check_names(model.graph, [pattern])
+            raise DataError(f"no node matches {pattern!r}; intinfer inspect lists them")
+        found |= matched
+    return [name for name in names if name in found]
 
 
 class Bar:

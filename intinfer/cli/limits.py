@@ -2,8 +2,8 @@
 
 `convert` and `check` hand files from anywhere to parsers and runtimes that are not ours (protobuf, torch, ONNX
 Runtime). They run the same command line once more in a child whose memory and time are limited, so that a crash in
-there is an error line. The child writes to this process's stdout and stderr, and its result appears whole or not at
-all, as ever.
+there is an error line. The child writes to this process's stdout and stderr, ends with it, and its result appears
+whole or not at all, as ever.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from .. import children
 from ..errors import DataError
+from ..parent import follow_parent
 
 CHILD = "INTINFER_CHILD"
 """Set in the child to "address space in bytes, CPU seconds"."""
@@ -42,6 +44,7 @@ def limited(arguments: argparse.Namespace, argv: Sequence[str] | None) -> int | 
         DataError: the child used up its time or died.
     """
     if os.environ.get(CHILD):
+        follow_parent()
         _apply(os.environ.pop(CHILD))
         return None
     if argv is None:
@@ -51,12 +54,13 @@ def limited(arguments: argparse.Namespace, argv: Sequence[str] | None) -> int | 
     environment = {**os.environ, CHILD: f"{memory},{int(seconds * (os.cpu_count() or 1)) + 1}"}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # with -P: the same modules as here
     sys.stdout.flush()
-    with subprocess.Popen([sys.executable, "-P", "-m", "intinfer", *argv], env=environment) as child:
-        code = _wait(child, seconds)
-    if code is None:
+    try:
+        with children.child([sys.executable, "-P", "-m", "intinfer", *argv], environment) as child:
+            code = children.ended(child, seconds)
+    except subprocess.TimeoutExpired:
         raise DataError(
             f"{arguments.source}: not done after {seconds:g} s; give more with --time-limit, or a smaller network"
-        )
+        ) from None
     if code >= 0:
         return code
     if -code in (signal.SIGKILL, getattr(signal, "SIGXCPU", 24)):
@@ -68,28 +72,6 @@ def limited(arguments: argparse.Namespace, argv: Sequence[str] | None) -> int | 
         f"{arguments.source}: crashed the library that reads it ({signal.Signals(-code).name}); the file is damaged, "
         f"or needs more than {memory / GIB:.3g} GiB (--memory-limit): export it again"
     )
-
-
-def _wait(child: subprocess.Popen[bytes], seconds: float) -> int | None:
-    """Its exit code, None when it had to be stopped. It ends with this process, however that ends."""
-
-    def stop(number: int, _: object) -> None:
-        child.kill()
-        sys.exit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        return child.wait(seconds)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        return None
-    except KeyboardInterrupt:  # the terminal has told the child, too
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return child.wait(2)
-        child.kill()
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _apply(text: str) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..accumulator import Overflow
 from ..errors import DataError
+from ..files import replace_file
 from ..model import load
 from ..pictures import load_pictures
 from .accumulators import add_accumulator, chosen_rule
@@ -47,10 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ..profile import profile
 
-    if arguments.plot is not None:
-        _check_plot(Path(arguments.plot))
     rule = chosen_rule(arguments, Overflow.WRAP)
     graph = load(arguments.model).graph
+    if arguments.plot is not None:
+        _check_plot(Path(arguments.plot))
     pictures = load_pictures(arguments.data, graph)
     total = min(len(pictures), arguments.limit or len(pictures))
     with tqdm(pictures.batches(BATCH, arguments.limit), total=-(-total // BATCH), leave=False, disable=None) as batches:
@@ -77,9 +77,4 @@ def _check_plot(path: Path) -> None:
 def _plot(result: Profile, path: Path) -> None:
     from ..plot import plot_profile
 
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        plot_profile(result, part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    replace_file(path, lambda part: plot_profile(result, part))

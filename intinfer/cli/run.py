@@ -53,11 +53,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    model = load(arguments.model)
     if arguments.trace is not None:
         from intinfer_golden.trace import check_new_directory
 
         check_new_directory(Path(arguments.trace))
-    model = load(arguments.model)
     if len(model.graph.inputs) != 1:
         shapes = ", ".join(f"{value.name} {value.shape}" for value in model.graph.inputs)
         raise DataError(f"{arguments.model}: takes {shapes}, not an image; call intinfer.load(...).run from Python")

@@ -120,7 +120,7 @@ def given_calibration(arguments: argparse.Namespace) -> Calibration | None:
 def calibration_images(named: str, limit: int, source: Source) -> tuple[Any, Any]:
     """The first `limit` images (N, C, H, W) of what `--calibrate` names, and labels (N,) or None."""
     from ..builder import GraphBuilder
-    from ..dataset import read_npz
+    from ..foreign import open_npz
     from ..pictures import load_pictures
     from ..types import IntType
 
@@ -133,8 +133,8 @@ def calibration_images(named: str, limit: int, source: Source) -> tuple[Any, Any
     labels = None
     path = Path(named)
     if path.suffix == ".npz" and path.is_file():
-        stored = read_npz(path, ("images",))
-        labels = stored["labels"][:limit] if "labels" in stored else None
+        with open_npz(path) as arrays:
+            labels = arrays.read("labels")[:limit] if "labels" in arrays else None
     return images, labels
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
-import secrets
-from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
+from ..files import write_file
 from ..text import printable
 from .common import add_json, describe, print_json
 
@@ -24,51 +21,117 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser,
         "Compare a simulator's dumps with golden vectors, value by value. A dump is named like the node's file in\n"
         "DIR/values and holds all images in the order of the vectors, as many values a word as they have, or one:\n"
-        ".mem .memh .hex ($writememh text), .memb .xmif (binary words), .coe, .mif, .bin, .csv .txt (a decimal number\n"
-        "a line) or .npy. Of a .vcd, name the AXI4-Stream with --signal and its node with --node: words are taken at\n"
-        "rising clock edges with valid and ready. Where DIR holds several sets (golden --isolated), a dump belongs to\n"
-        "the set that its folder is named after, or else to the one that computes the node.\n"
+        ".mem .memh .hex ($writememh text), .memb .xmif (binary words), .coe, .mif, .bin, .csv .txt (decimal numbers)\n"
+        "or .npy. A memory may be deeper than the tensor where the words behind it are X, and its words wider where\n"
+        "they are all zero- or all sign-extended. Of a .vcd or .fst, name the AXI4-Stream with --signal: words are\n"
+        "taken at rising clock edges with valid and ready, those before the last reset are left out, and the node is\n"
+        "the one of the port that the name ends with, or --node. Where DIR holds several sets (golden --isolated), a\n"
+        "dump belongs to the set that its folder is named after, or else to the one that computes the node.\n"
+        "Memories of weights and other constants are compared as well: named like their files in DIR/constants.\n"
+        "Of a dump that differs it says where (by axis), how it may lie otherwise in its file (hint), and which usual\n"
+        "mistakes of a design give exactly its values (cause): kernels, channels, padding, widths, one wrong weight.\n"
         "Exits with 0 when all are equal, 1 when one differs, 2 when something cannot be read.",
         "intinfer verify vectors sim/conv1.mem sim/conv1.act.mem",
         "intinfer verify vectors out.hex --node fc --junit report.xml",
-        "intinfer verify vectors sim.vcd --signal tb.dut.m0_axis --node fc",
+        "intinfer verify nodes/conv1 sim.vcd --signal tb.m0_axis",
+        "intinfer verify vectors sim.fst --signal tb.dut.m0_axis --node fc --frames 10",
     )
     parser.add_argument("directory", metavar="DIR", help="folder that intinfer golden made")
     parser.add_argument("dumps", metavar="DUMP", nargs="+", help="file that the simulator wrote")
-    parser.add_argument("--node", metavar="X", help="node of the only dump, whatever its name")
+    parser.add_argument("--node", metavar="X", help="node of the only dump, or NODE.ATTRIBUTE, whatever its name")
+    parser.add_argument(
+        "--frames",
+        metavar="N|A:B",
+        type=_frames,
+        help="the dumps hold the first N images, or those from A up to B, alone",
+    )
     parser.add_argument("--full", action="store_true", help="compare channels that an image does not demand as well")
+    parser.add_argument("--no-causes", action="store_true", help="do not look for the mistake of the design")
     parser.add_argument("--junit", metavar="FILE", help="write the outcome as JUnit XML as well")
     add_json(parser)
-    streams = parser.add_argument_group("the stream in a .vcd")
-    streams.add_argument("--signal", metavar="PREFIX", help="reads PREFIX_tdata, PREFIX_tvalid and PREFIX_tready")
+    streams = parser.add_argument_group("the stream in a .vcd or .fst")
+    streams.add_argument(
+        "--signal",
+        metavar="PREFIX",
+        help="reads PREFIX_tdata, _tvalid and _tready (or .tdata, ...); outer scopes may be left out",
+    )
     for part in ("data", "valid", "ready"):
         streams.add_argument(f"--{part}", metavar="NAME", help=f"{part}, where it is not PREFIX_t{part}")
+    streams.add_argument("--valid-only", action="store_true", help="there is no ready: a word moves with valid alone")
     streams.add_argument("--clock", metavar="NAME", help="the clock, where it is not clk or aclk around the stream")
+    streams.add_argument(
+        "--reset", metavar="NAME", help="the reset, where it is not rst_n, aresetn, rst, ... around it"
+    )
+    streams.add_argument(
+        "--reset-active",
+        choices=("low", "high"),
+        help="when the reset is active (default: low if its name ends with n)",
+    )
+    streams.add_argument("--no-reset", action="store_true", help="compare the words before a reset as well")
+    streams.add_argument(
+        "--passes",
+        metavar="N",
+        type=int,
+        help="the whole set comes N times (default: as often as in the inputs' words)",
+    )
+
+
+def _frames(text: str) -> tuple[int, int]:
+    """`N` or `A:B`."""
+    first, colon, last = text.partition(":")
+    try:
+        numbers = (int(first), int(last)) if colon else (0, int(first))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number of images N nor a range A:B") from None
+    if not 0 <= numbers[0] < numbers[1]:
+        raise argparse.ArgumentTypeError(f"{text!r} holds no image; give N of 1 or more, or A:B with A below B")
+    return numbers
 
 
 def run(arguments: argparse.Namespace) -> int:
     from intinfer_golden.compare import verify
     from intinfer_golden.junit import junit_xml
+    from intinfer_golden.report import commands
     from intinfer_golden.report import describe as lines
 
     verification = verify(
-        arguments.directory, arguments.dumps, node=arguments.node, stream=_stream(arguments), full=arguments.full
+        arguments.directory,
+        arguments.dumps,
+        node=arguments.node,
+        stream=_stream(arguments),
+        full=arguments.full,
+        frames=arguments.frames,
+        passes=arguments.passes,
+        causes=not arguments.no_causes,
     )
     if arguments.junit is not None:
-        _write(Path(arguments.junit), junit_xml(verification))
+        write_file(arguments.junit, junit_xml(verification))
     if arguments.json:
-        print_json(_document(verification, arguments.full))
+        print_json(_document(verification, arguments.full) | _commands(verification))
     else:
         for comparison in verification.comparisons:
             print("\n".join(lines(comparison)))
         print(_summary(verification))
+        for name, line in commands(verification).items():
+            print(f"  {name}: {line}")
     return 0 if verification.equal else 1
 
 
 def _stream(arguments: argparse.Namespace) -> Stream | None:
     from intinfer_golden.dumps.waveform import Stream
 
-    stream = Stream(arguments.signal, arguments.data, arguments.valid, arguments.ready, arguments.clock)
+    if arguments.no_reset and arguments.reset is not None:
+        raise DataError(f"--reset {arguments.reset} and --no-reset contradict each other; give one")
+    stream = Stream(
+        arguments.signal,
+        arguments.data,
+        arguments.valid,
+        arguments.ready,
+        arguments.clock,
+        arguments.valid_only,
+        "" if arguments.no_reset else arguments.reset,
+        arguments.reset_active,
+    )
     return None if stream == Stream() else stream
 
 
@@ -83,9 +146,18 @@ def _document(verification: Verification, full: bool) -> dict[str, Any]:
     }
 
 
+def _commands(verification: Verification) -> dict[str, Any]:
+    from intinfer_golden.report import commands
+
+    return {"explain": None, "minimal": None, **commands(verification)}
+
+
 def _entry(comparison: Comparison) -> dict[str, Any]:
     errors = [{"error": error, "count": count} for error, count in comparison.errors.items()]
-    return {**asdict(comparison), "equal": comparison.equal, "errors": errors}
+    first = None if comparison.first is None else asdict(comparison.first)
+    if first is not None:
+        first["pass"] = first.pop("pass_")
+    return {**asdict(comparison), "first": first, "equal": comparison.equal, "errors": errors}
 
 
 def _summary(verification: Verification) -> str:
@@ -95,18 +167,3 @@ def _summary(verification: Verification) -> str:
     text = f"{same} of {count} dumps equal" + (f"; {missing} nodes without a dump" if missing else "")
     first = verification.first
     return text if first is None else printable(f"{text}; the first node that differs is {first.name}")
-
-
-def _write(path: Path, data: bytes) -> None:
-    """The whole file or nothing."""
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder; give a file name")
-    part = path.with_name(f".intinfer-{secrets.token_hex(8)}.part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from ..accumulator import Overflow
 from ..graph import Graph, Node, Value
@@ -104,14 +106,10 @@ def may_trap(node: Node) -> bool:
 
 def _fusions(graph: Graph) -> dict[str, Node]:
     """Convolution or dense name -> the threshold that alone reads its sums."""
-    readers: dict[str, list[Node]] = {}
-    for node in graph.nodes:
-        for name in set(node.inputs):
-            readers.setdefault(name, []).append(node)
     kept = {out.value for out in graph.outputs}
     fused = {}
     for node in graph.nodes:
-        behind = readers.get(node.name, [])
+        behind = graph.readers[node.name]
         if node.op.kind in ("conv2d", "dense") and node.name not in kept and len(behind) == 1:
             inputs = tuple(graph.values[name] for name in node.inputs)
             if behind[0].op.kind == "threshold" and any(
@@ -155,27 +153,56 @@ def _regions(graph: Graph, steps: Sequence[Step]) -> tuple[Region, ...]:
 
 
 def _place(graph: Graph, steps: Sequence[Step], reuse: bool) -> tuple[dict[str, int], int]:
-    """First fit in order of creation; a value dies after its last reader."""
+    """First fit in order of creation; a value dies after its last reader. Outputs live forever, behind the others."""
     last = {value.name: 0 for value in graph.inputs}
     for i, step in enumerate(steps):
         last[step.output.name] = i
         for name in step.node.inputs:
             last[name] = i
-    forever = {out.value for out in graph.outputs}
+    forever = {out.value for out in graph.outputs} if reuse else set(last)
+    dying: dict[int, list[str]] = {}
+    for name in last.keys() - forever:
+        dying.setdefault(last[name], []).append(name)
+    memory, top = _Memory(), 0
+    kept: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     offsets: dict[str, int] = {}
-    alive: list[tuple[int, int, str]] = []  # start, stop, name
-    top = 0
     for i, value in enumerate([*graph.inputs, *(step.output for step in steps)]):
-        now = max(0, i - len(graph.inputs))
-        if reuse:
-            alive = [a for a in alive if a[2] in forever or last[a[2]] >= now]
-        size = -(-value.size * container(value.type).itemsize // ALIGNMENT) * ALIGNMENT
-        start = 0
-        for a_start, a_stop, _ in sorted(alive):
-            if start + size <= a_start:
-                break
-            start = max(start, a_stop)
-        alive.append((start, start + size, value.name))
-        offsets[value.name] = start
-        top = max(top, start + size)
-    return offsets, top
+        now = i - len(graph.inputs)
+        for name in dying.pop(now - 1, ()):
+            memory.free(offsets[name], sizes[name])
+        size = sizes[value.name] = -(-value.size * container(value.type).itemsize // ALIGNMENT) * ALIGNMENT
+        if value.name in forever:
+            kept[value.name] = top
+            top += size
+        else:
+            offsets[value.name] = memory.take(size)
+    return offsets | {name: memory.size + start for name, start in kept.items()}, memory.size + top
+
+
+class _Memory:
+    """Holes between what is taken, as (start, stop) in order, none next to another, the last without end."""
+
+    def __init__(self) -> None:
+        self._holes: list[tuple[int, float]] = [(0, inf)]
+        self.size = 0
+
+    def take(self, size: int) -> int:
+        """The first place of this size."""
+        for i, (start, stop) in enumerate(self._holes):
+            if start + size <= stop:
+                self._holes[i : i + 1] = [(start + size, stop)] if start + size < stop else []
+                self.size = max(self.size, start + size)
+                return start
+        raise AssertionError("the last hole has no end")
+
+    def free(self, start: int, size: int) -> None:
+        stop: float = start + size
+        i = bisect_left(self._holes, (start, stop))
+        if self._holes[i][0] == stop:
+            stop = self._holes.pop(i)[1]
+        if i and self._holes[i - 1][1] == start:
+            i -= 1
+            start = self._holes.pop(i)[0]
+        if size:
+            self._holes.insert(i, (start, stop))

@@ -84,7 +84,7 @@ class Conv2dPlanes(Kernel):
 
     def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
         planes, row, counts = scratch
-        lay_out(inputs[0], self.pad_values, *self.geometry, planes, self.rows, self.pitch)
+        lay_out(inputs[0], self.pad_values, self.geometry, planes.reshape(self.planes_shape))
         if self.table is None:
             convolve(
                 planes, self.offsets, self.weights, self.first, self.positive, self.unit,
@@ -97,52 +97,38 @@ class Conv2dPlanes(Kernel):
             )  # fmt: skip
 
 
-@njit(nogil=True)
-def lay_out(x, pad_values, top, left, sy, sx, planes, rows, pitch):
-    """Padded input as planes [phase][channel][row][column], phase = (y mod sy) * sx + x mod sx."""
-    channels, height, width = x.shape
-    at = 0
+def lay_out(x: Array, pad_values: Array, geometry: tuple[int, int, int, int], planes: Array) -> None:
+    """Padded input as `planes` [phase][channel][row][column], phase = (y mod sy) * sx + x mod sx."""
+    top, left, sy, sx = geometry
+    rows, pitch = planes.shape[1:]
+    phases = planes.reshape(sy, sx, len(x), rows, pitch)
+    phases[...] = pad_values[:, None, None]
     for py in range(sy):
+        first_y = (py - top) % sy  # the first row of the map in this phase stands in row (first_y + top - py) / sy
         for px in range(sx):
-            for c in range(channels):
-                pad = pad_values[c]
-                for r in range(rows):
-                    y = r * sy + py - top
-                    if y < 0 or y >= height:
-                        for q in range(pitch):
-                            planes[at + q] = pad
-                    elif sx == 1:
-                        for q in range(left):
-                            planes[at + q] = pad
-                        for q in range(width):
-                            planes[at + left + q] = x[c, y, q]
-                        for q in range(left + width, pitch):
-                            planes[at + q] = pad
-                    else:
-                        for q in range(pitch):
-                            column = q * sx + px - left
-                            planes[at + q] = x[c, y, column] if 0 <= column < width else pad
-                    at += pitch
+            first_x = (px - left) % sx
+            part = x[:, first_y::sy, first_x::sx]
+            r, q = (first_y + top - py) // sy, (first_x + left - px) // sx
+            target = phases[py, px, :, r : r + part.shape[1], q : q + part.shape[2]]
+            target[...] = part[:, : target.shape[1], : target.shape[2]]
 
 
-@njit(nogil=True, inline="always")
-def _add4(planes, start, offsets, t, n, row):
-    a = planes[start + offsets[t] : start + offsets[t] + n]
-    b = planes[start + offsets[t + 1] : start + offsets[t + 1] + n]
-    c = planes[start + offsets[t + 2] : start + offsets[t + 2] + n]
-    d = planes[start + offsets[t + 3] : start + offsets[t + 3] + n]
-    for x in range(n):
-        row[x] += a[x] + b[x] + c[x] + d[x]
-
-
-@njit(nogil=True, inline="always")
-def _subtract4(planes, start, offsets, t, n, row):
-    a = planes[start + offsets[t] : start + offsets[t] + n]
-    b = planes[start + offsets[t + 1] : start + offsets[t + 1] + n]
-    c = planes[start + offsets[t + 2] : start + offsets[t + 2] + n]
-    d = planes[start + offsets[t + 3] : start + offsets[t + 3] + n]
-    for x in range(n):
-        row[x] -= a[x] + b[x] + c[x] + d[x]
+@njit(nogil=True)
+def add_runs(planes, start, n, offsets, first, last, row):
+    """row[:n] += the runs first..last, four at a time."""
+    t = first
+    while t + 4 <= last:
+        a = planes[start + offsets[t] : start + offsets[t] + n]
+        b = planes[start + offsets[t + 1] : start + offsets[t + 1] + n]
+        c = planes[start + offsets[t + 2] : start + offsets[t + 2] + n]
+        d = planes[start + offsets[t + 3] : start + offsets[t + 3] + n]
+        for x in range(n):
+            row[x] += a[x] + b[x] + c[x] + d[x]
+        t += 4
+    for u in range(t, last):
+        a = planes[start + offsets[u] : start + offsets[u] + n]
+        for x in range(n):
+            row[x] += a[x]
 
 
 @njit(nogil=True)
@@ -150,29 +136,17 @@ def sum_run(planes, start, n, offsets, weights, first, middle, last, unit, row):
     """row[:n] = the weighted sum of the runs first..last; with unit weights first..middle add, the rest subtract."""
     for x in range(n):
         row[x] = 0
-    t = first
-    if not unit:
-        for t in range(first, last):
-            w = weights[t]
-            a = planes[start + offsets[t] : start + offsets[t] + n]
-            for x in range(n):
-                row[x] += w * a[x]
+    if unit:
+        add_runs(planes, start, n, offsets, middle, last, row)
+        for x in range(n):
+            row[x] = -row[x]
+        add_runs(planes, start, n, offsets, first, middle, row)
         return
-    while t + 4 <= middle:
-        _add4(planes, start, offsets, t, n, row)
-        t += 4
-    for u in range(t, middle):
-        a = planes[start + offsets[u] : start + offsets[u] + n]
+    for t in range(first, last):
+        w = weights[t]
+        a = planes[start + offsets[t] : start + offsets[t] + n]
         for x in range(n):
-            row[x] += a[x]
-    t = middle
-    while t + 4 <= last:
-        _subtract4(planes, start, offsets, t, n, row)
-        t += 4
-    for u in range(t, last):
-        a = planes[start + offsets[u] : start + offsets[u] + n]
-        for x in range(n):
-            row[x] -= a[x]
+            row[x] += w * a[x]
 
 
 @njit(nogil=True)

@@ -6,6 +6,7 @@ space to depth, transposes, reshapes.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -44,6 +45,6 @@ class Gather(Op):
 
     def reference(self, *inputs: IntArray) -> IntArray:
         (x,) = inputs
-        flat = x.reshape(len(x), -1)
+        flat = x.reshape(len(x), math.prod(x.shape[1:]))
         index = self.index.values
         return np.where(index < 0, self.fill, flat[:, np.maximum(index, 0)])

@@ -10,12 +10,34 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import GraphError
 from ..graph import Shape, Value
 from ..tensor import IntTensor
 from ..types import IntArray, IntType
 from .base import Op, per_channel
+
+
+def clip_thresholds(thresholds: npt.ArrayLike, descending: npt.ArrayLike, type_: IntType) -> IntArray:
+    """Thresholds (C, N) moved into the range that a `Threshold` on values of `type_` takes, which changes no result.
+
+    An ascending threshold below lo is crossed by every value, as lo is; one above hi by none, as hi + 1. A descending
+    one above hi is crossed by every value, as hi is; one below lo by none, as lo - 1.
+
+    Args:
+        descending: (C,) of 0 and 1.
+
+    Raises GraphError when thresholds are no integers, or shapes do not fit.
+    """
+    rows, down = np.asarray(thresholds), np.asarray(descending)
+    if rows.ndim != 2 or down.shape != rows.shape[:1]:
+        raise GraphError(f"thresholds have shape {rows.shape} and descending {down.shape}; (C, N) and (C,) are needed")
+    if rows.dtype.kind not in "iu":
+        raise GraphError(f"thresholds are integers, got dtype {rows.dtype}")
+    ends = [(type_.lo - 1, type_.hi) if flag else (type_.lo, type_.hi + 1) for flag in down]
+    clipped = [[min(max(int(z), lo), hi) for z in row] for row, (lo, hi) in zip(rows, ends, strict=True)]
+    return np.array(clipped, dtype=np.int64).reshape(rows.shape)
 
 
 @dataclass(frozen=True, eq=False)

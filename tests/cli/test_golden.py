@@ -17,7 +17,7 @@ from helpers import CLASSES, tiny_graph, tiny_images, two_ended_graph, write_png
 import intinfer
 from intinfer import reference
 from intinfer.cli import main
-from intinfer_golden import run
+from intinfer_golden import WordOptions, run
 
 IMAGES = tiny_images(3)
 TRACE = reference.trace(tiny_graph(), IMAGES)
@@ -64,6 +64,7 @@ def test_the_set_of_a_command(files: list[str], tmp_path: Path) -> None:
     assert document["model"]["sha256"] == hashlib.sha256(Path(files[0]).read_bytes()).hexdigest()
     assert document["inputs"][0]["sha256"] == hashlib.sha256(IMAGES.astype("<i8").tobytes()).hexdigest()
     layout = {"format": ["memh", "npy"], "order": "nhwc", "fold": 4, "folds": {"image": 3}, "nodes": None}
+    layout["words"] = WordOptions().document()
     assert document["command"] == {"verb": "golden", **layout, "options": {"fit": "exact"}}
     assert str(tmp_path) not in json.dumps(document)
     assert str(Path(files[0]).parent) not in json.dumps(document)
@@ -252,7 +253,7 @@ def test_refusals(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixtur
     for arguments, message in cases:
         assert refusal([*arguments, "-o", str(target)], capsys) == message
     folder = Path(model).parent
-    message = f"{folder}: exists and is not empty; give another name or remove it"
+    message = f"{folder}: exists and is not empty; give another name, or --force to replace a set"
     assert refusal([*files, "-o", str(folder)], capsys) == message
     assert [path.name for path in tmp_path.iterdir()] == ["two.npz"]
 

@@ -14,7 +14,7 @@ PROGRAM = """
 import json, sys
 from intinfer.cli import main
 code = main(sys.argv[1:])
-names = ("numba", "llvmlite", "torch", "matplotlib", "hypothesis", "onnx", "tqdm", "vcd", "cocotb")
+names = ("numba", "llvmlite", "torch", "matplotlib", "hypothesis", "onnx", "tqdm", "pylibfst", "cocotb")
 heavy = [name for name in names if name in sys.modules]
 print(json.dumps([code, heavy]), file=sys.stderr)
 """

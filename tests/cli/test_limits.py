@@ -44,6 +44,13 @@ def spin():
 def hoard():
     return [bytes(2**30) for _ in range(100)]
 
+def busy():
+    # holds the interpreter's lock for a while, then gives a whole network
+    write()
+    import ctypes
+    ctypes.PyDLL(None).usleep(2_000_000)
+    return nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
+
 def answer():
     write()
     return 7
@@ -113,6 +120,74 @@ def test_time_ends(folder: Path) -> None:
     )
 
 
+def number_of_child(folder: Path) -> int:
+    """As soon as it runs."""
+    child, deadline = folder / "child", time.monotonic() + 60
+    while not (child.exists() and child.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return int(child.read_text().split()[0])
+
+
+def runs(pid: int) -> bool:
+    """A zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def ends(pid: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while runs(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not runs(pid)
+
+
+@pytest.mark.parametrize("name", ["sleep", "busy"])
+def test_it_ends_with_a_parent_that_is_killed(folder: Path, name: str) -> None:
+    with subprocess.Popen(command(name), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        pid = number_of_child(folder)
+        process.kill()
+    assert ends(pid, 1)
+    assert not (folder / "m.npz").exists()
+    assert not list(folder.glob(".intinfer-*"))
+
+
+PARENT = """
+import os, sys
+from intinfer import children
+children._death_signal = lambda parent: None
+with children.child([sys.executable, "-c", CHILD], os.environ) as child:
+    child.wait()
+"""
+CHILD = """
+import ctypes, os, sys, time
+from pathlib import Path
+from intinfer import files, parent
+parent.follow_parent()
+def write(part):
+    part.write_bytes(b"whole")
+    Path("child").write_text(str(os.getpid()))
+    BODY
+files.replace_file("out", write)
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["time.sleep(60)", "ctypes.PyDLL(None).usleep(3_000_000)"],
+    ids=["the watched pipe", "the look before the rename"],
+)
+def test_it_ends_without_a_death_signal(folder: Path, body: str) -> None:
+    """The pipe alone, as on other systems; and a child that cannot look at it until it renames its output."""
+    code = PARENT.replace("CHILD", repr(CHILD.replace("BODY", body)))
+    with subprocess.Popen([sys.executable, "-c", code], cwd=folder, stderr=subprocess.DEVNULL) as process:
+        pid = number_of_child(folder)
+        process.kill()
+    assert ends(pid, 10)
+    assert not (folder / "out").exists()
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_it_ends_with_its_parent(folder: Path, number: signal.Signals, code: int) -> None:
     with subprocess.Popen(
@@ -124,11 +199,7 @@ def test_it_ends_with_its_parent(folder: Path, number: signal.Signals, code: int
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job of a shell ignores it
     ) as process:
-        child = folder / "child"
-        deadline = time.monotonic() + 60
-        while not (child.exists() and child.read_text()) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        pid = int(child.read_text().split()[0])
+        pid = number_of_child(folder)
         if number == signal.SIGINT:
             os.killpg(process.pid, number)  # a terminal tells every process
         else:

@@ -155,7 +155,7 @@ def test_closed_stdout_is_quiet(model: str) -> None:
 def test_a_full_disk_under_stdout(model: str) -> None:
     with open("/dev/full", "w") as full:
         done = command("inspect", model, capture_output=False, stdout=full, stderr=subprocess.PIPE)
-    assert (done.returncode, done.stderr) == (2, "intinfer: error: No space left on device\n")
+    assert (done.returncode, done.stderr) == (2, "intinfer: error: standard output: No space left on device\n")
 
 
 def test_run_imports_only_what_it_needs(model: str, tmp_path: Path) -> None:
@@ -194,3 +194,62 @@ def test_zoo_without_torch_lists_the_networks() -> None:
     assert mognet[1:3] == ["-", "-"]
     assert mognet[3].startswith("n=128,g=4,k=3,")
     assert done.stderr == "intinfer: weights and MACs need torch; install it with: pip install 'intinfer[torch]'\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("where", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full"])
+@pytest.mark.parametrize(("verb", "code"), [("inspect", 0), ("cost", 0), ("run", 2), ("--version", 0), ("rnu", 2)])
+def test_streams_that_are_closed_or_full(where: str, verb: str, code: int, model: str) -> None:
+    """Nobody is told on a stream that is not there; answers that cannot be given are an error."""
+    line = f"'{sys.executable}' -m intinfer {verb} '{model}' {'none.png' if verb == 'run' else ''} {where}"
+    done = subprocess.run(["sh", "-c", line], text=True, capture_output=True, check=False)
+    assert "Traceback" not in done.stdout + done.stderr
+    assert done.returncode == (2 if where == ">/dev/full" else code)
+    if "2>" in where:
+        assert done.stderr == ""
+    elif where == ">/dev/full" and code == 0:
+        assert done.stderr == "intinfer: error: standard output: No space left on device\n"
+    if ">" not in where.replace("2>", ""):
+        assert (done.stdout != "") == (code == 0)
+
+
+def test_a_file_does_not_get_the_number_of_a_closed_stream(tmp_path: Path, model: str) -> None:
+    """What is meant for the stream would stand in the file."""
+    out = tmp_path / "out.npz"
+    code = f"import intinfer; from intinfer.cli import main; main(['inspect', {model!r}, '--json'])"
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"from intinfer.cli import streams\nwith streams.safe():\n    file = open({str(out)!r}, 'w')\n    {code}\n"
+    )
+    line = f"'{sys.executable}' '{script}' >&- 2>&- <&-"
+    assert subprocess.run(["sh", "-c", line], check=False).returncode == 0
+    assert out.read_text() == ""
+
+
+@pytest.mark.parametrize("text", ["x" * 1_800_000, "\x1b" * 100_000, "a\nb" * 3_000])
+def test_an_error_is_of_bounded_length(
+    text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import intinfer.cli.inspect as verb
+
+    def fail(path: str) -> None:
+        raise DataError(f"net.npz: {text} is no name; rename it")
+
+    monkeypatch.setattr(verb, "load", fail)
+    assert main(["inspect", "m.npz"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert len(line) <= 2_100
+    assert line.startswith("intinfer: error: net.npz: ")
+    assert " characters left out ... " in line
+    assert line.endswith(" is no name; rename it")
+
+
+def test_a_bug_is_of_bounded_length(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import intinfer.cli.inspect as verb
+
+    def fail(path: str) -> None:
+        raise TypeError("x" * 1_000_000)
+
+    monkeypatch.setattr(verb, "load", fail)
+    assert main(["inspect", "m.npz"]) == 3
+    assert len(capsys.readouterr().err) < 20_000

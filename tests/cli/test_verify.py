@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -73,8 +73,10 @@ def test_verify_different(vectors: str, tmp_path: Path, capsys: pytest.CaptureFi
     first = f"n=1 c=5 y=0 x=0 (word 101, line 102): expected {expected} (0x{expected}), actual {actual} (0x{actual})"
     assert captured.out == (
         f"{dump}: node pool: DIFFERENT, 1 of 192 values compared\n  first: {first}\n"
-        f"  actual - expected: {actual - expected:+d} x 1\n"
+        f"  frames: 1\n  actual - expected: {actual - expected:+d} x 1\n"
+        "  where: only n=1, the last frame; only c=5; only y=0, the first row; only x=0, the first column\n"
         "0 of 1 dumps equal; 5 nodes without a dump; the first node that differs is pool\n"
+        f"  explain: intinfer explain {vectors} --frame 1 --node pool --at 5,0,0\n"
     )
     assert ElementTree.parse(report).getroot().attrib["failures"] == "1"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.txt", "report.xml"]
@@ -88,7 +90,6 @@ def test_verify_different(vectors: str, tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_a_stream_and_several_sets(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("vcd")
     sets, wave = tmp_path / "sets", tmp_path / "sim.vcd"
     line = ["golden", files[0], "--isolated", "--nodes", "pool,sum", "--rounds", "0", "--format", "npy"]
     assert main([*line, "-o", str(sets)]) == 0
@@ -108,20 +109,14 @@ def test_a_stream_and_several_sets(files: list[str], tmp_path: Path, capsys: pyt
     assert (document["dumps"][0]["set"], document["without_dump"]) == ("pool", ["sum/sum"])
 
 
-def test_without_pyvcd_the_extra_is_named(
+def test_without_pylibfst_the_extra_is_named(
     vectors: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Missing:
-        def find_spec(self, name: str, *_: object) -> None:
-            if name == "vcd":
-                raise ModuleNotFoundError("No module named 'vcd'", name="vcd")
-
-    for name in [name for name in sys.modules if name.partition(".")[0] == "vcd"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
-    (tmp_path / "sim.vcd").touch()
-    line = ["verify", vectors, str(tmp_path / "sim.vcd"), "--signal", "tb.s", "--node", "fc"]
-    assert refusal(line, capsys) == "verify needs vcd; install it with: pip install 'intinfer[vcd]'"
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pylibfst" else find(name))
+    (tmp_path / "sim.fst").write_bytes(b"\0" + (329).to_bytes(8, "big") + bytes(321))
+    line = ["verify", vectors, str(tmp_path / "sim.fst"), "--signal", "tb.s", "--node", "fc"]
+    assert refusal(line, capsys) == "verify needs pylibfst; install it with: pip install 'intinfer[vcd]'"
 
 
 def test_refusals_of_verify(vectors: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,10 +125,8 @@ def test_refusals_of_verify(vectors: str, tmp_path: Path, capsys: pytest.Capture
         f"{tmp_path}: has no manifest.json; give a folder that intinfer golden made"
     )
     assert refusal(["verify", vectors, str(tmp_path / "conv.mem")], capsys) == f"{tmp_path / 'conv.mem'}: no such file"
-    assert refusal(["verify", vectors, dump, "--junit", str(tmp_path)], capsys) == (
-        f"{tmp_path}: is a folder; give a file name"
-    )
+    assert refusal(["verify", vectors, dump, "--junit", str(tmp_path)], capsys) == (f"{tmp_path}: it is a directory")
     assert refusal(["verify", vectors, dump, "--junit", str(tmp_path / "no" / "r.xml")], capsys) == (
-        f"{tmp_path / 'no' / 'r.xml'}: cannot be written: No such file or directory"
+        f"{tmp_path / 'no' / 'r.xml'}: there is no folder {tmp_path / 'no'}; create it first"
     )
     assert list(tmp_path.iterdir()) == []

@@ -246,3 +246,24 @@ MIXED = model(
         k=np.array([1, 5]),
     ),
 )
+
+
+@pytest.mark.parametrize(
+    "text", ["name_of_node", "name_of_graph", "name_in", "name_out", "name_w", "name_of_extent", "transB", "Gemm"]
+)
+def test_strings_that_are_not_utf_8(text, tmp_path):
+    """Wherever they stand; a comment may be anything."""
+    gemm = helper.make_node("Gemm", ["name_in", "name_w"], ["name_out"], name="name_of_node", transB=1)
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4 if name == "name_in" else "name_of_extent"])
+        for name in ("name_in", "name_out")
+    ]
+    weight = onnx.numpy_helper.from_array(W, "name_w")
+    graph = helper.make_graph([gemm], "name_of_graph", ends[:1], ends[1:], [weight], doc_string="a_comment")
+    data = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]).SerializeToString()
+    path = tmp_path / "net.onnx"
+    path.write_bytes(data.replace(b"a_comment", b"a_\xe9\xff\xfe\xe9ent"))
+    read(path)
+    path.write_bytes(data.replace(text.encode(), b"\xff\xfe" + text.encode()[2:]))
+    with pytest.raises(DataError, match=r"\w+\.\w+ is b'\\xff\\xfe.*', which is not UTF-8; export it again"):
+        read(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,10 @@ def test_every_form_of_a_bench_is_accepted(tmp_path: Path, monkeypatch: pytest.M
     assert accepted(masked, monkeypatch)
 
 
-def test_a_parameter_without_its_type_would_be_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_string_that_is_not_typed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory, _ = fifo_set(tmp_path)
     file = directory / "bench" / "tb.sv"
-    file.write_text(file.read_text().replace("`define BENCH_STRING string", "`define BENCH_STRING"))
+    text = file.read_text()
+    assert not re.search(r'parameter\s+\w+\s*=', text)
+    file.write_text(text.replace("string chosen_element;", "logic [7:0] letter; string chosen_element = letter;"))
     assert not accepted(directory, monkeypatch)

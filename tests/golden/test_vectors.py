@@ -123,6 +123,7 @@ def test_what_the_manifest_says(vectors: Path) -> None:
         "order": order,
         "fold": FOLDS[order].get("", 1),
         "folds": folds,
+        "words": {"weights": {}, "thresholds": {}, "element0": "low", "pad_elements": 1, "zero": False},
         "nodes": None,
         "options": {},
     }

@@ -155,7 +155,7 @@ def test_refusals_leave_nothing(tmp_path: Path) -> None:
     (full / "mine").touch()
     new = tmp_path / "t"
     cases: list[tuple[Path, dict[str, Any], str]] = [
-        (full, {}, f"{full}: exists and is not empty; give another name or remove it"),
+        (full, {}, f"{full}: exists and is not empty; give another name, or --force to replace a set"),
         (new, {"nodes": ["muxx"]}, "the model has no node 'muxx'; close names: mux"),
         (new, {"nodes": []}, "no nodes are asked for; name some, or leave the choice out for all"),
         (new, {"formats": ["memh", "hex"]}, f"format 'hex' is unknown; there are {NAMES}"),

@@ -8,22 +8,21 @@ layers behind it. A differing value is a *float tie* only when the derived error
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from intinfer.graph import GraphLike, graph_of
+
 from .report import CheckReport, Mismatch, NodeReport
 from .runner import Runner
-
-if TYPE_CHECKING:
-    from intinfer.graph import Graph
 
 __all__ = ["CheckReport", "Mismatch", "NodeReport", "Runner", "check"]
 
 
 def check(
-    graph: Graph,
+    graph: GraphLike,
     source: Any,
     images: npt.NDArray[np.integer],
     *,
@@ -33,7 +32,7 @@ def check(
     """Compare every node of `graph` with the source that it was converted from.
 
     Args:
-        graph: the model.
+        graph: the model, a `Model` or its graph.
         source: a `Runner` (ONNX, .pt2, calibrated nets), or a torch module made of `intinfer_converters.nets.layers`,
             which is copied, and runs in float32 on the CPU.
         images: integer pixels (N, *shape of the model's input).
@@ -46,7 +45,7 @@ def check(
     """
     from .checker import Checker
 
-    checker = Checker(graph, source, lowering=lowering)
+    checker = Checker(graph_of(graph), source, lowering=lowering)
     size = batch or checker.batch
     for start in range(0, len(images), size):
         checker.add(images[start : start + size])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from intinfer.files import write_file
 from intinfer.types import IntArray
 
 from .checker import Checker
@@ -74,13 +74,6 @@ def save_reproducer(
         "command": shlex.join([*command, "--data", str(archive)]),
         "mismatch": mismatch,
     }
-    _replace(archive, buffer.getvalue())
-    _replace(text, (json.dumps(document, indent=1) + "\n").encode())
+    write_file(archive, buffer.getvalue())
+    write_file(text, (json.dumps(document, indent=1) + "\n").encode())
     return archive, text
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """The file appears whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)

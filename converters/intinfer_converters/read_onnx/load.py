@@ -95,8 +95,8 @@ def load(source: str | Path | bytes | onnx.ModelProto) -> Source:
     """Read and check a model.
 
     Raises:
-        DataError: the file is missing, too large, no ONNX model; tensors are twice defined, never made, cyclic, too
-            large, of an unknown type, or outside the model's folder.
+        DataError: the file is missing, too large, no ONNX model; a name is no text; tensors are twice defined, never
+            made, cyclic, too large, of an unknown type, or outside the model's folder.
     """
     folder: Path | None = None
     if isinstance(source, onnx.ModelProto):
@@ -113,6 +113,7 @@ def load(source: str | Path | bytes | onnx.ModelProto) -> Source:
             raise DataError(
                 "it is no ONNX model: its protobuf message cannot be read; the file may be cut off"
             ) from None
+    _check_texts(model)
     if not model.HasField("graph") or not model.graph.output:
         raise DataError("it is no ONNX model: it has no graph with outputs")
     model = _inlined(model)
@@ -127,6 +128,26 @@ def load(source: str | Path | bytes | onnx.ModelProto) -> Source:
         raise DataError(f"the model is of opset {wrong[0]}; 1 to {newest} are known; export it for one of these")
     block = _block(graph, folder, constants, {value.name for value in inputs})
     return Source(block, inputs, {entry.domain: entry.version for entry in model.opset_import})
+
+
+def _check_texts(message: Any) -> None:
+    """Raise DataError for a string that is not UTF-8: protobuf gives it as bytes, or raises where it is read."""
+    for entry in message.DESCRIPTOR.fields:
+        if entry.name == "doc_string" or entry.type not in (entry.TYPE_STRING, entry.TYPE_MESSAGE):
+            continue
+        try:
+            value = getattr(message, entry.name)
+            single = isinstance(value, str | bytes) or hasattr(value, "DESCRIPTOR")
+            for item in [value] if single else value:
+                if isinstance(item, bytes):
+                    item.decode("utf-8")
+                elif not isinstance(item, str) and not (single and not message.HasField(entry.name)):
+                    _check_texts(item)
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"it is no ONNX model: {message.DESCRIPTOR.name}.{entry.name} is {error.object[:40]!r}, which is not "
+                "UTF-8; export it again"
+            ) from None
 
 
 def _read(path: Path) -> bytes:

@@ -41,22 +41,25 @@ class Forms:
         self.graph = graph
         self._ranges = bounds.channel_ranges(graph)
         self._forms: dict[tuple[str, Place], Form] = {}
-        self._places: dict[tuple[str, int], list[Place]] = {}
+        self._places: dict[str, list[list[Place]]] = {}
 
     def places(self, value: str, channel: int) -> list[Place]:
         """Elements that stand for all of a channel, the one with the largest window first."""
-        key = (value, channel)
-        if key not in self._places:
-            self._places[key] = [tuple(map(int, at)) for at in bounds.positions(self.graph, value, channel)]
-        return self._places[key]
+        if value not in self._places:
+            found = bounds.channel_forms(self.graph, value)
+            self._forms |= {(value, place): self._form(place, linear) for row in found for place, linear in row}
+            self._places[value] = [[place for place, _ in row] for row in found]
+        return self._places[value][channel]
 
     def at(self, value: str, place: Place) -> Form:
         key = (value, place)
         if key not in self._forms:
-            linear = bounds.linear_form(self.graph, value, place)
-            lo, hi = (ends[linear.indices[:, 0]] for ends in self._ranges[linear.ancestor])
-            self._forms[key] = Form(place, linear, Sums(linear.coefficients, lo, hi, linear.constant))
+            self._forms[key] = self._form(place, bounds.linear_form(self.graph, value, place))
         return self._forms[key]
+
+    def _form(self, place: Place, linear: LinearForm) -> Form:
+        lo, hi = (ends[linear.indices[:, 0]] for ends in self._ranges[linear.ancestor])
+        return Form(place, linear, Sums(linear.coefficients, lo, hi, linear.constant))
 
     def ends(self, value: str, channel: int) -> tuple[int, int]:
         """The lowest and highest number of a channel."""

@@ -25,17 +25,30 @@ class Sequences:
     def __init__(self, prints: Callable[[Values], IntArray], family: IntArray) -> None:
         self._prints, self._family = prints, family
         self._sums = np.zeros(len(family), dtype=np.int64)
+        self._twins = np.arange(len(family))
         self._rng = np.random.default_rng(1)
 
     def __call__(self, values: Values) -> Bools:
         prints = self._prints(values)
         factors = 2 * self._rng.integers(0, 2**62, len(prints)) + 1
         self._sums = self._sums + factors @ prints
-        return ~self.twins(self._sums[:, None])
+        told_apart = np.ones(len(self._sums), dtype=bool)
+        keys = np.stack([self._family[self._twins], self._sums[self._twins]], axis=1)
+        self._twins = self._twins[_repeated(keys)]  # what was told apart once stays so
+        told_apart[self._twins] = False
+        return told_apart
 
     def twins(self, rows: IntArray) -> Bools:
         """Sequences that equal another one of their family. Args: rows: (S, any)."""
-        keys = np.concatenate([self._family[:, None], rows], axis=1)
-        _, inverse, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
-        twins: Bools = counts[inverse.reshape(-1)] > 1
-        return twins
+        return _repeated(np.concatenate([self._family[:, None], rows], axis=1))
+
+
+def _repeated(keys: IntArray) -> Bools:
+    """Which rows of (S, K) stand there more than once."""
+    order = np.lexsort(keys.T)
+    keys = keys[order]
+    again = np.zeros(len(keys), dtype=bool)
+    same = (keys[1:] == keys[:-1]).all(axis=1)
+    again[order[1:][same]] = True
+    again[order[:-1][same]] = True
+    return again

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from intinfer.types import IntArray
 
 from ..codes import Code
+from ..layout import Slot
 from ..tensors import Tensor
 from .words import Bytes, Words
 
@@ -23,23 +24,30 @@ _CHUNK_BITS = 2**24
 
 @dataclass(frozen=True)
 class Packing:
-    """How elements stand in words: `fold` a word, and a new word at the start of each `run` of elements."""
+    """How elements stand in words: `fold` a word, each in a `slot`, and a new word at the start of each `run` of
+    elements."""
 
     code: Code
     run: int
     fold: int
+    slot: Slot = field(default_factory=Slot)
 
     @classmethod
     def of(cls, tensor: Tensor, fold: int | None = None) -> Packing:
-        return cls(tensor.code, tensor.run, fold or tensor.fold)
+        """Of a tensor in no tiles; `fold` elements a word, or as many as in its files."""
+        return cls(tensor.code, tensor.run, fold or tensor.fold, tensor.slot)
 
     @property
     def words_per_run(self) -> int:
         return -(-self.run // self.fold)
 
     @property
+    def slot_bits(self) -> int:
+        return self.slot.bits(self.code)
+
+    @property
     def word_bits(self) -> int:
-        return self.fold * self.code.bits
+        return self.fold * self.slot_bits
 
     @property
     def word_bytes(self) -> int:
@@ -65,6 +73,12 @@ class Packing:
         start = run * self.run + inside * self.fold
         return range(start, min(start + self.fold, (run + 1) * self.run))
 
+    def word(self, values: IntArray) -> int:
+        """The word of up to `fold` values."""
+        slots = self.slot.encode(self.code, values).tolist()
+        lanes = range(len(slots)) if self.slot.lsb_first else range(self.fold - 1, self.fold - 1 - len(slots), -1)
+        return sum(slot << lane * self.slot_bits for lane, slot in zip(lanes, slots, strict=True))
+
 
 @dataclass(frozen=True)
 class Dump:
@@ -85,20 +99,24 @@ class Dump:
     spare: Flags
 
     @classmethod
-    def of(cls, words: Words, packing: Packing) -> Dump:
+    def of(cls, words: Words, packing: Packing, top: int = 0) -> Dump:
+        """Args: top: bits that words are sign-extended to, see `sign_top`; 0 where they are not."""
         if words.kind == "bytes":
             words = words.joined(packing.word_bytes)
         bits = words.widened(packing.word_bytes)
         lanes = lanes_of(bits, packing)
-        values = packing.code.decode(_elements(lanes, packing))
+        slots = _elements(lanes, packing)
+        values = packing.code.decode(slots & np.uint64(packing.code.mask))
         unknown = np.zeros(len(values), dtype=bool)
         spare = _spare(lanes, packing)
         if (rows := words.unknown_widened(packing.word_bytes)) is not None:
             hidden = lanes_of(rows, packing)
             unknown = _elements(hidden, packing) != 0
             spare |= _spare(hidden, packing)
-        wide = ~_fits(words, packing)
+        wide = ~(_fits_extended(words, packing, top) if top else _fits(words, packing))
         bad = unknown | _elements(np.repeat(wide[:, None], packing.fold, axis=1), packing)
+        if packing.slot_bits > packing.code.bits:
+            bad |= packing.slot.encode(packing.code, values) != slots
         return cls(words, packing, np.where(unknown, 0, values), unknown, bad, spare)
 
     def __len__(self) -> int:
@@ -106,7 +124,7 @@ class Dump:
 
     def word_hex(self, word: int) -> str | None:
         """A word with all its digits, as it stands in the dump; None beyond the end and where bits are unknown."""
-        if word >= len(self.words) or word in self.words.texts:
+        if word >= len(self.words) or self.words.unknown_at(word):
             return None
         return f"0x{self.words.number(word):0{-(-self.packing.word_bits // 4)}x}"
 
@@ -114,12 +132,15 @@ class Dump:
         """Why an element holds no value, or its word is not what it seems; empty when there is nothing to say."""
         word, _ = self.packing.place(index)
         text = self.words.text(word)
-        if self.unknown[index] or (self.bad[index] and word in self.words.texts):
+        if self.unknown[index] or (self.bad[index] and self.words.unknown_at(word)):
             return f"{text} has unknown bits"
         if self.bad[index]:
             code = self.packing.code
             if self.words.kind == "numbers" and self.packing.fold == 1:
                 return f"{text} is outside {code.lo}..{code.hi}"
+            if self.packing.slot_bits > code.bits and 0 <= self.words.number(word) < 1 << self.packing.word_bits:
+                above = "the sign" if self.packing.slot.repeats_sign(code) else "0"
+                return f"{text} does not have {above} above the {code.bits} bits of the element"
             return f"{text} is wider than {self.packing.word_bits} bits"
         if self.spare[word]:
             return f"{text} holds something in its unused lanes, which are 0"
@@ -127,20 +148,21 @@ class Dump:
 
 
 def lanes_of(bits: Bytes, packing: Packing) -> npt.NDArray[np.uint64]:
-    """(words, fold): the elements of each word as they stand there, element 0 from the least significant bits."""
+    """(words, fold): the slots of each word as they stand there, that of element 0 first."""
     bits = bits[:, : packing.word_bytes]
     if packing.word_bits <= 64:
-        shifts = np.arange(packing.fold, dtype=np.uint64) * np.uint64(packing.code.bits)
-        return (_numbers(bits)[:, None] >> shifts) & np.uint64(packing.code.mask)
+        shifts = np.arange(packing.fold, dtype=np.uint64) * np.uint64(packing.slot_bits)
+        lanes = (_numbers(bits)[:, None] >> shifts) & np.uint64((1 << packing.slot_bits) - 1)
+        return lanes if packing.slot.lsb_first else lanes[:, ::-1]
     size = max(1, _CHUNK_BITS // packing.word_bits)
     lanes = np.zeros((len(bits), packing.fold), dtype=np.uint64)
     for start in range(0, len(bits), size):
         lanes[start : start + size] = _wide_lanes(bits[start : start + size], packing)
-    return lanes
+    return lanes if packing.slot.lsb_first else lanes[:, ::-1]
 
 
 def _wide_lanes(bits: Bytes, packing: Packing) -> npt.NDArray[np.uint64]:
-    count, fold, width = len(bits), packing.fold, packing.code.bits
+    count, fold, width = len(bits), packing.fold, packing.slot_bits
     each = np.unpackbits(bits, axis=1, count=packing.word_bits, bitorder="little").reshape(count * fold, width)
     return _numbers(np.packbits(each, axis=1, bitorder="little")).reshape(count, fold)
 
@@ -183,6 +205,48 @@ def _fits(words: Words, packing: Packing) -> Flags:
     if words.unknown is not None:
         fits = fits & ~_above(words.unknown, packing.word_bits).any(axis=1)
     return fits & ~words.negative
+
+
+def sign_top(words: Words, packing: Packing) -> int:
+    """How many bits the words of a memory are sign-extended to, where every known word is and one is negative; else 0.
+
+    Only numbers have a sign: words of one element of a signed code, or those that are written as negative numbers.
+    """
+    signed = packing.code.signed and packing.code.name != "bipolar"
+    width = packing.word_bits
+    decimal = bool(words.negative.any())
+    if words.kind != "bits" or not signed or not (packing.fold == 1 or decimal):
+        return 0
+    known = words if words.unknown is None else _known(words)
+    size = 8 * known.bits.shape[1]
+    top = size
+    if not decimal:
+        top = known.bits_used()
+        if not max(width, words.slot - words.digit) < top <= words.slot:
+            return 0
+    step = max(1, _CHUNK_BITS // size)
+    parts = (known.part(start, start + step) for start in range(0, len(known), step))
+    return max(top, width) if all(_fits_extended(part, packing, top).all() for part in parts) else 0
+
+
+def _known(words: Words) -> Words:
+    assert words.unknown is not None, "asked of words some of which are unknown"
+    known = ~words.unknown.any(axis=1)
+    return Words(words.bits[known], words.negative[known], None, words.kind, slot=words.slot, digit=words.digit)
+
+
+def _fits_extended(words: Words, packing: Packing, top: int) -> Flags:
+    """Words in whose bits from the highest of the elements up to number `top` only the sign is."""
+    first = packing.word_bits - 1
+    rows = words.widened(packing.word_bytes)
+    above = _above(rows, first)
+    all_ones = _mask_above(rows.shape[1], first)
+    ones = all_ones & ~_mask_above(rows.shape[1], top)
+    positive = ~above.any(axis=1)
+    fits: Flags = np.where(words.negative, (above == all_ones).all(axis=1), positive | (above == ones).all(axis=1))
+    if words.unknown is not None:
+        fits &= ~_above(words.unknown, packing.word_bits).any(axis=1)
+    return fits
 
 
 def _above(bits: Bytes, width: int) -> Bytes:

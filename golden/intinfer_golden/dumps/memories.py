@@ -4,101 +4,259 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from intinfer.errors import DataError
 
-from .text import memory_tokens, short
-from .words import Token
+from .foreign import short, text_blocks
+from .text import MemoryText, plain_decimals, plain_words
+from .words import Token, Words, parts_of
 
 _RADICES = {"BIN": 2, "OCT": 8, "DEC": 10, "UNS": 10, "HEX": 16}
 MAX_RANGE = 2**22
 """Words that one line may stand for: a small file is not to fill the memory."""
+MAX_STATEMENT = 2**22
+"""Characters before a semicolon."""
 
 _COE_HEAD = re.compile(
-    r"(?:\s|;[^\n]*)*memory_initialization_radix\s*=\s*(\d+)\s*;[^\n]*(?:\s|;[^\n]*)*"
-    r"memory_initialization_vector\s*=",
+    rb"(?:\s|;[^\n]*)*memory_initialization_radix\s*=\s*(\d+)\s*;[^\n]*(?:\s|;[^\n]*)*"
+    rb"memory_initialization_vector\s*=",
     re.IGNORECASE,
 )
-_MIF_COMMENT = re.compile(r"--[^\n]*|%[^%]*%")
-_MIF_FIELD = re.compile(r"\b(DEPTH|WIDTH|ADDRESS_RADIX|DATA_RADIX)\s*=\s*(\w+)\s*;", re.IGNORECASE)
+_COE_HOLE = re.compile(rb",\s*,")
+_MIF_FIELD = re.compile(r"\b(DEPTH|WIDTH|ADDRESS_RADIX|DATA_RADIX)\s*=\s*(\w+)", re.IGNORECASE)
 _MIF_CONTENT = re.compile(r"\bCONTENT\b\s*\bBEGIN\b", re.IGNORECASE)
+_MIF_OPENING = re.compile(rb"--|%")
+_MIF_CLOSING = {b"--": b"\n", b"%": b"%"}
 _MIF_RANGE = re.compile(r"\[\s*(\w+)\s*\.\.\s*(\w+)\s*\]")
 _WORDS = {
     2: re.compile(r"[01]+"),
     8: re.compile(r"[0-7]{1,4000}"),
-    10: re.compile(r"[0-9]{1,4000}"),
+    10: re.compile(r"-?[0-9]{1,4000}"),
     16: re.compile(r"[0-9a-fA-F]+"),
 }
+_DIGIT = {2: 1, 16: 4}
+"""Bits of a digit, where a word's digits say how wide it is."""
 
 
-def coe_tokens(text: str, path: Path) -> Iterator[Token]:
-    """`memory_initialization_radix=R; memory_initialization_vector=` and words, commas between, a semicolon last."""
-    head = _COE_HEAD.match(text)
-    if head is None or int(head[1][:4]) not in (2, 10, 16):
-        raise DataError(
-            f"{path}: does not begin with memory_initialization_radix=16; (or 2, or 10) and "
-            "memory_initialization_vector=; write both before the words"
-        )
-    body, _, rest = text[head.end() :].partition(";")
-    line = text.count("\n", 0, head.end()) + 1
-    left = re.sub(r"^[^\n]*|;[^\n]*", "", rest).strip()
-    if left:
-        raise DataError(f"{path}: {short(left.split()[0])} stands after the semicolon that ends the words; remove it")
-    for content in body.split("\n"):
-        for item in content.replace(",", " ").split():
-            yield _item(item, int(head[1]), f"{path}: line {line}", line)
-        line += 1
+class Coe:
+    """`memory_initialization_radix=R; memory_initialization_vector=` and words, blanks or commas between, a semicolon
+    last. Negative numbers, of radix 10, are two's complement of the memory's width, which the file does not say."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._radix, self._line = path, 0, 1
+        self._done, self._comma = False, True  # after the last word; a comma is the last character that is no blank
+
+    def parts(self) -> Iterator[Words]:
+        for block in text_blocks(self._path, b",;"):
+            body = block if self._radix else self._without_head(block)
+            if self._done:
+                self._check_rest(body)
+            else:
+                words, semicolon, rest = body.partition(b";")
+                yield from self._of_block(words)
+                self._line += words.count(b"\n")
+                if semicolon:
+                    self._done = True
+                    self._check_rest(re.sub(rb"\A[^\n]*", b"", rest))
+        if not self._radix:
+            self._without_head(b"")
+
+    def _without_head(self, block: bytes) -> bytes:
+        head = _COE_HEAD.match(block)
+        if head is None or int(head[1][:4]) not in (2, 10, 16):
+            raise DataError(
+                f"{self._path}: does not begin with memory_initialization_radix=16; (or 2, or 10) and "
+                "memory_initialization_vector=; write both before the words"
+            )
+        self._radix = int(head[1])
+        self._line += head[0].count(b"\n")
+        return block[head.end() :]
+
+    def _check_rest(self, rest: bytes) -> None:
+        left = re.sub(rb"(?:\A|\n)\s*;[^\n]*", b"", rest).split()
+        if left:
+            item = short(left[0].decode("ascii", "backslashreplace"))
+            raise DataError(f"{self._path}: {item} stands after the semicolon that ends the words; remove it")
+
+    def _of_block(self, block: bytes) -> Iterator[Words]:
+        hole = _COE_HOLE.search(block)
+        if hole or (self._comma and block.lstrip().startswith(b",")):
+            line = self._line + block.count(b"\n", 0, hole.end() if hole else block.index(b","))
+            raise DataError(f"{self._path}: line {line}: a word is missing beside a comma; write all of them")
+        self._comma = block.rstrip().endswith(b",") if block.strip() else self._comma
+        bare = block.replace(b",", b" ")
+        if self._radix in _DIGIT and (plain := plain_words(bare, self._radix, self._line)) and plain[0].unknown is None:
+            yield plain[0]
+        elif self._radix == 10 and b"+" not in bare and (numbers := plain_decimals(bare, self._line)) is not None:
+            yield _as_bits(numbers)
+        else:
+            yield from parts_of(self._tokens(bare), digit=_DIGIT.get(self._radix, 0))
+
+    def _tokens(self, block: bytes) -> Iterator[Token]:
+        for line, content in enumerate(block.decode("ascii", "backslashreplace").split("\n"), self._line):
+            for item in content.split():
+                yield _item(item, self._radix, f"{self._path}: line {line}", line)
 
 
-def mif_tokens(text: str, path: Path) -> Iterator[Token]:
-    """`address : word;`, `address : word word ...;` and `[first..last] : word;` between CONTENT BEGIN and END."""
-    bare = _MIF_COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), text)
-    content = _MIF_CONTENT.search(bare)
-    if content is None:
-        yield from memory_tokens(2)(text, path)  # Xilinx has the same suffix for binary words
-        return
-    fields = {key.upper(): value.upper() for key, value in _MIF_FIELD.findall(bare[: content.start()])}
-    try:
-        address, data = _RADICES[fields.get("ADDRESS_RADIX", "HEX")], _RADICES[fields.get("DATA_RADIX", "HEX")]
-    except KeyError as error:
-        raise DataError(f"{path}: radix {error} is unknown; there are {', '.join(_RADICES)}") from None
-    if fields.get("DATA_RADIX") == "DEC":
-        raise DataError(f"{path}: DATA_RADIX = DEC is signed; write HEX, BIN or UNS")
-    line = bare.count("\n", 0, content.end()) + 1
-    end = re.compile(r"\bEND\s*;", re.IGNORECASE).search(bare, content.end())
-    if end is None:
-        raise DataError(f"{path}: the file is cut, END; is missing; dump it again")
-    count = 0
-    for statement in bare[content.end() : end.start()].split(";"):
-        start = line + statement[: len(statement) - len(statement.lstrip())].count("\n")
-        for token in _statement(statement.strip(), address, data, f"{path}: line {start}", start, count):
-            yield token
-            count += 1
-        line += statement.count("\n")
+def _as_bits(numbers: Words) -> Words:
+    return Words(numbers.bits, numbers.negative, None, "bits", numbers.places)
 
 
-def _statement(text: str, address: int, data: int, where: str, line: int, count: int) -> Iterator[Token]:
-    if not text:
-        return
-    left, colon, right = text.partition(":")
-    items = right.split()
-    if not colon or not items:
-        raise DataError(f"{where}: {short(text)} is not 'address : word;'")
-    many = _MIF_RANGE.fullmatch(left.strip())
-    try:
-        first = int(many[1] if many else left, address)
-        last = int(many[2], address) if many else first + len(items) - 1
-    except ValueError:
-        raise DataError(f"{where}: {short(left.strip())} is not an address of radix {address}") from None
-    if first != count or last < first:
-        raise DataError(f"{where}: address {first} comes after {count} words; dump all words from address 0, in order")
-    if last - first >= MAX_RANGE:
-        raise DataError(
-            f"{where}: {short(left.strip())} are {last - first + 1:,} words; write more than {MAX_RANGE:,} out"
-        )
-    for index in range(last - first + 1):
-        yield _item(items[index % len(items)], data, where, line)
+class Mif:
+    """`address : word;`, `address : word word ...;` and `[first..last] : word;` between CONTENT BEGIN and END; or, under
+    the same suffix, Xilinx' binary words.
+
+    Negative numbers, of DATA_RADIX = DEC, are two's complement of WIDTH bits.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._line, self._count = path, 1, 0
+        self._open = b""  # a comment that is not at its end
+        self._fields: dict[str, str] = {}
+
+    def parts(self) -> Iterator[Words]:
+        if not self._intel():
+            yield from MemoryText(self._path, 2).parts()
+            return
+        for words in parts_of(self._tokens()):
+            yield replace(words, slot=self._width or 0, digit=1)
+
+    def _intel(self) -> bool:
+        found = next((bare for block in self._blocks() if (bare := block.strip())), b"")
+        self._open = b""
+        return bool(re.search(rb"[=:;]|\bCONTENT\b", found, re.IGNORECASE))
+
+    @property
+    def _width(self) -> int | None:
+        text = self._fields.get("WIDTH", "")
+        return int(text) if re.fullmatch(r"[0-9]{1,9}", text) and int(text) else None
+
+    def _blocks(self) -> Iterator[bytes]:
+        """The text without comments; lines stay lines."""
+        for block in text_blocks(self._path, b";%"):
+            bare, position = [], 0
+            while position < len(block):
+                if not self._open:
+                    opening = _MIF_OPENING.search(block, position)
+                    bare.append(block[position : opening.start() if opening else None])
+                    if opening is None:
+                        break
+                    self._open, position = opening[0], opening.end()
+                end = block.find(_MIF_CLOSING[self._open], position)
+                bare.append(b"\n" * block.count(b"\n", position, None if end < 0 else end) or b" ")
+                if end < 0:
+                    break
+                position = end + (self._open == b"%")
+                self._open = b""
+            yield b"".join(bare)
+
+    def _statements(self) -> Iterator[tuple[int, str]]:
+        """What stands before each semicolon, and last what stands behind them all; with the line it begins in."""
+        left = b""
+        for block in self._blocks():
+            *whole, left = (left + block).split(b";")
+            if len(left) > MAX_STATEMENT:
+                raise DataError(
+                    f"{self._path}: line {self._line}: no semicolon within {MAX_STATEMENT:,} characters; end each "
+                    "'address : word' with one"
+                )
+            for statement in whole:
+                yield self._placed(statement)
+        yield self._placed(left)
+
+    def _placed(self, statement: bytes) -> tuple[int, str]:
+        before = statement[: len(statement) - len(statement.lstrip())].count(b"\n")
+        line = self._line + before
+        self._line += statement.count(b"\n")
+        return line, statement.strip().decode("ascii", "backslashreplace")
+
+    def _tokens(self) -> Iterator[Token]:
+        began = ended = False
+        address = data = 16
+        for line, text in self._statements():
+            if ended and text:
+                raise DataError(f"{self._path}: line {line}: {short(text)} stands after END; remove it")
+            if not began:
+                content = _MIF_CONTENT.search(text)
+                self._fields |= {key.upper(): value.upper() for key, value in _MIF_FIELD.findall(text)}
+                if content is None:
+                    continue
+                began, address, data = True, self._radix("ADDRESS_RADIX"), self._radix("DATA_RADIX")
+                line += text.count("\n", 0, content.end()) + _leading(text[content.end() :])
+                text = text[content.end() :].strip()
+            if text.upper() == "END":
+                ended = True
+            elif not ended:
+                yield from self._statement(text, address, data, f"{self._path}: line {line}", line)
+        if not began:
+            raise DataError(f"{self._path}: has no CONTENT BEGIN before its words; dump it again")
+        if not ended:
+            raise DataError(f"{self._path}: the file is cut, END; is missing; dump it again")
+
+    def _radix(self, field: str) -> int:
+        name = self._fields.get(field, "HEX")
+        if name not in _RADICES:
+            raise DataError(f"{self._path}: radix {short(name)} is unknown; there are {', '.join(_RADICES)}")
+        return _RADICES[name]
+
+    def _statement(self, text: str, address: int, data: int, where: str, line: int) -> Iterator[Token]:
+        if not text:
+            return
+        left, colon, right = text.partition(":")
+        items = right.split()
+        if not colon or not items:
+            raise DataError(f"{where}: {short(text)} is not 'address : word;'")
+        many = _MIF_RANGE.fullmatch(left.strip())
+        try:
+            first = _address(many[1] if many else left.strip(), address)
+            last = _address(many[2], address) if many else first + len(items) - 1
+        except ValueError:
+            raise DataError(f"{where}: {short(left.strip())} is not an address of radix {address}") from None
+        if first != self._count or last < first:
+            raise DataError(
+                f"{where}: address {short_number(first)} comes after {self._count} words; dump all words from address "
+                "0, in order"
+            )
+        if last - first >= MAX_RANGE:
+            raise DataError(
+                f"{where}: {short(left.strip())} are {short_number(last - first + 1)} words; write more than "
+                f"{MAX_RANGE:,} out"
+            )
+        tokens = [self._word(item, data, where, line) for item in items]
+        for index in range(last - first + 1):
+            yield tokens[index % len(tokens)]
+        self._count += last - first + 1
+
+    def _word(self, item: str, data: int, where: str, line: int) -> Token:
+        signed = data == 10 and self._fields.get("DATA_RADIX") == "DEC"
+        if item.startswith("-") and not signed:
+            raise DataError(f"{where}: {short(item)} is not a word of radix {data}; signed words have DATA_RADIX = DEC")
+        token = _item(item, data, where, line)
+        width = self._width
+        if width is None:
+            if token.number < 0:
+                raise DataError(f"{where}: {short(item)} is negative, and WIDTH is missing; write WIDTH = bits of a word;")
+            return token
+        if token.number < -(1 << width - 1) or token.number >> width > 0:
+            raise DataError(f"{where}: {short(item)} does not fit into WIDTH = {width} bits; dump it again")
+        return token._replace(number=token.number & (1 << width) - 1)
+
+
+def _address(text: str, radix: int) -> int:
+    if not _WORDS[radix].fullmatch(text) or text.startswith("-"):
+        raise ValueError(text)
+    return int(text, radix)
+
+
+def _leading(text: str) -> int:
+    """Lines before the first character that is no blank."""
+    return text[: len(text) - len(text.lstrip())].count("\n")
+
+
+def short_number(number: int) -> str:
+    return f"{number:,}" if number < 10**18 else "far too large"
 
 
 def _item(item: str, radix: int, where: str, line: int) -> Token:

@@ -3,77 +3,164 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from intinfer.errors import DataError
-from intinfer.text import printable
+from intinfer.types import IntArray
 
-from .words import Token, Words
+from .foreign import short, text_blocks
+from .places import Places
+from .words import Token, Words, parts_of
 
-_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_OPENING = re.compile(rb"//|/\*")
+_CLOSING = {b"//": b"\n", b"/*": b"*/"}
 _WORDS = {16: re.compile(r"[0-9a-fA-FxXzZ?_]*[0-9a-fA-FxXzZ?]"), 2: re.compile(r"[01xXzZ?_]*[01xXzZ?]")}
 _NAMES = {16: ("hexadecimal", "$writememh"), 2: ("binary", "$writememb")}
-_HEAD = re.compile(r"(?:[ \t]*(?://[^\n]*|@0{1,16}[ \t]*)?\n)*")
 _UNKNOWN = re.compile(r"[xXzZ?]")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,4000}")
 _UNKNOWN_DECIMAL = re.compile(r"(?:\d+'[sS]?[bBdDhH])?[xXzZ]+")
+_HEADER = re.compile(rb"[ \t]*(?:#|\"?[A-Za-z_])")
 _DIGITS = str.maketrans("xXzZ?", "00000")
+_HOLE = re.compile(rb"[,;\n][ \t\f\v]*[,;]")
+_PLAIN = b"0123456789+- \t\n\f\v"
+
+_X, _BLANK, _OTHER = 16, 32, 64
 
 
-def decode_text(path: Path) -> str:
-    """A file as text; bytes that are none become escapes, which no format takes for a word."""
-    return path.read_bytes().decode("utf-8", "backslashreplace")
+def _classes(radix: int) -> npt.NDArray[np.uint8]:
+    """What each character is: a digit's value, an unknown digit, a blank, or something that needs a closer look."""
+    table = np.full(256, _OTHER, dtype=np.uint8)
+    for digit in range(radix):
+        table[list(b"%x%X" % (digit, digit))] = digit
+    table[list(b"xXzZ?")] = _X
+    table[list(b" \t\n\f\v")] = _BLANK
+    return table
 
 
-def memory_tokens(radix: int) -> Callable[[str, Path], Iterator[Token]]:
-    """The reader of memory files (IEEE 1800, 21.4) of radix 16 or 2."""
-    name, task = _NAMES[radix]
+_CLASSES = {16: _classes(16), 2: _classes(2)}
 
-    def tokens(text: str, path: Path) -> Iterator[Token]:
-        bare = _COMMENT.sub(lambda comment: "\n" * comment[0].count("\n") or " ", text)
-        if bare.lstrip().startswith(":"):
-            raise DataError(f"{path}: is an Intel HEX file; dump with {task}")
-        prefixed, count = 0, 0
-        for line, content in enumerate(bare.split("\n"), 1):
+
+class MemoryText:
+    """Memory files (IEEE 1800, 21.4) of radix 16 or 2, read a block at a time."""
+
+    def __init__(self, path: Path, radix: int) -> None:
+        self._path, self._radix = path, radix
+        self._line, self._count, self._prefixed = 1, 0, 0
+        self._open = b""  # a comment that is not at its end: // or /*
+
+    def parts(self) -> Iterator[Words]:
+        for number, block in enumerate(text_blocks(self._path)):
+            if number == 0 and block.lstrip().startswith(b":"):
+                raise DataError(f"{self._path}: is an Intel HEX file; dump with {_NAMES[self._radix][1]}")
+            yield from self._of_block(block)
+            self._line += block.count(b"\n")
+        if self._open == b"/*":
+            raise DataError(f"{self._path}: a comment /* has no end; the file is cut, dump it again")
+        if self._count and self._prefixed == self._count:  # in some words only, it is a nibble of unknown bits
+            raise DataError(f"{self._path}: all words have a 0x prefix; memory files have bare digits")
+
+    def _of_block(self, block: bytes) -> Iterator[Words]:
+        plain = None if self._open else plain_words(block, self._radix, self._line)
+        if plain is not None:
+            words, prefixed = plain
+            self._prefixed += prefixed
+            self._count += len(words)
+            yield words
+            return
+        yield from parts_of(self._tokens(self._uncommented(block)), digit=4 if self._radix == 16 else 1)
+
+    def _uncommented(self, block: bytes) -> str:
+        """A block without comments, of which one may have begun in an earlier block; lines stay lines."""
+        bare, position = [], 0
+        while position < len(block):
+            if not self._open:
+                opening = _OPENING.search(block, position)
+                bare.append(block[position : opening.start() if opening else None])
+                if opening is None:
+                    break
+                self._open, position = opening[0], opening.end()
+            end = block.find(_CLOSING[self._open], position)
+            bare.append(b"\n" * block.count(b"\n", position, None if end < 0 else end) or b" ")
+            if end < 0:
+                break
+            position = end + (2 if self._open == b"/*" else 0)
+            self._open = b""
+        return b"".join(bare).decode("ascii", "backslashreplace")
+
+    def _tokens(self, text: str) -> Iterator[Token]:
+        name, task = _NAMES[self._radix]
+        for line, content in enumerate(text.split("\n"), self._line):
             for item in content.split():
                 if item.startswith("@"):
-                    _check_address(item, count, f"{path}: line {line}")
+                    _check_address(item, self._count, f"{self._path}: line {line}")
                     continue
-                if not _WORDS[radix].fullmatch(item) or item.startswith("_"):
-                    raise DataError(f"{path}: line {line}: {short(item)} is not a {name} word; dump with {task}")
-                yield word(item, radix, line)
-                count += 1
-                prefixed += item[:2] in ("0x", "0X") and len(item) > 2
-        if count and prefixed == count:  # in some words only, it is a nibble of unknown bits
-            raise DataError(f"{path}: all words have a 0x prefix; memory files have bare digits")
-
-    return tokens
+                if not _WORDS[self._radix].fullmatch(item) or item.startswith("_"):
+                    raise DataError(f"{self._path}: line {line}: {short(item)} is not a {name} word; dump with {task}")
+                yield word(item, self._radix, line)
+                self._count += 1
+                self._prefixed += item[:2] in ("0x", "0X") and len(item) > 2
 
 
-def even_words(text: str) -> Words | None:
-    """The words of a text with one hexadecimal word a line, all of as many digits and none unknown, behind lines of
-    comments and `@0`: what most files are, read at once. None for all other texts, which `memory_tokens` reads."""
-    head = _HEAD.match(text)
-    start = head.end() if head else 0
-    lines = text[start:].split("\n")
-    if not lines[-1]:
-        lines.pop()
-    if not lines or not lines[0] or any(len(line) != len(lines[0]) for line in lines):
+def plain_words(block: bytes, radix: int, line: int) -> tuple[Words, int] | None:
+    """The words of a block that has digits and blanks alone, and how many begin with 0x: what most blocks are, read at
+    once. None where there is something else, or words of very different lengths."""
+    raw = np.frombuffer(block, dtype=np.uint8)
+    classes = _CLASSES[radix][raw]
+    if (classes == _OTHER).any():
         return None
-    pad = "0" if len(lines[0]) % 2 else ""
-    try:
-        data = bytes.fromhex(pad + pad.join(lines))
-    except ValueError:
+    starts, ends = _items(classes == _BLANK)
+    lengths = ends - starts
+    width = int(lengths.max(initial=1))
+    if len(starts) * width > 4 * len(raw) + 64:
         return None
-    size = (len(lines[0]) + 1) // 2
-    if len(data) != size * len(lines):  # there are blanks between
-        return None
-    bits = np.frombuffer(data, dtype=np.uint8).reshape(len(lines), size)[:, ::-1]
-    first = text.count("\n", 0, start) + 1
-    return Words.of_rows(bits, places=np.arange(first, first + len(lines), dtype=np.int64))
+    index = ends[:, None] - np.arange(width, 0, -1)
+    digits = classes[index]
+    digits[index < starts[:, None]] = 0
+    prefixed = (lengths > 2) & (raw[starts] == ord("0"))
+    prefixed[prefixed] = np.isin(raw[starts[prefixed] + 1], np.frombuffer(b"xX", dtype=np.uint8))
+    hidden = digits == _X
+    unknown, texts = None, {}
+    if hidden.any():
+        digits[hidden] = 0
+        unknown = _packed(hidden * np.uint8(radix - 1), radix)
+        unknown[hidden.sum(axis=1) == lengths] = 255  # X alone is unknown however wide the word is
+        rows = np.flatnonzero(hidden.any(axis=1))[:64].tolist()
+        texts = {row: short(block[starts[row] : ends[row]].decode("ascii")) for row in rows}
+    size = 4 if radix == 16 else 1
+    words = Words(
+        _packed(digits, radix),
+        np.broadcast_to(np.zeros((), dtype=bool), (len(starts),)),
+        unknown,
+        "bits",
+        lines_of(raw, starts, line),
+        texts=texts,
+        slot=size * width if len(starts) else 0,
+        digit=size,
+    )
+    return words, int(prefixed.sum())
+
+
+def _items(blank: npt.NDArray[np.bool_]) -> tuple[IntArray, IntArray]:
+    """Where items between blanks start and end."""
+    edges = np.flatnonzero(np.diff(blank.astype(np.int8), prepend=1, append=1))
+    return edges[::2].astype(np.int64), edges[1::2].astype(np.int64)
+
+
+def lines_of(raw: npt.NDArray[np.uint8], starts: IntArray, line: int) -> Places:
+    """The line of each item of a block that begins in `line`."""
+    return Places.of(line + np.searchsorted(np.flatnonzero(raw == ord("\n")), starts).astype(np.int64))
+
+
+def _packed(digits: npt.NDArray[np.uint8], radix: int) -> npt.NDArray[np.uint8]:
+    """Rows of digits, the most significant first, as rows of bytes, the least significant first."""
+    if radix == 2:
+        return np.packbits(digits[:, ::-1], axis=1, bitorder="little")
+    even = np.pad(digits, ((0, 0), (digits.shape[1] % 2, 0)))
+    return (even[:, ::2] << np.uint8(4) | even[:, 1::2])[:, ::-1]
 
 
 def word(item: str, radix: int, place: int) -> Token:
@@ -95,22 +182,89 @@ def _check_address(item: str, count: int, where: str) -> None:
         raise DataError(f"{where}: address {item} comes after {count} words; dump all words from address 0, in order")
 
 
-def decimal_tokens(text: str, path: Path) -> Iterator[Token]:
-    """One number a line."""
-    lines = text.split("\n")
-    if lines[-1].strip() == "":
-        lines.pop()
-    for line, content in enumerate(lines, 1):
-        item = content.strip()
-        if _DECIMAL.fullmatch(item):
-            yield Token(int(item), 0, item, line)
-        elif _UNKNOWN_DECIMAL.fullmatch(item):
-            yield Token(0, -1, item, line)
-        else:
+# ------------------------------------------------------------------------------------------------------------ decimal
+
+
+class DecimalText:
+    """Decimal numbers with blanks, commas or semicolons between them, one or several a line, perhaps behind a line of
+    names."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._line = path, 1
+        self._before = b"\n"  # the last character that is no blank
+
+    def parts(self) -> Iterator[Words]:
+        first = True
+        for block in text_blocks(self._path, b",;"):
+            lines = block.count(b"\n")
+            if first and block.strip():
+                block, first = self._without_header(block), False
+            self._check(block)
+            yield from self._of_block(block)
+            self._line += lines
+
+    def _without_header(self, block: bytes) -> bytes:
+        """The first line that is not empty may be a comment or names."""
+        start = len(block) - len(block.lstrip())
+        begin = block.rfind(b"\n", 0, start) + 1
+        line, newline, rest = block[begin:].partition(b"\n")
+        names = [item.strip(b' \t"') for item in re.split(rb"[,;]", line)]
+        words = any(_UNKNOWN_DECIMAL.fullmatch(name.decode("ascii", "replace")) for name in names)
+        if not _HEADER.match(line) or words or (b"#" not in line[:1] and any(name[:1].isdigit() for name in names)):
+            return block
+        return block[:begin] + newline + rest
+
+    def _check(self, block: bytes) -> None:
+        """Between two separators, or before the first of a line, a number is missing."""
+        if hole := _HOLE.search(self._before + block):
+            line = self._line + block.count(b"\n", 0, hole.end() - len(self._before))
             raise DataError(
-                f"{path}: line {line}: {short(item)} is not a decimal integer; write one a line and no header"
+                f"{self._path}: line {line}: a number is missing beside a comma or semicolon; write all of them"
             )
+        self._before = block.rstrip(b" \t\f\v")[-1:] or self._before
+
+    def _of_block(self, block: bytes) -> Iterator[Words]:
+        bare = block.translate(_TO_BLANKS)
+        plain = plain_decimals(bare, self._line)
+        if plain is not None:
+            yield plain
+        else:
+            yield from parts_of(self._tokens(bare), "numbers")
+
+    def _tokens(self, block: bytes) -> Iterator[Token]:
+        for line, content in enumerate(block.decode("ascii", "backslashreplace").split("\n"), self._line):
+            for item in content.split():
+                if _DECIMAL.fullmatch(item):
+                    yield Token(int(item), 0, item, line)
+                elif _UNKNOWN_DECIMAL.fullmatch(item):
+                    yield Token(0, -1, item, line)
+                else:
+                    raise DataError(
+                        f"{self._path}: line {line}: {short(item)} is not a decimal integer; write integers with "
+                        "blanks, commas or line ends between them"
+                    )
 
 
-def short(item: str) -> str:
-    return repr(printable(item if len(item) <= 24 else item[:21] + "..."))
+_TO_BLANKS = bytes.maketrans(b",;", b"  ")
+
+
+def plain_decimals(block: bytes, line: int) -> Words | None:
+    """The numbers of a block of digits, signs and blanks, read at once; None where there is something else, or a number
+    beyond int64."""
+    if block.translate(None, _PLAIN):
+        return None
+    try:
+        numbers = np.array(list(map(int, block.split())), dtype=np.int64)
+    except (ValueError, OverflowError):
+        return None
+    raw = np.frombuffer(block, dtype=np.uint8)
+    starts, _ = _items(_CLASSES[16][raw] == _BLANK)
+    lo, hi = int(numbers.min(initial=0)), int(numbers.max(initial=0))
+    small = numbers.astype(next(kind for kind in ("<i1", "<i2", "<i4", "<i8") if _holds(kind, lo, hi)))
+    words = Words.of_array(small)
+    return Words(words.bits, words.negative, None, "numbers", lines_of(raw, starts, line))
+
+
+def _holds(kind: str, lo: int, hi: int) -> bool:
+    info = np.iinfo(kind)
+    return bool(info.min <= lo and hi <= info.max)

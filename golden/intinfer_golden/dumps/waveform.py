@@ -1,34 +1,47 @@
-"""The words that an AXI4-Stream moved, from a value change dump (IEEE 1800, 21.7)."""
+"""The words that an AXI4-Stream moved, from a waveform: a value change dump or an FST file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from difflib import get_close_matches
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from intinfer.errors import DataError
 
-from .read import check_file
-from .words import Token, Words
-
-if TYPE_CHECKING:
-    from vcd.reader import Token as VcdToken
+from .foreign import opened, short_name, text_blocks
+from .fst import fst_blocks
+from .signals import Signal, Signals
+from .vcd import Changes, ValueChanges
+from .words import Token, Words, parts_of
 
 CLOCKS = ("aclk", "clk", "clock", "clk_i", "i_clk")
 """Names of a clock that is looked for beside a stream's signals and then outside, in this order."""
+RESETS = (
+    *("aresetn", "rst_n", "rstn", "resetn", "reset_n", "arst_n", "nrst", "rst_ni", "i_rst_n", "areset_n"),
+    *("rst", "reset", "areset", "arst", "rst_i", "i_rst"),
+)
+"""The same of a reset."""
 
-_PARTS = {"data": "_tdata", "valid": "_tvalid", "ready": "_tready"}
+_LOW = re.compile(r"(?:^n_?(?:a?rst|a?reset)|(?:n|_n|_ni|_n_i|_b|_l))$")
+_PARTS = ("data", "valid", "ready")
+_BEATS = 2**14
+"""Words that are collected before they become rows."""
 
 
 @dataclass(frozen=True)
 class Stream:
-    """The signals of a stream by full name, such as tb.dut.m0_axis_tdata.
+    """The signals of a stream by name, such as tb.dut.m0_axis_tdata; scopes in front may be left out where only one
+    signal is left.
 
     Attributes:
-        prefix: of data, valid and ready, which are `prefix`_tdata, _tvalid and _tready unless named.
+        prefix: of data, valid and ready, which are `prefix`_tdata, _tvalid and _tready (or .tdata, ... of a structure
+            or an interface) unless named.
         clock: None for the first of `CLOCKS` in the scope of the stream, or in the nearest one around it.
+        valid_only: there is no ready: each clock edge with valid moves a word.
+        reset: None for the first of `RESETS` as for the clock, empty where none is to count.
+        reset_active: "low" or "high"; None: low for a name that ends with n, _ni, _b or _l, else high.
     """
 
     prefix: str | None = None
@@ -36,138 +49,251 @@ class Stream:
     valid: str | None = None
     ready: str | None = None
     clock: str | None = None
+    valid_only: bool = False
+    reset: str | None = None
+    reset_active: str | None = None
+
+    @property
+    def port(self) -> str | None:
+        """The name of the port: the end of the prefix, or of what stands before _tdata or .tdata."""
+        whole = self.prefix or re.sub(r"[._]tdata(?:\[[0-9:]*\])?$", "", self.data or "")
+        return whole.removesuffix("_").rpartition(".")[2] or None
 
 
-def read_stream(path: Path, stream: Stream) -> Words:
+@dataclass(frozen=True)
+class Beats:
+    """What a stream moved.
+
+    Attributes:
+        words: those after the last reset.
+        dropped: words before it.
+        reset: time at which the last reset began; None where there is no reset, or none that was ever active.
+        reset_name: of the signal; None where there is none.
+        inputs: words that each of the ports asked for moved after the last reset; None where one is not in the dump.
+    """
+
+    words: Words
+    dropped: int
+    reset: int | None
+    reset_name: str | None
+    inputs: dict[str, int] | None
+
+
+def read_stream(path: Path, stream: Stream, inputs: Sequence[str] = ()) -> Beats:
     """What the stream's data is at each rising edge of the clock with valid and ready 1; places are times.
 
     The values just before the edge count: what changes at the time of the edge was caused by it. Until the first word
-    valid and ready may be unknown (before a reset); after it that is an error.
+    valid and ready may be unknown (before a reset); after it that is an error. A reset, as soon as it is active, takes
+    back every word before it, and no word moves while it is.
 
-    Raises DataError for a file that is no value change dump, a signal that is not there, or an unknown handshake.
-    ModuleNotFoundError without the package pyvcd.
+    Args:
+        inputs: ports whose words are counted beside the stream, such as s0_axis for m0_axis.
+
+    Raises DataError for a file that is no waveform, a signal that is not there or not to be made out, or an unknown
+    handshake. ModuleNotFoundError for an FST file without the package pylibfst.
     """
-    from vcd.reader import VCDParseError
+    with _blocks(path) as blocks:
+        return _Reader(path, ValueChanges(blocks, path), stream, inputs).beats()
 
-    check_file(path)
-    try:
-        return Words.of_tokens(_Reader(path, stream).beats(), unit="time")
-    except DataError:
-        raise
-    except (VCDParseError, ValueError, UnicodeDecodeError, AssertionError) as error:
-        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-        raise DataError(f"{path}: is no readable value change dump ({reason}); write it with $dumpfile") from None
+
+@contextmanager
+def _blocks(path: Path) -> Iterator[Iterator[bytes]]:
+    suffix = path.suffix.lower()
+    if suffix not in (".vcd", ".fst"):
+        with opened(path):
+            raise DataError(f"{path}: is no waveform by its name; a stream is read from a .vcd or .fst file")
+    with closing(fst_blocks(path) if suffix == ".fst" else text_blocks(path)) as blocks:  # type: ignore[type-var]
+        yield blocks
+
+
+@dataclass
+class _Handshake:
+    """Of a stream: its words counted."""
+
+    parts: dict[str, Signal]
+    moved: int = 0
+
+
+@dataclass
+class _Found:
+    """Words as they come; forgotten at a reset."""
+
+    done: list[Words] = field(default_factory=list)
+    tokens: list[Token] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, token: Token) -> None:
+        self.tokens.append(token)
+        self.count += 1
+        if len(self.tokens) >= _BEATS:
+            self._flush()
+
+    def _flush(self) -> None:
+        self.done += parts_of(self.tokens, "beats", "time")
+        self.tokens.clear()
+
+    def words(self) -> Words:
+        self._flush()
+        return Words.of_parts(self.done) if self.done else Words.of_tokens([], "beats", "time")
 
 
 class _Reader:
-    def __init__(self, path: Path, stream: Stream) -> None:
-        self._path, self._stream = path, stream
-        self._ids: dict[str, str] = {}  # full name -> the identifier of its changes
-        self._values: dict[str, int | str] = {}
-        self._sizes: dict[str, int] = {}
-        self._size = 0
+    def __init__(self, path: Path, dump: ValueChanges, stream: Stream, inputs: Sequence[str]) -> None:
+        self._path, self._dump, self._stream = path, dump, stream
+        self._signals = Signals(dump.declarations, str(path))
+        self._parts = self._stream_signals()
+        data = self._parts["data"].name
+        self._clock = self._one_bit(stream.clock, "clock") if stream.clock else self._near(data, CLOCKS)
+        if self._clock is None:
+            raise DataError(
+                f"{path}: no clock ({', '.join(CLOCKS)}) stands in the scope of {short_name(data)!r} or around it; "
+                "name it with --clock"
+            )
+        self._reset = self._one_bit(stream.reset, "reset") if stream.reset else None
+        if stream.reset is None:
+            self._reset = self._near(data, RESETS)
+        self._inputs = self._input_handshakes(inputs)
 
-    def beats(self) -> Iterator[Token]:
-        from vcd.reader import TokenKind, tokenize
+    def beats(self) -> Beats:
+        clock, reset, found = self._clock, self._reset, _Found()
+        assert clock is not None, "refused where there is none"
+        active = b"0" if reset is not None and self._reset_low(reset) else b"1"
+        watched = [code for signal in self._watched(clock) for code in signal.codes]
+        dropped, began, now = 0, None, self._dump.now
+        clock_code = clock.codes[0]
+        reset_code = reset.codes[0] if reset else None
+        triggers = frozenset(code for code in (clock_code, reset_code) if code is not None)
+        for step in self._dump.changes(watched, triggers):
+            now = self._dump.now
+            if step.off and found.count:
+                raise DataError(f"{self._path}: time {step.time}: $dumpoff leaves words out; dump the whole run")
+            held = reset_code is not None and (step.before.get(reset_code) or now[reset_code]) == active
+            if step.before.get(clock_code) == b"0" and now[clock_code] == b"1" and not held:
+                self._edge(step, now, found)
+            if reset_code in step.before and now[reset_code] == active and not held:
+                dropped, began = dropped + found.count, step.time
+                found = _Found()
+                for handshake in (self._inputs or {}).values():
+                    handshake.moved = 0
+        counts = None if self._inputs is None else {name: shake.moved for name, shake in self._inputs.items()}
+        name = None if reset is None else short_name(reset.name)
+        return Beats(found.words(), dropped, began, name, counts)
 
-        with open(self._path, "rb") as file:
-            tokens = tokenize(file)
-            self._declarations(tokens)
-            names = self._signals()
-            self._size = self._sizes[names["data"]]
-            wanted = {part: self._ids[name] for part, name in names.items()}
-            self._values = dict.fromkeys(wanted.values(), "x")
-            time, before, moved = 0, dict(self._values), False
-            for token in tokens:
-                if token.kind is TokenKind.CHANGE_TIME:
-                    beat = self._beat(wanted, before, time, moved)
-                    if beat is not None:
-                        moved = True
-                        yield beat
-                    time, before = token.time_change, dict(self._values)
-                elif token.kind is TokenKind.CHANGE_SCALAR and token.scalar_change.id_code in self._values:
-                    self._values[token.scalar_change.id_code] = token.scalar_change.value
-                elif token.kind is TokenKind.CHANGE_VECTOR and token.vector_change.id_code in self._values:
-                    self._values[token.vector_change.id_code] = token.vector_change.value
-            beat = self._beat(wanted, before, time, moved)
-            if beat is not None:
-                yield beat
+    def _edge(self, step: Changes, now: dict[bytes, bytes], found: _Found) -> None:
+        """A rising edge of the clock."""
+        if self._moves(self._parts, step, now, found.count > 0):
+            found.add(self._parts["data"].token(step.before, now, step.time))
+        for handshake in (self._inputs or {}).values():
+            handshake.moved += self._moves(handshake.parts, step, now, False)
 
-    def _declarations(self, tokens: Iterator[VcdToken]) -> None:
-        from vcd.reader import TokenKind
+    def _moves(self, parts: dict[str, Signal], step: Changes, now: dict[bytes, bytes], moved: bool) -> bool:
+        known = True
+        for part in ("valid", "ready"):
+            value = parts[part].bit(step.before, now) if part in parts else b"1"
+            if value == b"0":
+                return False
+            known = known and value == b"1"
+        if not known and moved:
+            unknown = next(part for part in ("valid", "ready") if parts[part].bit(step.before, now) == b"x")
+            raise DataError(f"{self._path}: time {step.time}: {unknown} is 'x' at a clock edge; drive it 0 or 1")
+        return known
 
-        scope: list[str] = []
-        for token in tokens:
-            if token.kind is TokenKind.ENDDEFINITIONS:
-                return
-            if token.kind is TokenKind.SCOPE:
-                scope.append(token.scope.ident)
-            elif token.kind is TokenKind.UPSCOPE and scope:
-                scope.pop()
-            elif token.kind is TokenKind.VAR:
-                name = ".".join([*scope, token.var.reference])
-                self._ids[name], self._sizes[name] = token.var.id_code, token.var.size
+    def _watched(self, clock: Signal) -> list[Signal]:
+        others = [signal for shake in (self._inputs or {}).values() for signal in shake.parts.values()]
+        return [*self._parts.values(), clock, *([self._reset] if self._reset else []), *others]
 
-    def _signals(self) -> dict[str, str]:
-        """Full names of data, valid, ready and clock."""
+    # ------------------------------------------------------------------------------------------------------- names
+
+    def _stream_signals(self) -> dict[str, Signal]:
         stream = self._stream
-        names = {}
-        for part, ending in _PARTS.items():
-            given = getattr(stream, part) or (stream.prefix and stream.prefix.removesuffix("_") + ending)
-            if given is None:
-                raise DataError(
-                    f"{self._path}: the stream's {part} is not named; give --signal PREFIX or --{part} NAME"
-                )
-            names[part] = self._known(given, part)
-        names["clock"] = self._known(stream.clock, "clock") if stream.clock else self._clock(names["data"])
-        for part in ("valid", "ready", "clock"):
-            if self._sizes[names[part]] != 1:
-                raise DataError(
-                    f"{self._path}: signal {names[part]!r} has {self._sizes[names[part]]} bits, {part} has 1; "
-                    f"name another with --{part}"
-                )
-        return names
+        wanted = [part for part in _PARTS if part != "ready" or not stream.valid_only]
+        open_parts = [part for part in wanted if getattr(stream, part) is None]
+        if open_parts and not stream.prefix:
+            more = " (or --valid-only, where there is none)" if open_parts == ["ready"] else ""
+            raise DataError(
+                f"{self._path}: the stream's {open_parts[0]} is not named; give --signal PREFIX or --{open_parts[0]} "
+                f"NAME{more}"
+            )
+        prefix = self._prefix(open_parts) if open_parts else ""
+        signals = {}
+        for part in wanted:
+            given = getattr(stream, part)
+            signals[part] = self._signals.signal(given or f"{prefix}t{part}", part)
+            if part != "data":
+                self._check_one_bit(signals[part], part)
+        return signals
 
-    def _known(self, name: str, part: str) -> str:
-        if name not in self._ids:
-            near = get_close_matches(name, self._ids, n=3) or sorted(self._ids)[:3]
-            close = f"close names: {', '.join(near)}" if near else "it has no signals"
-            raise DataError(f"{self._path}: has no signal {name!r}; {close}; or name it with --{part}")
-        return name
+    def _prefix(self, parts: Sequence[str]) -> str:
+        """The full prefix in which the parts are, with _ or . at its end."""
+        asked = (self._stream.prefix or "").removesuffix("_").removesuffix(".")
+        found = []
+        for mark in "_.":
+            names = [self._signals.known(f"{asked}{mark}t{part}") for part in parts]
+            pairs = zip(parts, names, strict=True)
+            fronts = [{full.replace("\\", "")[: -len(f"t{part}")] for full in known} for part, known in pairs]
+            found += sorted(set.intersection(*fronts), key=lambda front: (front.count("."), front))
+        if not found:
+            self._refuse_prefix(asked, parts)
+        kinds = {tuple(self._signals.signal(f"{front}t{part}", part).pieces for part in parts) for front in found}
+        if len(kinds) > 1:
+            names_ = ", ".join(short_name(front[:-1]) for front in found[:3])
+            raise DataError(f"{self._path}: {len(found)} streams end with {asked!r}: {names_}; give more of the name")
+        return found[0]
 
-    def _clock(self, data: str) -> str:
+    def _refuse_prefix(self, asked: str, parts: Sequence[str]) -> None:
+        missing = next((p for p in parts if not any(self._signals.known(f"{asked}{mark}t{p}") for mark in "_.")), parts[0])
+        name = f"{asked}_t{missing}"
+        near = ", ".join(self._signals.near(name))
+        close = f"close names: {near}" if near else "it has no signals"
+        more = ", or give --valid-only where there is none" if missing == "ready" else ""
+        raise DataError(f"{self._path}: has no signal {short_name(name)!r}; {close}; or name it with --{missing}{more}")
+
+    def _one_bit(self, name: str, part: str) -> Signal:
+        signal = self._signals.signal(name, part)
+        self._check_one_bit(signal, part)
+        return signal
+
+    def _check_one_bit(self, signal: Signal, part: str) -> None:
+        if signal.size != 1:
+            raise DataError(
+                f"{self._path}: signal {short_name(signal.name)!r} has {signal.size} bits, {part} has 1; name another "
+                f"with --{part}"
+            )
+
+    def _near(self, data: str, names: Sequence[str]) -> Signal | None:
+        """The first of these names in the scope of a signal, or in the nearest one around it."""
         scope = data.split(".")[:-1]
-        while scope:
-            for name in CLOCKS:
-                if ".".join([*scope, name]) in self._ids:
-                    return ".".join([*scope, name])
-            scope.pop()
-        raise DataError(
-            f"{self._path}: no clock ({', '.join(CLOCKS)}) stands in the scope of {data!r} or around it; "
-            "name it with --clock"
-        )
-
-    def _beat(self, wanted: dict[str, str], before: dict[str, int | str], time: int, moved: bool) -> Token | None:
-        """The word that moves at the end of a time step, if any."""
-        if str(before[wanted["clock"]]) != "0" or str(self._values[wanted["clock"]]) != "1":
-            return None
-        handshake = {part: str(before[wanted[part]]) for part in ("valid", "ready")}
-        if "0" in handshake.values():
-            return None
-        for part, value in handshake.items():
-            if value != "1":
-                if moved:
-                    raise DataError(f"{self._path}: time {time}: {part} is {value!r} at a clock edge; drive it 0 or 1")
+        while True:
+            for name in names:
+                full = ".".join([*scope, name])
+                if full in self._signals and (signal := self._signals.signal(full, "clock")).size == 1:
+                    return signal
+            if not scope:
                 return None
-        return _token(before[wanted["data"]], self._size, time)
+            scope.pop()
 
+    def _reset_low(self, reset: Signal) -> bool:
+        if self._stream.reset_active is not None:
+            return self._stream.reset_active == "low"
+        name = re.sub(r"\[[0-9:]*\]$", "", reset.name).rpartition(".")[2].lower()
+        return bool(_LOW.search(name))
 
-def _token(value: int | str, size: int, time: int) -> Token:
-    """A word of a signal of `size` bits; leading X and Z of a shorter value go up to there."""
-    if isinstance(value, int):
-        return Token(value, 0, f"{value:x}", time)
-    known = value.translate(str.maketrans("lLhH", "0011"))
-    bits = "".join(bit if bit in "01" else "0" for bit in known)
-    unknown = "".join("0" if bit in "01" else "1" for bit in known)
-    unknown = unknown.rjust(size, unknown[0])
-    return Token(int(bits, 2), int(unknown, 2), value, time)
+    def _input_handshakes(self, ports: Sequence[str]) -> dict[str, _Handshake] | None:
+        """Beside the stream, under the same prefix with another port at its end."""
+        port = self._stream.port
+        data = self._parts["data"].name
+        if not ports or port is None or self._stream.prefix is None:
+            return None
+        front, mark = re.sub(r"([._])tdata$", "", data), data[-len("tdata") - 1]
+        if not front.endswith(port):
+            return None
+        found = {}
+        for name in ports:
+            names = {part: f"{front[: -len(port)]}{name}{mark}t{part}" for part in ("valid", "ready")}
+            if any(full not in self._signals for full in names.values()):
+                return None
+            parts = {part: self._signals.signal(full, part) for part, full in names.items()}
+            if any(signal.size != 1 for signal in parts.values()):
+                return None
+            found[name] = _Handshake(parts)
+        return found

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from intinfer.text import printable
-from intinfer.types import IntArray
+from .foreign import short
+from .places import Places
 
 Bytes = npt.NDArray[np.uint8]
+Flags = npt.NDArray[np.bool_]
+
+_TOKENS = 2**14
+"""Tokens that are turned into rows together."""
+_KEPT_TEXTS = 64
+"""Words with unknown bits, of those read together, whose text is kept."""
+_UNEVEN = 2**26
+"""Bytes that words of one width may take beyond four times what each of them needs."""
 
 
 class Token(NamedTuple):
@@ -31,6 +40,10 @@ class Token(NamedTuple):
     place: int
 
 
+class WidthError(ValueError):
+    """A few words are so much wider than the rest that rows of one width would fill the memory."""
+
+
 @dataclass(frozen=True)
 class Words:
     """Words in the order of the dump.
@@ -39,40 +52,68 @@ class Words:
         bits: uint8 (words, bytes), least significant byte first; two's complement of negative numbers.
         negative: bool (words,).
         unknown: as `bits`, 1 where a bit is X or Z; None where all are known.
-        kind: "bits", or "numbers" (a file of decimal text or `.npy`), or "bytes" of a file that does not say how many
-            make a word.
+        kind: "bits" of a memory, "beats" of a stream, or "numbers" (a file of decimal text or `.npy`), or "bytes" of a
+            file that does not say how many make a word.
         places: of each word, counted from 1; None in files without.
         unit: what `places` counts, "line" or "time".
-        texts: of words with unknown bits, as they stand in the file.
+        texts: of words with unknown bits, as they stand in the file; of many such words only the first ones.
+        slot: bits of the widest word as it is written, 0 where that is not known.
+        digit: bits of a digit of that.
+        notes: what was read in another way than it stands there, for people.
     """
 
     bits: Bytes
-    negative: npt.NDArray[np.bool_]
+    negative: Flags
     unknown: Bytes | None
     kind: str
-    places: IntArray | None = None
+    places: Places | None = None
     unit: str = "line"
     texts: dict[int, str] = field(default_factory=dict)
+    slot: int = 0
+    digit: int = 1
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def of_tokens(cls, tokens: Iterable[Token], kind: str = "bits", unit: str = "line") -> Words:
-        found = list(tokens)
-        size = max((_bits(token) for token in found), default=0) // 8 + 1
-        numbers = [token.number for token in found]
-        unknown = None
-        if any(token.unknown for token in found):
-            unknown = _rows([token.unknown for token in found], size)
-        texts = {i: _short(token.text) for i, token in enumerate(found) if token.unknown}
-        negative = np.array([number < 0 for number in numbers], dtype=bool)
-        places = np.array([token.place for token in found], dtype=np.int64)
-        return cls(_rows(numbers, size), negative, unknown, kind, places, unit, texts)
+    def of_tokens(cls, tokens: Iterable[Token], kind: str = "bits", unit: str = "line", digit: int = 0) -> Words:
+        """Args: digit: bits that each character of a token stands for, 0 where `slot` is not to be known."""
+        parts = list(parts_of(tokens, kind, unit, digit))
+        return cls.of_parts(parts) if parts else _of_list([], kind, unit, digit)
+
+    @classmethod
+    def of_parts(cls, parts: Sequence[Words]) -> Words:
+        """Parts of one dump, one after the other. Raises WidthError where a few words are far wider than the rest."""
+        if len(parts) == 1:
+            return parts[0]
+        size = max((part.bits.shape[1] for part in parts), default=1)
+        count = sum(len(part) for part in parts)
+        _check_width(count, size, sum(part.bits.size for part in parts))
+        first = parts[0] if parts else _of_list([], "bits", "line", 0)
+        bits = np.zeros((count, size), dtype=np.uint8)
+        unknown = np.zeros((count, size), dtype=np.uint8) if any(p.unknown is not None for p in parts) else None
+        signs = any(part.negative.any() for part in parts)
+        negative = np.zeros(count, dtype=bool) if signs else _none(count)
+        texts: dict[int, str] = {}
+        start = 0
+        for part in parts:
+            span = slice(start, start + len(part))
+            bits[span] = part.widened(size)
+            if signs:
+                negative[span] = part.negative
+            if unknown is not None and (rows := part.unknown_widened(size)) is not None:
+                unknown[span] = rows
+            texts |= {start + word: text for word, text in part.texts.items()}
+            start += len(part)
+        places = [part.places for part in parts if part.places is not None]
+        joined = Places.joined(places) if len(places) == len(parts) else None
+        slot = max((part.slot for part in parts), default=0)
+        return replace(first, bits=bits, negative=negative, unknown=unknown, places=joined, texts=texts, slot=slot)
 
     @classmethod
     def of_array(cls, array: npt.NDArray[np.integer | np.bool_]) -> Words:
         """Integers or booleans of any shape, in C order."""
         flat = array.reshape(-1)
-        flat = flat.astype("u1") if flat.dtype.kind == "b" else flat.astype(flat.dtype.newbyteorder("<"))
-        negative = np.less(flat, 0)
+        flat = flat.astype("u1") if flat.dtype.kind == "b" else flat.astype(flat.dtype.newbyteorder("<"), copy=False)
+        negative = np.less(flat, 0) if flat.dtype.kind == "i" else _none(len(flat))
         return cls(flat.view(np.uint8).reshape(len(flat), flat.dtype.itemsize), negative, None, "numbers")
 
     @classmethod
@@ -81,9 +122,9 @@ class Words:
         return cls.of_rows(np.frombuffer(data, dtype=np.uint8)[:, None], "bytes")
 
     @classmethod
-    def of_rows(cls, bits: Bytes, kind: str = "bits", places: IntArray | None = None) -> Words:
+    def of_rows(cls, bits: Bytes, kind: str = "bits", places: Places | None = None, **more: int) -> Words:
         """Known bits."""
-        return cls(bits, np.zeros(len(bits), dtype=bool), None, kind, places)
+        return cls(bits, _none(len(bits)), None, kind, places, **more)
 
     def __len__(self) -> int:
         return len(self.bits)
@@ -91,15 +132,36 @@ class Words:
     def number(self, index: int) -> int:
         return int.from_bytes(self.bits[index].tobytes(), "little", signed=bool(self.negative[index]))
 
+    def unknown_at(self, index: int) -> int:
+        """Which bits of a word are X or Z."""
+        return 0 if self.unknown is None else int.from_bytes(self.unknown[index].tobytes(), "little")
+
     def text(self, index: int) -> str:
         """A word as it stands in the file, or as it would there."""
-        number = self.number(index)
-        return self.texts.get(index) or _short(str(number) if self.kind == "numbers" else f"{number:x}")
+        if index in self.texts:
+            return self.texts[index]
+        number, unknown = self.number(index), self.unknown_at(index)
+        digits = str(number) if self.kind == "numbers" or number < 0 else f"{number:x}"
+        if unknown:
+            nibbles = range(max(len(digits), -(-unknown.bit_length() // 4)))
+            whole = [f"{number >> 4 * i & 15:x}" if not unknown >> 4 * i & 15 else "x" for i in nibbles]
+            digits = "".join(reversed(whole))
+        return short(digits)
+
+    def bits_used(self) -> int:
+        """Places up to the highest bit that is 1 in any word."""
+        every = np.bitwise_or.reduce(self.bits, axis=0) if len(self) else np.zeros(1, np.uint8)
+        return int.from_bytes(every.tobytes(), "little").bit_length()
+
+    def wider(self, width: int) -> int:
+        """Words in which a bit from number `width` on is 1."""
+        above = np.frombuffer((-1 << width & (1 << 8 * self.bits.shape[1]) - 1).to_bytes(self.bits.shape[1], "little"), np.uint8)
+        return int((self.bits & above).any(axis=1).sum())
 
     def joined(self, size: int) -> Words:
         """Of loose bytes, words of `size` bytes; bytes that are left over at the end are dropped."""
         count = len(self) // size
-        return Words.of_rows(self.bits[: count * size].reshape(count, size))
+        return Words.of_rows(self.bits[: count * size].reshape(count, size), slot=8 * size, digit=8)
 
     def widened(self, size: int) -> Bytes:
         """`bits` with at least `size` bytes a word: the sign goes on above negative numbers, else 0."""
@@ -109,10 +171,24 @@ class Words:
         """`unknown` with at least `size` bytes a word: a word that is unknown in all bits is so above."""
         return None if self.unknown is None else _widened(self.unknown, (self.unknown == 255).all(axis=1), size)
 
+    def part(self, start: int, stop: int) -> Words:
+        """Some of the words; nothing is copied, and places and texts stay behind."""
+        unknown = None if self.unknown is None else self.unknown[start:stop]
+        bits, negative = self.bits[start:stop], self.negative[start:stop]
+        texts = {word - start: text for word, text in self.texts.items() if start <= word < stop}
+        return Words(bits, negative, unknown, self.kind, None, self.unit, texts, self.slot, self.digit)
+
     def head(self, count: int) -> Words:
         """The first words."""
         unknown = None if self.unknown is None else self.unknown[:count]
-        return Words(self.bits[:count], self.negative[:count], unknown, self.kind)
+        return replace(self, bits=self.bits[:count], negative=self.negative[:count], unknown=unknown)
+
+    def without_unknown_end(self) -> int:
+        """Words up to the last one that is not unknown in all bits."""
+        if self.unknown is None:
+            return len(self)
+        known = np.flatnonzero((self.unknown != 255).any(axis=1))
+        return int(known[-1]) + 1 if len(known) else 0
 
     def from_word(self, first: int) -> Words:
         """Without the first words; for a negative number, with as many unknown words before the first."""
@@ -129,10 +205,51 @@ class Words:
             self.kind,
         )
 
+    def noted(self, *notes: str) -> Words:
+        return replace(self, notes=(*self.notes, *notes))
 
-def _widened(rows: Bytes, ones: npt.NDArray[np.bool_], size: int) -> Bytes:
+
+def parts_of(tokens: Iterable[Token], kind: str = "bits", unit: str = "line", digit: int = 0) -> Iterator[Words]:
+    """Tokens as words, some at a time."""
+    rest = iter(tokens)
+    while found := list(islice(rest, _TOKENS)):
+        yield _of_list(found, kind, unit, digit)
+
+
+def _of_list(found: list[Token], kind: str, unit: str, digit: int) -> Words:
+    sizes = [_bits(token) // 8 + 1 for token in found]
+    size = max(sizes, default=1)
+    _check_width(len(found), size, sum(sizes))
+    numbers = [token.number for token in found]
+    unknown = None
+    texts: dict[int, str] = {}
+    if any(token.unknown for token in found):
+        unknown = _rows([token.unknown for token in found], size)
+        texts = {i: short(token.text) for i, token in enumerate(found) if token.unknown}
+        texts = dict(islice(texts.items(), _KEPT_TEXTS))
+    negative = np.array([number < 0 for number in numbers], dtype=bool)
+    places = Places.of(np.array([token.place for token in found], dtype=np.int64))
+    slot = digit * max((len(token.text.replace("_", "")) for token in found), default=0)
+    return Words(_rows(numbers, size), negative, unknown, kind, places, unit, texts, slot, digit)
+
+
+def _check_width(count: int, size: int, needed: int) -> None:
+    if count * size > 4 * needed + _UNEVEN:
+        raise WidthError(
+            f"one of its words has about {8 * size:,} bits, most of the others far fewer; dump words of one width"
+        )
+
+
+def _none(count: int) -> Flags:
+    """No flag set, in no memory."""
+    return np.broadcast_to(np.zeros((), dtype=bool), (count,))
+
+
+def _widened(rows: Bytes, ones: Flags, size: int) -> Bytes:
+    if rows.shape[1] >= size:
+        return rows
     above = np.where(ones, np.uint8(255), np.uint8(0))[:, None]
-    return np.concatenate([rows, np.repeat(above, max(0, size - rows.shape[1]), axis=1)], axis=1)
+    return np.concatenate([rows, np.repeat(above, size - rows.shape[1], axis=1)], axis=1)
 
 
 def _bits(token: Token) -> int:
@@ -144,7 +261,3 @@ def _bits(token: Token) -> int:
 def _rows(numbers: Sequence[int], size: int) -> Bytes:
     data = b"".join(number.to_bytes(size, "little", signed=number < 0) for number in numbers)
     return np.frombuffer(data, dtype=np.uint8).reshape(len(numbers), size)
-
-
-def _short(token: str) -> str:
-    return repr(printable(token if len(token) <= 24 else token[:21] + "..."))

@@ -2,6 +2,7 @@
 
 from .element import Explanation
 from .explain import explain
+from .frame import FrameExplanation, explain_frame, only
 from .report import describe, document
 
-__all__ = ["Explanation", "describe", "document", "explain"]
+__all__ = ["Explanation", "FrameExplanation", "describe", "document", "explain", "explain_frame", "only"]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from intinfer import reference
 from intinfer.errors import DataError, IntinferError
-from intinfer.graph import Graph, Node, Output
+from intinfer.graph import Graph, GraphLike, Node, Output, graph_of
 from intinfer.reference import Arrays
 from intinfer.types import IntArray
 
@@ -14,7 +14,7 @@ from .element import Element, Explanation, Operand, Place
 from .table import STEPS
 
 
-def explain(graph: Graph, image: Arrays, node: str, at: Place, depth: int = 0) -> Explanation:
+def explain(graph: GraphLike, image: Arrays, node: str, at: Place, depth: int = 0) -> Explanation:
     """How one element of a node comes about.
 
     The steps are computed from the op's definition in Python integers, and compared with the reference's value.
@@ -31,6 +31,7 @@ def explain(graph: Graph, image: Arrays, node: str, at: Place, depth: int = 0) -
         RangeError: a value outside its input's type, or a `trap` accumulator before or at the node left its range.
         IntinferError: the steps and the reference differ, which is a bug.
     """
+    graph = graph_of(graph)
     chosen = graph.node(node)
     _check_place(chosen, at)
     values = reference.trace(_before(graph, chosen), image)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from functools import cached_property
 from typing import ClassVar
 
@@ -35,21 +36,28 @@ class Piece:
 
     @cached_property
     def words(self) -> WordBytes:
-        return pack(self._tensor, self.values)
+        """(memories, words, bytes)."""
+        return pack(self._tensor, self.values).reshape(self._tensor.memories, -1, self._tensor.word_bytes)
 
 
 class Format(ABC):
     """One kind of file. The bytes of a word do not depend on its neighbours, so a file grows piece by piece."""
 
     name: ClassVar[str]
+    of_words: ClassVar[bool] = True
+    """Whether it holds words, those of each memory in a file of their own; else the integers of all."""
+
+    def memories(self, tensor: Tensor) -> Sequence[int | None]:
+        """The files of a tensor: one of all, or one of each memory."""
+        return range(tensor.memories) if self.of_words and tensor.per_pe else (None,)
 
     @abstractmethod
     def header(self, tensor: Tensor) -> bytes:
         """What stands before the first word."""
 
     @abstractmethod
-    def body(self, tensor: Tensor, piece: Piece, first: int) -> bytes:
-        """A piece, of which `first` is the number of the first word in the file."""
+    def body(self, tensor: Tensor, piece: Piece, first: int, memory: int = 0) -> bytes:
+        """The words of a memory in a piece, of which `first` is the number of the first word in the file."""
 
     def footer(self, tensor: Tensor) -> bytes:
         """What stands after the last word."""
@@ -60,12 +68,13 @@ class Format(ABC):
         """The length of `body` for so many elements, whole runs."""
 
     @abstractmethod
-    def read(self, tensor: Tensor, data: bytes) -> IntArray:
-        """The values in a file that this format wrote, as a vector in its order."""
+    def decode(self, tensor: Tensor, *bodies: bytes) -> IntArray:
+        """The values of whole runs in what `body` wrote for each of `memories`, as a vector in the order of files."""
 
     def size(self, tensor: Tensor) -> int:
-        """Bytes of a whole file."""
-        return len(self.header(tensor)) + self.body_bytes(tensor, tensor.elements) + len(self.footer(tensor))
+        """Bytes of all files."""
+        each = len(self.header(tensor)) + self.body_bytes(tensor, tensor.elements) + len(self.footer(tensor))
+        return each * len(self.memories(tensor))
 
 
 class WordText(Format):
@@ -81,21 +90,24 @@ class WordText(Format):
         """Whole lines from the digits of words."""
         return np.pad(digits, ((0, 0), (0, 1)), constant_values=ord("\n"))
 
-    def body(self, tensor: Tensor, piece: Piece, first: int) -> bytes:
-        digits = hexadecimal(piece.words) if self.radix == 16 else binary(piece.words)
+    def body(self, tensor: Tensor, piece: Piece, first: int, memory: int = 0) -> bytes:
+        words = piece.words[memory]
+        digits = hexadecimal(words) if self.radix == 16 else binary(words)
         return self.lines(tensor, digits[:, digits.shape[1] - self._digits(tensor) :], first).tobytes()
 
     def body_bytes(self, tensor: Tensor, elements: int) -> int:
-        words = elements // tensor.run * tensor.words_per_run
+        words = tensor.words_of(elements)
         digits = np.zeros((1, self._digits(tensor)), dtype=np.uint8)
         return words * int(self.lines(tensor, digits, 0).shape[1])
 
-    def read(self, tensor: Tensor, data: bytes) -> IntArray:
-        body = data[len(self.header(tensor)) : len(data) - len(self.footer(tensor))]
+    def decode(self, tensor: Tensor, *bodies: bytes) -> IntArray:
+        return unpack(tensor, np.concatenate([self._words(tensor, body) for body in bodies]))
+
+    def _words(self, tensor: Tensor, body: bytes) -> WordBytes:
+        line = self.body_bytes(tensor, tensor.elements) // tensor.words
         before = self.before(tensor)
-        text = np.frombuffer(body, dtype=np.uint8).reshape(tensor.words, -1)
-        text = text[:, before : before + self._digits(tensor)]
-        return unpack(tensor, from_hexadecimal(text) if self.radix == 16 else from_binary(text))
+        text = np.frombuffer(body, dtype=np.uint8).reshape(-1, line)[:, before : before + self._digits(tensor)]
+        return from_hexadecimal(text) if self.radix == 16 else from_binary(text)
 
     def _digits(self, tensor: Tensor) -> int:
         return -(-tensor.word_bits // 4) if self.radix == 16 else tensor.word_bits
@@ -135,16 +147,29 @@ def comment(tensor: Tensor, mark: str) -> bytes:
         f"source: {', '.join(tensor.source) or 'none'}",
         f"shape: {' '.join(f'{axis}={extent}' for axis, extent in extents.items())}",
         f"order: {' '.join(tensor.order)} (last innermost)",
-        f"{_packing(tensor)}; element: {code.bits} bits, {code.name}{mapped}; words: {tensor.words}",
+        f"{_packing(tensor)}; element: {code.bits} bits, {code.name}{mapped}{_slot(tensor)}; words: {tensor.words}",
     ]
     return "".join(f"{mark} {printable(line)}\n" for line in lines).encode("ascii", "backslashreplace")
 
 
 def _packing(tensor: Tensor) -> str:
+    end = "least" if tensor.slot.lsb_first else "most"
+    where = f"of {tensor.word_bits} bits, element 0 in the {end} significant bits"
+    words = f"{tensor.words_per_run} words" if tensor.words_per_run > 1 else "1 word"
+    if tensor.tiled:
+        along = " ".join(tensor.order[len(tensor.order) - tensor.run_axes :]) or "nothing"
+        pe, own = f"pe={tensor.pe} x simd={tensor.fold}", ""
+        if tensor.per_pe:
+            pe, own = f"simd={tensor.fold}", f", a memory for each of pe={tensor.pe}"
+        groups = f", in {tensor.groups} groups" if tensor.groups > 1 else ""
+        return f"packing: tiles of {pe}{own}; a word {where}, {words} for {tensor.run} along {along}{groups}"
     if tensor.fold == 1:
         return "packing: 1 element a word"
-    words = f"{tensor.words_per_run} words" if tensor.words_per_run > 1 else "1 word"
-    return (
-        f"packing: {tensor.fold} elements a word of {tensor.word_bits} bits, element 0 in the least significant bits, "
-        f"{words} for {tensor.run} along {tensor.fold_axis}"
-    )
+    return f"packing: {tensor.fold} elements a word {where}, {words} for {tensor.run} along {tensor.fold_axis}"
+
+
+def _slot(tensor: Tensor) -> str:
+    if tensor.slot_bits == tensor.code.bits:
+        return ""
+    above = "its sign" if tensor.slot.repeats_sign(tensor.code) else "0"
+    return f" in a slot of {tensor.slot_bits}, {above} above it"

@@ -14,6 +14,7 @@ from .base import Format, Piece
 
 class Npy(Format):
     name = "npy"
+    of_words = False
 
     def header(self, tensor: Tensor) -> bytes:
         buffer = io.BytesIO()
@@ -21,11 +22,12 @@ class Npy(Format):
         np.lib.format.write_array_header_1_0(buffer, description)
         return buffer.getvalue()
 
-    def body(self, tensor: Tensor, piece: Piece, first: int) -> bytes:
+    def body(self, tensor: Tensor, piece: Piece, first: int, memory: int = 0) -> bytes:
         return piece.values.astype(tensor.code.dtype, copy=False).tobytes()
 
     def body_bytes(self, tensor: Tensor, elements: int) -> int:
         return elements * tensor.code.dtype.itemsize
 
-    def read(self, tensor: Tensor, data: bytes) -> IntArray:
-        return np.frombuffer(data[len(self.header(tensor)) :], tensor.code.dtype).astype(np.int64)
+    def decode(self, tensor: Tensor, *bodies: bytes) -> IntArray:
+        (body,) = bodies
+        return np.frombuffer(body, tensor.code.dtype).astype(np.int64)

@@ -8,7 +8,7 @@ from intinfer.types import IntArray
 
 from ..tensors import Tensor
 from .base import Format, Piece
-from .words import unpack
+from .words import WordBytes, unpack
 
 
 class Raw(Format):
@@ -17,11 +17,12 @@ class Raw(Format):
     def header(self, tensor: Tensor) -> bytes:
         return b""
 
-    def body(self, tensor: Tensor, piece: Piece, first: int) -> bytes:
-        return piece.words.tobytes()
+    def body(self, tensor: Tensor, piece: Piece, first: int, memory: int = 0) -> bytes:
+        words: WordBytes = piece.words[memory]
+        return words.tobytes()
 
     def body_bytes(self, tensor: Tensor, elements: int) -> int:
-        return elements // tensor.run * tensor.words_per_run * tensor.word_bytes
+        return tensor.words_of(elements) * tensor.word_bytes
 
-    def read(self, tensor: Tensor, data: bytes) -> IntArray:
-        return unpack(tensor, np.frombuffer(data, dtype=np.uint8).reshape(tensor.words, -1))
+    def decode(self, tensor: Tensor, *bodies: bytes) -> IntArray:
+        return unpack(tensor, np.frombuffer(b"".join(bodies), dtype=np.uint8).reshape(-1, tensor.word_bytes))

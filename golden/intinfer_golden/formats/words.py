@@ -1,4 +1,4 @@
-"""Elements to words and back: E elements a word, element 0 in the least significant bits.
+"""Elements to words and back, by the tiles and slots of a tensor.
 
 Words of any width are rows of bytes, least significant byte first: uint8 (words, ceil(word_bits / 8)).
 """
@@ -19,47 +19,41 @@ def pack(tensor: Tensor, values: npt.NDArray[np.integer]) -> WordBytes:
     """The words of whole runs of values.
 
     Args:
-        values: a vector in the order of files, its length a multiple of `tensor.run`, inside the tensor's code.
+        values: a vector in the order of files, inside the tensor's code; of a tensor in tiles all of them.
 
     Returns:
-        Rows of bytes; the unused lanes of the last word of a run are 0.
+        Rows of bytes, those of each memory after the other; unused lanes are 0.
     """
-    fold, bits = tensor.fold, tensor.code.bits
-    lanes = tensor.code.encode(values.astype(np.int64, copy=False))
-    if fold == 1:
-        return _narrow(lanes.astype("<u8", copy=False), tensor.word_bytes)
-    runs = len(values) // tensor.run
-    padded = np.zeros((runs, tensor.words_per_run * fold), dtype=np.uint64)
-    padded[:, : tensor.run] = lanes.reshape(runs, tensor.run)
-    lanes = padded.reshape(-1, fold)
+    lanes = tensor.arrange(tensor.slot.encode(tensor.code, values.astype(np.int64, copy=False)))
+    if not tensor.slot.lsb_first:
+        lanes = lanes[:, :, ::-1]
+    count, bits = tensor.lanes, tensor.slot_bits
+    flat = lanes.reshape(-1, count)
     if tensor.word_bits <= 64:
-        words = np.zeros(len(lanes), dtype="<u8")
-        for lane in range(fold):
-            words |= lanes[:, lane] << np.uint64(lane * bits)
+        words = flat[:, 0].astype("<u8", copy=count > 1)
+        for lane in range(1, count):
+            words |= flat[:, lane] << np.uint64(lane * bits)
         return _narrow(words, tensor.word_bytes)
-    stored = lanes.astype("<u8", copy=False).view(np.uint8).reshape(len(lanes), fold, 8)[:, :, : -(-bits // 8)]
+    stored = np.ascontiguousarray(flat, dtype="<u8").view(np.uint8).reshape(len(flat), count, 8)[:, :, : -(-bits // 8)]
     each = np.unpackbits(stored, axis=2, count=bits, bitorder="little")
-    return np.packbits(each.reshape(len(lanes), fold * bits), axis=1, bitorder="little")
+    return np.packbits(each.reshape(len(flat), count * bits), axis=1, bitorder="little")
 
 
 def unpack(tensor: Tensor, words: WordBytes) -> IntArray:
     """The values in whole runs of words, a vector in the order of files: the inverse of `pack`.
 
-    Unused lanes and the bits above the word are not looked at.
+    Unused lanes, the bits of a slot above its element and those above the word are not looked at.
     """
-    fold, bits = tensor.fold, tensor.code.bits
-    count = len(words)
-    if fold == 1:
-        lanes = _wide(words)
-    elif tensor.word_bits <= 64:
-        shifts = np.arange(fold, dtype=np.uint64) * np.uint64(bits)
-        lanes = _wide(words)[:, None] >> shifts
+    count, bits = tensor.lanes, tensor.slot_bits
+    if tensor.word_bits <= 64:
+        lanes = _wide(words)[:, None] >> (np.arange(count, dtype=np.uint64) * np.uint64(bits))
     else:
-        each = np.unpackbits(words, axis=1, count=fold * bits, bitorder="little").reshape(count, fold, bits)
-        lanes = _wide(np.packbits(each, axis=2, bitorder="little").reshape(count * fold, -1))
-    lanes = lanes & np.uint64(tensor.code.mask)
-    runs = count // tensor.words_per_run
-    return tensor.code.decode(lanes.reshape(runs, -1)[:, : tensor.run].reshape(-1))
+        each = np.unpackbits(words, axis=1, count=count * bits, bitorder="little").reshape(len(words), count, bits)
+        lanes = _wide(np.packbits(each, axis=2, bitorder="little").reshape(len(words) * count, -1))
+    lanes = lanes.reshape(tensor.memories, -1, count) & np.uint64(tensor.code.mask)
+    if not tensor.slot.lsb_first:
+        lanes = lanes[:, :, ::-1]
+    return tensor.code.decode(tensor.gather(lanes))
 
 
 def _narrow(words: npt.NDArray[np.uint64], size: int) -> WordBytes:

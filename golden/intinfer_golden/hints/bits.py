@@ -22,7 +22,8 @@ def _changes(packing: Packing) -> Iterator[tuple[str, Change]]:
     fold, width, word, size = packing.fold, packing.code.bits, packing.word_bits, packing.word_bytes
     digits = -(-word // 4)
     if fold > 1:
-        yield "lanes: element 0 is in the most significant bits of a word", _reversed(word, width)
+        end = "most" if packing.slot.lsb_first else "least"
+        yield f"lanes: element 0 is in the {end} significant bits of a word", _reversed(word, packing.slot_bits)
     for group in (2, 4, 8):
         if size % group == 0:
             yield f"bytes: the {group} of each {group} bytes are in reverse", _reversed(8 * size, 8, group)
@@ -32,8 +33,8 @@ def _changes(packing: Packing) -> Iterator[tuple[str, Change]]:
         yield "nibbles: the two of each byte are swapped", _reversed(8 * size, 4, 2)
     if digits > 2:
         yield f"nibbles: the {digits} of each word are in reverse", _reversed(4 * digits, 4)
-    if width > 1:
-        yield f"bits: the {width} of each element are in reverse", _reversed(word, 1, width)
+    if 1 < width == packing.slot_bits:
+        yield f"bits: the {width} of each element are in reverse", _reversed(word, 1, packing.slot_bits)
     if fold > 1:
         yield f"bits: the {word} of each word are in reverse", _reversed(word, 1)
     if 8 * size != word:

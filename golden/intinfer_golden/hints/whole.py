@@ -22,7 +22,7 @@ def fold(case: Case) -> Iterator[str]:
     seen = {(case.dump.packing.fold, case.dump.packing.run)}
     for run in runs:
         for elements in range(1, min(run, MAX_FOLD) + 1):
-            packing = Packing(code, run, elements)
+            packing = Packing(code, run, elements, tensor.slot)
             if run % elements == 0 and run != tensor.run and tensor.run % elements == 0:
                 continue  # the gaps are where the vectors have them
             if (elements, run) in seen or packing.words(tensor.elements) != _count(case.words, packing):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from intinfer import reference
 from intinfer.errors import DataError, RangeError
-from intinfer.graph import Graph
+from intinfer.graph import Graph, GraphLike, graph_of
 from intinfer.types import IntArray
 
 from ..coverage.collect import Coverage, chunks
@@ -52,7 +52,7 @@ class Stimulus:
 
 
 def directed(
-    graph: Graph,
+    graph: GraphLike,
     *,
     goal: float = 100.0,
     seed: int = 0,
@@ -83,6 +83,7 @@ def directed(
         GraphError: given frames of wrong names or shapes.
         RangeError: a given frame outside its type, or one that a `trap` accumulator refuses.
     """
+    graph = graph_of(graph)
     if not 0 <= goal <= 100:
         raise DataError(f"goal {goal} is no percentage: give 0..100")
     if rounds is not None and rounds < 0:

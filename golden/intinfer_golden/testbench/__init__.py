@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
+from intinfer.files import write_into
+
 from .adapter import adapter
 from .interface import Interface
 from .monitors import Monitor, bind, check_path, monitors
@@ -63,7 +65,7 @@ def write_bench(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for name, text in texts.items():
-        (folder / name).write_bytes(text.encode("ascii"))
+        write_into(folder / name, text.encode("ascii"))
 
 
 def _template(name: str) -> str:

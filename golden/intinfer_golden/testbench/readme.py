@@ -16,7 +16,9 @@ def readme(ports: Sequence[Port], interface: Interface) -> str:
     rows = ["| port | direction | tdata | element | beats a frame | value | file |", "|---|---|---|---|---|---|---|"]
     for port in ports:
         tensor = port.tensor
-        element = f"{tensor['elements_per_word']} x {tensor['bits']} bits {tensor['code']}"
+        slot = f" in {tensor['slot_bits']}" if tensor["slot_bits"] > tensor["bits"] else ""
+        high = "" if tensor["lsb_first"] or tensor["elements_per_word"] == 1 else ", element 0 highest"
+        element = f"{tensor['elements_per_word']} x {tensor['bits']} bits{slot} {tensor['code']}{high}"
         node = ascii(tensor["node"])[1:-1].replace("|", "\\|")
         cells = (port.name, _WHAT[port.direction], f"{tensor['beat_bits']} bits", element, str(tensor["frame_words"]))
         rows.append(f"| {' | '.join((*cells, node, port.file))} |")

@@ -101,6 +101,8 @@ def check_parameters(port: Port, tlast: bool = True) -> dict[str, int | str]:
         "FRAME_WORDS": tensor["frame_words"],
         "LANES": tensor["elements_per_word"],
         "BITS": tensor["bits"],
+        "SLOT_BITS": tensor["slot_bits"],
+        "MSB_FIRST": int(not tensor["lsb_first"]),
         "SIGNED": int(tensor["signed"]),
         "CHANNELS": extents["C"],
         "ORDER": quoted("".join(tensor["order"][1:]) if image else "HWC"),

@@ -320,6 +320,8 @@ module bench_check #(
     parameter int FRAME_WORDS = 1,
     parameter int LANES = 1,  // elements a word
     parameter int BITS = 1,  // of an element
+    parameter int SLOT_BITS = 1,  // of an element with those that fill it up
+    parameter bit MSB_FIRST = 0,  // element 0 in the most significant bits
     parameter bit SIGNED = 0,
     parameter int CHANNELS = 1,
     parameter logic [23:0] ORDER = "HWC",  // of a frame, the innermost axis last
@@ -345,7 +347,7 @@ module bench_check #(
 );
   import bench::*;
   localparam int WORDS = FRAMES * FRAME_WORDS;
-  localparam int WORD_BITS = LANES * BITS;
+  localparam int WORD_BITS = LANES * SLOT_BITS;
   localparam int SHOWN_BITS = BEAT_BITS > 256 ? 256 : BEAT_BITS;
   localparam int RUN_WORDS = (INNER + LANES - 1) / LANES;
   logic [WORD_BITS-1:0] words[0:WORDS-1];
@@ -382,10 +384,10 @@ module bench_check #(
     return ORDER[15:8] == axis ? middle : outer;
   endfunction
 
-  function automatic string number(input logic [BITS-1:0] element);
+  function automatic string number(input logic [SLOT_BITS-1:0] element);
     longint value;
     if (^element === 1'bx) return $sformatf("unknown (0b%b)", element);
-    value = 64'(element);
+    value = 64'(element[BITS-1:0]);
     if (SIGNED && element[BITS-1]) value = value - (64'sd2 << (BITS - 1));
     return $sformatf("%0d (0x%h)", value, element);
   endfunction
@@ -424,7 +426,8 @@ module bench_check #(
     return $sformatf("frame n=%0d '%0s'", at / FRAME_WORDS, label(at / FRAME_WORDS));
   endfunction
 
-  function automatic void blame(input int lane, input logic [BITS-1:0] expected, input logic [BITS-1:0] actual);
+  function automatic void blame(input int lane, input logic [SLOT_BITS-1:0] expected,
+                                  input logic [SLOT_BITS-1:0] actual);
     if (errors >= shown) begin
       errors = errors + 1;
       return;
@@ -439,15 +442,16 @@ module bench_check #(
 
   // Every element of a beat that is not exactly the word of the file.
   function automatic void compare();
-    int run, inner;
+    int run, inner, slot;
     logic [WORD_BITS-1:0] word;
-    logic [BITS-1:0] actual, expected;
+    logic [SLOT_BITS-1:0] actual, expected;
     logic [7:0] upper;
     word = words[at];
     run = at % FRAME_WORDS / RUN_WORDS;
     for (int lane = 0; lane < LANES; lane++) begin
-      actual = tdata[lane*BITS+:BITS];
-      expected = word[lane*BITS+:BITS];
+      slot = MSB_FIRST ? LANES - 1 - lane : lane;
+      actual = tdata[slot*SLOT_BITS+:SLOT_BITS];
+      expected = word[slot*SLOT_BITS+:SLOT_BITS];
       inner = at % RUN_WORDS * LANES + lane;
       if (inner >= INNER) begin
         if (actual !== '0)

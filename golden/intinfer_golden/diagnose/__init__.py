@@ -1,0 +1,109 @@
+"""What a design did wrong: where a dump differs, and which single mistake of the usual ones explains every difference.
+
+`hints` says how a dump lies in its file; here the op itself is computed anew, with a mistake in it, and the result held
+against the whole dump. A mistake is told only when all values that count are exactly what it makes, and when so many
+differ that chance would hardly look like it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from intinfer.errors import IntinferError
+
+from ..hints import Case, Mask
+from . import (
+    constants,
+    elementwise,
+    history,
+    operands,
+    pools,
+    quantisers,
+    results,
+    routing,
+    solve,
+    solve_weights,
+    sums,
+    weights,
+    windows,
+)
+from .scene import Budget, Scene, Values, mask_along_axes
+from .suspect import Family, Suspect, suspects
+from .where import where
+
+__all__ = ["Diagnoses", "Diagnosis"]
+
+SHOWN = 8
+"""Explanations that are told."""
+FAMILIES: tuple[Family, ...] = (
+    *(weights.mistakes, windows.mistakes, sums.mistakes, quantisers.mistakes, elementwise.mistakes, pools.mistakes),
+    *(routing.mistakes, constants.mistakes, operands.mistakes, history.mistakes, results.mistakes),
+    *(solve_weights.mistakes, solve.mistakes),
+)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Of a dump that differs.
+
+    Attributes:
+        where: what all differences have in common, by axis.
+        causes: mistakes that explain all of them, each after the node that makes it; empty when none is known.
+    """
+
+    where: str
+    causes: tuple[str, ...]
+
+
+@dataclass
+class Diagnoses:
+    """Of several dumps, with as much work for all of them together as for one.
+
+    Attributes:
+        causes: whether mistakes are looked for at all.
+    """
+
+    causes: bool = True
+    _budget: Budget = field(default_factory=Budget)
+    _values: dict[Path, Values] = field(default_factory=dict)
+
+    def of(self, case: Case, wrong: Mask) -> Diagnosis:
+        """`wrong`: one an element in the order of the vectors, as `case.demanded`."""
+        tensor = case.tensor
+        if not wrong.any():
+            return Diagnosis("", ())
+        place = where(mask_along_axes(wrong, tensor), mask_along_axes(case.demanded, tensor), tensor.axes)
+        if not self.causes or not case.complete:
+            return Diagnosis(place, ())
+        try:
+            return Diagnosis(place, tuple(self._causes(case)))
+        except IntinferError as error:
+            return Diagnosis(place, (f"none is looked for: {error}",))
+
+    def _causes(self, case: Case) -> list[str]:
+        vectors = case.vectors
+        if vectors.directory not in self._values:
+            self._values[vectors.directory] = Values(vectors.graph(), vectors)
+        values = self._values[vectors.directory]
+        scene = Scene.of(case, values.graph, values, self._budget)
+        found: dict[str, None] = {}
+        for suspect in suspects(scene) if scene is not None and scene.wrong.any() else ():
+            for text in _explanations(suspect):
+                found.setdefault(text)
+                if len(found) == SHOWN:
+                    return list(found)
+        return list(found)
+
+
+def _explanations(suspect: Suspect) -> Iterator[str]:
+    for family in FAMILIES:
+        told: set[str] = set()
+        for mistake in family(suspect):
+            if mistake.kind in told:
+                continue
+            scope = suspect.explains(mistake)
+            if scope is not None:
+                told |= {mistake.kind} - {""}
+                yield f"{suspect.node.name}: {mistake.text}" + (f", {scope.text}" if scope.text else "")

@@ -1,0 +1,80 @@
+"""One thing that a design may have got wrong, and how much a dump must say before it is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from math import comb, log2
+
+from intinfer.types import IntArray
+
+STRUCTURAL_BITS = 6.0
+"""Evidence that a mistake without free parameters needs: a dump of a few values is explained by too many."""
+SOLVED_BITS = 10.0
+"""Evidence beyond the choice of its parameters that a solved mistake needs: one chance in a thousand."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A hypothesis.
+
+    Attributes:
+        text: what the design did, with numbers and coordinates.
+        values: what the node then gives, from its operands for some frames, each int64 (N, *shape).
+        choices: among how many of its kind this one was picked to fit; 1 where there was nothing to pick.
+        history: a frame depends on those before it; `values` gets all frames from the first on.
+        kind: of several that explain a dump and are of one kind, the first alone is told.
+    """
+
+    text: str
+    values: Callable[..., IntArray]
+    choices: int = 1
+    history: bool = False
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How surprising it would be if corruption by chance looked like a mistake.
+
+    Attributes:
+        compared, differences: values of the dump, and of them those that are wrong.
+        bits: of a value.
+    """
+
+    compared: int
+    differences: int
+    bits: int
+
+    def convinces(self, choices: int = 1) -> bool:
+        """Whether a mistake that was picked among `choices` can be told: the places of the differences, and where a
+        value can be wrong in more than one way their values, say more than the pick.
+
+        A solved mistake needs two differences at least: a single one is explained by too much.
+        """
+        known = self._places + (self.differences if self.bits > 1 else 0)
+        if choices == 1:
+            return known >= STRUCTURAL_BITS
+        return self.differences > 1 and known - log2(choices) >= SOLVED_BITS
+
+    @property
+    def _places(self) -> float:
+        """log2 of the ways to choose the differences among the values; of 256 of them where they are more, as of half of
+        the values where more are wrong: then each could have been right as well."""
+        return log2(comb(self.compared, min(self.differences, self.compared // 2, 256)))
+
+
+def spans(numbers: list[int]) -> str:
+    """
+    >>> spans([1, 2, 3, 5, 8, 9])
+    '1..3, 5, 8..9'
+    """
+    parts = []
+    for _, group in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
+        run = [number for _, number in group]
+        parts.append(str(run[0]) if len(run) == 1 else f"{run[0]}..{run[-1]}")
+    return ", ".join(parts)
+
+
+Mistakes = Iterator[Mistake]

@@ -1,0 +1,272 @@
+"""A node under suspicion: what the dump would hold if it, and it alone, gave something else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+
+import numpy as np
+
+from intinfer.graph import Node
+from intinfer.ops import Add, Affine, Bitshift, Clamp, MaxPool, Mux, Op, Requant, SumPool, Table, Threshold
+from intinfer.tensor import IntTensor
+from intinfer.types import IntArray
+
+from ..hints.case import Mask
+from .macs import Mac
+from .mistake import Mistake, spans
+from .scene import CHUNK, Scene, work
+
+_CHANNELWISE = (Add, Affine, Bitshift, Clamp, MaxPool, Mux, Requant, SumPool, Table, Threshold)
+_FIXED = 1e4
+"""Elements that a try costs whatever its size."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scope:
+    """Where a mistake is made: `mask` broadcasts over the dump's values, `choices` as those of a mistake."""
+
+    text: str
+    mask: Mask
+    choices: int = 1
+    of_frames: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Suspect:
+    """A node whose mistake the dump may show, and the nodes that carry it on from there to the dump.
+
+    Attributes:
+        path: after the node, in graph order; the last is the one that was dumped.
+    """
+
+    scene: Scene
+    node: Node
+    path: tuple[Node, ...]
+
+    @property
+    def op(self) -> Op:
+        return self.node.op
+
+    @property
+    def dumped(self) -> bool:
+        """Whether the dump is the node's own."""
+        return not self.path
+
+    @cached_property
+    def reference(self) -> Callable[..., IntArray]:
+        """The op; an accumulator that traps is exact, as in a design."""
+        mac = Mac.of(self.op)
+        return self.op.reference if mac is None else mac.run
+
+    @property
+    def channels(self) -> int:
+        return self.node.output.shape[0]
+
+    def operands(self, frames: Sequence[int]) -> list[IntArray]:
+        return [self.scene.values.get(name, frames) for name in self.node.inputs]
+
+    def right(self, frames: Sequence[int]) -> IntArray:
+        """What the node gives when nothing is wrong."""
+        return self.scene.values.get(self.node.name, frames)
+
+    # ------------------------------------------------------------------------------------------- whole tensors
+
+    def explains(self, mistake: Mistake) -> Scope | None:
+        """Where the dump is, value by value, what this mistake makes, being right elsewhere; None if nowhere."""
+        found = self.explains_in(mistake, self.scopes)
+        return found[0] if found else None
+
+    def explains_in(self, mistake: Mistake, scopes: list[Scope]) -> list[Scope]:
+        """Of some scopes those that explain the dump; a few frames are tried before all are."""
+        alive = [s for s in scopes if self.scene.evidence.convinces(mistake.choices * s.choices)]
+        if mistake.history:
+            alive = [s for s in alive if not s.of_frames]
+            few = self.scene.frames[: self.scene.wrong_frames[0] + 3]
+            if len(few) < len(self.scene.frames):
+                alive = self._alive(mistake, few, alive)
+            return self._alive(mistake, self.scene.frames, alive)
+        alive = self._alive(mistake, self.scene.wrong_frames[:1], alive)
+        alive = self._alive(mistake, self.scene.sample, alive)
+        for part in self.scene.chunks(self.cost) if alive else ():
+            if not (alive := self._alive(mistake, part, alive)):
+                break
+        return alive
+
+    @cached_property
+    def scopes(self) -> list[Scope]:
+        """Where a mistake may have been made: all over, or just in the frames or channels that differ.
+
+        Frames count from the first on or up to the last: what is not, depends on more than the number of the frame.
+        """
+        scene = self.scene
+        shape = [len(scene.wrong), scene.wrong.shape[1], *([1] * (scene.wrong.ndim - 2))]
+        found = [Scope("", np.ones(shape, dtype=bool))]
+        channels, frames = self.wrong_channels, scene.wrong_frames
+        in_channels, in_frames = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+        in_channels[:, channels] = True
+        in_frames[frames] = True
+        partly = self.channelwise and len(channels) < shape[1]
+        name = f"in {'channel' if len(channels) == 1 else 'channels'} {spans(channels)} alone"
+        if partly:
+            few = min(len(channels), shape[1] - len(channels), 8)
+            found.append(Scope(name, in_channels, max(2, shape[1] ** few)))
+        if 0 < len(frames) < shape[0] and (frames[0] == 0 or frames[-1] == shape[0] - 1):
+            run = list(range(frames[0], frames[-1] + 1))
+            span = f"in frame {run[0]} alone" if len(run) == 1 else f"in frames {spans(run)} alone"
+            in_frames[run] = True
+            if len(run) < shape[0]:
+                ends = 2 if run == [0] else 2 * shape[0]
+                found.append(Scope(span, in_frames, ends, of_frames=True))
+                if partly:
+                    choices = ends * found[1].choices
+                    found.append(Scope(f"{name}, {span}", in_channels & in_frames, choices, of_frames=True))
+        return found
+
+    @cached_property
+    def cost(self) -> float:
+        """Of one frame."""
+        return sum(work(node, self.scene.graph) for node in (self.node, *self.path))
+
+    def _alive(self, mistake: Mistake, frames: list[int], scopes: list[Scope]) -> list[Scope]:
+        """Of some scopes those in which these frames are as the mistake makes them."""
+        if not scopes or not self.scene.budget.take(_FIXED + len(frames) * self.cost):
+            return []
+        try:
+            values = mistake.values(*self.operands(frames))
+        except IndexError:  # a place that the op does not have: nothing to compute
+            return []
+        if mistake.history and len(frames) < len(self.scene.frames):  # the last may need the one after it
+            return self.alive(values[:-1], frames[:-1], scopes)
+        return self.alive(values, frames, scopes)
+
+    def alive(self, values: IntArray, frames: Sequence[int], scopes: list[Scope]) -> list[Scope]:
+        """Of some scopes those in which the node's `values` make the dump, all other values being right.
+
+        The values count as they are, or else cut to the bits that the node's have.
+        """
+        rows = list(frames)
+        right = ~self.scene.wrong[rows]
+        for variant in self._variants(values):
+            found = self.carried(variant, frames)
+            if found is None:
+                continue
+            same = self.scene.same(found, self.scene.actual[rows]) | ~self.scene.asked[rows]
+            if kept := [s for s in scopes if np.where(s.mask[rows], same, right).all()]:
+                return kept
+        return []
+
+    def _variants(self, values: IntArray) -> Iterator[IntArray]:
+        yield values
+        type_ = self.node.output.type
+        if self.path and ((values < type_.lo) | (values > type_.hi)).any():
+            mask = np.int64((1 << type_.bits) - 1)
+            half = np.int64(1 << (type_.bits - 1)) if type_.signed else np.int64(0)
+            yield ((values + half) & mask) - half
+
+    def carried(self, values: IntArray, frames: Sequence[int]) -> IntArray | None:
+        """What the dump holds then; None where a node on the way is not defined for it."""
+        made = {self.node.name: values}
+        for node in self.path:
+            inputs = [made[x] if x in made else self.scene.values.get(x, frames) for x in node.inputs]
+            if isinstance(node.op, Table) and _outside(inputs[0], node.op):
+                return None
+            made[node.name] = node.op.reference(*inputs)
+        return made[self.scene.node.name]
+
+    # ----------------------------------------------------------------------------------------- channel by channel
+
+    @cached_property
+    def channelwise(self) -> bool:
+        """Whether channel c of the dump comes from channel c of the node and from no other."""
+        made = {self.node.name}
+        for node in self.path:
+            mixes = isinstance(node.op, Mux) and node.inputs[0] in made
+            if not isinstance(node.op, _CHANNELWISE) or mixes:
+                return False
+            made.add(node.name)
+        return True
+
+    @cached_property
+    def wrong_channels(self) -> list[int]:
+        """Of the dump."""
+        wrong = self.scene.wrong
+        return np.flatnonzero(wrong.any(axis=tuple(i for i in range(wrong.ndim) if i != 1))).tolist()
+
+    def channel_fits(self, channel: int, values: IntArray, frames: Sequence[int]) -> Mask:
+        """(K,): whether values (K, len(frames), *one channel's shape) of one channel make its part of the dump.
+
+        Only where `channelwise`.
+        """
+        tries, count = values.shape[:2]
+        rows = list(frames)
+        asked = self.scene.asked[rows, channel : channel + 1]
+        actual = self.scene.actual[rows, channel : channel + 1]
+        size = max(1, int(np.prod(values.shape[1:])) * (1 + len(self.path)))
+        step = max(1, CHUNK // size)
+        fits = np.zeros(tries, dtype=bool)
+        if not self.scene.budget.take(_FIXED + 8 * tries * size):
+            return fits
+        for start in range(0, tries, step):
+            part = values[start : start + step]
+            found = self._carried_channel(channel, part.reshape(-1, 1, *part.shape[2:]), rows * len(part))
+            if found is None:
+                continue
+            found = found.reshape(len(part), count, *actual.shape[1:])
+            same = self.scene.same(found, actual[None]) | ~asked[None]
+            fits[start : start + step] = same.reshape(len(part), -1).all(axis=1)
+        return fits
+
+    def _carried_channel(self, channel: int, values: IntArray, frames: list[int]) -> IntArray | None:
+        made = {self.node.name: values}
+        one = slice(channel, channel + 1)
+        unique = sorted(set(frames))
+        rows = [unique.index(n) for n in frames[: len(unique)]] * (len(frames) // len(unique))
+        for node in self.path:
+            inputs = [made[x] if x in made else self.scene.values.get(x, unique)[rows, one] for x in node.inputs]
+            op = of_channel(node.op, channel)
+            if isinstance(op, Table) and _outside(inputs[0], op):
+                return None
+            made[node.name] = op.reference(*inputs)
+        return made[self.scene.node.name]
+
+
+def suspects(scene: Scene) -> Iterator[Suspect]:
+    """The node of the dump, then those before it, nearest first."""
+    graph = scene.graph
+    distance = {scene.node.name: 0}
+    for node in reversed(graph.nodes):
+        if node.name in distance:
+            for name in node.inputs:
+                distance[name] = min(distance.get(name, 10**9), distance[node.name] + 1)
+    order = {node.name: i for i, node in enumerate(graph.nodes)}
+    for name in sorted((name for name in distance if name in order), key=lambda x: (distance[x], -order[x])):
+        after = {name}
+        for node in graph.nodes:
+            if after & set(node.inputs):
+                after.add(node.name)
+        path = tuple(n for n in graph.nodes if n.name in after and n.name in distance and n.name != name)
+        yield Suspect(scene, graph.node_by_name[name], path)
+
+
+def of_channel(op: Op, channel: int) -> Op:
+    """A channelwise op on one channel alone."""
+    changed = {}
+    for entry in fields(op):
+        stored = getattr(op, entry.name)
+        if isinstance(stored, IntTensor) and stored.shape[0] > 1:
+            changed[entry.name] = IntTensor(stored.values[channel : channel + 1])
+    return replace(op, **changed) if changed else op
+
+
+def row(tensor: IntTensor, channel: int) -> int:
+    """Where a constant of one entry a channel, or one for all, has that of a channel."""
+    return channel if tensor.shape[0] > 1 else 0
+
+
+def _outside(index: IntArray, op: Table) -> bool:
+    return bool(((index < op.start) | (index >= op.start + op.entries.shape[1])).any())
+
+
+Family = Callable[[Suspect], Iterator[Mistake]]

@@ -1,0 +1,129 @@
+"""Where a dump is wrong, by axis: only c=5; only the border; from n=9 on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import log2
+
+import numpy as np
+import numpy.typing as npt
+
+from .mistake import spans
+
+Mask = npt.NDArray[np.bool_]
+
+SHOWN = 6
+"""Ranges of indices that are listed."""
+FEW = 3
+"""Differences of which it is always said where they are."""
+CHANCE = 50
+"""What more of them have in common is told when one in so many corruptions by chance would have it."""
+_NAMES = {"N": ("n", "frame"), "C": ("c", "channel"), "H": ("y", "row"), "W": ("x", "column")}
+
+
+def where(wrong: Mask, asked: Mask, axes: tuple[str, ...]) -> str:
+    """What all wrong values have in common.
+
+    Args:
+        wrong: along `axes`, the values that differ, one at least.
+        asked: of the same shape, the values that were compared.
+
+    Returns:
+        Parts like "only c=5" and "only the border", or "on every axis" where there is nothing to say.
+    """
+    count = int(wrong.sum())
+    parts = []
+    for i, axis in enumerate(axes):
+        bad, all_ = _seen(wrong, i), _seen(asked, i)
+        if count <= FEW or _telling(int(bad.sum()), int(all_.sum()), count):
+            parts.append(_along(axis, bad, all_))
+    if "H" in axes and count > 1:
+        parts.append(_border(wrong, asked, axes))
+    return "; ".join(part for part in parts if part) or "on every axis"
+
+
+def _telling(part: int, whole: int, count: int) -> bool:
+    """Whether so many differences, strewn by chance, would hardly all lie in this part."""
+    return count * (log2(whole) - log2(part)) > log2(CHANCE)
+
+
+def _seen(mask: Mask, axis: int) -> Mask:
+    """By index along an axis: whether there is one."""
+    return _any(mask, tuple(i for i in range(mask.ndim) if i != axis))
+
+
+def _any(mask: Mask, axes: tuple[int, ...]) -> Mask:
+    found: Mask = np.logical_or.reduce(mask, axis=axes)
+    return found
+
+
+def _along(axis: str, wrong: Mask, asked: Mask) -> str:
+    """One axis; empty where every index that was compared has wrong values."""
+    letter, name = _NAMES[axis]
+    bad, all_ = np.flatnonzero(wrong).tolist(), np.flatnonzero(asked).tolist()
+    if bad == all_:
+        return ""
+    low, high = bad[0], bad[-1]
+    if len(bad) == 1:
+        edge = {all_[0]: "first", all_[-1]: "last"}.get(low)
+        return f"only {letter}={low}" + (f", the {edge} {name}" if edge and axis != "C" else "")
+    if bad == [i for i in all_ if i >= low]:
+        return f"from {letter}={low} on"
+    if bad == [i for i in all_ if i <= high]:
+        return f"up to {letter}={high}"
+    if (axis != "N" and len(bad) > 2) or len(bad) > 4:
+        for step in range(2, min(8, len(all_) // 2 + 1)):
+            if bad == [i for i in all_ if i % step == low % step]:
+                kind = ("even", "odd")[low % 2] if step == 2 else f"{letter} mod {step} = {low % step}"
+                return f"only where {letter} is {kind}" if step == 2 else f"only where {kind}"
+    if len(bad) == len(all_) - 1:
+        (right,) = set(all_) - set(bad)
+        return f"not {letter}={right}"
+    return f"only {letter}={spans(bad)}" if spans(bad).count(",") < SHOWN else ""
+
+
+def _border(wrong: Mask, asked: Mask, axes: tuple[str, ...]) -> str:
+    """The edges that hold all wrong values, where there are several and values inside are right."""
+    other = tuple(i for i, axis in enumerate(axes) if axis not in "HW")
+    bad, all_ = _any(wrong, other), _any(asked, other)
+    if axes.index("H") > axes.index("W"):
+        bad, all_ = bad.T, all_.T
+    for depth in range(1, (min(bad.shape) - 1) // 2 + 1):
+        inside = (slice(depth, -depth), slice(depth, -depth))
+        if not all_[inside].any() or bad[inside].any():
+            continue
+        if not _telling(int(all_.sum() - all_[inside].sum()), int(all_.sum()), int(wrong.sum())):
+            return ""
+        edges = _edges(bad, depth)
+        rows = any(edges[name] for name in ("top", "bottom"))
+        if sum(edges.values()) < 2 or not (rows and (edges["left"] or edges["right"])):
+            return ""
+        kind = "the corners" if _corners_alone(bad, depth) else "the border"
+        sides = "" if all(edges.values()) else " (" + ", ".join(name for name, found in edges.items() if found) + ")"
+        return f"only {kind}{sides}" + (f", {depth} wide" if depth > 1 else "")
+    return ""
+
+
+def _edges(bad: Mask, depth: int) -> Mapping[str, bool]:
+    """The sides of which the wrong values are more than the ends that belong to other sides."""
+    inner = slice(depth, -depth)
+    found = {
+        "top": bool(bad[:depth, inner].any()),
+        "left": bool(bad[inner, :depth].any()),
+        "bottom": bool(bad[-depth:, inner].any()),
+        "right": bool(bad[inner, -depth:].any()),
+    }
+    return found if any(found.values()) else dict.fromkeys(found, True)
+
+
+def _corners_alone(bad: Mask, depth: int) -> bool:
+    rest = bad.copy()
+    for rows in _ends(depth):
+        for columns in _ends(depth):
+            rest[rows, columns] = False
+    return not rest.any()
+
+
+def _ends(depth: int) -> Iterator[slice]:
+    yield slice(None, depth)
+    yield slice(-depth, None)

@@ -1,0 +1,171 @@
+"""Names of a waveform: signals joined from the pieces they are declared in, and found by the end of their names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from intinfer.errors import DataError
+
+from .foreign import short_name
+from .vcd import Declarations, Variable
+from .words import Token
+
+MAX_BITS = 2**16
+_SLICE = re.compile(r"(.*)\[(-?[0-9]{1,9})(?::(-?[0-9]{1,9}))?\]$", re.DOTALL)
+_TO_BITS = bytes.maketrans(b"lLhHXzZuUwW-", b"0011xxxxxxxx")
+_BITS = {bytes([char]): bytes([char]).translate(_TO_BITS) for char in b"01lLhHxXzZuUwW-"}
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A vector of `size` bits: `pieces` (code, bits, place of the lowest), the highest first."""
+
+    name: str
+    size: int
+    pieces: tuple[tuple[bytes, int, int], ...]
+
+    @property
+    def codes(self) -> tuple[bytes, ...]:
+        return tuple(code for code, _, _ in self.pieces)
+
+    def bit(self, before: dict[bytes, bytes], now: dict[bytes, bytes]) -> bytes:
+        """Of a signal of one bit: 0, 1 or x before what has changed."""
+        code = self.pieces[0][0]
+        return _BITS[before.get(code) or now[code]]
+
+    def bits(self, before: dict[bytes, bytes], now: dict[bytes, bytes]) -> str:
+        """Its `size` digits 0, 1 and x before what has changed."""
+        found = []
+        for code, size, _ in self.pieces:
+            value = (before.get(code) or now[code]).translate(_TO_BITS).decode("ascii")
+            fill = "x" if value[0] == "x" else "0"
+            found.append(value.rjust(size, fill))
+        return "".join(found)
+
+    def token(self, before: dict[bytes, bytes], now: dict[bytes, bytes], time: int) -> Token:
+        if len(self.pieces) == 1:
+            code = self.pieces[0][0]
+            value = before.get(code) or now[code]
+            if not value.translate(None, b"01"):
+                return Token(int(value, 2), 0, "", time)
+        bits = self.bits(before, now)
+        if "x" not in bits:
+            return Token(int(bits, 2), 0, "", time)
+        return Token(int(bits.replace("x", "0"), 2), int(bits.replace("1", "0").replace("x", "1"), 2), bits, time)
+
+
+class Signals:
+    """The signals of a dump.
+
+    A name may leave out scopes at its front where only one signal is left that ends with it. Signals that share their
+    codes are one. The backslash of an escaped name may be left out, too.
+    """
+
+    def __init__(self, declarations: Declarations, where: str) -> None:
+        self._names, self._codes, self._where = declarations.names, declarations.codes, where
+        self._by_end: dict[str, list[str]] = {}
+        for name in self._names:
+            self._by_end.setdefault(_end(name), []).append(name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def known(self, name: str) -> list[str]:
+        """The full names that a name may stand for: itself, or those that end with it."""
+        if name in self._names:
+            return [name]
+        plain = name.replace("\\", "")
+        found = [full for full in self._by_end.get(_end(name), ()) if full.replace("\\", "") == plain]
+        ends = [full for full in self._by_end.get(_end(name), ()) if full.replace("\\", "").endswith("." + plain)]
+        return found or ends
+
+    def signal(self, name: str, part: str) -> Signal:
+        """The signal that a name stands for; `NAME[7]` and `NAME[7:0]` are one of the pieces it is declared in.
+
+        Raises DataError when there is none or several, or pieces that do not make one.
+        """
+        found = [self._joined(full) for full in self.known(name)] or self._pieces(name)
+        if not found:
+            near = self.near(name)
+            close = f"close names: {', '.join(near)}" if near else "it has no signals"
+            raise DataError(f"{self._where}: has no signal {name!r}; {close}; or name it with --{part}")
+        if len({signal.pieces for signal in found}) > 1:
+            names = ", ".join(short_name(signal.name) for signal in found[:_SHOWN])
+            raise DataError(f"{self._where}: {len(found)} signals end with {name!r}: {names}; give more of the name")
+        chosen = min(found, key=lambda signal: (signal.name.count("."), signal.name))
+        if chosen.size > MAX_BITS:
+            raise DataError(f"{self._where}: signal {name!r} has {chosen.size:,} bits, more than {MAX_BITS:,}")
+        return chosen
+
+    def near(self, name: str) -> list[str]:
+        """Names that are close to one that is not there."""
+        names = list(self._names)
+        few = names if len(names) <= 5000 else self._by_end.get(_end(name), [])[:5000] or names[:5000]
+        return [short_name(close) for close in get_close_matches(name, few, n=_SHOWN) or sorted(few)[:_SHOWN]]
+
+    def _pieces(self, name: str) -> list[Signal]:
+        """Of a name with indices: the piece that is declared with them."""
+        asked = _SLICE.match(name)
+        if asked is None:
+            return []
+        left, right = int(asked[2]), int(asked[3] or asked[2])
+        return [
+            Signal(f"{full}{name[len(asked[1]) :]}", piece.size, ((piece.code, piece.size, 0),))
+            for full in self.known(asked[1])
+            for piece in self._names[full]
+            if (piece.left, piece.right) == (left, right) and self._codes[piece.code]
+        ]
+
+    def _joined(self, name: str) -> Signal:
+        pieces = list(self._names[name])
+        shown = short_name(name)
+        if any(not self._codes[piece.code] for piece in pieces):
+            raise DataError(f"{self._where}: signal {shown!r} is no number of bits; name another")
+        if len({piece.code for piece in pieces}) == 1 and all(piece.left is None for piece in pieces):
+            return Signal(name, pieces[0].size, ((pieces[0].code, pieces[0].size, 0),))
+        if any(piece.left is None for piece in pieces):
+            raise DataError(
+                f"{self._where}: signal {shown!r} is declared {len(pieces)} times with different contents; dump one of "
+                "them, or name another"
+            )
+        return self._in_order(name, shown, pieces)
+
+    def _in_order(self, name: str, shown: str, pieces: list[Variable]) -> Signal:
+        """Pieces with indices side by side. Bit 0 is the lowest, unless ranges go up: then it is the highest."""
+        spans = [(piece.left or 0, piece.right or 0, piece) for piece in pieces]
+        down, up = (any(left > right for left, right, _ in spans), any(left < right for left, right, _ in spans))
+        if down and up:
+            raise DataError(f"{self._where}: signal {shown!r} has ranges that go up and down; dump it whole")
+        spans.sort(key=lambda span: min(span[:2]), reverse=not up)
+        lowest = min(min(left, right) for left, right, _ in spans)
+        if lowest != 0:
+            written = ", ".join(_written(left, right) for left, right, _ in spans[:_SHOWN])
+            raise DataError(
+                f"{self._where}: of signal {shown!r} only {written} is declared, bit 0 is missing; dump it whole, or "
+                f"name the piece with its indices: {shown}{_written(*spans[0][:2])}"
+            )
+        size = sum(piece.size for _, _, piece in spans)
+        found, place = [], size
+        expected = 0 if up else None
+        for left, right, piece in spans:
+            low, high = min(left, right), max(left, right)
+            if expected is not None and (low if up else high) != expected:
+                what = "twice" if (low < expected if up else high > expected) else "not at all"
+                bit = min(low, expected) if up else max(high, expected)
+                bit = bit if what == "twice" else expected
+                raise DataError(f"{self._where}: bit {bit} of signal {shown!r} is declared {what}; dump it whole")
+            expected = high + 1 if up else low - 1
+            place -= piece.size
+            found.append((piece.code, piece.size, place))
+        return Signal(name, size, tuple(found))
+
+
+def _end(name: str) -> str:
+    return name.replace("\\", "").rpartition(".")[2]
+
+
+def _written(left: int, right: int) -> str:
+    return f"[{left}]" if left == right else f"[{left}:{right}]"

@@ -1,0 +1,225 @@
+"""Value change dumps (IEEE 1800, 21.7), read once from front to back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from intinfer.errors import DataError
+
+from .foreign import short
+
+MAX_DEPTH = 256
+"""Scopes inside each other."""
+MAX_NAME = 4096
+"""Characters of a full name."""
+MAX_SIGNALS = 2**22
+
+_INDEX = re.compile(r"\[(-?[0-9]{1,9})(?::(-?[0-9]{1,9}))?\]")
+_BRACKETS = re.compile(r"((?:\[-?[0-9]{1,9}(?::-?[0-9]{1,9})?\])+)$")
+_SKIPPED = frozenset((b"$comment", b"$date", b"$version", b"$timescale", b"$vcdclose", b"$attrbegin", b"$attrend"))
+_VALUES = frozenset((b"$dumpvars", b"$dumpall", b"$dumpon", b"$end"))
+_NO_NUMBER = ("real", "realtime", "event", "string", "real_parameter", "shortreal")
+
+
+class Variable(NamedTuple):
+    """A declaration: `left` and `right` are the indices that stand behind its name, None without."""
+
+    code: bytes
+    size: int
+    left: int | None
+    right: int | None
+
+
+@dataclass(frozen=True)
+class Declarations:
+    """Variables by full name without the indices, several where a vector is declared in pieces; `codes` are all that
+    changes may name, with their sizes (0: no number)."""
+
+    names: dict[str, dict[Variable, None]]
+    codes: dict[bytes, int]
+
+
+class Changes(NamedTuple):
+    """What changed at a time: the values before and after of what changed, by code; `off` after $dumpoff."""
+
+    time: int
+    before: dict[bytes, bytes]
+    off: bool
+
+
+class ValueChanges:
+    """A dump as it comes.
+
+    Args:
+        blocks: its text in pieces that do not cut tokens.
+
+    Raises DataError for anything that is no value change dump.
+    """
+
+    def __init__(self, blocks: Iterable[bytes], path: Path) -> None:
+        self._path = path
+        self._tokens = self._split(blocks)
+        self._time = 0
+        self.declarations = self._declarations()
+        self.now: dict[bytes, bytes] = {}
+
+    def _split(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        for block in blocks:
+            yield from block.split()
+
+    def error(self, what: str) -> DataError:
+        return DataError(f"{self._path}: is no readable value change dump ({what}); write it with $dumpfile")
+
+    # ------------------------------------------------------------------------------------------------- declarations
+
+    def _declarations(self) -> Declarations:
+        scope: list[str] = []
+        names: dict[str, dict[Variable, None]] = {}
+        codes: dict[bytes, int] = {}
+        for token in self._tokens:
+            if token == b"$enddefinitions":
+                self._until_end("$enddefinitions")
+                return Declarations(names, codes)
+            if token == b"$scope":
+                parts = self._until_end("$scope")
+                scope.append(parts[-1] if parts else "")
+                if len(scope) > MAX_DEPTH:
+                    raise self.error(f"more than {MAX_DEPTH} scopes inside each other")
+            elif token == b"$upscope":
+                self._until_end("$upscope")
+                if not scope:
+                    raise self.error("$upscope without $scope")
+                scope.pop()
+            elif token == b"$var":
+                self._variable(self._until_end("$var"), scope, names, codes)
+            elif token in _SKIPPED:
+                self._skip(token)
+            else:
+                raise self.error(f"{short(token.decode('ascii', 'backslashreplace'))} stands among the declarations")
+        raise self.error("it ends before $enddefinitions")
+
+    def _until_end(self, what: str) -> list[str]:
+        parts = []
+        for token in self._tokens:
+            if token == b"$end":
+                return parts
+            parts.append(token.decode("utf-8", "backslashreplace"))
+            if len(parts) > 64:
+                break
+        raise self.error(f"{what} without $end")
+
+    def _skip(self, keyword: bytes) -> None:
+        for token in self._tokens:
+            if token == b"$end":
+                return
+        raise self.error(f"{keyword.decode('ascii')} without $end")
+
+    def _variable(
+        self, parts: list[str], scope: list[str], names: dict[str, dict[Variable, None]], codes: dict[bytes, int]
+    ) -> None:
+        if len(parts) < 4 or not re.fullmatch(r"[0-9]{1,9}", parts[1]):
+            raise self.error(f"{short('$var ' + ' '.join(parts))} is not $var type size code name")
+        kind, size, code = parts[0], int(parts[1]), parts[2].encode("utf-8")
+        name, left, right = _reference(parts[3:], size)
+        full = ".".join([*scope, name])
+        if len(full) > MAX_NAME or len(codes) > MAX_SIGNALS:
+            raise self.error(f"a name of {len(full):,} characters" if len(full) > MAX_NAME else "too many signals")
+        names.setdefault(full, {})[Variable(code, size, left, right)] = None
+        number = 0 if kind in _NO_NUMBER else size
+        if codes.setdefault(code, number) != number:
+            raise self.error(f"code {short(parts[2])} has signals of {codes[code]} and of {number} bits")
+
+    # ------------------------------------------------------------------------------------------------------ changes
+
+    def changes(self, watched: Iterable[bytes], triggers: frozenset[bytes]) -> Iterator[Changes]:
+        """The time steps in which a code of `triggers` changes; `now` holds the values of all that are `watched` at the
+        end of each."""
+        self.now = dict.fromkeys(watched, b"x")
+        now, codes, tokens = self.now, self.declarations.codes, self._tokens
+        before: dict[bytes, bytes] = {}
+        off = False
+        for token in tokens:
+            first = token[:1]
+            if first in b"01xXzZuUwWlLhH-":
+                code, value = token[1:], first
+                if code in now:
+                    if codes[code] != 1:
+                        raise self.error(f"time {self._time}: one bit for a vector of {codes[code]}")
+                    if code not in before:
+                        before[code] = now[code]
+                    now[code] = value
+                elif code not in codes:
+                    raise self._unknown(code)
+            elif first == b"#":
+                time = self._moment(token)
+                if time != self._time:
+                    if off or not triggers.isdisjoint(before):
+                        yield Changes(self._time, before, off)
+                        off = False
+                    if before:
+                        before = {}
+                    self._time = time
+            elif first in b"bB":
+                code = next(tokens, b"")
+                if code in now:
+                    if code not in before:
+                        before[code] = now[code]
+                    now[code] = self._vector(token[1:], codes[code])
+                elif code not in codes:
+                    raise self._unknown(code)
+            elif first in b"rRsS":
+                code = next(tokens, b"")
+                if code not in codes or code in now:
+                    raise self._unknown(code)
+            elif token == b"$dumpoff":
+                off = True
+            elif token in _SKIPPED:
+                self._skip(token)
+            elif token not in _VALUES:
+                raise self.error(f"time {self._time}: {short(token.decode('ascii', 'backslashreplace'))} is no change")
+        if before or off:
+            yield Changes(self._time, before, off)
+
+    def _moment(self, token: bytes) -> int:
+        digits = token[1:]
+        if not digits.isdigit() or len(digits) > 18:
+            raise self.error(f"{short(token.decode('ascii', 'backslashreplace'))} is no time")
+        time = int(digits)
+        if time < self._time:
+            raise self.error(f"time {time} comes after {self._time}")
+        return time
+
+    def _vector(self, value: bytes, size: int) -> bytes:
+        if not value or len(value) > size or value.translate(None, b"01xXzZuUwWlLhH-"):
+            text = short(value.decode("ascii", "backslashreplace"))
+            raise self.error(f"time {self._time}: {text} is no value of {size} bits")
+        return value
+
+    def _unknown(self, code: bytes) -> DataError:
+        return self.error(f"time {self._time}: no signal has the code {short(code.decode('ascii', 'backslashreplace'))}")
+
+
+def _reference(parts: list[str], size: int) -> tuple[str, int | None, int | None]:
+    """Name and indices of a variable: `d [7:0]`, `d[7:0]`, `d [3]`, `d`; what is no index of its bits is of the name."""
+    name = parts[0]
+    brackets = "".join(parts[1:])
+    if not brackets and (found := _BRACKETS.search(name)) and found.start():
+        name, brackets = name[: found.start()], found[1]
+    groups = [(int(m[1]), int(m[2] or m[1])) for m in _INDEX.finditer(brackets)]
+    if "".join(m[0] for m in _INDEX.finditer(brackets)) != brackets or not groups:
+        return name + brackets, None, None
+    left, right = groups[-1]
+    if abs(left - right) + 1 == size:
+        kept = brackets[: brackets.rindex("[")]
+        return name + kept, left, right
+    width = 1
+    for number, (one, other) in enumerate(reversed(groups), 1):
+        width *= abs(one - other) + 1
+        if width == size:  # a packed array of several dimensions, whole
+            kept = "".join(m[0] for m in list(_INDEX.finditer(brackets))[: len(groups) - number])
+            return name + kept, size - 1, 0
+    return name + brackets, None, None

@@ -1,0 +1,144 @@
+"""The manifest's entry of a tensor, and the tensor and files that an entry speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from intinfer.tensor import CellularWeights
+
+from .codes import Code
+from .formats import FORMATS
+from .layout import Slot
+from .tensors import Tensor
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file of a set: path inside the set, length, SHA-256, and whose memory's words it holds where each has one."""
+
+    format: str
+    path: str
+    bytes: int
+    sha256: str
+    memory: int | None = None
+
+
+def file_path(tensor: Tensor, format_: str, memory: int | None = None) -> str:
+    """Of a tensor's file inside the set."""
+    return f"{tensor.path}{'' if memory is None else f'.pe{memory}'}.{format_}"
+
+
+def tensor_entry(
+    tensor: Tensor,
+    files: Sequence[Written],
+    seen: tuple[int, int],
+    overflows: int | None,
+    generated: CellularWeights | None,
+) -> dict[str, Any]:
+    """A tensor with the lowest and highest value `seen` in it."""
+    automaton = generated and {"rule": generated.rule, "seed": list(generated.seed), "rows": generated.rows}
+    return {
+        "node": tensor.node,
+        "attribute": tensor.attribute or None,
+        "role": tensor.role,
+        "source": list(tensor.source),
+        "axes": list(tensor.axes),
+        "shape": list(tensor.shape),
+        "order": list(tensor.order),
+        "bits": tensor.code.bits,
+        "signed": tensor.code.signed,
+        "code": tensor.code.name,
+        "code_map": tensor.code.map,
+        **_geometry(tensor),
+        "lo": tensor.lo,
+        "hi": tensor.hi,
+        "min": seen[0],
+        "max": seen[1],
+        "overflows": overflows,
+        "generated": automaton,
+        "files": [asdict(file) for file in files],
+    }
+
+
+def _geometry(tensor: Tensor) -> dict[str, Any]:
+    """How words hold the elements: all that follows from a tensor."""
+    return {
+        "elements": tensor.elements,
+        "elements_per_word": tensor.lanes,
+        "pe": tensor.pe,
+        "simd": tensor.fold,
+        "memories": tensor.memories if tensor.per_pe else None,
+        "groups": tensor.groups,
+        "fold_axis": tensor.fold_axis,
+        "run_axes": list(tensor.order[len(tensor.order) - tensor.run_axes :]),
+        "run": tensor.run,
+        "words_per_run": tensor.words_per_run,
+        "frame_words": tensor.frame_words,
+        "words": tensor.words,
+        "slot_bits": tensor.slot_bits,
+        "extend": "sign" if tensor.slot.repeats_sign(tensor.code) else "zero",
+        "word_bits": tensor.word_bits,
+        "beat_bits": 8 * tensor.word_bytes,
+        "lsb_first": tensor.slot.lsb_first,
+    }
+
+
+def tensor_of(item: dict[str, Any]) -> tuple[Tensor, tuple[Written, ...]]:
+    """What `tensor_entry` was made of.
+
+    Raises LookupError, TypeError or ValueError for an entry that it does not make.
+    """
+    tensor = Tensor(
+        node=str(item["node"]),
+        attribute=str(item["attribute"] or ""),
+        role=str(item["role"]),
+        source=tuple(str(name) for name in item["source"]),
+        axes=tuple(item["axes"]),
+        shape=tuple(int(extent) for extent in item["shape"]),
+        order=tuple(item["order"]),
+        code=Code(item["code"], int(item["bits"])),
+        lo=int(item["lo"]),
+        hi=int(item["hi"]),
+        fold=int(item["simd"]),
+        pe=int(item["pe"]),
+        per_pe=item["memories"] is not None,
+        run_axes=len(item["run_axes"]),
+        groups=int(item["groups"]),
+        slot=Slot(int(item["slot_bits"]), item["extend"] == "zero", bool(item["lsb_first"])),
+    )
+    _check(tensor, item)
+    files = tuple(
+        Written(
+            file["format"],
+            file_path(tensor, file["format"], memory),
+            int(file["bytes"]),
+            str(file["sha256"]),
+            memory,
+        )
+        for file in item["files"]
+        if file["format"] in FORMATS
+        for memory in (file["memory"],)
+    )
+    for name in {file.format for file in files}:
+        if [file.memory for file in files if file.format == name] != list(FORMATS[name].memories(tensor)):
+            raise ValueError(f"{tensor.name} has not one {name} file a memory")
+    if not files:
+        raise ValueError("no files")
+    return tensor, files
+
+
+def _check(tensor: Tensor, item: dict[str, Any]) -> None:
+    """Raise ValueError for an entry that contradicts itself."""
+    if sorted(tensor.axes) != sorted(tensor.order) or len(tensor.axes) != len(tensor.shape):
+        raise ValueError(f"axes {tensor.axes}, shape {tensor.shape} and order {tensor.order} do not fit")
+    if not tensor.attribute and tensor.order[0] != "N":
+        raise ValueError(f"order {tensor.order} of {tensor.name} does not begin with N")
+    if min((*tensor.shape, tensor.fold, tensor.pe, tensor.groups, tensor.slot.unit)) < 1:
+        raise ValueError(f"shape {tensor.shape} or tile of {tensor.name} is below 1")
+    if tensor.elements != tensor.rows * tensor.run * tensor.groups:
+        raise ValueError(f"{tensor.elements} elements of {tensor.name} are not runs of {tensor.run} in equal groups")
+    for key, value in _geometry(tensor).items():
+        if item[key] != value:
+            raise ValueError(f"{key} of {tensor.name} is {item[key]}, which should be {value}")

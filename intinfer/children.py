@@ -1,0 +1,92 @@
+"""Child processes: the one place that starts them. Each ends with the process that started it, however that ends.
+
+Linux sends a death signal. Elsewhere, and as well, a child of ours watches a pipe whose other end only this process
+holds; see `parent`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+
+from .parent import PARENT
+
+_SET_DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG."""
+
+
+@contextmanager
+def child(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A running `command`, with this process's streams; killed when it still runs at the end of the body.
+
+    It is also killed when the thread that is here ends, and `command` should call `follow_parent` if it is ours. While
+    the body runs, SIGTERM ends the child, too, and this process as it would have.
+    """
+    if os.name != "posix":
+        with subprocess.Popen(command, env=environment) as process, _killed_in_the_end(process):
+            yield process
+        return
+    watched, held = os.pipe()
+    try:
+        with (
+            subprocess.Popen(
+                command,
+                env={**environment, PARENT: f"{os.getpid()},{watched}"},
+                pass_fds=[watched],
+                preexec_fn=_death_signal(os.getpid()),
+            ) as process,
+            _killed_in_the_end(process),
+        ):
+            yield process
+    finally:
+        os.close(watched)
+        os.close(held)
+
+
+@contextmanager
+def _killed_in_the_end(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    def stop(number: int, _: object) -> None:
+        process.kill()
+        sys.exit(128 + number)
+
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop) if main else None
+    try:
+        yield
+    finally:
+        process.kill()  # nothing happens to one that has ended
+        if main:
+            signal.signal(signal.SIGTERM, before)
+
+
+def ended(process: subprocess.Popen[bytes], seconds: float | None = None) -> int:
+    """Wait for a child and return its exit code; a child that is interrupted with this process may end by itself.
+
+    Raises subprocess.TimeoutExpired after so many `seconds`.
+    """
+    try:
+        return process.wait(seconds)
+    except KeyboardInterrupt:  # the terminal has told the child, too
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(2)
+        raise
+
+
+def _death_signal(parent: int) -> Callable[[], None] | None:
+    """What a new process calls before it becomes the command."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+    def ask() -> None:
+        prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it had ended before
+            os._exit(1)
+
+    return ask

@@ -1,0 +1,34 @@
+"""A child process and its parent: it ends when the parent has ended, and puts no file in its place after that."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+PARENT = "INTINFER_PARENT"
+"""Set in a child of ours to "number of the parent, end of a pipe whose other end only the parent holds"."""
+
+_parent: int | None = None
+"""Of this process, when it follows it."""
+
+
+def follow_parent() -> None:
+    """In a child of ours: end as soon as the parent has ended."""
+    global _parent
+    text = os.environ.pop(PARENT, "")
+    if not text or os.name != "posix":
+        return
+    _parent, pipe = (int(part) for part in text.split(","))
+
+    def watch() -> None:
+        os.read(pipe, 1)  # nothing is ever written: it ends with the other end
+        os._exit(1)
+
+    if orphaned():
+        os._exit(1)
+    threading.Thread(target=watch, name="watch parent", daemon=True).start()
+
+
+def orphaned() -> bool:
+    """Whether the parent that this process follows is gone, so that nobody waits for its files."""
+    return _parent is not None and os.getppid() != _parent
