@@ -142,9 +142,7 @@ def _inputs(stream: Stream, vectors: VectorSet) -> dict[str, Tensor]:
     return {name: vectors.values[port.node].tensor for name, port in vectors.ports.items() if port.direction == "in"}
 
 
-def _by_inputs(
-    beats: Beats, inputs: dict[str, Tensor], packings: list[Packing]
-) -> list[tuple[Packing, int]] | None:
+def _by_inputs(beats: Beats, inputs: dict[str, Tensor], packings: list[Packing]) -> list[tuple[Packing, int]] | None:
     """How often the set went in, by the words of every input, which are packed as those of the output are; None where
     that is not known, or no whole number."""
     if beats.inputs is None or not inputs:

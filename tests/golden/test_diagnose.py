@@ -158,9 +158,11 @@ def others() -> Net:
     return Net(graph, arrays)
 
 
-NETS = {name: make() for name, make in globals().items() if name in {
-    "plain", "depthwise", "grouped", "pointwise", "block", "others"
-}}
+NETS = {
+    name: make()
+    for name, make in globals().items()
+    if name in {"plain", "depthwise", "grouped", "pointwise", "block", "others"}
+}
 
 
 @pytest.fixture(scope="module")
@@ -374,7 +376,9 @@ def shift(value: int, by: int, mode: str) -> int:
     return quotient + {"floor": 0, "up": int(rest >= half), "zero": int(rest > 0 > value)}[mode]
 
 
-def requanted(v: dict[str, Any], mode: str = "", by: int = 11, other: dict[str, Any] | None = None, end: Any = None) -> Frames:
+def requanted(
+    v: dict[str, Any], mode: str = "", by: int = 11, other: dict[str, Any] | None = None, end: Any = None
+) -> Frames:
     net = NETS["pointwise"]
     ms, bs = net.attribute("requant", "multiplier"), net.attribute("requant", "offset")
     ms, bs = (other or {}).get("m", ms), (other or {}).get("b", bs)
@@ -406,7 +410,9 @@ def best(column: Any, key: Callable[[int], int], last: bool) -> int:
 
 
 def argmax(v: dict[str, Any], key: Callable[[int], int], last: bool = False) -> Frames:
-    return [[[[best([f[c][y][x] for c in range(4)], key, last) for x in range(5)] for y in range(4)]] for f in v["clamp"]]
+    return [
+        [[[best([f[c][y][x] for c in range(4)], key, last) for x in range(5)] for y in range(4)]] for f in v["clamp"]
+    ]
 
 
 def table(v: dict[str, Any], place: Callable[[int, int], tuple[int, int]]) -> Frames:

@@ -36,10 +36,10 @@ def test_every_bit_is_reported_at_its_element(case: str, tmp_path: Path) -> None
     graph = identity((5, 1, 2), IntType(-4, 3))
     directory = write_unchecked(graph, IMAGES, tmp_path / "set", formats=("memh",), fold=3, words=options)
     (tmp_path / "dut.sv").write_text(wires(port_bits(directory)))
-    with bench(directory, [tmp_path / "dut.sv"]) as run:
+    with bench(directory, [tmp_path / "dut.sv"], repeat=1) as run:
         assert run("always").passed
         for beat, bit in ((beat, bit) for beat in (2, 3) for bit in range(0, 3 * slot, 1 if slot == 3 else 3)):
-            result = run("always", 1, f"+beat={beat}", f"+bit={bit}")
+            result = run("always", 1, "+resets=0", f"+beat={beat}", f"+bit={bit}")
             lane = bit // slot if options.element0 == "low" else 2 - bit // slot
             channel = 3 * (beat - 2) + lane
             assert "FAIL: 1 errors" in result.output
@@ -75,7 +75,7 @@ def test_masks_are_of_channels_wherever_these_stand(tmp_path: Path) -> None:
     port = PORT.format(number=0, beat_bits=16)
     design = GATED.format(port=port, head=HEAD, wires=WIRES.format(number=0, condition="known"))
     (tmp_path / "dut.sv").write_text(design.replace("[4*c+:4]", "[4*(2-c)+:4]"))
-    with bench(directory, [tmp_path / "dut.sv"]) as run:
+    with bench(directory, [tmp_path / "dut.sv"], repeat=1) as run:
         assert run("always").passed
         for channel in range(3):
             demanded = run("always", 1, f"+beat={4 * (channel > 0) + 1}", f"+bit={4 * (2 - channel)}")
@@ -94,17 +94,19 @@ def test_cocotb_finds_the_slots_as_well(tmp_path: Path) -> None:
     (tmp_path / "dut.sv").write_text(wires(24))
     runner = get_runner("icarus")
     build = tmp_path / "build"
-    runner.build(sources=[tmp_path / "dut.sv"], hdl_toplevel="dut", build_dir=build, timescale=("1ns", "1ps"))
+    runner.build(
+        sources=[directory / "bench" / "adapter.sv", tmp_path / "dut.sv"], hdl_toplevel="bench_adapter", build_dir=build
+    )
 
     def failures(beat: int, bit: int) -> tuple[int, str]:
         log, results = tmp_path / f"{bit}.log", tmp_path / f"{bit}.xml"
         with suppress(SystemExit):  # how the runner says that a test failed
             runner.test(
-                hdl_toplevel="dut",
+                hdl_toplevel="bench_adapter",
                 test_module="test_dut",
                 build_dir=build,
                 test_dir=directory / "bench",
-                plusargs=[f"+beat={beat}", f"+bit={bit}", "+watchdog=500"],
+                plusargs=[f"+beat={beat}", f"+bit={bit}", "+watchdog=500", "+resets=0", "+repeat=1"],
                 results_xml=str(results),
                 log_file=log,
             )

@@ -49,6 +49,6 @@ def test_a_string_that_is_not_typed_is_refused(tmp_path: Path, monkeypatch: pyte
     directory, _ = fifo_set(tmp_path)
     file = directory / "bench" / "tb.sv"
     text = file.read_text()
-    assert not re.search(r'parameter\s+\w+\s*=', text)
+    assert not re.search(r"parameter\s+\w+\s*=", text)
     file.write_text(text.replace("string chosen_element;", "logic [7:0] letter; string chosen_element = letter;"))
     assert not accepted(directory, monkeypatch)

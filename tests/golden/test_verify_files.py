@@ -151,7 +151,8 @@ CSV = {
     "tabs": "\t".join(map(str, VALUES)),
     "a pixel a line": "\n".join(", ".join(map(str, VALUES[i : i + 3])) for i in range(0, len(VALUES), 3)) + "\n",
     "a header": "value\n" + lines([str(value) for value in VALUES]),
-    "quoted names": '"c0","c1","c2"\n' + "\n".join(",".join(map(str, VALUES[i : i + 3])) for i in range(0, len(VALUES), 3)),
+    "quoted names": '"c0","c1","c2"\n'
+    + "\n".join(",".join(map(str, VALUES[i : i + 3])) for i in range(0, len(VALUES), 3)),
     "a comment": "# written by hand, 1 2 3\n" + lines([str(value) for value in VALUES]),
     "empty lines": "\n\n" + "\n\n".join(map(str, VALUES)) + "\n\n",
     "plus signs": " ".join(f"{value:+d}" for value in VALUES),
@@ -204,7 +205,9 @@ def test_negative_decimals_of_memories(vectors: Path, packed: Path, tmp_path: Pa
 
 def test_comments_of_a_mif(vectors: Path, tmp_path: Path) -> None:
     text = memories([str(value) for value in VALUES])["mif"]
-    inside = text.replace("CONTENT BEGIN", "-- a ; comment % of one line\n% 0 : 7; \n over lines % CONTENT\nBEGIN -- x : y;")
+    inside = text.replace(
+        "CONTENT BEGIN", "-- a ; comment % of one line\n% 0 : 7; \n over lines % CONTENT\nBEGIN -- x : y;"
+    )
     assert one(vectors, tmp_path / "d.mif", inside).equal
     shared = f"[0..1] : {VALUES[0]} {VALUES[1]};\n2 : " + " ".join(map(str, VALUES[2:])) + ";\n"
     start = text.index("0 : ")
@@ -317,7 +320,10 @@ print(outcome, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss counts KiB on Linux")
 @pytest.mark.parametrize("suffix", ["memh", "memb", "coe", "mif", "csv", "vcd"])
 def test_a_word_without_end_costs_nothing(suffix: str, vectors: Path, tmp_path: Path) -> None:
-    head = {"coe": "memory_initialization_radix=16;\nmemory_initialization_vector=\n", "mif": "WIDTH=4; CONTENT BEGIN 0 :"}
+    head = {
+        "coe": "memory_initialization_radix=16;\nmemory_initialization_vector=\n",
+        "mif": "WIDTH=4; CONTENT BEGIN 0 :",
+    }
     (tmp_path / f"d.{suffix}").write_text(head.get(suffix, "") + "1" * 30_000_000)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = ["sh", "-c", '"$0" "$@"', sys.executable, "-c", PEAK, str(vectors), str(tmp_path / f"d.{suffix}")]
@@ -344,5 +350,3 @@ def test_the_memory_of_a_long_dump(tmp_path: Path) -> None:
     outcome, peak = done.stdout.split()
     assert outcome == "equal"
     assert int(peak) < 60, "MiB; the file has 4"
-
-

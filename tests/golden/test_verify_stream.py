@@ -23,7 +23,6 @@ from intinfer_golden.compare import Comparison
 from intinfer_golden.dumps.waveform import Stream
 from intinfer_golden.report import describe
 
-
 ARRAY = random_array(1, (2, 6, 2, 3), -16, 15)
 WORDS = words(ARRAY, "NHWC", 5, 4)
 STREAM = Stream("tb.dut.m0_axis")

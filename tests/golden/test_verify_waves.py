@@ -45,7 +45,9 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Wave:
     """A value change dump by hand. `declared` are $var lines; `put` says how a value of a signal is written."""
 
-    def __init__(self, declared: Sequence[str], put: Callable[[str, int], str], scopes: Sequence[str] = ("tb",)) -> None:
+    def __init__(
+        self, declared: Sequence[str], put: Callable[[str, int], str], scopes: Sequence[str] = ("tb",)
+    ) -> None:
         self.head = "".join(f"$scope module {scope} $end\n" for scope in scopes)
         self.head += "".join(f"$var {line} $end\n" for line in declared)
         self.head += "$upscope $end\n" * len(scopes) + "$enddefinitions $end\n#0\n"
@@ -151,11 +153,23 @@ def test_a_bus_in_two_ranges(high: str, low: str, vectors: Path, tmp_path: Path)
     [
         (["wire 1 a m0_axis_tdata", "wire 1 b m0_axis_tdata"], "is declared 2 times with different contents; dump one"),
         (["wire 8 d m0_axis_tdata", "wire 1 a m0_axis_tdata [0]"], "is declared 2 times with different contents"),
-        (["wire 8 d m0_axis_tdata [7:0]", "wire 1 a m0_axis_tdata [0]"], "bit 0 of signal 'tb.m0_axis_tdata' is declared"),
-        (["wire 4 a m0_axis_tdata [7:4]", "wire 3 b m0_axis_tdata [2:0]"], "bit 3 of signal 'tb.m0_axis_tdata' is decl"),
-        (["wire 4 a m0_axis_tdata [7:4]", "wire 5 b m0_axis_tdata [4:0]"], "bit 4 of signal 'tb.m0_axis_tdata' is decl"),
+        (
+            ["wire 8 d m0_axis_tdata [7:0]", "wire 1 a m0_axis_tdata [0]"],
+            "bit 0 of signal 'tb.m0_axis_tdata' is declared",
+        ),
+        (
+            ["wire 4 a m0_axis_tdata [7:4]", "wire 3 b m0_axis_tdata [2:0]"],
+            "bit 3 of signal 'tb.m0_axis_tdata' is decl",
+        ),
+        (
+            ["wire 4 a m0_axis_tdata [7:4]", "wire 5 b m0_axis_tdata [4:0]"],
+            "bit 4 of signal 'tb.m0_axis_tdata' is decl",
+        ),
         (["wire 4 a m0_axis_tdata [7:4]", "wire 4 b m0_axis_tdata [0:3]"], "has ranges that go up and down; dump it"),
-        (["wire 4 a m0_axis_tdata [7:4]"], "only [7:4] is declared, bit 0 is missing; dump it whole, or name the piece"),
+        (
+            ["wire 4 a m0_axis_tdata [7:4]"],
+            "only [7:4] is declared, bit 0 is missing; dump it whole, or name the piece",
+        ),
         (["wire 1 a m0_axis_tdata [7]", "wire 1 b m0_axis_tdata [6]"], "only [7], [6] is declared, bit 0 is missing"),
         (["real 64 d m0_axis_tdata"], "signal 'tb.m0_axis_tdata' is no number of bits; name another"),
     ],
@@ -166,9 +180,17 @@ def test_pieces_that_do_not_make_a_bus(declared: list[str], message: str, vector
 
 
 def test_a_piece_that_is_named(vectors: Path, tmp_path: Path) -> None:
-    declared = [PLAIN[0], "wire 8 d m0_axis_tdata [15:8]", "wire 2 q valids [1:0]", "wire 1 v ok [1]", "wire 1 x ok [0]"]
+    declared = [
+        PLAIN[0],
+        "wire 8 d m0_axis_tdata [15:8]",
+        "wire 2 q valids [1:0]",
+        "wire 1 v ok [1]",
+        "wire 1 x ok [0]",
+    ]
     stream = Stream(None, "tb.m0_axis_tdata[15:8]", "tb.ok[1]", valid_only=True)
-    assert check(vectors, tmp_path / "s.vcd", played(Wave(declared, plain_put)).text().replace("1r\n", ""), stream).equal
+    assert check(
+        vectors, tmp_path / "s.vcd", played(Wave(declared, plain_put)).text().replace("1r\n", ""), stream
+    ).equal
     stream = Stream(None, "tb.m0_axis_tdata[15:8]", "tb.ok", valid_only=True)
     assert refusal(vectors, tmp_path / "s.vcd", Wave(declared, plain_put).text(), stream).startswith(
         "signal 'tb.ok' has 2 bits, valid has 1; name another with --valid"
@@ -181,7 +203,12 @@ def test_a_name_that_is_twice_the_same_signal(vectors: Path, tmp_path: Path) -> 
 
 
 def test_one_bit_vectors_and_packed_arrays(vectors: Path, tmp_path: Path) -> None:
-    declared = [PLAIN[0], "wire 8 d m0_axis_tdata [1:0][3:0]", "wire 1 v m0_axis_tvalid [0]", "wire 1 r m0_axis_tready[0:0]"]
+    declared = [
+        PLAIN[0],
+        "wire 8 d m0_axis_tdata [1:0][3:0]",
+        "wire 1 v m0_axis_tvalid [0]",
+        "wire 1 r m0_axis_tready[0:0]",
+    ]
     text = played(Wave(declared, plain_put)).text()
     assert check(vectors, tmp_path / "s.vcd", text).equal
     text = text.replace("1v\n", "b1 v\n")
@@ -212,7 +239,8 @@ def test_two_streams_of_one_name(vectors: Path, tmp_path: Path) -> None:
         "2 streams end with 'm0_axis': other.m0_axis, tb.m0_axis; give more of the name"
     )
     parted = text.replace("$var wire 1 r m0_axis_tready $end\n", "").replace(
-        "$upscope $end\n$end", "$upscope $end\n$scope module a $end\n$var wire 1 r m0_axis_tready $end\n$upscope $end\n$end"
+        "$upscope $end\n$end",
+        "$upscope $end\n$scope module a $end\n$var wire 1 r m0_axis_tready $end\n$upscope $end\n$end",
     )
     assert "has no signal" in refusal(vectors, tmp_path / "s.vcd", parted, Stream("m0_axis"))
 
@@ -348,7 +376,9 @@ def test_the_first_frames_alone(vectors: Path, tmp_path: Path) -> None:
         assert (comparison.equal, comparison.compared) == (True, ARRAY.size // 2)
         assert comparison.notes == (f"the dump holds frames {frames[0]} to {frames[1] - 1} of 2",)
         assert not check(vectors, tmp_path / "s.vcd", text).equal
-        wrong = check(vectors, tmp_path / "s.vcd", played(Wave(PLAIN, plain_put), [part[0] ^ 1, *part[1:]]).text(), frames=frames)
+        wrong = check(
+            vectors, tmp_path / "s.vcd", played(Wave(PLAIN, plain_put), [part[0] ^ 1, *part[1:]]).text(), frames=frames
+        )
         assert wrong.first is not None
         assert wrong.first.at == {"n": frames[0], "c": 0, "y": 0, "x": 0}
     whole = played(Wave(PLAIN, plain_put)).text()
@@ -521,7 +551,9 @@ def design(vectors: Path, folder: Path, wrong: bool) -> str:
 
 def run_icarus(vectors: Path, folder: Path, wrong: bool, *options: str) -> Path:
     (folder / "tb.sv").write_text(design(vectors, folder, wrong) + CLOCKED)
-    subprocess.run(["iverilog", "-g2012", "-s", "top", "-o", "sim", "tb.sv"], cwd=folder, check=True, capture_output=True)
+    subprocess.run(
+        ["iverilog", "-g2012", "-s", "top", "-o", "sim", "tb.sv"], cwd=folder, check=True, capture_output=True
+    )
     subprocess.run(["vvp", "sim", *options], cwd=folder, check=True, capture_output=True)
     return folder / "sim.vcd"
 

@@ -237,7 +237,9 @@ class Mif:
         width = self._width
         if width is None:
             if token.number < 0:
-                raise DataError(f"{where}: {short(item)} is negative, and WIDTH is missing; write WIDTH = bits of a word;")
+                raise DataError(
+                    f"{where}: {short(item)} is negative, and WIDTH is missing; write WIDTH = bits of a word;"
+                )
             return token
         if token.number < -(1 << width - 1) or token.number >> width > 0:
             raise DataError(f"{where}: {short(item)} does not fit into WIDTH = {width} bits; dump it again")

@@ -60,7 +60,13 @@ def _header(data: bytes, path: Path) -> tuple[int, str, bool, tuple[int, ...]]:
             extents = _extents(shape)
             if extents is not None:
                 return fields[0], kind, order == "True", extents
-    what = "it is empty" if not data else f"it begins with {short(repr(data[:8])[2:-1])}" if fields is None else "its header"
+    what = (
+        "it is empty"
+        if not data
+        else f"it begins with {short(repr(data[:8])[2:-1])}"
+        if fields is None
+        else "its header"
+    )
     raise DataError(f"{path}: is no readable .npy file ({what}); write it with numpy.save")
 
 

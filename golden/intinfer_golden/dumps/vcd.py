@@ -200,7 +200,9 @@ class ValueChanges:
         return value
 
     def _unknown(self, code: bytes) -> DataError:
-        return self.error(f"time {self._time}: no signal has the code {short(code.decode('ascii', 'backslashreplace'))}")
+        return self.error(
+            f"time {self._time}: no signal has the code {short(code.decode('ascii', 'backslashreplace'))}"
+        )
 
 
 def _reference(parts: list[str], size: int) -> tuple[str, int | None, int | None]:

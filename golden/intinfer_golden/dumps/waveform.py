@@ -241,7 +241,9 @@ class _Reader:
         return found[0]
 
     def _refuse_prefix(self, asked: str, parts: Sequence[str]) -> None:
-        missing = next((p for p in parts if not any(self._signals.known(f"{asked}{mark}t{p}") for mark in "_.")), parts[0])
+        missing = next(
+            (p for p in parts if not any(self._signals.known(f"{asked}{mark}t{p}") for mark in "_.")), parts[0]
+        )
         name = f"{asked}_t{missing}"
         near = ", ".join(self._signals.near(name))
         close = f"close names: {near}" if near else "it has no signals"

@@ -155,7 +155,9 @@ class Words:
 
     def wider(self, width: int) -> int:
         """Words in which a bit from number `width` on is 1."""
-        above = np.frombuffer((-1 << width & (1 << 8 * self.bits.shape[1]) - 1).to_bytes(self.bits.shape[1], "little"), np.uint8)
+        above = np.frombuffer(
+            (-1 << width & (1 << 8 * self.bits.shape[1]) - 1).to_bytes(self.bits.shape[1], "little"), np.uint8
+        )
         return int((self.bits & above).any(axis=1).sum())
 
     def joined(self, size: int) -> Words:
