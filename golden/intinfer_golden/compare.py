@@ -20,7 +20,6 @@ from .dumps.dump import sign_top
 from .dumps.waveform import Stream
 from .extent import Extent, extent_of_stream, extent_of_words
 from .hints import Case, Mask, hints
-from .manifest import Stored
 from .sets import Match, Sets, demanded
 from .tensors import Tensor
 

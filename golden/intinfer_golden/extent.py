@@ -87,7 +87,8 @@ def extent_of_stream(
         notes.append(f"the set comes {number} times, one after the other; each is compared")
     elif times > 1 and not rest and permitted is None:
         notes.append(
-            f"the words are {times} times as many as the set has; if the bench repeats it so often, give --passes {times}"
+            f"the words are {times} times as many as the set has; if the bench repeats it so often, give --passes "
+            f"{times}"
         )
     return Extent(beats.words, packing, number * size, beats.words, number, tuple(notes))
 

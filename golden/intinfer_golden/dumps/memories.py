@@ -105,8 +105,9 @@ def _as_bits(numbers: Words) -> Words:
 
 
 class Mif:
-    """`address : word;`, `address : word word ...;` and `[first..last] : word;` between CONTENT BEGIN and END; or, under
-    the same suffix, Xilinx' binary words.
+    """`address : word;`, `address : word word ...;` and `[first..last] : word;` between CONTENT BEGIN and END.
+
+    Under the same suffix Xilinx has binary words alone.
 
     Negative numbers, of DATA_RADIX = DEC, are two's complement of WIDTH bits.
     """

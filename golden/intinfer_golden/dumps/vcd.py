@@ -103,7 +103,7 @@ class ValueChanges:
         raise self.error("it ends before $enddefinitions")
 
     def _until_end(self, what: str) -> list[str]:
-        parts = []
+        parts: list[str] = []
         for token in self._tokens:
             if token == b"$end":
                 return parts
@@ -206,7 +206,7 @@ class ValueChanges:
 
 
 def _reference(parts: list[str], size: int) -> tuple[str, int | None, int | None]:
-    """Name and indices of a variable: `d [7:0]`, `d[7:0]`, `d [3]`, `d`; what is no index of its bits is of the name."""
+    """Name and indices of a variable: `d [7:0]`, `d[7:0]`, `d [3]`, `d`; other indices belong to the name."""
     name = parts[0]
     brackets = "".join(parts[1:])
     if not brackets and (found := _BRACKETS.search(name)) and found.start():
