@@ -46,7 +46,8 @@ class Coe:
 
     def __init__(self, path: Path) -> None:
         self._path, self._radix, self._line = path, 0, 1
-        self._done, self._comma = False, True  # after the last word; a comma is the last character that is no blank
+        self._done = self._comment = False
+        self._comma = True  # after the last word; a comma is the last character that is no blank
 
     def parts(self) -> Iterator[Words]:
         for block in text_blocks(self._path, b",;"):
@@ -58,8 +59,8 @@ class Coe:
                 yield from self._of_block(words)
                 self._line += words.count(b"\n")
                 if semicolon:
-                    self._done = True
-                    self._check_rest(re.sub(rb"\A[^\n]*", b"", rest))
+                    self._done = self._comment = True
+                    self._check_rest(rest)
         if not self._radix:
             self._without_head(b"")
 
@@ -75,10 +76,16 @@ class Coe:
         return block[head.end() :]
 
     def _check_rest(self, rest: bytes) -> None:
-        left = re.sub(rb"(?:\A|\n)\s*;[^\n]*", b"", rest).split()
-        if left:
-            item = short(left[0].decode("ascii", "backslashreplace"))
-            raise DataError(f"{self._path}: {item} stands after the semicolon that ends the words; remove it")
+        """Behind the semicolon that ends the words: comments, each from a semicolon to the end of its line."""
+        while rest:
+            if self._comment:
+                _, newline, rest = rest.partition(b"\n")
+                self._comment = not newline
+            elif rest := rest.lstrip():
+                if not rest.startswith(b";"):
+                    item = short(rest.split()[0].decode("ascii", "backslashreplace"))
+                    raise DataError(f"{self._path}: {item} stands after the semicolon that ends the words; remove it")
+                self._comment = True
 
     def _of_block(self, block: bytes) -> Iterator[Words]:
         hole = _COE_HOLE.search(block)

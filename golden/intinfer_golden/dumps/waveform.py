@@ -24,7 +24,7 @@ RESETS = (
 )
 """The same of a reset."""
 
-_LOW = re.compile(r"(?:^n_?(?:a?rst|a?reset)|(?:n|_n|_ni|_n_i|_b|_l))$")
+_LOW = re.compile(r"^n_?(?:a?rst|a?reset)$|(?:n|_b|_l|_ni)$")
 _PARTS = ("data", "valid", "ready")
 _BEATS = 2**14
 """Words that are collected before they become rows."""
@@ -278,6 +278,7 @@ class _Reader:
         if self._stream.reset_active is not None:
             return self._stream.reset_active == "low"
         name = re.sub(r"\[[0-9:]*\]$", "", reset.name).rpartition(".")[2].lower()
+        name = re.sub(r"_(?:i|in|o)$", "", name)
         return bool(_LOW.search(name))
 
     def _input_handshakes(self, ports: Sequence[str]) -> dict[str, _Handshake] | None:
