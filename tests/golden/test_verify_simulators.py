@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dump_waves import WORDS, write_stream_set
-from golden_benches import needs_icarus, needs_verilator
+from golden_benches import fifo_set, needs_icarus, needs_verilator, wires
 
 from intinfer.errors import DataError
 from intinfer_golden import verify
@@ -116,6 +116,27 @@ def test_fst_of_icarus(wrong: bool, vectors: Path, tmp_path: Path) -> None:
     pytest.importorskip("pylibfst")
     path = run_icarus(vectors, tmp_path, wrong, "-fst").rename(tmp_path / "sim.fst")
     check_run(vectors, path, wrong, "tb.dut.m0_axis")
+
+
+@needs_icarus
+@pytest.mark.parametrize("fault", [None, 50])
+def test_waves_of_the_generated_bench(fault: int | None, tmp_path: Path) -> None:
+    """It resets the design in the middle of frames and repeats the set; both are told apart from a wrong word."""
+    folder, images = fifo_set(tmp_path)
+    (tmp_path / "dut.sv").write_text(wires(16))
+    arguments = "+resets=3 +repeat=3 +longest=300" + (f" +beat={fault} +bit=2" if fault else "")
+    wave = tmp_path / "waves.vcd"
+    command = ["make", "-C", str(folder / "bench"), "icarus", f"RTL={tmp_path / 'dut.sv'}", "PROFILES=random"]
+    done = subprocess.run([*command, f"VCD={wave}", f"ARGS={arguments}"], capture_output=True, check=False)
+    assert (done.returncode == 0) == (fault is None), done.stdout
+    (comparison,) = verify(folder, [wave], stream=Stream("tb.m0_axis")).comparisons
+    assert (comparison.passes, comparison.compared) == (3, 3 * images.size)
+    assert "before the reset (tb.rst_n)" in comparison.notes[0]
+    assert (comparison.equal, comparison.differences) == (fault is None, 0 if fault is None else 1)
+    if comparison.first is not None:
+        assert (comparison.first.word, comparison.first.pass_, comparison.first.lane) == (fault, 2, 0)
+    (given,) = verify(folder, [wave], stream=Stream("tb.s0_axis")).comparisons
+    assert (given.equal, given.passes) == (True, 3)
 
 
 @needs_verilator

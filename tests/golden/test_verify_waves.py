@@ -386,7 +386,9 @@ def test_a_mutated_dump_is_equal_only_if_it_says_the_same(
     path = tmp_path_factory.getbasetemp() / "mutated.vcd"
     path.write_bytes(text)
     try:
-        (comparison,) = verify(vectors, [path], node="y", stream=Stream("tb.m0_axis")).comparisons
+        with pytest.MonkeyPatch.context() as patch:  # tokens may stand across what is read together
+            patch.setattr("intinfer_golden.dumps.foreign.BLOCK", data.draw(st.integers(1, 400)))
+            (comparison,) = verify(vectors, [path], node="y", stream=Stream("tb.m0_axis")).comparisons
     except DataError:
         return
     if comparison.equal:

@@ -20,7 +20,9 @@ MAX_SIGNALS = 2**22
 
 _INDEX = re.compile(r"\[(-?[0-9]{1,9})(?::(-?[0-9]{1,9}))?\]")
 _BRACKETS = re.compile(r"((?:\[-?[0-9]{1,9}(?::-?[0-9]{1,9})?\])+)$")
-_SKIPPED = frozenset((b"$comment", b"$date", b"$version", b"$timescale", b"$vcdclose", b"$attrbegin", b"$attrend"))
+_SKIPPED = frozenset(
+    (b"$comment", b"$date", b"$version", b"$timescale", b"$timezero", b"$vcdclose", b"$attrbegin", b"$attrend")
+)
 _VALUES = frozenset((b"$dumpvars", b"$dumpall", b"$dumpon", b"$end"))
 _NO_NUMBER = ("real", "realtime", "event", "string", "real_parameter", "shortreal")
 

@@ -226,12 +226,12 @@ class _Reader:
     def _prefix(self, parts: Sequence[str]) -> str:
         """The full prefix in which the parts are, with _ or . at its end."""
         asked = (self._stream.prefix or "").removesuffix("_").removesuffix(".")
-        found = []
+        found: list[str] = []
         for mark in "_.":
             names = [self._signals.known(f"{asked}{mark}t{part}") for part in parts]
             pairs = zip(parts, names, strict=True)
             fronts = [{full.replace("\\", "")[: -len(f"t{part}")] for full in known} for part, known in pairs]
-            found += sorted(set.intersection(*fronts), key=lambda front: (front.count("."), front))
+            found = found or sorted(set.intersection(*fronts), key=lambda front: (front.count("."), front))
         if not found:
             self._refuse_prefix(asked, parts)
         kinds = {tuple(self._signals.signal(f"{front}t{part}", part).pieces for part in parts) for front in found}
