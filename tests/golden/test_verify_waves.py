@@ -161,6 +161,26 @@ def test_scopes_in_front_may_be_left_out(vectors: Path, tmp_path: Path) -> None:
     assert check(vectors, tmp_path / "s.vcd", text, named).equal
 
 
+def test_a_stream_among_the_nets_of_a_netlist(vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of names that are not asked for only the first are kept."""
+    monkeypatch.setattr("intinfer_golden.dumps.vcd.MAX_OTHERS", 3)
+    nets = [f"wire 1 n{i} net_{i}" for i in range(50)]
+    text = played(Wave([*nets, *PLAIN], plain_put, ("TOP", "tb"))).text().replace("#11\n", "#11\n1n7\n")
+    for stream in (
+        Stream("tb.m0_axis"),
+        Stream(None, "m0_axis_tdata", "m0_axis_tvalid", "tb.m0_axis_tready", "tb.clk"),
+    ):
+        assert check(vectors, tmp_path / "s.vcd", text, stream).equal
+    renamed = text.replace("m0_axis_t", "q.t").replace(" q.t", " q")  # other names for all of them
+    named = Stream(None, "tb.qdata", "tb.qvalid", "tb.qready", "clk")
+    assert check(vectors, tmp_path / "s.vcd", renamed, named, node="y").equal
+    assert "close names: TOP.tb.m0_axis_tdata, " in refusal(
+        vectors, tmp_path / "s.vcd", text, Stream("tb.m1_axis"), node="y"
+    )
+    split = [*nets, PLAIN[0], *STYLES["a scalar a bit"], *PLAIN[2:]]
+    assert check(vectors, tmp_path / "s.vcd", played(Wave(split, split_put(CODES))).text()).equal
+
+
 def test_two_streams_of_one_name(vectors: Path, tmp_path: Path) -> None:
     text = played(Wave(PLAIN, plain_put)).text()
     copy = "$scope module other $end\n" + "".join(f"$var {line} $end\n" for line in PLAIN) + "$upscope $end\n"

@@ -17,7 +17,11 @@ MAX_DEPTH = 256
 MAX_NAME = 4096
 """Characters of a full name."""
 MAX_SIGNALS = 2**22
+MAX_OTHERS = 5000
+"""Names that are kept to be proposed."""
 
+_STREAMS = ("_tdata", "_tvalid", "_tready")
+"""Ends of names that are proposed first."""
 _INDEX = re.compile(r"\[(-?[0-9]{1,9})(?::(-?[0-9]{1,9}))?\]")
 _BRACKETS = re.compile(r"((?:\[-?[0-9]{1,9}(?::-?[0-9]{1,9})?\])+)$")
 _SKIPPED = frozenset(
@@ -38,8 +42,8 @@ class Variable(NamedTuple):
 
 @dataclass(frozen=True)
 class Declarations:
-    """Variables by full name without the indices, several where a vector is declared in pieces; `codes` are all that
-    changes may name, with their sizes (0: no number)."""
+    """Variables by full name without the indices, several where a vector is declared in pieces: those that may be asked
+    for, and some others. `codes` are all that changes may name, with their sizes (0: no number)."""
 
     names: dict[str, dict[Variable, None]]
     codes: dict[bytes, int]
@@ -58,12 +62,13 @@ class ValueChanges:
 
     Args:
         blocks: its text in pieces that do not cut tokens.
+        wanted: names without scopes that may be asked for; of others, of which a netlist has millions, a few are kept.
 
     Raises DataError for anything that is no value change dump.
     """
 
-    def __init__(self, blocks: Iterable[bytes], path: Path) -> None:
-        self._path = path
+    def __init__(self, blocks: Iterable[bytes], path: Path, wanted: frozenset[str]) -> None:
+        self._path, self._wanted = path, wanted
         self._tokens = self._split(blocks)
         self._time = 0
         self.declarations = self._declarations()
@@ -130,7 +135,9 @@ class ValueChanges:
         full = ".".join([*scope, name])
         if len(full) > MAX_NAME or len(codes) > MAX_SIGNALS:
             raise self.error(f"a name of {len(full):,} characters" if len(full) > MAX_NAME else "too many signals")
-        names.setdefault(full, {})[Variable(code, size, left, right)] = None
+        asked = last_name(name) in self._wanted or name.endswith(_STREAMS)
+        if asked or len(names) < MAX_OTHERS or full in names:
+            names.setdefault(full, {})[Variable(code, size, left, right)] = None
         number = 0 if kind in _NO_NUMBER else size
         if codes.setdefault(code, number) != number:
             raise self.error(f"code {short(parts[2])} has signals of {codes[code]} and of {number} bits")
@@ -205,6 +212,11 @@ class ValueChanges:
         return self.error(
             f"time {self._time}: no signal has the code {short(code.decode('ascii', 'backslashreplace'))}"
         )
+
+
+def last_name(name: str) -> str:
+    """What stands behind the last dot, without the backslash of an escaped name."""
+    return name.replace("\\", "").rpartition(".")[2]
 
 
 def _reference(parts: list[str], size: int) -> tuple[str, int | None, int | None]:

@@ -13,7 +13,7 @@ from intinfer.errors import DataError
 from .foreign import opened, short_name, text_blocks
 from .fst import fst_blocks
 from .signals import Signal, Signals
-from .vcd import Changes, ValueChanges
+from .vcd import Changes, ValueChanges, last_name
 from .words import Token, Words, parts_of
 
 CLOCKS = ("aclk", "clk", "clock", "clk_i", "i_clk")
@@ -59,6 +59,14 @@ class Stream:
         whole = self.prefix or re.sub(r"[._]tdata(?:\[[0-9:]*\])?$", "", self.data or "")
         return whole.removesuffix("_").rpartition(".")[2] or None
 
+    def last_names(self, inputs: Sequence[str]) -> frozenset[str]:
+        """Names without scopes of all signals that it may need, with `inputs` beside it."""
+        fronts = [(self.prefix or "").removesuffix("_").removesuffix("."), *inputs]
+        found = {f"{last_name(front)}_t{part}" for front in fronts for part in _PARTS} | {f"t{part}" for part in _PARTS}
+        given = [name for name in (self.data, self.valid, self.ready, self.clock, self.reset) if name]
+        found |= {last_name(name) for name in given} | {re.sub(r"\[[-0-9:]*\]$", "", last_name(name)) for name in given}
+        return frozenset(found | {*CLOCKS, *RESETS})
+
 
 @dataclass(frozen=True)
 class Beats:
@@ -93,7 +101,8 @@ def read_stream(path: Path, stream: Stream, inputs: Sequence[str] = ()) -> Beats
     handshake. ModuleNotFoundError for an FST file without the package pylibfst.
     """
     with _blocks(path) as blocks:
-        return _Reader(path, ValueChanges(blocks, path), stream, inputs).beats()
+        dump = ValueChanges(blocks, path, stream.last_names(inputs))
+        return _Reader(path, dump, stream, inputs).beats()
 
 
 @contextmanager
