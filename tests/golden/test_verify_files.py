@@ -204,6 +204,34 @@ def test_negative_decimals_of_memories(vectors: Path, packed: Path, tmp_path: Pa
         assert one(packed, tmp_path / f"d.{suffix}", text.replace("WIDTH=12", "WIDTH=16")).equal
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("d.coe", ";" * 50_000 + "\nx"),
+        ("d.coe", "memory_initialization_radix=16;" + ";" * 50_000 + "\nx"),
+        ("d.coe", "memory_initialization_radix=00160;\nmemory_initialization_vector=\n1;\n"),
+        ("d.mif", "WIDTH = 999999999; DATA_RADIX = DEC; CONTENT BEGIN 0 : -1; END;"),
+        ("d.mif", "WIDTH = 4; CONTENT BEGIN " + "0" * 4_400_000),
+        ("d.mif", "% " * 200_001),
+        ("d.mem", "/*" * 200_000),
+        ("d.csv", "9" * 5000),
+    ],
+)
+def test_texts_that_would_take_long(name: str, text: str, vectors: Path, tmp_path: Path) -> None:
+    assert refusal(vectors, tmp_path / name, text)
+
+
+def test_forms_of_the_head_of_a_coe(vectors: Path, tmp_path: Path) -> None:
+    text = memories([str(value) for value in VALUES])["coe"]
+    for old, new in [
+        (";\nmemory", "; memory"),
+        (";\nmemory", "; ten\n; more ;; of it\n\nmemory"),
+        ("memory_initialization_radix", "; first\n\n;; second\nMEMORY_INITIALIZATION_RADIX"),
+        (";\n", ";"),
+    ]:
+        assert one(vectors, tmp_path / "d.coe", text.replace(old, new)).equal
+
+
 def test_comments_of_a_mif(vectors: Path, tmp_path: Path) -> None:
     text = memories([str(value) for value in VALUES])["mif"]
     inside = text.replace(

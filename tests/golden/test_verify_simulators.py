@@ -116,6 +116,7 @@ def test_fst_of_icarus(wrong: bool, vectors: Path, tmp_path: Path) -> None:
     pytest.importorskip("pylibfst")
     path = run_icarus(vectors, tmp_path, wrong, "-fst").rename(tmp_path / "sim.fst")
     check_run(vectors, path, wrong, "tb.dut.m0_axis")
+    check_run(vectors, path.rename(tmp_path / "waves"), wrong, "tb.dut.m0_axis")  # whatever its name
 
 
 @needs_icarus

@@ -18,10 +18,12 @@ MAX_RANGE = 2**22
 """Words that one line may stand for: a small file is not to fill the memory."""
 MAX_STATEMENT = 2**22
 """Characters before a semicolon."""
+MAX_WIDTH = 2**17
+"""Bits of a word, twice those of the widest tensor's."""
 
 _COE_HEAD = re.compile(
-    rb"(?:\s|;[^\n]*)*memory_initialization_radix\s*=\s*(\d+)\s*;[^\n]*(?:\s|;[^\n]*)*"
-    rb"memory_initialization_vector\s*=",
+    rb"(?:\s|;[^\n]*+)*+memory_initialization_radix\s*+=\s*+(\d++)\s*+;(?:\s*+|[^\n]*+\n(?:\s|;[^\n]*+)*+)"
+    rb"memory_initialization_vector\s*+=",
     re.IGNORECASE,
 )
 _COE_HOLE = re.compile(rb",\s*,")
@@ -66,7 +68,7 @@ class Coe:
 
     def _without_head(self, block: bytes) -> bytes:
         head = _COE_HEAD.match(block)
-        if head is None or int(head[1][:4]) not in (2, 10, 16):
+        if head is None or head[1].lstrip(b"0") not in (b"2", b"10", b"16"):
             raise DataError(
                 f"{self._path}: does not begin with memory_initialization_radix=16; (or 2, or 10) and "
                 "memory_initialization_vector=; write both before the words"
@@ -204,6 +206,8 @@ class Mif:
             raise DataError(f"{self._path}: the file is cut, END; is missing; dump it again")
 
     def _radix(self, field: str) -> int:
+        if (self._width or 0) > MAX_WIDTH:
+            raise DataError(f"{self._path}: WIDTH = {self._width:,} is more than {MAX_WIDTH:,} bits; dump it again")
         name = self._fields.get(field, "HEX")
         if name not in _RADICES:
             raise DataError(f"{self._path}: radix {short(name)} is unknown; there are {', '.join(_RADICES)}")

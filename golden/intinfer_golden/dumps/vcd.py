@@ -115,8 +115,8 @@ class ValueChanges:
             if token == b"$end":
                 return parts
             parts.append(token.decode("utf-8", "backslashreplace"))
-            if len(parts) > 64:
-                break
+            if len(parts) > 64 or len(token) > MAX_NAME:
+                raise self.error(f"{what} goes on for too long")
         raise self.error(f"{what} without $end")
 
     def _skip(self, keyword: bytes) -> None:

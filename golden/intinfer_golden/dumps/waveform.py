@@ -10,8 +10,8 @@ from pathlib import Path
 
 from intinfer.errors import DataError
 
-from .foreign import opened, short_name, text_blocks
-from .fst import fst_blocks
+from .foreign import short_name, text_blocks
+from .fst import fst_blocks, is_fst
 from .signals import Signal, Signals
 from .vcd import Changes, ValueChanges, last_name
 from .words import Token, Words, parts_of
@@ -107,11 +107,8 @@ def read_stream(path: Path, stream: Stream, inputs: Sequence[str] = ()) -> Beats
 
 @contextmanager
 def _blocks(path: Path) -> Iterator[Iterator[bytes]]:
-    suffix = path.suffix.lower()
-    if suffix not in (".vcd", ".fst"):
-        with opened(path):
-            raise DataError(f"{path}: is no waveform by its name; a stream is read from a .vcd or .fst file")
-    with closing(fst_blocks(path) if suffix == ".fst" else text_blocks(path)) as blocks:  # type: ignore[type-var]
+    packed = path.suffix.lower() == ".fst" or is_fst(path)
+    with closing(fst_blocks(path) if packed else text_blocks(path)) as blocks:  # type: ignore[type-var]
         yield blocks
 
 
