@@ -2,62 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 
-import numpy as np
-
 from intinfer.errors import DataError
-from intinfer.types import IntArray
 
 from .constants import Memory
 from .diagnose import Diagnoses, Diagnosis
-from .dumps import Dump, Packing, Words, read_words
-from .dumps.dump import sign_top
+from .dumps import read_words
 from .dumps.waveform import Stream
-from .extent import Extent, extent_of_stream, extent_of_words
-from .hints import Case, Mask, hints
+from .extent import extent_of_stream, extent_of_words
+from .hints import hints
 from .manifest import Stored
-from .sets import Match, Sets, demanded
+from .pieces import Difference, Pieces, wrong_values
+from .sets import Match, Sets
 from .tensors import Tensor
-
-_CHUNK = 2**19
-"""Values that are compared at a time, if a frame has not more."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """The first value of a dump that is not what was expected.
-
-    Attributes:
-        word: of the dump, counted from 0.
-        lane: of the value inside the word, counted from where element 0 is; None where a word is one value.
-        line: of the file, counted from 1; None in files without, and where the dump ends early.
-        time: of a value change dump.
-        at: (n, c, y, x) or (n, c) by letter, of a constant by its axes; None for words beyond the end, and for a lane
-            of a constant's word that is unused and must be 0.
-        expected, actual: None where there is none: beyond the end, missing, unknown bits.
-        expected_word, actual_word: the whole words in hexadecimal where a word is several values.
-        problem: why there is no value, or why it cannot be one; empty when it is just wrong.
-        pass_: which time the set comes, counted from 1; None where it comes once.
-    """
-
-    word: int
-    lane: int | None
-    line: int | None
-    time: int | None
-    at: dict[str, int] | None
-    expected: int | None
-    expected_hex: str | None
-    expected_word: str | None
-    actual: int | None
-    actual_hex: str | None
-    actual_word: str | None
-    problem: str
-    pass_: int | None = None
 
 
 @dataclass(frozen=True)
@@ -213,16 +174,15 @@ def _compare(
     start, stop = _checked_frames(frames, whole)
     tensor = replace(whole, shape=(stop - start, *whole.shape[1:]))
     if stream is None:
-        read = read_words(path)
-        extent = extent_of_words(read, tensor, path)
+        extent = extent_of_words(read_words(path), tensor, path)
     else:
         selected = None if frames is None else 1
         extent = extent_of_stream(path, stream, tensor, match.vectors, passes or selected)
-    pass_ = _Pass(match, tensor, start, full, extent)
-    tally = pass_.tally()
-    first = tally.first or pass_.length()
-    case = pass_.case(first) if first and not tensor.attribute else None  # hints and causes are of values
-    diagnosis = diagnoses.of(case, _wrong(case.dump, case.expected, case.demanded)) if case else Diagnosis("", ())
+    pieces = Pieces(match, tensor, start, full, extent)
+    tally = pieces.tally()
+    first = tally.first or pieces.length()
+    case = pieces.case(first) if first and not tensor.attribute else None  # hints and causes are of values
+    diagnosis = diagnoses.of(case, wrong_values(case.dump, case.expected, case.demanded)) if case else Diagnosis("", ())
     notes = [f"the dump holds frames {start} to {stop - 1} of {whole.shape[0]:,}"] if frames is not None else []
     return Comparison(
         dump=str(path),
@@ -245,7 +205,7 @@ def _compare(
         hints=tuple(hints(case)) if case else (),
         where=diagnosis.where,
         causes=diagnosis.causes,
-        notes=(*notes, *extent.notes, *pass_.notes()),
+        notes=(*notes, *extent.notes, *pieces.notes()),
         passes=extent.passes,
     )
 
@@ -272,184 +232,3 @@ def _checked_frames(frames: tuple[int, int] | None, tensor: Tensor) -> tuple[int
     if not 0 <= start < stop <= count:
         raise DataError(f"frames {start}:{stop} are not within the {count:,} of the vectors (0:{count})")
     return start, stop
-
-
-@dataclass
-class _Tally:
-    """What is counted over all pieces of a dump."""
-
-    compared: int = 0
-    ignored: int = 0
-    differences: int = 0
-    first: Difference | None = None
-    errors: Counter[int] = field(default_factory=Counter)
-    wrong_frames: set[int] = field(default_factory=set)
-
-    def sorted_errors(self) -> dict[int, int]:
-        return dict(sorted(self.errors.items(), key=lambda pair: (-pair[1], abs(pair[0]), pair[0])))
-
-
-class _Pass:
-    """A dump beside the vectors, some frames at a time."""
-
-    def __init__(self, match: Match, tensor: Tensor, start: int, full: bool, extent: Extent) -> None:
-        self._match, self._tensor, self._start, self._full, self._extent = match, tensor, start, full, extent
-        self._top = sign_top(extent.words, extent.packing)
-
-    def tally(self) -> _Tally:
-        tally, frames = _Tally(), self._tensor.shape[0]
-        entry = self._match.entry
-        entry.check()
-        if (mask := self._match.vectors.masks.get(entry.tensor.node)) is not None:
-            mask.check()
-        step = max(1, _CHUNK * frames // self._tensor.elements)
-        each = self._extent.packing.words(self._tensor.elements // frames)
-        for begin in range(0, frames, step):
-            end = min(begin + step, frames)
-            expected, asked = self._golden(begin, end)
-            for number in range(self._extent.passes):
-                place = (number * frames + begin) * each
-                dump = self._dump(place, place + (end - begin) * each)
-                wrong = _wrong(dump, expected, asked)
-                tally.compared += int(asked.sum())
-                tally.ignored += int((~asked).sum())
-                tally.differences += int(wrong.sum())
-                tally.errors.update(_errors(dump, expected, wrong))
-                found = np.flatnonzero(wrong.reshape(end - begin, -1).any(axis=1)) + self._start + begin
-                tally.wrong_frames.update(found.tolist())
-                if wrong.any() and (tally.first is None or place < tally.first.word):
-                    tally.first = self._difference(dump, expected, int(np.argmax(wrong)), place, number)
-        return tally
-
-    def length(self) -> Difference | None:
-        """Where no value is wrong: the first word that is missing, be it one that nobody demands, or too many."""
-        extent = self._extent
-        count, wanted = len(extent.words), extent.expected
-        if count == wanted:
-            return None
-        frames, per = self._tensor.shape[0], wanted // extent.passes
-        if count > wanted:
-            return self._beyond(wanted)
-        number, inside = divmod(count, per)
-        frame = inside // (per // frames)
-        expected, _ = self._golden(frame, frame + 1)
-        place = number * per + frame * (per // frames)
-        dump = self._dump(place, place + per // frames)
-        return self._difference(dump, expected, len(dump), place, number)
-
-    def case(self, first: Difference) -> Case:
-        """All of the first pass that differs, for hints."""
-        extent = self._extent
-        per = extent.expected // extent.passes
-        number = (first.pass_ or 1) - 1
-        words = extent.raw if extent.passes == 1 else extent.words.part(number * per, (number + 1) * per)
-        expected, asked = self._golden(0, self._tensor.shape[0])
-        kept = words if extent.passes > 1 else extent.words
-        dump = Dump.of(kept, extent.packing, self._top)
-        return Case(self._tensor, expected, asked, words, dump, self._match.vectors)
-
-    def notes(self) -> list[str]:
-        """Of words that are wider than what they hold."""
-        words, width = self._extent.words, self._extent.packing.word_bits
-        if self._top:
-            return [f"words are sign-extended from {width} bits"]
-        if words.kind == "bits" and words.slot >= width + words.digit:
-            return [f"words are written with {words.slot} bits and hold {width}; those above are 0"]
-        return []
-
-    def _golden(self, begin: int, end: int) -> tuple[IntArray, Mask]:
-        """What is expected of some frames, and which of it is compared."""
-        begin, end = self._start + begin, self._start + end
-        expected = self._match.entry.frames(begin, end)
-        if self._full:
-            return expected, np.ones(len(expected), dtype=bool)
-        return expected, demanded(self._match.vectors, self._match.entry.tensor, begin, end)
-
-    def _dump(self, begin: int, end: int) -> Dump:
-        return Dump.of(self._extent.words.part(begin, end), self._extent.packing, self._top)
-
-    def _difference(self, dump: Dump, expected: IntArray, index: int, place: int, number: int) -> Difference:
-        """Element `index` of a piece of the dump, whose first word is word `place` of the whole."""
-        packing, tensor, extent = self._extent.packing, self._tensor, self._extent
-        missing = f"the dump ends after {len(extent.words)} words"
-        problem = dump.problem(index) if index < len(dump) else missing
-        actual = int(dump.values[index]) if index < len(dump) and not dump.bad[index] else None
-        word, lane = packing.place(index)
-        frames = place // packing.words(tensor.elements // tensor.shape[0]) % tensor.shape[0]
-        shape = (len(expected) * tensor.shape[0] // tensor.elements, *tensor.file_shape[1:])
-        at = dict(zip(tensor.order, np.unravel_index(index, shape), strict=True))
-        letters = dict(zip("NCHW", "ncyx", strict=True))
-        coordinates = {letters[axis]: int(at[axis]) for axis in tensor.axes}
-        coordinates["n"] += self._start + frames
-        value = int(expected[index])
-        packed = packing.fold > 1
-        return Difference(
-            word=place + word,
-            lane=lane if packed else None,
-            **_where(extent.words, place + word),
-            at=coordinates,
-            expected=value,
-            expected_hex=tensor.code.hex(value),
-            expected_word=_word_hex(packing, expected, word) if packed else None,
-            actual=actual,
-            actual_hex=None if actual is None else tensor.code.hex(actual),
-            actual_word=dump.word_hex(word) if packed else None,
-            problem=problem,
-            pass_=number + 1 if extent.passes > 1 else None,
-        )
-
-    def _beyond(self, word: int) -> Difference:
-        """The first word that the vectors do not have."""
-        packing, words = self._extent.packing, self._extent.words
-        dump = self._dump(word, word + 1)
-        actual = None if dump.bad[0] or packing.fold > 1 else int(dump.values[0])
-        return Difference(
-            word=word,
-            lane=None,
-            **_where(words, word),
-            at=None,
-            expected=None,
-            expected_hex=None,
-            expected_word=None,
-            actual=actual,
-            actual_hex=None if actual is None else packing.code.hex(actual),
-            actual_word=dump.word_hex(0) if packing.fold > 1 else None,
-            problem=f"the dump goes on after the {word} words expected",
-        )
-
-
-def _wrong(dump: Dump, expected: IntArray, asked: Mask) -> Mask:
-    """By element: it is asked for and not what is expected, or the last of a word whose unused lanes are not 0."""
-    length = min(len(expected), len(dump))
-    wrong = np.ones(len(expected), dtype=bool)
-    wrong[:length] = (dump.values[:length] != expected[:length]) | dump.bad[:length]
-    wrong &= asked
-    for word in np.flatnonzero(dump.spare).tolist():
-        span = dump.packing.span(word)
-        if span.stop <= length and asked[span.start : span.stop].any():
-            wrong[span.stop - 1] = True
-    return wrong
-
-
-def _errors(dump: Dump, expected: IntArray, wrong: Mask) -> dict[int, int]:
-    length = min(len(expected), len(dump))
-    usable = wrong[:length] & ~dump.bad[:length] & (dump.values[:length] != expected[:length])
-    actual, wanted = dump.values[:length][usable], expected[:length][usable]
-    if dump.packing.code.bits <= 62:
-        sizes, counts = np.unique(actual - wanted, return_counts=True)
-        return dict(zip(sizes.tolist(), counts.tolist(), strict=True))
-    pairs = zip(actual.tolist(), wanted.tolist(), strict=True)  # a difference may leave int64
-    return dict(Counter(a - w for a, w in pairs))
-
-
-def _where(words: Words, word: int) -> dict[str, int | None]:
-    """Line or time of a word."""
-    places = words.places
-    known = None if places is None or word >= len(places) else places[word]
-    return {"line": None, "time": None, words.unit: known}
-
-
-def _word_hex(packing: Packing, expected: IntArray, word: int) -> str:
-    """A word as it should be."""
-    span = packing.span(word)
-    return f"0x{packing.word(expected[span.start : span.stop]):0{-(-packing.word_bits // 4)}x}"

@@ -68,7 +68,7 @@ def extent_of_stream(
     path: Path, stream: Stream, tensor: Tensor, vectors: VectorSet, passes: int | None = None
 ) -> Extent:
     """Of a waveform; see `compare.verify` for `passes`."""
-    inputs = _inputs(stream, vectors) if passes is None else {}
+    inputs = _inputs(stream, tensor.node, vectors) if passes is None else {}
     beats = read_stream(path, stream, tuple(inputs))
     packings = _packings(beats.words, tensor)
     if passes is not None:
@@ -84,10 +84,12 @@ def extent_of_stream(
     size = packing.words(tensor.elements)
     times, rest = divmod(len(beats.words), size)
     if number > 1:
-        notes.append(f"the set comes {number} times, one after the other; each is compared")
+        why = f", as the words of {', '.join(inputs)} say" if passes is None and permitted else ""
+        notes.append(f"the set has to come {number} times, one after the other{why}; each is compared")
     elif times > 1 and not rest and permitted is None:
         notes.append(
-            f"the words are {times} times as many as the set has; if the bench repeats it so often, give --passes {times}"
+            f"the words are {times} times as many as the set has; if the bench repeats it so often, give --passes "
+            f"{times}"
         )
     return Extent(beats.words, packing, number * size, beats.words, number, tuple(notes))
 
@@ -134,10 +136,10 @@ def _of_bytes(count: int, tensor: Tensor, path: Path) -> tuple[Packing, int]:
     return packed, size
 
 
-def _inputs(stream: Stream, vectors: VectorSet) -> dict[str, Tensor]:
-    """The input ports by name, where the stream is an output port of the same design."""
+def _inputs(stream: Stream, node: str, vectors: VectorSet) -> dict[str, Tensor]:
+    """The input ports by name, where the stream is the output port of the same design that a node comes out of."""
     port = vectors.ports.get(stream.port or "")
-    if port is None or port.direction != "out":
+    if port is None or port.direction != "out" or port.node != node:
         return {}
     return {name: vectors.values[port.node].tensor for name, port in vectors.ports.items() if port.direction == "in"}
 

@@ -121,8 +121,8 @@ class Sets:
         found = [folders[parent] for parent in path.parts[-2::-1] if parent in folders]
         if not found and len(self._listed) > 1:
             raise DataError(
-                f"{path}: {len(self._listed)} sets of {self._directory} may have a port {short(port)}; give one of them, "
-                f"such as {self._directory / self._listed[0].path}, or the node with --node"
+                f"{path}: {len(self._listed)} sets of {self._directory} may have a port {short(port)}; give one of "
+                f"them, such as {self._directory / self._listed[0].path}, or the node with --node"
             )
         return found[0] if found else self._listed[0]
 
@@ -221,7 +221,8 @@ def _read_index(path: Path) -> Iterable[Listed]:
 
 
 def demanded(vectors: VectorSet, tensor: Tensor, start: int = 0, stop: int | None = None) -> npt.NDArray[np.bool_]:
-    """Which values of some frames of a tensor are compared, as a vector in the order of files. Inputs and constants have none."""
+    """Which values of some frames of a tensor are compared, as a vector in the order of files: of inputs and constants
+    all."""
     if tensor.attribute:
         return np.ones(tensor.elements, dtype=bool)
     if stop is None:

@@ -109,6 +109,56 @@ def test_a_stream_and_several_sets(files: list[str], tmp_path: Path, capsys: pyt
     assert (document["dumps"][0]["set"], document["without_dump"]) == ("pool", ["sum/sum"])
 
 
+def test_frames_and_passes_of_a_stream(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sets, wave = tmp_path / "sets", tmp_path / "sim.vcd"
+    line = ["golden", files[0], "--isolated", "--nodes", "sum", "--rounds", "0", "--format", "npy", "-o", str(sets)]
+    assert main(line) == 0
+    values = np.load(sets / "sum" / "values" / "sum.npy")
+    frames, each = len(values), values[0].size
+
+    def write(found: list[int]) -> None:
+        names = {"!": "clk", "d": "m0_axis_tdata", "v": "m0_axis_tvalid", "r": "m0_axis_tready"}
+        declared = "".join(f"$var wire {8 if key == 'd' else 1} {key} {name} $end\n" for key, name in names.items())
+        steps = [
+            f"#{10 * i + 1}\nb{value:b} d\n#{10 * i + 5}\n1!\n#{10 * i + 10}\n0!\n" for i, value in enumerate(found)
+        ]
+        wave.write_text(f"$scope module tb $end\n{declared}$enddefinitions $end\n#0\n0!\n1v\n1r\n{''.join(steps)}")
+        capsys.readouterr()
+
+    start = ["verify", str(sets / "sum"), str(wave), "--signal", "tb.m0_axis"]
+    flat = values.reshape(-1).tolist()
+    write(flat)
+    assert main(start) == 0  # the node is the one of the port
+    write(flat[: 2 * each])
+    assert main(start) == 1
+    capsys.readouterr()
+    assert main([*start, "--frames", "2"]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == f"  note: the dump holds frames 0 to 1 of {frames}"
+    write(flat[each : 3 * each])
+    assert main([*start, "--frames", "1:3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["dumps"][0]["notes"] == [f"the dump holds frames 1 to 2 of {frames}"]
+    assert main([*start, "--frames", "2"]) == 1
+    write(flat * 2)
+    assert main([*start, "--passes", "2"]) == 0
+    write([*flat, *flat[:-1], flat[-1] ^ 1])
+    capsys.readouterr()
+    assert main([*start, "--passes", "2", "--json"]) == 1
+    (entry,) = json.loads(capsys.readouterr().out)["dumps"]
+    assert (entry["passes"], entry["first"]["pass"], entry["first"]["word"]) == (2, 2, 2 * len(flat) - 1)
+    for arguments, message in [
+        (["--frames", "0"], "'0' holds no image; give N of 1 or more, or A:B with A below B"),
+        (["--frames", "3:2"], "'3:2' holds no image; give N of 1 or more, or A:B with A below B"),
+        (["--frames", "a:b"], "'a:b' is neither a number of images N nor a range A:B"),
+        (
+            ["--frames", str(frames + 1)],
+            f"frames 0:{frames + 1} are not within the {frames} of the vectors (0:{frames})",
+        ),
+        (["--passes", "0"], "0 passes of the set: give 1 or more, of a stream in a waveform"),
+        (["--reset", "tb.rst", "--no-reset"], "--reset tb.rst and --no-reset contradict each other; give one"),
+    ]:
+        assert message in refusal([*start, *arguments], capsys)
+
+
 def test_without_pylibfst_the_extra_is_named(
     vectors: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

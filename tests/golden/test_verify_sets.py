@@ -14,6 +14,7 @@ from golden_sets import block_graph, images, write_unchecked
 from intinfer import reference
 from intinfer.errors import DataError
 from intinfer_golden import verify
+from intinfer_golden.dumps.waveform import Stream
 from intinfer_golden.junit import junit_xml
 from intinfer_golden.names import file_stem
 from intinfer_golden.regions import isolate
@@ -89,6 +90,30 @@ def test_the_folder_of_a_dump_comes_first(index: Path, tmp_path: Path) -> None:
     assert (other.set, other.equal) == ("tail", True)
     (named,) = verify(index, [dump(tmp_path / "dw" / "sim" / "out.txt", "act")], node="act").comparisons
     assert (named.set, named.equal) == ("dw", True)
+
+
+def test_a_stream_is_of_the_set_that_its_folder_or_the_directory_says(index: Path, tmp_path: Path) -> None:
+    values = TRACE["dw"].transpose(0, 2, 3, 1).reshape(-1).tolist()
+    steps = "".join(
+        f"#{10 * i + 1}\nb{value % 256:b} d\n#{10 * i + 5}\n1!\n#{10 * i + 9}\n0!\n" for i, value in enumerate(values)
+    )
+    names = {"8 d": "m0_axis_tdata [7:0]", "1 !": "clk", "1 v": "m0_axis_tvalid", "1 r": "m0_axis_tready"}
+    head = "".join(f"$var wire {size} {name} $end\n" for size, name in names.items())
+    text = f"$scope module tb $end\n{head}$upscope $end\n$enddefinitions $end\n#0\n0!\n1v\n1r\n{steps}"
+    for folder, directory, name in [("dw", index, "dw/dw"), ("sim", index / "dw", "dw")]:
+        path = tmp_path / folder / "sim.vcd"
+        path.parent.mkdir()
+        path.write_text(text)
+        (comparison,) = verify(directory, [path], stream=Stream("tb.m0_axis")).comparisons
+        assert (comparison.name, comparison.equal) == (name, True)
+    with pytest.raises(DataError) as caught:
+        verify(index, [tmp_path / "sim" / "sim.vcd"], stream=Stream("tb.m0_axis"))
+    assert str(caught.value) == (
+        f"{path}: 4 sets of {index} may have a port 'm0_axis'; give one of them, such as "
+        f"{index / '%43onv%2f1'}, or the node with --node"
+    )
+    (comparison,) = verify(index, [path], stream=Stream("tb.m0_axis"), node="dw").comparisons
+    assert comparison.equal
 
 
 def test_dumps_of_no_set_or_of_several(index: Path, tmp_path: Path) -> None:

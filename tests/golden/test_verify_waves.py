@@ -2,93 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from dump_words import random_array, words
-from golden_sets import write_unchecked
+from dump_waves import ARRAY, PLAIN, RESET, WITH_INPUT, WORDS, Wave, plain_put, played, split_put, write_stream_set
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intinfer.builder import GraphBuilder
 from intinfer.errors import DataError
-from intinfer.ops import Clamp
-from intinfer.types import IntType
 from intinfer_golden import verify
 from intinfer_golden.compare import Comparison
 from intinfer_golden.dumps.waveform import Stream
 from intinfer_golden.report import describe
 
-ARRAY = random_array(1, (2, 4, 1, 3), -8, 7)
-WORDS = words(ARRAY, "NHWC", 4, 2)
-INPUTS = words(ARRAY, "NHWC", 4, 2)
-CHECKED_IN_CI = "CI" in os.environ
-
 
 @pytest.fixture(scope="module")
 def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    builder = GraphBuilder()
-    x = builder.input("x", ARRAY.shape[1:], IntType(-8, 7))
-    builder.output("out", builder.add(Clamp(-8, 7), x, name="y"))
-    folder = tmp_path_factory.mktemp("sets") / "set"
-    return write_unchecked(builder.finish(), ARRAY, folder, fold=2, formats=["memh"])
-
-
-class Wave:
-    """A value change dump by hand. `declared` are $var lines; `put` says how a value of a signal is written."""
-
-    def __init__(
-        self, declared: Sequence[str], put: Callable[[str, int], str], scopes: Sequence[str] = ("tb",)
-    ) -> None:
-        self.head = "".join(f"$scope module {scope} $end\n" for scope in scopes)
-        self.head += "".join(f"$var {line} $end\n" for line in declared)
-        self.head += "$upscope $end\n" * len(scopes) + "$enddefinitions $end\n#0\n"
-        self.put, self.lines, self.time = put, [], 0
-
-    def cycle(self, **values: int) -> None:
-        """The signals take these values, then the clock rises."""
-        self.lines += [f"#{self.time + 1}", *(self.put(name, value) for name, value in values.items())]
-        self.lines += [f"#{self.time + 5}", self.put("clk", 1), f"#{self.time + 9}", self.put("clk", 0)]
-        self.time += 10
-
-    def text(self) -> str:
-        return self.head + self.put("clk", 0) + "\n" + "\n".join(self.lines) + "\n"
-
-
-def plain_put(name: str, value: int) -> str:
-    codes = {"clk": "!", "data": "d", "valid": "v", "ready": "r", "rst_n": "n", "in_valid": "i", "in_ready": "j"}
-    return f"b{value:b} {codes[name]}" if name == "data" else f"{value}{codes[name]}"
-
-
-PLAIN = ["reg 1 ! clk", "wire 8 d m0_axis_tdata [7:0]", "wire 1 v m0_axis_tvalid", "wire 1 r m0_axis_tready"]
-RESET = [*PLAIN, "wire 1 n rst_n"]
-WITH_INPUT = [*RESET, "wire 1 i s0_axis_tvalid", "wire 1 j s0_axis_tready"]
-
-
-def split_put(bits: dict[int, str]) -> Callable[[str, int], str]:
-    """Each bit of data is a scalar of its own."""
-
-    def put(name: str, value: int) -> str:
-        if name != "data":
-            return plain_put(name, value)
-        return "\n".join(f"{value >> bit & 1}{code}" for bit, code in bits.items())
-
-    return put
-
-
-def played(wave: Wave, found: Sequence[int] = WORDS) -> Wave:
-    for word in found:
-        wave.cycle(data=word, valid=1, ready=1)
-        wave.cycle(valid=0)
-    return wave
+    return write_stream_set(tmp_path_factory.mktemp("sets") / "set")
 
 
 def check(vectors: Path, path: Path, text: str, stream: Stream | None = None, **options: Any) -> Comparison:
@@ -229,6 +161,26 @@ def test_scopes_in_front_may_be_left_out(vectors: Path, tmp_path: Path) -> None:
     assert check(vectors, tmp_path / "s.vcd", text, named).equal
 
 
+def test_a_stream_among_the_nets_of_a_netlist(vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of names that are not asked for only the first are kept."""
+    monkeypatch.setattr("intinfer_golden.dumps.vcd.MAX_OTHERS", 3)
+    nets = [f"wire 1 n{i} net_{i}" for i in range(50)]
+    text = played(Wave([*nets, *PLAIN], plain_put, ("TOP", "tb"))).text().replace("#11\n", "#11\n1n7\n")
+    for stream in (
+        Stream("tb.m0_axis"),
+        Stream(None, "m0_axis_tdata", "m0_axis_tvalid", "tb.m0_axis_tready", "tb.clk"),
+    ):
+        assert check(vectors, tmp_path / "s.vcd", text, stream).equal
+    renamed = text.replace("m0_axis_t", "q.t").replace(" q.t", " q")  # other names for all of them
+    named = Stream(None, "tb.qdata", "tb.qvalid", "tb.qready", "clk")
+    assert check(vectors, tmp_path / "s.vcd", renamed, named, node="y").equal
+    assert "close names: TOP.tb.m0_axis_tdata, " in refusal(
+        vectors, tmp_path / "s.vcd", text, Stream("tb.m1_axis"), node="y"
+    )
+    split = [*nets, PLAIN[0], *STYLES["a scalar a bit"], *PLAIN[2:]]
+    assert check(vectors, tmp_path / "s.vcd", played(Wave(split, split_put(CODES))).text()).equal
+
+
 def test_two_streams_of_one_name(vectors: Path, tmp_path: Path) -> None:
     text = played(Wave(PLAIN, plain_put)).text()
     copy = "$scope module other $end\n" + "".join(f"$var {line} $end\n" for line in PLAIN) + "$upscope $end\n"
@@ -303,7 +255,8 @@ def test_words_before_the_last_reset_are_left_out(
 ) -> None:
     comparison = check(vectors, tmp_path / "s.vcd", restarted(declared, passes).text())
     notes = ["4 words before the reset (tb.rst_n) at time 101 are left out"]
-    notes += ["the set comes 3 times, one after the other; each is compared"] * (passes == 3)
+    why = ", as the words of s0_axis say" if declared is WITH_INPUT else ""
+    notes += [f"the set has to come 3 times, one after the other{why}; each is compared"] * (passes == 3)
     assert (comparison.equal, comparison.words, comparison.passes) == (True, passes * len(WORDS), passes)
     assert comparison.notes == tuple(notes)
     assert describe(comparison)[1:] == [f"  note: {note}" for note in notes]
@@ -329,6 +282,10 @@ def test_resets_by_name_and_polarity(vectors: Path, tmp_path: Path) -> None:
         assert check(vectors, tmp_path / "s.vcd", high.replace(" init ", f" {name} ")).equal
     for name in ("aresetn", "rstn", "rst_ni", "reset_n"):
         assert check(vectors, tmp_path / "s.vcd", odd.replace(" init ", f" {name} ")).equal
+    for name, waves in {"q_rst_n_i": odd, "rst_b": odd, "hold_l": odd, "rst_in": high, "por": high}.items():
+        assert check(
+            vectors, tmp_path / "s.vcd", waves.replace(" init ", f" {name} "), Stream("tb.m0_axis", reset=name)
+        ).equal
 
 
 def test_a_set_that_comes_too_often_or_too_seldom(vectors: Path, tmp_path: Path) -> None:
@@ -449,9 +406,10 @@ def test_a_mutated_dump_is_equal_only_if_it_says_the_same(
     path = tmp_path_factory.getbasetemp() / "mutated.vcd"
     path.write_bytes(text)
     try:
-        (comparison,) = verify(vectors, [path], node="y", stream=Stream("tb.m0_axis")).comparisons
-    except DataError as error:
-        assert str(error).startswith(f"{path}: ")
+        with pytest.MonkeyPatch.context() as patch:  # tokens may stand across what is read together
+            patch.setattr("intinfer_golden.dumps.foreign.BLOCK", data.draw(st.integers(1, 400)))
+            (comparison,) = verify(vectors, [path], node="y", stream=Stream("tb.m0_axis")).comparisons
+    except DataError:
         return
     if comparison.equal:
         assert simple_words(text.decode()) == WORDS
@@ -477,198 +435,4 @@ def simple_words(text: str) -> list[int]:
             code, value = (next(tokens), token[1:]) if token[0] in "bB" else (token[1:], token[0])
             before.setdefault(code, now.get(code, "x"))
             now[code] = value
-    return found
-
-
-# ---------------------------------------------------------------------------------------------------------- simulators
-
-DESIGN = """
-module dut #(parameter W = 8) (input clk, input rst_n, input [W-1:0] s0_axis_tdata, input s0_axis_tvalid,
-    output s0_axis_tready, output reg [W-1:0] m0_axis_tdata, output reg m0_axis_tvalid, input m0_axis_tready);
-  assign s0_axis_tready = !m0_axis_tvalid || m0_axis_tready;
-  always @(posedge clk)
-    if (!rst_n) m0_axis_tvalid <= 0;
-    else if (s0_axis_tready) begin
-      m0_axis_tvalid <= s0_axis_tvalid;
-      m0_axis_tdata <= s0_axis_tdata ^ WRONG;
-    end
-endmodule
-module tb(input clk);
-  reg [7:0] memory [0:COUNT-1];
-  reg rst_n = 0, valid = 0, ready = 0;
-  reg [15:0] lfsr = 16'h1234;
-  integer next = 0, cycle = 0;
-  wire [7:0] data; wire out_valid, in_ready;
-  dut dut (.clk(clk), .rst_n(rst_n), .s0_axis_tdata(memory[next < COUNT ? next : 0]), .s0_axis_tvalid(valid),
-           .s0_axis_tready(in_ready), .m0_axis_tdata(data), .m0_axis_tvalid(out_valid), .m0_axis_tready(ready));
-  initial $readmemh("x.memh", memory);
-  always @(posedge clk) begin
-    cycle <= cycle + 1;
-    lfsr <= {lfsr[14:0], lfsr[15] ^ lfsr[13] ^ lfsr[12] ^ lfsr[10]};
-    rst_n <= cycle > 2 && !(cycle >= 20 && cycle < 23);
-    ready <= lfsr[0] | lfsr[3];
-    if (valid && in_ready && rst_n) next <= next + 1;
-    valid <= rst_n && (next + ((valid && in_ready) ? 1 : 0) < COUNT) && ((valid && !in_ready) || lfsr[5]);
-    if (cycle >= 19 && cycle < 24) begin next <= 0; valid <= 0; end
-    if (cycle == 150) $finish;
-  end
-endmodule
-"""
-CLOCKED = """
-module top;
-  reg clk = 0;
-  always #5 clk = ~clk;
-  tb tb (.clk(clk));
-  initial begin $dumpfile("sim.vcd"); $dumpvars; end
-endmodule
-"""
-DRIVER = """
-#include "Vtb.h"
-#include "verilated.h"
-#include "verilated_TRACE_c.h"
-int main() {
-  Verilated::traceEverOn(true);
-  Vtb top; CLASS trace;
-  top.trace(&trace, 99); trace.open("sim.SUFFIX");
-  for (unsigned time = 0; time < 3100 && !Verilated::gotFinish(); time += 5) {
-    top.clk = time / 5 % 2; top.eval(); trace.dump(time);
-  }
-  trace.close();
-  return 0;
-}
-"""
-
-
-def needs(*tools: str) -> pytest.MarkDecorator:
-    missing = [tool for tool in tools if shutil.which(tool) is None]
-    return pytest.mark.skipif(bool(missing) and not CHECKED_IN_CI, reason=f"{', '.join(missing)} not installed")
-
-
-def design(vectors: Path, folder: Path, wrong: bool) -> str:
-    shutil.copy(vectors / "values" / "x.memh", folder)
-    return DESIGN.replace("COUNT", str(len(WORDS))).replace("WRONG", "{7'b0, &s0_axis_tdata[1:0]}" if wrong else "8'b0")
-
-
-def run_icarus(vectors: Path, folder: Path, wrong: bool, *options: str) -> Path:
-    (folder / "tb.sv").write_text(design(vectors, folder, wrong) + CLOCKED)
-    subprocess.run(
-        ["iverilog", "-g2012", "-s", "top", "-o", "sim", "tb.sv"], cwd=folder, check=True, capture_output=True
-    )
-    subprocess.run(["vvp", "sim", *options], cwd=folder, check=True, capture_output=True)
-    return folder / "sim.vcd"
-
-
-def check_run(vectors: Path, path: Path, wrong: bool, prefix: str) -> None:
-    (comparison,) = verify(vectors, [path], stream=Stream(prefix)).comparisons
-    assert (comparison.node, comparison.equal, comparison.words) == ("y", not wrong, len(WORDS)), describe(comparison)
-    assert "before the reset" in comparison.notes[0]
-
-
-@needs("iverilog")
-@pytest.mark.parametrize("wrong", [False, True])
-def test_icarus(wrong: bool, vectors: Path, tmp_path: Path) -> None:
-    path = run_icarus(vectors, tmp_path, wrong)
-    for prefix in ("top.tb.dut.m0_axis", "dut.m0_axis", "m0_axis"):
-        check_run(vectors, path, wrong, prefix)
-
-
-@needs("iverilog")
-@pytest.mark.parametrize("wrong", [False, True])
-def test_fst_of_icarus(wrong: bool, vectors: Path, tmp_path: Path) -> None:
-    pytest.importorskip("pylibfst")
-    path = run_icarus(vectors, tmp_path, wrong, "-fst").rename(tmp_path / "sim.fst")
-    check_run(vectors, path, wrong, "tb.dut.m0_axis")
-
-
-@needs("verilator")
-@pytest.mark.parametrize("kind", ["vcd", "fst"])
-def test_verilator(kind: str, vectors: Path, tmp_path: Path) -> None:
-    if kind == "fst":
-        pytest.importorskip("pylibfst")
-    (tmp_path / "tb.sv").write_text(design(vectors, tmp_path, kind == "fst"))
-    driver = DRIVER.replace("TRACE", kind).replace("CLASS", f"Verilated{kind.capitalize()}C").replace("SUFFIX", kind)
-    (tmp_path / "main.cpp").write_text(driver)
-    flags = ["-Wno-fatal", "-O0", "--trace" if kind == "vcd" else "--trace-fst", "--top-module", "tb"]
-    command = ["verilator", "--cc", "--exe", "--build", *flags, "tb.sv", "main.cpp"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    subprocess.run(["obj_dir/Vtb"], cwd=tmp_path, check=True, capture_output=True)
-    for prefix in ("TOP.tb.dut.m0_axis", "tb.dut.m0_axis", "m0_axis"):
-        check_run(vectors, tmp_path / f"sim.{kind}", kind == "fst", prefix)
-
-
-# ----------------------------------------------------------------------------------------------------------------- FST
-
-
-@needs("iverilog")
-def test_damaged_fst_files_are_error_lines(vectors: Path, tmp_path: Path) -> None:
-    pytest.importorskip("pylibfst")
-    data = run_icarus(vectors, tmp_path, False, "-fst").read_bytes()
-    path, rng = tmp_path / "damaged.fst", np.random.default_rng(0)
-
-    def outcome(content: bytes) -> str:
-        path.write_bytes(content)
-        try:
-            (comparison,) = verify(vectors, [path], stream=Stream("dut.m0_axis")).comparisons
-        except DataError as error:
-            assert str(error).startswith(f"{path}: ")
-            assert "\n" not in str(error)
-            return str(error)
-        return "equal" if comparison.equal else "different"
-
-    assert outcome(data) == "equal"
-    for cut in (0, 1, 8, 100, len(data) // 2, len(data) - 1):
-        assert "is no whole FST file" in outcome(data[:cut]) or "is empty" in outcome(data[:cut])
-    assert "is no whole FST file" in outcome(data + b"\0")
-    assert "is no whole FST file" in outcome(b"$timescale 1ns $end\n")
-    for _ in range(12):
-        changed = bytearray(data)
-        for place in rng.integers(0, len(data), 4):
-            changed[place] ^= 1 << int(rng.integers(8))
-        outcome(bytes(changed))  # whatever it is: no crash
-
-
-LONG = """
-module t;
-  reg [31:0] count = 0;
-  initial begin $dumpfile("long.fst"); $dumpvars; repeat (50000) #1 count = count + 12345; $finish; end
-endmodule
-"""
-
-
-@needs("iverilog")
-def test_no_child_is_left_behind(tmp_path: Path) -> None:
-    """A parent that is killed takes the child that reads an FST file with it."""
-    pytest.importorskip("pylibfst")
-    (tmp_path / "t.sv").write_text(LONG)
-    subprocess.run(["iverilog", "-g2012", "-o", "sim", "t.sv"], cwd=tmp_path, check=True, capture_output=True)
-    subprocess.run(["vvp", "sim", "-fst"], cwd=tmp_path, check=True, capture_output=True)
-    path = tmp_path / "long.fst"
-    code = (
-        "import sys, time\nfrom pathlib import Path\nfrom intinfer_golden.dumps.fst import fst_blocks\n"
-        "blocks = fst_blocks(Path(sys.argv[1]))\nnext(blocks)\nprint('read', flush=True)\ntime.sleep(60)\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    parent = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, env=environment)
-    assert parent.stdout is not None
-    assert parent.stdout.readline() == b"read\n"
-    assert len(processes_with(path)) == 2  # the child waits for somebody to read on
-    parent.kill()
-    parent.wait()
-    parent.stdout.close()
-    for _ in range(100):
-        if not processes_with(path):
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"left behind: {processes_with(path)}")
-
-
-def processes_with(path: Path) -> list[str]:
-    """Processes that have a path in their command line."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if str(path).encode() in entry.read_bytes():
-                found.append(str(entry))
-        except OSError:
-            continue
     return found

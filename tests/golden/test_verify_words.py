@@ -251,6 +251,7 @@ def test_the_report_of_a_word(sets: dict[str, Path], tmp_path: Path) -> None:
         f"  first: n=0 c=4 y=0 x=2 (word 5 lane 1, line 7): expected {right} (0x{right % 16:x}), "
         f"actual {wrong} (0x{wrong % 16:x})",
         f"  word: expected 0x{config.words[5]:03x}, actual 0x{found[5]:03x}",
+        "  frames: 0",
         f"  actual - expected: {wrong - right:+d} x 1",
         "  where: only n=0, the first frame; only c=4; only y=0, the first row; only x=2",
     ]

@@ -210,12 +210,12 @@ def _fits(words: Words, packing: Packing) -> Flags:
 def sign_top(words: Words, packing: Packing) -> int:
     """How many bits the words of a memory are sign-extended to, where every known word is and one is negative; else 0.
 
-    Only numbers have a sign: words of one element of a signed code, or those that are written as negative numbers.
+    Only numbers have a sign: words of one element in two's complement, or of several if they are written as negative
+    numbers.
     """
-    signed = packing.code.signed and packing.code.name != "bipolar"
-    width = packing.word_bits
-    decimal = bool(words.negative.any())
-    if words.kind != "bits" or not signed or not (packing.fold == 1 or decimal):
+    width, decimal = packing.word_bits, bool(words.negative.any())
+    numbers = packing.code.name in ("twos_complement", "ternary") if packing.fold == 1 else decimal
+    if words.kind != "bits" or not numbers:
         return 0
     known = words if words.unknown is None else _known(words)
     size = 8 * known.bits.shape[1]

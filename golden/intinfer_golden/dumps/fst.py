@@ -41,6 +41,12 @@ def fst_blocks(path: Path) -> Iterator[bytes]:
         raise DataError(f"{path}: is no readable FST file; write it again, or dump a .vcd")
 
 
+def is_fst(path: Path) -> bool:
+    """Whether a file begins as an FST file does, whatever its name."""
+    with opened(path) as file:
+        return file.read(9) == struct.pack(">BQ", _HEADER, _HEADER_LENGTH)
+
+
 def _check(path: Path) -> None:
     """A file is a chain of blocks, each with its length: nothing of it is missing, and nothing follows."""
     with opened(path) as file:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
 MEMORY = 2**32
-SECONDS = 3600
+SECONDS, BYTES_A_SECOND = 60, 100_000
+"""Of the processor, for any file and for its length: a damaged one may keep the library busy for ever."""
 
 
 def main(path: str) -> int:
     """0, or 1 for a file that cannot be read; the library may crash instead."""
     import pylibfst
 
-    _limit()
+    _limit(os.path.getsize(path))
     library, none = pylibfst.lib, pylibfst.ffi.NULL
     reader = library.fstReaderOpen(path.encode("utf-8", "surrogateescape"))
     if reader == none:
@@ -27,7 +29,7 @@ def main(path: str) -> int:
     return 0 if done else 1
 
 
-def _limit() -> None:
+def _limit(size: int) -> None:
     """It ends when nobody reads any more, and does not fill the machine."""
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -35,7 +37,8 @@ def _limit() -> None:
         import resource
     except ImportError:
         return
-    for kind, limit in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CPU, SECONDS), (resource.RLIMIT_CORE, 0)):
+    seconds = SECONDS + size // BYTES_A_SECOND
+    for kind, limit in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_CORE, 0)):
         hard = resource.getrlimit(kind)[1]
         resource.setrlimit(kind, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 

@@ -18,10 +18,12 @@ MAX_RANGE = 2**22
 """Words that one line may stand for: a small file is not to fill the memory."""
 MAX_STATEMENT = 2**22
 """Characters before a semicolon."""
+MAX_WIDTH = 2**17
+"""Bits of a word, twice those of the widest tensor's."""
 
 _COE_HEAD = re.compile(
-    rb"(?:\s|;[^\n]*)*memory_initialization_radix\s*=\s*(\d+)\s*;[^\n]*(?:\s|;[^\n]*)*"
-    rb"memory_initialization_vector\s*=",
+    rb"(?:\s|;[^\n]*+)*+memory_initialization_radix\s*+=\s*+(\d++)\s*+;(?:\s*+|[^\n]*+\n(?:\s|;[^\n]*+)*+)"
+    rb"memory_initialization_vector\s*+=",
     re.IGNORECASE,
 )
 _COE_HOLE = re.compile(rb",\s*,")
@@ -46,7 +48,8 @@ class Coe:
 
     def __init__(self, path: Path) -> None:
         self._path, self._radix, self._line = path, 0, 1
-        self._done, self._comma = False, True  # after the last word; a comma is the last character that is no blank
+        self._done = self._comment = False
+        self._comma = True  # after the last word; a comma is the last character that is no blank
 
     def parts(self) -> Iterator[Words]:
         for block in text_blocks(self._path, b",;"):
@@ -58,14 +61,14 @@ class Coe:
                 yield from self._of_block(words)
                 self._line += words.count(b"\n")
                 if semicolon:
-                    self._done = True
-                    self._check_rest(re.sub(rb"\A[^\n]*", b"", rest))
+                    self._done = self._comment = True
+                    self._check_rest(rest)
         if not self._radix:
             self._without_head(b"")
 
     def _without_head(self, block: bytes) -> bytes:
         head = _COE_HEAD.match(block)
-        if head is None or int(head[1][:4]) not in (2, 10, 16):
+        if head is None or head[1].lstrip(b"0") not in (b"2", b"10", b"16"):
             raise DataError(
                 f"{self._path}: does not begin with memory_initialization_radix=16; (or 2, or 10) and "
                 "memory_initialization_vector=; write both before the words"
@@ -75,10 +78,16 @@ class Coe:
         return block[head.end() :]
 
     def _check_rest(self, rest: bytes) -> None:
-        left = re.sub(rb"(?:\A|\n)\s*;[^\n]*", b"", rest).split()
-        if left:
-            item = short(left[0].decode("ascii", "backslashreplace"))
-            raise DataError(f"{self._path}: {item} stands after the semicolon that ends the words; remove it")
+        """Behind the semicolon that ends the words: comments, each from a semicolon to the end of its line."""
+        while rest:
+            if self._comment:
+                _, newline, rest = rest.partition(b"\n")
+                self._comment = not newline
+            elif rest := rest.lstrip():
+                if not rest.startswith(b";"):
+                    item = short(rest.split()[0].decode("ascii", "backslashreplace"))
+                    raise DataError(f"{self._path}: {item} stands after the semicolon that ends the words; remove it")
+                self._comment = True
 
     def _of_block(self, block: bytes) -> Iterator[Words]:
         hole = _COE_HOLE.search(block)
@@ -105,8 +114,9 @@ def _as_bits(numbers: Words) -> Words:
 
 
 class Mif:
-    """`address : word;`, `address : word word ...;` and `[first..last] : word;` between CONTENT BEGIN and END; or, under
-    the same suffix, Xilinx' binary words.
+    """`address : word;`, `address : word word ...;` and `[first..last] : word;` between CONTENT BEGIN and END.
+
+    Under the same suffix Xilinx has binary words alone.
 
     Negative numbers, of DATA_RADIX = DEC, are two's complement of WIDTH bits.
     """
@@ -196,6 +206,8 @@ class Mif:
             raise DataError(f"{self._path}: the file is cut, END; is missing; dump it again")
 
     def _radix(self, field: str) -> int:
+        if (self._width or 0) > MAX_WIDTH:
+            raise DataError(f"{self._path}: WIDTH = {self._width:,} is more than {MAX_WIDTH:,} bits; dump it again")
         name = self._fields.get(field, "HEX")
         if name not in _RADICES:
             raise DataError(f"{self._path}: radix {short(name)} is unknown; there are {', '.join(_RADICES)}")

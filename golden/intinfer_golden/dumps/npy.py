@@ -34,8 +34,8 @@ def read_npy(path: Path) -> npt.NDArray[np.integer | np.bool_]:
         size = os.fstat(file.fileno()).st_size - start
         if size != count * dtype.itemsize:
             raise DataError(
-                f"{path}: is no readable .npy file (the header says {_shape_text(shape)} {dtype}, {size:,} bytes follow); "
-                "write it again with numpy.save"
+                f"{path}: is no readable .npy file (the header says {_shape_text(shape)} {dtype}, {size:,} bytes "
+                "follow); write it again with numpy.save"
             )
         file.seek(start)
         flat = np.frombuffer(file.read(size), dtype=dtype)

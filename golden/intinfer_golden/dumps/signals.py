@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from intinfer.errors import DataError
 
 from .foreign import short_name
-from .vcd import Declarations, Variable
+from .vcd import MAX_OTHERS, Declarations, Variable, last_name
 from .words import Token
 
 MAX_BITS = 2**16
@@ -68,7 +68,7 @@ class Signals:
         self._names, self._codes, self._where = declarations.names, declarations.codes, where
         self._by_end: dict[str, list[str]] = {}
         for name in self._names:
-            self._by_end.setdefault(_end(name), []).append(name)
+            self._by_end.setdefault(last_name(name), []).append(name)
 
     def __contains__(self, name: str) -> bool:
         return name in self._names
@@ -78,8 +78,8 @@ class Signals:
         if name in self._names:
             return [name]
         plain = name.replace("\\", "")
-        found = [full for full in self._by_end.get(_end(name), ()) if full.replace("\\", "") == plain]
-        ends = [full for full in self._by_end.get(_end(name), ()) if full.replace("\\", "").endswith("." + plain)]
+        found = [full for full in self._by_end.get(last_name(name), ()) if full.replace("\\", "") == plain]
+        ends = [full for full in self._by_end.get(last_name(name), ()) if full.replace("\\", "").endswith("." + plain)]
         return found or ends
 
     def signal(self, name: str, part: str) -> Signal:
@@ -102,8 +102,7 @@ class Signals:
 
     def near(self, name: str) -> list[str]:
         """Names that are close to one that is not there."""
-        names = list(self._names)
-        few = names if len(names) <= 5000 else self._by_end.get(_end(name), [])[:5000] or names[:5000]
+        few = [*self._by_end.get(last_name(name), ()), *self._names][:MAX_OTHERS]
         return [short_name(close) for close in get_close_matches(name, few, n=_SHOWN) or sorted(few)[:_SHOWN]]
 
     def _pieces(self, name: str) -> list[Signal]:
@@ -161,10 +160,6 @@ class Signals:
             place -= piece.size
             found.append((piece.code, piece.size, place))
         return Signal(name, size, tuple(found))
-
-
-def _end(name: str) -> str:
-    return name.replace("\\", "").rpartition(".")[2]
 
 
 def _written(left: int, right: int) -> str:

@@ -17,10 +17,16 @@ MAX_DEPTH = 256
 MAX_NAME = 4096
 """Characters of a full name."""
 MAX_SIGNALS = 2**22
+MAX_OTHERS = 5000
+"""Names that are kept to be proposed."""
 
+_STREAMS = ("_tdata", "_tvalid", "_tready")
+"""Ends of names that are proposed first."""
 _INDEX = re.compile(r"\[(-?[0-9]{1,9})(?::(-?[0-9]{1,9}))?\]")
 _BRACKETS = re.compile(r"((?:\[-?[0-9]{1,9}(?::-?[0-9]{1,9})?\])+)$")
-_SKIPPED = frozenset((b"$comment", b"$date", b"$version", b"$timescale", b"$vcdclose", b"$attrbegin", b"$attrend"))
+_SKIPPED = frozenset(
+    (b"$comment", b"$date", b"$version", b"$timescale", b"$timezero", b"$vcdclose", b"$attrbegin", b"$attrend")
+)
 _VALUES = frozenset((b"$dumpvars", b"$dumpall", b"$dumpon", b"$end"))
 _NO_NUMBER = ("real", "realtime", "event", "string", "real_parameter", "shortreal")
 
@@ -36,8 +42,8 @@ class Variable(NamedTuple):
 
 @dataclass(frozen=True)
 class Declarations:
-    """Variables by full name without the indices, several where a vector is declared in pieces; `codes` are all that
-    changes may name, with their sizes (0: no number)."""
+    """Variables by full name without the indices, several where a vector is declared in pieces: those that may be asked
+    for, and some others. `codes` are all that changes may name, with their sizes (0: no number)."""
 
     names: dict[str, dict[Variable, None]]
     codes: dict[bytes, int]
@@ -56,12 +62,13 @@ class ValueChanges:
 
     Args:
         blocks: its text in pieces that do not cut tokens.
+        wanted: names without scopes that may be asked for; of others, of which a netlist has millions, a few are kept.
 
     Raises DataError for anything that is no value change dump.
     """
 
-    def __init__(self, blocks: Iterable[bytes], path: Path) -> None:
-        self._path = path
+    def __init__(self, blocks: Iterable[bytes], path: Path, wanted: frozenset[str]) -> None:
+        self._path, self._wanted = path, wanted
         self._tokens = self._split(blocks)
         self._time = 0
         self.declarations = self._declarations()
@@ -103,13 +110,13 @@ class ValueChanges:
         raise self.error("it ends before $enddefinitions")
 
     def _until_end(self, what: str) -> list[str]:
-        parts = []
+        parts: list[str] = []
         for token in self._tokens:
             if token == b"$end":
                 return parts
             parts.append(token.decode("utf-8", "backslashreplace"))
-            if len(parts) > 64:
-                break
+            if len(parts) > 64 or len(token) > MAX_NAME:
+                raise self.error(f"{what} goes on for too long")
         raise self.error(f"{what} without $end")
 
     def _skip(self, keyword: bytes) -> None:
@@ -128,7 +135,9 @@ class ValueChanges:
         full = ".".join([*scope, name])
         if len(full) > MAX_NAME or len(codes) > MAX_SIGNALS:
             raise self.error(f"a name of {len(full):,} characters" if len(full) > MAX_NAME else "too many signals")
-        names.setdefault(full, {})[Variable(code, size, left, right)] = None
+        asked = last_name(name) in self._wanted or name.endswith(_STREAMS)
+        if asked or len(names) < MAX_OTHERS or full in names:
+            names.setdefault(full, {})[Variable(code, size, left, right)] = None
         number = 0 if kind in _NO_NUMBER else size
         if codes.setdefault(code, number) != number:
             raise self.error(f"code {short(parts[2])} has signals of {codes[code]} and of {number} bits")
@@ -205,8 +214,13 @@ class ValueChanges:
         )
 
 
+def last_name(name: str) -> str:
+    """What stands behind the last dot, without the backslash of an escaped name."""
+    return name.replace("\\", "").rpartition(".")[2]
+
+
 def _reference(parts: list[str], size: int) -> tuple[str, int | None, int | None]:
-    """Name and indices of a variable: `d [7:0]`, `d[7:0]`, `d [3]`, `d`; what is no index of its bits is of the name."""
+    """Name and indices of a variable: `d [7:0]`, `d[7:0]`, `d [3]`, `d`; other indices belong to the name."""
     name = parts[0]
     brackets = "".join(parts[1:])
     if not brackets and (found := _BRACKETS.search(name)) and found.start():

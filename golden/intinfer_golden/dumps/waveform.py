@@ -10,10 +10,10 @@ from pathlib import Path
 
 from intinfer.errors import DataError
 
-from .foreign import opened, short_name, text_blocks
-from .fst import fst_blocks
+from .foreign import short_name, text_blocks
+from .fst import fst_blocks, is_fst
 from .signals import Signal, Signals
-from .vcd import Changes, ValueChanges
+from .vcd import Changes, ValueChanges, last_name
 from .words import Token, Words, parts_of
 
 CLOCKS = ("aclk", "clk", "clock", "clk_i", "i_clk")
@@ -24,7 +24,7 @@ RESETS = (
 )
 """The same of a reset."""
 
-_LOW = re.compile(r"(?:^n_?(?:a?rst|a?reset)|(?:n|_n|_ni|_n_i|_b|_l))$")
+_LOW = re.compile(r"^n_?(?:a?rst|a?reset)$|(?:n|_b|_l|_ni)$")
 _PARTS = ("data", "valid", "ready")
 _BEATS = 2**14
 """Words that are collected before they become rows."""
@@ -58,6 +58,14 @@ class Stream:
         """The name of the port: the end of the prefix, or of what stands before _tdata or .tdata."""
         whole = self.prefix or re.sub(r"[._]tdata(?:\[[0-9:]*\])?$", "", self.data or "")
         return whole.removesuffix("_").rpartition(".")[2] or None
+
+    def last_names(self, inputs: Sequence[str]) -> frozenset[str]:
+        """Names without scopes of all signals that it may need, with `inputs` beside it."""
+        fronts = [(self.prefix or "").removesuffix("_").removesuffix("."), *inputs]
+        found = {f"{last_name(front)}_t{part}" for front in fronts for part in _PARTS} | {f"t{part}" for part in _PARTS}
+        given = [name for name in (self.data, self.valid, self.ready, self.clock, self.reset) if name]
+        found |= {last_name(name) for name in given} | {re.sub(r"\[[-0-9:]*\]$", "", last_name(name)) for name in given}
+        return frozenset(found | {*CLOCKS, *RESETS})
 
 
 @dataclass(frozen=True)
@@ -93,16 +101,14 @@ def read_stream(path: Path, stream: Stream, inputs: Sequence[str] = ()) -> Beats
     handshake. ModuleNotFoundError for an FST file without the package pylibfst.
     """
     with _blocks(path) as blocks:
-        return _Reader(path, ValueChanges(blocks, path), stream, inputs).beats()
+        dump = ValueChanges(blocks, path, stream.last_names(inputs))
+        return _Reader(path, dump, stream, inputs).beats()
 
 
 @contextmanager
 def _blocks(path: Path) -> Iterator[Iterator[bytes]]:
-    suffix = path.suffix.lower()
-    if suffix not in (".vcd", ".fst"):
-        with opened(path):
-            raise DataError(f"{path}: is no waveform by its name; a stream is read from a .vcd or .fst file")
-    with closing(fst_blocks(path) if suffix == ".fst" else text_blocks(path)) as blocks:  # type: ignore[type-var]
+    packed = path.suffix.lower() == ".fst" or is_fst(path)
+    with closing(fst_blocks(path) if packed else text_blocks(path)) as blocks:  # type: ignore[type-var]
         yield blocks
 
 
@@ -226,12 +232,12 @@ class _Reader:
     def _prefix(self, parts: Sequence[str]) -> str:
         """The full prefix in which the parts are, with _ or . at its end."""
         asked = (self._stream.prefix or "").removesuffix("_").removesuffix(".")
-        found = []
+        found: list[str] = []
         for mark in "_.":
             names = [self._signals.known(f"{asked}{mark}t{part}") for part in parts]
             pairs = zip(parts, names, strict=True)
             fronts = [{full.replace("\\", "")[: -len(f"t{part}")] for full in known} for part, known in pairs]
-            found += sorted(set.intersection(*fronts), key=lambda front: (front.count("."), front))
+            found = found or sorted(set.intersection(*fronts), key=lambda front: (front.count("."), front))
         if not found:
             self._refuse_prefix(asked, parts)
         kinds = {tuple(self._signals.signal(f"{front}t{part}", part).pieces for part in parts) for front in found}
@@ -278,6 +284,7 @@ class _Reader:
         if self._stream.reset_active is not None:
             return self._stream.reset_active == "low"
         name = re.sub(r"\[[0-9:]*\]$", "", reset.name).rpartition(".")[2].lower()
+        name = re.sub(r"_(?:i|in|o)$", "", name)
         return bool(_LOW.search(name))
 
     def _input_handshakes(self, ports: Sequence[str]) -> dict[str, _Handshake] | None:

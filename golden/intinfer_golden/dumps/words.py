@@ -122,9 +122,9 @@ class Words:
         return cls.of_rows(np.frombuffer(data, dtype=np.uint8)[:, None], "bytes")
 
     @classmethod
-    def of_rows(cls, bits: Bytes, kind: str = "bits", places: Places | None = None, **more: int) -> Words:
+    def of_rows(cls, bits: Bytes, kind: str = "bits", slot: int = 0, digit: int = 1) -> Words:
         """Known bits."""
-        return cls(bits, _none(len(bits)), None, kind, places, **more)
+        return cls(bits, _none(len(bits)), None, kind, slot=slot, digit=digit)
 
     def __len__(self) -> int:
         return len(self.bits)
@@ -182,7 +182,7 @@ class Words:
 
     def head(self, count: int) -> Words:
         """The first words."""
-        unknown = None if self.unknown is None else self.unknown[:count]
+        unknown = None if self.unknown is None or not self.unknown[:count].any() else self.unknown[:count]
         return replace(self, bits=self.bits[:count], negative=self.negative[:count], unknown=unknown)
 
     def without_unknown_end(self) -> int:
