@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..builder import MAX_NAME
+from ..limits import MAX_NAME
 from ..errors import DataError
 from .common import add_json, describe, positive
 from .golden_layout import add_words
