@@ -17,13 +17,15 @@ from .errors import GraphError, ModelFileError
 from .ops import Op
 from .ops.geometry import Pads, Pair
 from .rounding import RoundMode
-from .stored import TensorReader, TensorWriter, automaton_from_json, automaton_to_json
+from .stored import TensorChecker, TensorReader, TensorWriter, automaton_from_json
 from .strict_json import Json, choice, integer, items, record, shown
 from .tensor import CellularWeights, IntTensor, Weights
 
 MAX_TUPLE = 2**16
 MAX_WINDOW = 2**12
 """The largest kernel, stride, dilation or pad."""
+
+Tensors = TensorWriter | TensorChecker
 
 _Enum = TypeVar("_Enum", bound=StrEnum)
 
@@ -32,7 +34,7 @@ _Enum = TypeVar("_Enum", bound=StrEnum)
 class Codec:
     """How one attribute type is written and read; the string is the path of the attribute, for messages."""
 
-    encode: Callable[[Any, str, TensorWriter], Json]
+    encode: Callable[[Any, str, Tensors], Json]
     decode: Callable[[Json, str, TensorReader], Any]
 
 
@@ -49,8 +51,8 @@ def codecs(op: type[Op]) -> dict[str, Codec]:
     return {field.name: CODECS[hints[field.name]] for field in fields(op)}
 
 
-def encode_attributes(op: Op, where: str, tensors: TensorWriter) -> Json:
-    """Every attribute by name, none omitted."""
+def encode_attributes(op: Op, where: str, tensors: Tensors) -> Json:
+    """Every attribute by name, none omitted. Raises ModelFileError for what the format has no place for."""
     return {
         name: codec.encode(getattr(op, name), f"{where}.{name}", tensors) for name, codec in codecs(type(op)).items()
     }
@@ -84,7 +86,7 @@ def _member(enum: type[_Enum], item: Any, where: str) -> _Enum:
 
 
 def _enum_codec(enum: type[StrEnum]) -> Codec:
-    def encode(value: Any, where: str, _: TensorWriter) -> Json:
+    def encode(value: Any, where: str, _: Tensors) -> Json:
         _need(value, enum, where)
         return str(value)
 
@@ -101,24 +103,26 @@ def _ints_codec(length: int | None, lo: int | None = None, hi: int | None = None
             raise ModelFileError(f"{where}: {length} integers are needed, got {len(numbers)}")
         return tuple(integer(number, f"{where}[{i}]", *bounds) for i, number in enumerate(numbers))
 
-    def encode(value: Any, where: str, tensors: TensorWriter) -> Json:
+    def encode(value: Any, where: str, tensors: Tensors) -> Json:
         _need(value, tuple, where)
         return list(decode(list(value), where, tensors))
 
     return Codec(encode, decode)
 
 
-def _encode_tensor(value: Any, where: str, tensors: TensorWriter) -> Json:
+def _encode_tensor(value: Any, where: str, tensors: Tensors) -> Json:
     _need(value, IntTensor, where)
-    return tensors.reference(value)
+    return tensors.reference(value, where)
 
 
 def _decode_tensor(item: Any, where: str, tensors: TensorReader) -> IntTensor:
     return tensors.tensor(item, where)
 
 
-def _encode_weights(value: Any, where: str, tensors: TensorWriter) -> Json:
-    return automaton_to_json(value) if isinstance(value, CellularWeights) else _encode_tensor(value, where, tensors)
+def _encode_weights(value: Any, where: str, tensors: Tensors) -> Json:
+    if isinstance(value, CellularWeights):
+        return tensors.automaton(value, where)
+    return _encode_tensor(value, where, tensors)
 
 
 def _decode_weights(item: Any, where: str, tensors: TensorReader) -> Weights:
@@ -128,11 +132,11 @@ def _decode_weights(item: Any, where: str, tensors: TensorReader) -> Weights:
     return tensors.tensor(item, where)
 
 
-def _encode_accumulator(value: Any, where: str, _: TensorWriter) -> Json:
+def _encode_accumulator(value: Any, where: str, _: Tensors) -> Json:
     _need(value, Accumulator, where)
     order = None if value.order is None else str(value.order)
     fold = None if value.fold is None else integer(value.fold, f"{where}.fold", 1)
-    return {"bits": value.bits, "overflow": str(value.overflow), "order": order, "fold": fold}
+    return {"bits": integer(value.bits, f"{where}.bits"), "overflow": str(value.overflow), "order": order, "fold": fold}
 
 
 def _decode_accumulator(item: Any, where: str, _: TensorReader) -> Accumulator:

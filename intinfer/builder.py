@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Sized
 from fractions import Fraction
 
+from .attributes import encode_attributes
 from .build_ops import OpMethods
-from .errors import GraphError
+from .errors import GraphError, ModelFileError
 from .graph import Graph, ImageInput, Node, Output, Shape, Value
-from .ops.base import Op
+from .limits import MAX_ELEMENTS, MAX_ENDS, MAX_FRACTION_DIGITS, MAX_LIST, MAX_NAME, MAX_NODES, MAX_NOTE, MAX_TEXT
+from .ops import OPS, Op
+from .stored import TensorChecker
+from .strict_json import text
 from .types import IntType
-
-MAX_NAME = 200
-MAX_ELEMENTS = 2**31
-"""Elements of one value. A larger one is a mistake or an attack, refused before memory is spent."""
 
 
 class GraphBuilder(OpMethods):
-    """Collects inputs, nodes and outputs in topological order.
+    """Collects inputs, nodes and outputs in topological order; what it takes, `model_file.save` takes.
 
     There is one method an op, which takes numbers and arrays (`add` takes any op as an object):
 
@@ -41,6 +41,7 @@ class GraphBuilder(OpMethods):
         self._nodes: list[Node] = []
         self._outputs: list[Output] = []
         self._values: dict[str, Value] = {}
+        self._tensors = TensorChecker()
 
     @property
     def inputs(self) -> tuple[Value, ...]:
@@ -49,6 +50,7 @@ class GraphBuilder(OpMethods):
 
     def input(self, name: str, shape: Shape, type_: IntType | tuple[int, int]) -> Value:
         """Declare an input of integers lo..hi, both included; it comes before the first node that reads it."""
+        _need_room(self._inputs, MAX_ENDS, "inputs")
         value = self._register(name, shape, type_ if isinstance(type_, IntType) else IntType(*type_))
         self._inputs.append(value)
         return value
@@ -56,16 +58,22 @@ class GraphBuilder(OpMethods):
     def add(self, op: Op, *inputs: Value, name: str, source: Sequence[str] = ()) -> Value:
         """Append `op` applied to `inputs` and return its value.
 
-        Raises GraphError, naming the node, when an input is foreign, the op refuses its inputs or the name is
-        taken.
+        Raises GraphError, naming the node, when an input is foreign, the op refuses its inputs, an attribute is
+        larger than a model file has room for, or the name is taken.
         """
+        _need_room(self._nodes, MAX_NODES, "nodes")
         for value in inputs:
             if self._values.get(value.name) != value:
                 raise GraphError(f"node {name!r}: input {value.name!r} is not a value of this graph")
         try:
+            if OPS.get(op.kind) is not type(op):
+                raise GraphError("is not one of intinfer.ops.OPS")
             op.check_arity(len(inputs))
+            self._tensors.budget.charge_windows("attributes", op, inputs)
             shape, type_ = op.infer(*inputs)
-        except GraphError as error:
+            encode_attributes(op, "attributes", self._tensors)
+            _need_texts("source", source)
+        except (GraphError, ModelFileError) as error:
             raise GraphError(f"node {name!r} ({op.kind}): {error}") from None
         output = self._register(name, shape, type_)
         self._nodes.append(Node(op, tuple(v.name for v in inputs), output, tuple(source)))
@@ -81,6 +89,8 @@ class GraphBuilder(OpMethods):
         """Declare a result with its exact affine: real = scale * z + offset, per tensor or per channel."""
         if self._values.get(value.name) != value:
             raise GraphError(f"output {name!r}: {value.name!r} is not a value of this graph")
+        _need_room(self._outputs, MAX_ENDS, "outputs")
+        _need_name("output", name)
         if name in (out.name for out in self._outputs):
             raise GraphError(f"output {name!r} is declared twice")
         for what, numbers in (("scale", scale), ("offset", offset)):
@@ -88,6 +98,10 @@ class GraphBuilder(OpMethods):
                 raise GraphError(
                     f"output {name!r}: {len(numbers)} {what}s for {value.shape[0]} channels; give 1 or one a channel"
                 )
+            if not all(isinstance(number, Fraction | int) for number in numbers):
+                raise GraphError(f"output {name!r}: {what} is made of {type(numbers[0]).__name__}s; give Fractions")
+            if any(max(abs(n.numerator), n.denominator) >= 10**MAX_FRACTION_DIGITS for n in numbers):
+                raise GraphError(f"output {name!r}: a {what} of more than {MAX_FRACTION_DIGITS} digits above or below")
         self._outputs.append(Output(name, value.name, tuple(scale), tuple(offset)))
 
     def finish(
@@ -111,13 +125,15 @@ class GraphBuilder(OpMethods):
             last = self._values[self._outputs[0].value]
             if len(classes) != last.shape[0]:
                 raise GraphError(f"{len(classes)} class names for {last.shape[0]} outputs")
-        return Graph(
-            tuple(self._inputs), tuple(self._nodes), tuple(self._outputs), image, tuple(classes), dict(provenance or {})
-        )
+        _need_texts("classes", classes)
+        notes = dict(provenance or {})
+        _need_room(notes, MAX_ENDS + 1, "provenance entries")
+        _need_texts("provenance", notes, MAX_NAME)
+        _need_texts("provenance", list(notes.values()), MAX_NOTE, lines=True)
+        return Graph(tuple(self._inputs), tuple(self._nodes), tuple(self._outputs), image, tuple(classes), notes)
 
     def _register(self, name: str, shape: Shape, type_: IntType) -> Value:
-        if not name or len(name) > MAX_NAME or not name.isprintable():
-            raise GraphError(f"value name {name[:MAX_NAME]!r} must be 1..{MAX_NAME} printable characters")
+        _need_name("value", name)
         if name in self._values:
             raise GraphError(f"value name {name!r} is taken; names are unique")
         if len(shape) not in (1, 3) or any(type(extent) is not int or extent < 1 for extent in shape):
@@ -127,3 +143,23 @@ class GraphBuilder(OpMethods):
             raise GraphError(f"value {name!r}: {value.size} elements, more than {MAX_ELEMENTS}")
         self._values[name] = value
         return value
+
+
+def _need_room(taken: Sized, most: int, what: str) -> None:
+    if len(taken) >= most:
+        raise GraphError(f"more than {most:,} {what}; a model file has room for so many")
+
+
+def _need_name(what: str, name: str) -> None:
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        raise GraphError(f"{what} name {name[:MAX_NAME]!r} must be 1..{MAX_NAME} printable characters")
+
+
+def _need_texts(what: str, texts: Collection[str], limit: int = MAX_TEXT, lines: bool = False) -> None:
+    if len(texts) > MAX_LIST:
+        raise GraphError(f"{what}: {len(texts)} items, at most {MAX_LIST} are allowed")
+    try:
+        for i, item in enumerate(texts):
+            text(item, f"{what}[{i}]", limit, lines)
+    except ModelFileError as error:
+        raise GraphError(str(error)) from None

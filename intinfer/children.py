@@ -22,14 +22,20 @@ _SET_DEATH_SIGNAL = 1
 
 
 @contextmanager
-def child(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A running `command`, with this process's streams; killed when it still runs at the end of the body.
+def child(
+    command: Sequence[str], environment: Mapping[str, str], stdout: int | None = None, stderr: int | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A running `command`, with this process's streams unless others are given as `subprocess.Popen` takes them;
+    killed when it still runs at the end of the body.
 
     It is also killed when the thread that is here ends, and `command` should call `follow_parent` if it is ours. While
     the body runs, SIGTERM ends the child, too, and this process as it would have.
     """
     if os.name != "posix":
-        with subprocess.Popen(command, env=environment) as process, _killed_in_the_end(process):
+        with (
+            subprocess.Popen(command, env=environment, stdout=stdout, stderr=stderr) as process,
+            _killed_in_the_end(process),
+        ):
             yield process
         return
     watched, held = os.pipe()
@@ -40,6 +46,8 @@ def child(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[su
                 env={**environment, PARENT: f"{os.getpid()},{watched}"},
                 pass_fds=[watched],
                 preexec_fn=_death_signal(os.getpid()),
+                stdout=stdout,
+                stderr=stderr,
             ) as process,
             _killed_in_the_end(process),
         ):

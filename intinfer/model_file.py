@@ -14,10 +14,11 @@ from fractions import Fraction
 
 from . import npz
 from .attributes import decode_attributes, encode_attributes
-from .builder import MAX_NAME, GraphBuilder
+from .builder import GraphBuilder
 from .errors import IntinferError, ModelFileError
 from .files import write_file
 from .graph import Graph, GraphLike, ImageInput, Node, Output, Shape, Value, graph_of
+from .limits import MAX_ENDS, MAX_FRACTION_DIGITS, MAX_LIST, MAX_NAME, MAX_NODES, MAX_NOTE
 from .ops import OPS
 from .stored import TensorReader, TensorWriter
 from .strict_json import Json, check_canonical, choice, dump, integer, items, parse, record, shown, text
@@ -28,14 +29,6 @@ VERSION = 1
 
 MAX_FILE = 2**29
 MAX_HEADER = 2**23
-MAX_NODES = 10_000
-MAX_ENDS = 1_000
-"""Inputs, outputs and provenance entries, each."""
-MAX_LIST = 2**20
-MAX_NOTE = 10_000
-MAX_FRACTION_DIGITS = 640
-"""Python converts this many digits whatever its limit is set to."""
-
 _FRACTION = re.compile(r"(-?[0-9]+)/([0-9]+)", re.ASCII)
 _HEADER_KEYS = ("format", "version", "inputs", "nodes", "outputs", "image", "classes", "provenance")
 _VALUE_KEYS = ("name", "shape", "lo", "hi")

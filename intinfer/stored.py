@@ -14,9 +14,9 @@ from contextlib import suppress
 import numpy as np
 
 from . import packing
-from .builder import MAX_ELEMENTS
 from .errors import GraphError, ModelFileError
 from .graph import Value
+from .limits import MAX_ELEMENTS
 from .ops import Conv2d, MaxPool, Op, SumPool
 from .ops.base import need_map
 from .packing import Encoding
@@ -49,6 +49,18 @@ class Budget:
                 f"{where}: with it the file has {self._used[what]} {what}, at most {limit} are allowed"
             )
 
+    def charge_tensor(self, where: str, shape: tuple[int, ...], new: bool) -> None:
+        """A node refers to a tensor of this shape, `new` when none did before."""
+        if not 1 <= len(shape) <= 4:
+            raise ModelFileError(f"{where}.shape: 1 to 4 extents are needed, got {len(shape) or 'none'}")
+        for i, extent in enumerate(shape):
+            integer(extent, f"{where}.shape[{i}]", 1, MAX_EXTENT)
+        count = math.prod(shape)
+        self.charge(where, "elements of tensors that nodes refer to", count, MAX_REFERENCED)
+        self.charge(where, "rows of tensors that nodes refer to", shape[0], MAX_ROWS)
+        if new:
+            self.charge(where, "stored elements", count, MAX_STORED)
+
     def charge_windows(self, where: str, op: Op, inputs: tuple[Value, ...]) -> None:
         """Bound the padded map of a windowed op, and the steps of MaxPool's type rule: every tap of every window."""
         if not isinstance(op, (Conv2d, MaxPool, SumPool)) or len(inputs) != 1:
@@ -78,10 +90,30 @@ class TensorWriter:
     def members(self) -> list[tuple[str, bytes]]:
         return [(key, content) for (_, _, content), key in self._keys.items()]
 
-    def reference(self, tensor: IntTensor) -> Json:
+    def reference(self, tensor: IntTensor, where: str) -> Json:
         content = b"".join(packing.pack(part, tensor.encoding).tobytes() for part in _chunks(tensor.values.reshape(-1)))
         key = self._keys.setdefault((tensor.encoding.name, tensor.shape, content), f"t{len(self._keys)}")
         return {"tensor": key, "shape": list(tensor.shape), "encoding": tensor.encoding.name}
+
+    def automaton(self, weights: CellularWeights, where: str) -> Json:
+        return automaton_to_json(weights)
+
+
+class TensorChecker:
+    """What `TensorWriter` is asked for, held against the reader's limits; nothing is packed."""
+
+    def __init__(self) -> None:
+        self.budget = Budget()
+        self._seen: dict[int, IntTensor] = {}
+
+    def reference(self, tensor: IntTensor, where: str) -> Json:
+        self.budget.charge_tensor(where, tensor.shape, new=id(tensor) not in self._seen)
+        self._seen[id(tensor)] = tensor
+        return None
+
+    def automaton(self, weights: CellularWeights, where: str) -> Json:
+        automaton_from_json(automaton_to_json(weights), where, self.budget)
+        return None
 
 
 class TensorReader:
@@ -100,14 +132,10 @@ class TensorReader:
             raise ModelFileError(f"{where}.tensor: {shown(key)} is none of the {count} tensors of the file")
         encoding = Encoding(text(doc["encoding"], f"{where}.encoding"))
         extents = items(doc["shape"], f"{where}.shape", 4)
-        shape = tuple(integer(n, f"{where}.shape[{i}]", 1, MAX_EXTENT) for i, n in enumerate(extents))
-        if not shape:
-            raise ModelFileError(f"{where}.shape: 1 to 4 extents are needed, got none")
-        count = math.prod(shape)
-        self.budget.charge(where, "elements of tensors that nodes refer to", count, MAX_REFERENCED)
-        self.budget.charge(where, "rows of tensors that nodes refer to", shape[0], MAX_ROWS)
+        shape = tuple(integer(n, f"{where}.shape[{i}]") for i, n in enumerate(extents))
+        self.budget.charge_tensor(where, shape, new=key not in self._read)
         if key not in self._read:
-            self.budget.charge(where, "stored elements", count, MAX_STORED)
+            count = math.prod(shape)
             self._read[key] = IntTensor(self._unpack(key, encoding, count, where).reshape(shape), encoding)
         known = self._read[key]
         if (known.shape, known.encoding) != (shape, encoding):

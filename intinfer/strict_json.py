@@ -15,6 +15,7 @@ from typing import NoReturn
 import numpy as np
 
 from .errors import ModelFileError
+from .limits import MAX_TEXT
 from .types import LIMIT
 
 Json = dict[str, "Json"] | list["Json"] | str | int | bool | None
@@ -22,7 +23,6 @@ Json = dict[str, "Json"] | list["Json"] | str | int | bool | None
 MAX_DEPTH = 16
 MAX_DIGITS = 20
 """Characters of an integer: the bounds ±2^62 have at most 20."""
-MAX_TEXT = 1_000
 
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 """A string, or the rest of the text when it does not end: possessive, so that nothing is ever tried twice."""

@@ -10,14 +10,33 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from model_graphs import assert_same, small
 
 from intinfer import model_file
+from intinfer.accumulator import Accumulator, Overflow, TapOrder
 from intinfer.builder import GraphBuilder
-from intinfer.errors import ModelFileError
-from intinfer.graph import Graph, Value
-from intinfer.model_file import load, save
-from intinfer.ops import Clamp
+from intinfer.errors import GraphError, ModelFileError
+from intinfer.graph import Graph, Node, Output, Value
+from intinfer.model_file import load, save, to_bytes
+from intinfer.ops import (
+    Add,
+    Affine,
+    Bitshift,
+    Clamp,
+    Conv2d,
+    Gather,
+    MaxPool,
+    Op,
+    Requant,
+    SumPool,
+    Table,
+    Tgap,
+    Threshold,
+)
+from intinfer.rounding import RoundMode
+from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 
 
@@ -102,59 +121,143 @@ class Renamed(Clamp):
     """An op that is none of OPS although it has the kind of one."""
 
 
+def clamped(*ends: Any, **changes: Any) -> Callable[[GraphBuilder, Value], object]:
+    return lambda b, x: b.output("y", b.add(Clamp(*ends), x, name="c", **changes))
+
+
+REFUSED: list[tuple[Callable[[GraphBuilder, Value], object], dict[str, Any], str]] = [
+    (
+        clamped(0, 2**62 + 1),
+        {},
+        "node 'c' (clamp): attributes.hi: 4611686018427387905 is outside -4611686018427387904..4",
+    ),
+    (
+        clamped(0, 10**5000),
+        {},
+        "node 'c' (clamp): attributes.hi: an integer of 16610 bits is outside -461168601842738790",
+    ),
+    (clamped(False, 1), {}, "node 'c' (clamp): attributes.lo: an integer is needed, got false"),
+    (clamped(np.int64(0), 1), {}, "node 'c' (clamp): attributes.lo: an integer is needed, got a Python int64"),
+    (clamped(0, 1, source=["s" * 1001]), {}, "node 'c' (clamp): source[0]: 1001 characters, at most 1000 are allowed"),
+    (lambda b, x: b.add(Renamed(0, 1), x, name="c"), {}, "node 'c' (clamp): is not one of intinfer.ops.OPS"),
+    (lambda b, x: b.output("y", x, [Fraction(1, 10**640)]), {}, "output 'y': a scale of more than 640 digits above or"),
+    (lambda b, x: b.output("y", x, [0.5]), {}, "output 'y': scale is made of floats; give Fractions"),  # type: ignore[list-item]
+    (lambda b, x: b.output("bad\x1b", x), {}, "output name 'bad\\x1b' must be 1..200 printable characters"),
+    (lambda b, x: b.output("", x), {}, "output name '' must be 1..200 printable characters"),
+    (clamped(0, 1), {"classes": ["a", "b\ud800"]}, "classes[1]: 'b\\ud800' holds a character that cannot be printed"),
+    (clamped(0, 1), {"provenance": {"epochs": 3}}, "provenance[0]: a string is needed, got 3"),
+    (
+        clamped(0, 1),
+        {"provenance": {"log": "x" * 10_001}},
+        "provenance[0]: 10001 characters, at most 10000 are allowed",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "ends", "reason"), REFUSED)
+def test_what_the_format_has_no_place_for_the_builder_refuses(
+    make: Callable[[GraphBuilder, Value], object], ends: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(GraphError) as caught:
+        mutated_small(make, **ends)
+    assert str(caught.value).startswith(reason)
+
+
+def graph_without_builder(op: Any = None, output: Output | None = None, **ends: Any) -> Graph:
+    x = Value("x", (2,), IntType(0, 1))
+    node = Node(op or Clamp(0, 1), ("x",), Value("c", (2,), IntType(0, 1)), ends.pop("source", ()))
+    return Graph((x,), (node,), (output or Output("y", "c"),), **ends)
+
+
 @pytest.mark.parametrize(
     ("graph", "reason"),
     [
         (
-            mutated_small(lambda b, x: b.output("y", b.add(Clamp(0, 2**62 + 1), x, name="c"))),
+            graph_without_builder(Clamp(0, 2**62 + 1)),
             "nodes[0].attributes.hi: 4611686018427387905 is outside -4611686018427387904..4611686018427387904",
         ),
+        (graph_without_builder(Renamed(0, 1)), "nodes[0]: op 'clamp' is not one of intinfer.ops.OPS"),
         (
-            mutated_small(lambda b, x: b.output("y", b.add(Clamp(0, 10**5000), x, name="c"))),
-            "nodes[0].attributes.hi: an integer of 16610 bits is outside -4611686018427387904..4611686018427387904",
-        ),
-        (
-            mutated_small(lambda b, x: b.output("y", b.add(Clamp(False, 1), x, name="c"))),
-            "nodes[0].attributes.lo: an integer is needed, got false",
-        ),
-        (
-            mutated_small(lambda b, x: b.output("y", b.add(Clamp(np.int64(0), 1), x, name="c"))),  # type: ignore[arg-type]
-            "nodes[0].attributes.lo: an integer is needed, got a Python int64",
-        ),
-        (
-            mutated_small(lambda b, x: b.output("y", b.add(Renamed(0, 1), x, name="c"))),
-            "nodes[0]: op 'clamp' is not one of intinfer.ops.OPS",
-        ),
-        (
-            mutated_small(lambda b, x: b.output("y", x, [Fraction(1, 10**640)])),
+            graph_without_builder(output=Output("y", "c", (Fraction(1, 10**640),))),
             "outputs[0].scale[0]: a fraction of more than 640 digits above or below",
         ),
         (
-            mutated_small(lambda b, x: b.output("bad\x1b", x)),
+            graph_without_builder(output=Output("bad\x1b", "c")),
             "outputs[0].name: 'bad\\x1b' holds a character that cannot be printed",
         ),
-        (mutated_small(lambda b, x: b.output("", x)), "outputs[0].name: an output needs a name"),
+        (graph_without_builder(output=Output("", "c")), "outputs[0].name: an output needs a name"),
         (
-            mutated_small(lambda b, x: b.output("y", x), classes=["a", "b\ud800"]),
+            graph_without_builder(classes=("a", "b\ud800")),
             "classes[1]: 'b\\ud800' holds a character that cannot be printed",
         ),
+        (graph_without_builder(provenance={"epochs": 3}), "provenance.epochs: a string is needed, got 3"),
         (
-            mutated_small(lambda b, x: b.output("y", x), provenance={"epochs": 3}),
-            "provenance.epochs: a string is needed, got 3",
-        ),
-        (
-            mutated_small(lambda b, x: b.output("y", x), provenance={"log": "x" * 10_001}),
-            "provenance.log: 10001 characters, at most 10000 are allowed",
-        ),
-        (
-            mutated_small(lambda b, x: b.output("y", b.add(Clamp(0, 1), x, name="c", source=["s" * 1001]))),
+            graph_without_builder(source=("s" * 1001,)),
             "nodes[0].source[0]: 1001 characters, at most 1000 are allowed",
         ),
     ],
 )
 def test_graphs_the_format_has_no_place_for(graph: Graph, reason: str, tmp_path: Path) -> None:
+    """Made without the builder."""
     cannot_write(tmp_path / "m.npz", reason, graph)
     assert left_behind(tmp_path) == []
+
+
+NUMBERS = st.integers(-(2**70), 2**70) | st.sampled_from([2**62, 2**62 + 1, -(2**62), -(2**62) - 1, 2**63, 2**64])
+SIZES = st.integers(0, 5) | st.sampled_from([4096, 4097, 2**20, 2**31, 2**62 + 1])
+
+
+@st.composite
+def ops(draw: st.DrawFn) -> tuple[Op, Value]:
+    """An op with attributes from anywhere, and an input that it may take."""
+    low, high = sorted(draw(st.tuples(NUMBERS, NUMBERS)))
+    c, number, size = draw(st.integers(1, 2)), lambda: draw(NUMBERS), lambda: draw(SIZES)
+
+    def tensor(*shape: int) -> IntTensor:
+        return IntTensor(
+            np.array(draw(st.lists(st.integers(-(2**62), 2**62), min_size=c, max_size=c))[: shape[0]]).reshape(shape)
+        )
+
+    pair, pads = (lambda: (size(), size())), (lambda: (size(), size(), size(), size()))
+    weight = IntTensor(np.ones((2, c, 1, 2), dtype=np.int64))
+    bits = draw(st.integers(2, 62))
+    order = draw(st.sampled_from([None, *TapOrder]))
+    overflow = draw(st.sampled_from(list(Overflow)))
+    makers: dict[str, Callable[[], Op]] = {
+        "clamp": lambda: Clamp(low, high),
+        "threshold": lambda: Threshold(IntTensor([[1]]), IntTensor([0]), number(), number()),
+        "add": lambda: Add((number(),)),
+        "requant": lambda: Requant(
+            tensor(1), tensor(1), IntTensor([2]), draw(st.sampled_from(list(RoundMode))), low, high
+        ),
+        "affine": lambda: Affine(tensor(c), tensor(c)),
+        "table": lambda: Table(IntTensor([[1, 2, 3]]), number(), low, high),
+        "tgap": lambda: Tgap(number()),
+        "bitshift": lambda: Bitshift(size()),
+        "gather": lambda: Gather(IntTensor([-1, 0]), number()),
+        "max_pool": lambda: MaxPool(pair(), pair(), pads(), pair()),
+        "sum_pool": lambda: SumPool(pair(), pair(), pads()),
+        "conv2d": lambda: Conv2d(
+            weight, pair(), pads(), (number(),), pair(), 1, Accumulator(bits, overflow, order, size())
+        ),
+    }
+    shape = (c, 3, 3)
+    return makers[draw(st.sampled_from(sorted(makers)))](), Value("x", shape, IntType(0, 2))
+
+
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_whatever_the_builder_takes_goes_through_a_file(data: st.DataObject) -> None:
+    try:
+        op, value = data.draw(ops())
+        builder = GraphBuilder()
+        x = builder.input(value.name, value.shape, value.type)
+        operands = (x,) * (op.arity or 1)
+        builder.output("y", builder.add(op, *operands, name="n"), [Fraction(data.draw(NUMBERS), 7)])
+        graph = builder.finish()
+    except GraphError:
+        return
+    assert_same(model_file._decode(to_bytes(graph)), graph)
 
 
 def test_a_graph_whose_declared_type_is_wrong_is_not_written(tmp_path: Path) -> None:

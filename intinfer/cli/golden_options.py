@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..builder import MAX_NAME
 from ..errors import DataError
+from ..limits import MAX_NAME
 from .common import add_json, describe, positive
 from .golden_layout import add_words
 

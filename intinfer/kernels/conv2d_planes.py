@@ -86,10 +86,14 @@ class Conv2dPlanes(Kernel):
         planes, row, counts = scratch
         lay_out(inputs[0], self.pad_values, self.geometry, planes.reshape(self.planes_shape))
         if self.table is None:
+            # One compilation for all sums that are held alike, however few bits they need in the end.
+            sums = out if out.dtype == self.accumulator else np.empty(out.shape, dtype=self.accumulator)
             convolve(
                 planes, self.offsets, self.weights, self.first, self.positive, self.unit,
-                channels, self.run_length, self.pitch, row, out,
+                channels, self.run_length, self.pitch, row, sums,
             )  # fmt: skip
+            if sums is not out:
+                out[channels] = sums[channels]
         else:
             convolve_and_count(
                 planes, self.offsets, self.weights, self.first, self.positive, self.unit,

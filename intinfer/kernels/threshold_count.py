@@ -53,7 +53,8 @@ class ThresholdCount(UnfusedKernel):
         return (np.empty(BLOCK, dtype=self.dtype), np.empty(BLOCK, dtype=self.table.counts))
 
     def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
-        count(planes(inputs[0]), channels, *self.table.arrays, *scratch, planes(out))
+        z = inputs[0].astype(self.dtype, copy=False)  # one compilation for all that are compared alike
+        count(planes(z), channels, *self.table.arrays, *scratch, planes(out))
 
 
 @njit(nogil=True)

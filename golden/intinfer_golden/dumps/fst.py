@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from intinfer import children
 from intinfer.errors import DataError
 
 from .foreign import blocks_of, opened
@@ -31,12 +32,9 @@ def fst_blocks(path: Path) -> Iterator[bytes]:
         raise ModuleNotFoundError("No module named 'pylibfst'", name="pylibfst")
     command = [sys.executable, "-P", str(_CHILD), os.path.abspath(path)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as child:
-        try:
-            yield from blocks_of(cast("BinaryIO", child.stdout), path)
-            code = child.wait()
-        finally:
-            child.kill()
+    with children.child(command, environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        yield from blocks_of(cast("BinaryIO", child.stdout), path)
+        code = child.wait()
     if code != 0:
         raise DataError(f"{path}: is no readable FST file; write it again, or dump a .vcd")
 

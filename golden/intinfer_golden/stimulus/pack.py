@@ -30,15 +30,36 @@ class Goal:
     numbers: IntArray
     shifts: IntArray
 
-    def places(self, shape: Sequence[int]) -> tuple[IntArray, list[int], Bools]:
-        """In an input of this shape, counted in C order: the elements, how far each shift moves them, and which
-        shifts leave them all inside."""
+
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """Where a goal may stand in an input, elements counted in C order: its elements unmoved, how far each shift moves
+    them, and which shifts leave them all inside."""
+
+    elements: IntArray
+    offsets: list[int]
+    inside: list[bool]
+
+
+class _Placer:
+    """Finds the places of goals; most goals have the window and the shifts of another."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], tuple[list[int], list[bool]]] = {}
+        self._shifts: list[IntArray] = []
+
+    def places(self, goal: Goal, shape: tuple[int, ...]) -> _Places:
         weights = np.cumprod([1, *shape[:0:-1]])[::-1]
-        offsets: list[int] = (self.shifts @ weights).tolist()
-        if not len(self.indices):
-            return np.zeros(0, dtype=np.int64), offsets, np.ones(len(offsets), dtype=bool)
-        least, most = self.indices.min(axis=0) + self.shifts, self.indices.max(axis=0) + self.shifts
-        return self.indices @ weights, offsets, ((least >= 0) & (most < np.array(shape))).all(axis=1)
+        window = (goal.indices.min(axis=0), goal.indices.max(axis=0)) if len(goal.indices) else None
+        key = (id(goal.shifts), shape, window and (*window[0].tolist(), *window[1].tolist()))
+        if key not in self._known:
+            inside = np.ones(len(goal.shifts), dtype=bool)
+            if window is not None:
+                least, most = window[0] + goal.shifts, window[1] + goal.shifts
+                inside = ((least >= 0) & (most < np.array(shape))).all(axis=1)
+            self._known[key] = (goal.shifts @ weights).tolist(), inside.tolist()
+            self._shifts.append(goal.shifts)  # its id is not given to another
+        return _Places(goal.indices @ weights, *self._known[key])
 
 
 @dataclass(eq=False)
@@ -58,26 +79,27 @@ DEPTH = 16
 def pack(goals: Sequence[Goal], background: Callable[[], Frame]) -> list[Frame]:
     """Frames in which every goal has its place; elements that no goal wants keep the background."""
     opened: list[_Open] = []
+    placer = _Placer()
     for goal in goals:
         places = None
         for candidate in opened[-DEPTH:]:
-            places = places or goal.places(candidate.frame[goal.input].shape)
-            if _place(goal, candidate, *places):
+            places = places or placer.places(goal, candidate.frame[goal.input].shape)
+            if _place(goal, candidate, places):
                 break
         else:
             frame = background()
             opened.append(_Open(frame, {name: np.zeros(a.size, dtype=bool) for name, a in frame.items()}))
-            _place(goal, opened[-1], *goal.places(frame[goal.input].shape))
+            _place(goal, opened[-1], placer.places(goal, frame[goal.input].shape))
     return [candidate.frame for candidate in opened]
 
 
-def _place(goal: Goal, candidate: _Open, elements: IntArray, offsets: list[int], inside: Bools) -> bool:
+def _place(goal: Goal, candidate: _Open, places: _Places) -> bool:
     taken = candidate.taken[goal.input]
     key = (goal.input, id(goal.shifts))
     start = candidate.next.get(key, 0)
-    for turn in chain(range(start, len(offsets)), range(start)):
-        if inside[turn]:
-            where = elements + offsets[turn]
+    for turn in chain(range(start, len(places.offsets)), range(start)):
+        if places.inside[turn]:
+            where = places.elements + places.offsets[turn]
             if not taken[where].any():
                 candidate.frame[goal.input].flat[where] = goal.numbers
                 taken[where] = True
