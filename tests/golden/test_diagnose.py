@@ -277,7 +277,7 @@ CONVOLUTIONS: dict[str, tuple[str, str, Callable[..., Any] | None, dict[str, Any
     "wraps, should saturate": ("grouped", "conv", None, {"end": lambda s, t, o: signed(t, 7)}, "conv: the accumulator wraps at 7 bits"),
     "signed as unsigned": ("depthwise", "dw", wrap5, {"pixel": lambda s, n, c, y, x: s.frames[n][c][y][x] % 8 if inside(s.frames[n], y, x) else 3}, "dw: the input is read as unsigned 3 bits"),
     "unsigned as signed": ("pointwise", "requant", requant, {"pixel": lambda s, n, c, y, x: signed(s.frames[n][c][y][x], 4)}, "conv: the input is read as two's complement of 4 bits"),
-    "stride phase": ("depthwise", "dw", wrap5, {"at": lambda s, y, x, a, b: (2 * y + a, 2 * x + b - 1)}, "dw: the windows stand 1 row down (phase 1 of stride 2)"),
+    "stride phase": ("depthwise", "dw", wrap5, {"at": lambda s, y, x, a, b: (2 * y + a, 2 * x + b - 1)}, "dw: the windows stand 1 row down (phase 1 of stride 2) (as without the pad at the top)"),
     "a column late": ("plain", "act", act, {"at": lambda s, y, x, a, b: (y + a - 1, x + b - 2)}, "conv: the windows stand 1 column left"),
     "no stride": ("depthwise", "dw", wrap5, {"stride": (1, 1)}, "dw: the stride is (1, 1), not (2, 2)"),
     "no dilation": ("grouped", "pool", pooled, {"step": sat7, "dilation": (1, 1)}, "conv: the dilation is (1, 1), not (2, 1)"),

@@ -60,8 +60,8 @@ class Evidence:
 
     @property
     def _places(self) -> float:
-        """log2 of the ways to choose the differences among the values; of 256 of them where they are more, as of half of
-        the values where more are wrong: then each could have been right as well."""
+        """log2 of the ways to choose the differences among the values; of 256 where they are more, and of half of the
+        values where more are wrong, as each could have been right as well."""
         return log2(comb(self.compared, min(self.differences, self.compared // 2, 256)))
 
 

@@ -26,6 +26,7 @@ from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
 from .mistake import Mistake
+from .macs import EXACT, Mac
 from .orders import channel_orders, described
 from .suspect import Scope, Suspect, of_channel, row
 
@@ -40,8 +41,10 @@ def mistakes(suspect: Suspect) -> Iterator[Mistake]:
     op, whole = suspect.op, suspect.dumped
     if isinstance(op, Threshold) and suspect.channelwise:
         yield from _threshold(suspect, op)
-    if isinstance(op, Requant | Affine) and whole:
-        yield from _scalars(suspect, op)
+    if isinstance(op, Requant | Affine):
+        yield from _scalars(suspect, op) if whole else _scalars_tried(suspect, op)
+    if isinstance(op, Conv2d) and whole:
+        yield from _pad_value(suspect, op)
     if isinstance(op, Table) and whole:
         yield from _entry(suspect, op)
     if isinstance(op, Tgap) and whole:
@@ -163,6 +166,40 @@ def _scalars(suspect: Suspect, op: Requant | Affine) -> Iterator[Mistake]:
         other = replace(op, **{name: IntTensor(changed)})  # type: ignore[arg-type]
         place = f"{name}[{c}]" if tensor.shape[0] > 1 else f"the {name}"
         yield Mistake(f"{place} is {_interval(*solved)}, not {own}", other.reference, 2**12)
+
+
+def _scalars_tried(suspect: Suspect, op: Requant | Affine) -> Iterator[Mistake]:
+    """The same behind other nodes: values near by, and those with a bit or the sign turned, one by one."""
+    if len(suspect.wrong_channels) != 1:
+        return
+    (c,) = suspect.wrong_channels
+    for name in ("multiplier", "offset"):
+        tensor: IntTensor = getattr(op, name)
+        own, bits = int(tensor.values[row(tensor, c)]), min(tensor.encoding.bits, 40)
+        near = {own + k for k in range(-32, 33)} | {own ^ (1 << k) for k in range(bits)} | {0, 1, -own}
+        for value in sorted(near - {own}, key=lambda v: (abs(v - own), v)):
+            changed = np.broadcast_to(tensor.values, (suspect.channels,)).copy()
+            changed[c] = value
+            other = replace(op, **{name: IntTensor(changed)})  # type: ignore[arg-type]
+            text = f"{name}[{c}] is {value}, not {own}"
+            yield Mistake(text, other.reference, 128 * suspect.channels, kind=f"{name} {value > own}")
+
+
+def _pad_value(suspect: Suspect, op: Conv2d) -> Iterator[Mistake]:
+    """The constant beyond the edge, from the first difference and the weights that meet it there."""
+    mac = Mac.of(op)
+    assert mac is not None, "a convolution"
+    if not mac.window.padded or len(set(mac.pad_value.tolist())) > 1:
+        return
+    scene = suspect.scene
+    at = tuple(np.argwhere(scene.wrong)[0].tolist())
+    (x,) = suspect.operands(at[:1])
+    beyond = replace(mac, pad_value=np.ones(1, dtype=np.int64), rule=EXACT).run(np.zeros_like(x))[0][at[1:]]
+    change, rest = divmod(int(scene.actual[at] - scene.expected[at]), int(beyond)) if beyond else (0, 1)
+    if rest == 0:
+        own = int(mac.pad_value[0])
+        other = replace(mac, pad_value=mac.pad_value + change)
+        yield Mistake(f"the pad value is {own + change}, not {own}", other.run, 64)
 
 
 def _solved(suspect: Suspect, op: Requant | Affine, name: str, picked: slice, own: int) -> tuple[int, int] | None:
@@ -387,7 +424,7 @@ def _constant(suspect: Suspect) -> Iterator[Mistake]:
 
     for scope in suspect.scopes:
         if suspect.dumped:
-            differences = (scene.actual - scene.expected)[scope.mask & scene.wrong]
+            differences = (scene.actual - scene.expected)[np.broadcast_to(scope.mask, scene.wrong.shape) & scene.wrong]
             values, counts = np.unique(differences, return_counts=True)
             if len(values):
                 k = int(values[np.argmax(counts)])
@@ -406,9 +443,10 @@ def _small_constants(
 ) -> Iterator[Mistake]:
     scene = suspect.scene
     c = max(suspect.wrong_channels, key=lambda c: int(scene.wrong[:, c].sum()))
-    frames = [n for n in scene.sample if scope.mask[n, c].any()]
+    frames = [n for n in scene.sample if scope.rows([n]).any()]
     right = suspect.right(frames)[:, c]
-    constants = np.array([k for n in range(1, CONSTANTS + 1) for k in (n, -n)])
+    sizes = [*range(1, CONSTANTS + 1), *(part << k for k in range(8, 30) for part in (2, 3))]
+    constants = np.array([k for n in dict.fromkeys(sizes) for k in (n, -n)])
     fits = suspect.channel_fits(c, right[None] + constants.reshape(-1, *[1] * right.ndim), frames)
     found = sorted(constants[fits].tolist())
     for sign in (1, -1):

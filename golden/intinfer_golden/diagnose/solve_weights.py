@@ -16,13 +16,18 @@ from .weights import MAX_PAIRS
 
 MAX_VALUES = 256
 """Other values of a weight that are all tried; of wider codes those that a flipped bit, a lost or turned sign make."""
+MAX_TRIES = 4096
+"""Weights and values that are tried one by one where nothing can be solved for."""
 FEW = 8
 """Solutions beyond which the dump does not say which one it is."""
 
 
 def mistakes(suspect: Suspect) -> Iterator[Mistake]:
     mac = Mac.of(suspect.op)
-    if mac is None or not suspect.channelwise:
+    if mac is None:
+        return
+    if not suspect.channelwise:
+        yield from _any_weight(suspect, mac)
         return
     if len(suspect.wrong_channels) == 1:
         yield from _one_weight(suspect, mac, suspect.wrong_channels[0])
@@ -34,7 +39,7 @@ def _one_weight(suspect: Suspect, mac: Mac, o: int) -> Iterator[Mistake]:
     scene = suspect.scene
     frames = [n for n in scene.sample if n in scene.wrong_frames] or scene.sample
     size = mac.weight[0].size
-    candidates = [(tap, value) for tap in range(size) for value in _others(suspect, mac, o, tap, frames)]
+    candidates = [(tap, value) for tap in range(size) for value in _others(mac, o, tap)]
     found: list[tuple[int, int]] = []
     step = max(1, 2**22 // max(1, len(frames) * suspect.node.output.size // suspect.channels))
     for start in range(0, len(candidates), step):
@@ -74,7 +79,7 @@ def _either(values: list[int]) -> str:
     return " or ".join(map(str, values[:FEW]))
 
 
-def _others(suspect: Suspect, mac: Mac, o: int, tap: int, frames: list[int]) -> list[int]:
+def _others(mac: Mac, o: int, tap: int) -> list[int]:
     """Values that a weight may have instead of its own."""
     lo, hi = mac.bounds
     own = int(mac.weight[o].reshape(-1)[tap])
@@ -106,6 +111,22 @@ def _with_weights(suspect: Suspect, mac: Mac, o: int, candidates: list[tuple[int
     total = sums + change[:, None, None, None] * each[places]
     total = total if mac.rule is EXACT else mac.rule.wrap_sum(total)
     return total[..., 0, 0] if mac.dense else total
+
+
+def _any_weight(suspect: Suspect, mac: Mac) -> Iterator[Mistake]:
+    """Where the nodes behind mix the channels, each weight is tried, if there are not too many."""
+    others = [_others(mac, o, 0) for o in range(len(mac.weight))]
+    count = sum(map(len, others)) * mac.weight[0].size
+    if count > MAX_TRIES:
+        return
+    for o, i, ky, kx in np.ndindex(*mac.weight.shape):
+        own = int(mac.weight[o, i, ky, kx])
+        tap = int(np.ravel_multi_index((i, ky, kx), mac.weight.shape[1:]))
+        for value in _others(mac, o, tap):
+            changed = mac.weight.copy()
+            changed[o, i, ky, kx] = value
+            text = f"{mac.place(o, i, ky, kx)} is {value}, not {own}"
+            yield Mistake(text, lambda x, changed=changed: mac.run(x, changed), count)
 
 
 def _exchanged_inputs(suspect: Suspect, mac: Mac) -> Iterator[Mistake]:
