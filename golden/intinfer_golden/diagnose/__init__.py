@@ -23,7 +23,9 @@ from . import (
     quantisers,
     results,
     routing,
-    solve,
+    solve_channels,
+    solve_constants,
+    solve_sums,
     solve_weights,
     sums,
     weights,
@@ -37,10 +39,12 @@ __all__ = ["Diagnoses", "Diagnosis"]
 
 SHOWN = 8
 """Explanations that are told."""
+OF_A_FAMILY = 3
+"""Of them, of one node and family: what explains little is explained by many that are alike."""
 FAMILIES: tuple[Family, ...] = (
     *(weights.mistakes, windows.mistakes, sums.mistakes, quantisers.mistakes, elementwise.mistakes, pools.mistakes),
     *(routing.mistakes, constants.mistakes, operands.mistakes, history.mistakes, results.mistakes),
-    *(solve_weights.mistakes, solve.mistakes),
+    *(solve_weights.mistakes, solve_constants.mistakes, solve_channels.mistakes, solve_sums.mistakes),
 )
 
 
@@ -99,11 +103,12 @@ class Diagnoses:
 
 def _explanations(suspect: Suspect) -> Iterator[str]:
     for family in FAMILIES:
-        told: set[str] = set()
+        found, kinds = 0, set()
         for mistake in family(suspect):
-            if mistake.kind in told:
+            if mistake.kind in kinds or (scope := suspect.explains(mistake)) is None:
                 continue
-            scope = suspect.explains(mistake)
-            if scope is not None:
-                told |= {mistake.kind} - {""}
-                yield f"{suspect.node.name}: {mistake.text}" + (f", {scope.text}" if scope.text else "")
+            yield f"{suspect.node.name}: {mistake.text}" + (f", {scope.text}" if scope.text else "")
+            found += 1
+            if found == OF_A_FAMILY:
+                break
+            kinds |= {mistake.kind} - {""}

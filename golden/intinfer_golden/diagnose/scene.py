@@ -29,7 +29,7 @@ SAMPLE = 6
 class Budget:
     """Work that may still be done, in elements computed: what is tried depends on the sets alone, not on the clock."""
 
-    left: float = 6e8
+    left: float = 1.2e9
     used_up: bool = field(default=False, init=False)
 
     def take(self, work: float) -> bool:
