@@ -92,22 +92,28 @@ class Diagnoses:
             self._values[vectors.directory] = Values(vectors.graph(), vectors)
         values = self._values[vectors.directory]
         scene = Scene.of(case, values.graph, values, self._budget)
-        found: dict[str, None] = {}
-        for suspect in suspects(scene) if scene is not None and scene.wrong.any() else ():
-            for text in _explanations(suspect):
-                found.setdefault(text)
-                if len(found) == SHOWN:
-                    return list(found)
-        return list(found)
+        return told(scene) if scene is not None and scene.wrong.any() else []
 
 
-def _explanations(suspect: Suspect) -> Iterator[str]:
+def told(scene: Scene) -> list[str]:
+    """The mistakes that explain a dump, those made all over first; the node of the dump before those that it reads."""
+    found: dict[str, bool] = {}
+    for suspect in suspects(scene):
+        for text, partly in _explanations(suspect):
+            found.setdefault(text, partly)
+        if sum(not partly for partly in found.values()) >= SHOWN:
+            break
+    return sorted(found, key=lambda text: found[text])[:SHOWN]
+
+
+def _explanations(suspect: Suspect) -> Iterator[tuple[str, bool]]:
+    """What explains the dump, and whether it does so in some frames, channels, rows or columns alone."""
     for family in FAMILIES:
         found, kinds = 0, set()
         for mistake in family(suspect):
             if mistake.kind in kinds or (scope := suspect.explains(mistake)) is None:
                 continue
-            yield f"{suspect.node.name}: {mistake.text}" + (f", {scope.text}" if scope.text else "")
+            yield f"{suspect.node.name}: {mistake.text}" + (f", {scope.text}" if scope.text else ""), bool(scope.text)
             found += 1
             if found == OF_A_FAMILY:
                 break

@@ -86,7 +86,6 @@ class Suspect:
         """Of some scopes those that explain the dump; a few frames are tried before all are."""
         alive = [s for s in scopes if self.scene.evidence.convinces(mistake.choices * s.choices)]
         if mistake.history:
-            alive = [s for s in alive if s.axis != 0]
             few = self.scene.frames[: self.scene.wrong_frames[0] + 3]
             if len(few) < len(self.scene.frames):
                 alive = self._alive(mistake, few, alive)
@@ -133,7 +132,7 @@ class Suspect:
         mask = np.isin(np.arange(extent), kept).reshape([-1 if i == axis else 1 for i in range(wrong.ndim)])
         text = f"in {name if len(kept) == 1 else name + 's'} {spans(kept)} alone"
         if axis != 1 and len(kept) > 2 and kept[1] - kept[0] > 1:
-            text = f"in every {kept[1] - kept[0]}. {name} from {kept[0]} on alone"
+            text = f"in {name}s {kept[0]}, {kept[1]}, {kept[2]} ... alone"
         return Scope(text, mask, max(2, choices), axis)
 
     @cached_property
