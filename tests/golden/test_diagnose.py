@@ -382,3 +382,20 @@ def test_the_designs_without_a_mistake_are_right(folder: Path) -> None:
     ):
         comparison = told(folder, net, node, designed(net, after, **faults))
         assert (comparison.equal, comparison.where, comparison.causes) == (True, "", ())
+
+
+@pytest.mark.parametrize(("net", "node", "after"), [("pointwise", "conv", None), ("pointwise", "requant", requant)])
+def test_any_order_of_the_input_channels_is_found(
+    folder: Path, net: str, node: str, after: Callable[..., Any] | None
+) -> None:
+    order = (9, 2, 7, 4, 5, 11, 0, 3, 6, 10, 8, 1)
+    comparison = told(folder, net, node, designed(net, after, w=lambda s, o, i, a, b: s.weight[o][order[i]][a][b]))
+    cause = "conv: input channels of the weights are permuted: 0 is 9, 1 is 2, 2 is 7, 3 is 4, 4 is 5, 5 is 11 ..."
+    assert names(comparison, cause), comparison.causes
+
+
+def test_any_order_of_the_inputs_of_a_depthwise_convolution_is_found(folder: Path) -> None:
+    order = (2, 4, 3, 0, 1)
+    comparison = told(folder, "depthwise", "dw", designed("depthwise", wrap5, channel=lambda s, o, i: order[o]))
+    cause = "dw: the input's channels are permuted: 0 is 2, 1 is 4, 2 is 3, 3 is 0, 4 is 1"
+    assert names(comparison, cause), comparison.causes

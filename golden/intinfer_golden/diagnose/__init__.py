@@ -25,6 +25,7 @@ from . import (
     routing,
     solve_channels,
     solve_constants,
+    solve_inputs,
     solve_sums,
     solve_weights,
     sums,
@@ -44,7 +45,13 @@ OF_A_FAMILY = 3
 FAMILIES: tuple[Family, ...] = (
     *(weights.mistakes, windows.mistakes, sums.mistakes, quantisers.mistakes, elementwise.mistakes, pools.mistakes),
     *(routing.mistakes, constants.mistakes, operands.mistakes, history.mistakes, results.mistakes),
-    *(solve_weights.mistakes, solve_constants.mistakes, solve_channels.mistakes, solve_sums.mistakes),
+    *(
+        solve_weights.mistakes,
+        solve_inputs.mistakes,
+        solve_constants.mistakes,
+        solve_channels.mistakes,
+        solve_sums.mistakes,
+    ),
 )
 
 

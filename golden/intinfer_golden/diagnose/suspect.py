@@ -211,24 +211,37 @@ class Suspect:
 
         Only where `channelwise`.
         """
+        fits = np.zeros(len(values), dtype=bool)
+        for part, found, actual, asked in self._channel_results(channel, values, frames):
+            same = self.scene.same(found, actual) | ~asked
+            fits[part] = same.reshape(len(found), -1).all(axis=1)
+        return fits
+
+    def channel_distances(self, channel: int, values: IntArray, frames: Sequence[int]) -> IntArray:
+        """(K,): how far from the dump such values are, summed over all that count."""
+        distances = np.full(len(values), np.iinfo(np.int64).max >> 8)
+        for part, found, actual, asked in self._channel_results(channel, values, frames):
+            apart = np.where(asked, np.minimum(np.abs(found - actual), 2**30), 0)
+            distances[part] = apart.reshape(len(found), -1).sum(axis=1)
+        return distances
+
+    def _channel_results(
+        self, channel: int, values: IntArray, frames: Sequence[int]
+    ) -> Iterator[tuple[slice, IntArray, IntArray, Mask]]:
+        """Some of the tries, what the dump would be, what it is, and which of it counts."""
         tries, count = values.shape[:2]
         rows = list(frames)
         asked = self.scene.asked[rows, channel : channel + 1]
         actual = self.scene.actual[rows, channel : channel + 1]
         size = max(1, int(np.prod(values.shape[1:])) * (1 + len(self.path)))
-        step = max(1, CHUNK // size)
-        fits = np.zeros(tries, dtype=bool)
         if not self.scene.budget.take(_FIXED + 8 * tries * size):
-            return fits
+            return
+        step = max(1, CHUNK // size)
         for start in range(0, tries, step):
             part = values[start : start + step]
             found = self._carried_channel(channel, part.reshape(-1, 1, *part.shape[2:]), rows * len(part))
-            if found is None:
-                continue
-            found = found.reshape(len(part), count, *actual.shape[1:])
-            same = self.scene.same(found, actual[None]) | ~asked[None]
-            fits[start : start + step] = same.reshape(len(part), -1).all(axis=1)
-        return fits
+            if found is not None:
+                yield slice(start, start + step), found.reshape(len(part), count, *actual.shape[1:]), actual, asked
 
     def _carried_channel(self, channel: int, values: IntArray, frames: list[int]) -> IntArray | None:
         made = {self.node.name: values}
