@@ -105,6 +105,13 @@ def test_causes_need_not_be_looked_for(folder: Path) -> None:
     assert (comparison.causes, comparison.where) == ((), "on every axis")
 
 
+def test_causes_of_very_many_values_are_not_looked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("intinfer_golden.diagnose.MAX_VALUES", 100)
+    values = right("block")
+    (cause,) = told(folder, "block", "merge", values["a"] | values["b"]).causes
+    assert cause == "none is looked for: 864 values are more than 100; compare fewer frames"
+
+
 def test_a_damaged_model_leaves_the_verdict(tmp_path: Path) -> None:
     values = right("block")
     write_unchecked(NETS["block"].graph, NETS["block"].inputs, tmp_path / "set", formats=["npy"])

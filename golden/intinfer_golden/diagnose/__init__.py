@@ -32,12 +32,14 @@ from . import (
     weights,
     windows,
 )
-from .scene import Budget, Scene, Values, mask_along_axes
+from .scene import Budget, Scene, Values, along_axes
 from .suspect import Family, Suspect, suspects
 from .where import where
 
 __all__ = ["Diagnoses", "Diagnosis"]
 
+MAX_VALUES = 2**25
+"""Values of a dump that is diagnosed; several copies of them are held in memory."""
 SHOWN = 8
 """Explanations that are told."""
 OF_A_FAMILY = 3
@@ -85,9 +87,12 @@ class Diagnoses:
         tensor = case.tensor
         if not wrong.any():
             return Diagnosis("", ())
-        place = where(mask_along_axes(wrong, tensor), mask_along_axes(case.demanded, tensor), tensor.axes)
+        place = where(along_axes(wrong, tensor), along_axes(case.demanded, tensor), tensor.axes)
         if not self.causes or not case.complete:
             return Diagnosis(place, ())
+        if len(wrong) > MAX_VALUES:
+            text = f"none is looked for: {len(wrong):,} values are more than {MAX_VALUES:,}; compare fewer frames"
+            return Diagnosis(place, (text,))
         try:
             return Diagnosis(place, tuple(self._causes(case)))
         except IntinferError as error:
