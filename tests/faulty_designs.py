@@ -106,3 +106,10 @@ def signed(value: int, bits: int) -> int:
     """The low bits as two's complement."""
     low = value % 2**bits
     return low - 2**bits if low >= 2 ** (bits - 1) else low
+
+
+def half_even(value: int, shift: int) -> int:
+    """value / 2^shift, ties to the even neighbour."""
+    quotient, rest = divmod(value, 2**shift)
+    half = 2 ** (shift - 1)
+    return quotient + (rest > half or (rest == half and quotient % 2 == 1))

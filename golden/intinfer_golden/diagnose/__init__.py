@@ -23,24 +23,37 @@ from . import (
     quantisers,
     results,
     routing,
-    solve,
+    solve_channels,
+    solve_constants,
+    solve_inputs,
+    solve_sums,
     solve_weights,
     sums,
     weights,
     windows,
 )
-from .scene import Budget, Scene, Values, mask_along_axes
+from .scene import Budget, Scene, Values, along_axes
 from .suspect import Family, Suspect, suspects
 from .where import where
 
 __all__ = ["Diagnoses", "Diagnosis"]
 
+MAX_VALUES = 2**25
+"""Values of a dump that is diagnosed; several copies of them are held in memory."""
 SHOWN = 8
 """Explanations that are told."""
+OF_A_FAMILY = 3
+"""Of them, of one node and family: what explains little is explained by many that are alike."""
 FAMILIES: tuple[Family, ...] = (
     *(weights.mistakes, windows.mistakes, sums.mistakes, quantisers.mistakes, elementwise.mistakes, pools.mistakes),
     *(routing.mistakes, constants.mistakes, operands.mistakes, history.mistakes, results.mistakes),
-    *(solve_weights.mistakes, solve.mistakes),
+    *(
+        solve_weights.mistakes,
+        solve_inputs.mistakes,
+        solve_constants.mistakes,
+        solve_channels.mistakes,
+        solve_sums.mistakes,
+    ),
 )
 
 
@@ -74,9 +87,12 @@ class Diagnoses:
         tensor = case.tensor
         if not wrong.any():
             return Diagnosis("", ())
-        place = where(mask_along_axes(wrong, tensor), mask_along_axes(case.demanded, tensor), tensor.axes)
+        place = where(along_axes(wrong, tensor), along_axes(case.demanded, tensor), tensor.axes)
         if not self.causes or not case.complete:
             return Diagnosis(place, ())
+        if len(wrong) > MAX_VALUES:
+            text = f"none is looked for: {len(wrong):,} values are more than {MAX_VALUES:,}; compare fewer frames"
+            return Diagnosis(place, (text,))
         try:
             return Diagnosis(place, tuple(self._causes(case)))
         except IntinferError as error:
@@ -88,22 +104,29 @@ class Diagnoses:
             self._values[vectors.directory] = Values(vectors.graph(), vectors)
         values = self._values[vectors.directory]
         scene = Scene.of(case, values.graph, values, self._budget)
-        found: dict[str, None] = {}
-        for suspect in suspects(scene) if scene is not None and scene.wrong.any() else ():
-            for text in _explanations(suspect):
-                found.setdefault(text)
-                if len(found) == SHOWN:
-                    return list(found)
-        return list(found)
+        return told(scene) if scene is not None and scene.wrong.any() else []
 
 
-def _explanations(suspect: Suspect) -> Iterator[str]:
+def told(scene: Scene) -> list[str]:
+    """The mistakes that explain a dump, those made all over first; the node of the dump before those that it reads."""
+    found: dict[str, bool] = {}
+    for suspect in suspects(scene):
+        for text, partly in _explanations(suspect):
+            found.setdefault(text, partly)
+        if sum(not partly for partly in found.values()) >= SHOWN:
+            break
+    return sorted(found, key=lambda text: found[text])[:SHOWN]
+
+
+def _explanations(suspect: Suspect) -> Iterator[tuple[str, bool]]:
+    """What explains the dump, and whether it does so in some frames, channels, rows or columns alone."""
     for family in FAMILIES:
-        told: set[str] = set()
+        found, kinds = 0, set()
         for mistake in family(suspect):
-            if mistake.kind in told:
+            if mistake.kind in kinds or (scope := suspect.explains(mistake)) is None:
                 continue
-            scope = suspect.explains(mistake)
-            if scope is not None:
-                told |= {mistake.kind} - {""}
-                yield f"{suspect.node.name}: {mistake.text}" + (f", {scope.text}" if scope.text else "")
+            yield f"{suspect.node.name}: {mistake.text}" + (f", {scope.text}" if scope.text else ""), bool(scope.text)
+            found += 1
+            if found == OF_A_FAMILY:
+                break
+            kinds |= {mistake.kind} - {""}

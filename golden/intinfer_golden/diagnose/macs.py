@@ -83,7 +83,8 @@ class Mac:
 
     def one_output(self, channel: int) -> Mac:
         """Output `channel` alone, of the input channels of its group."""
-        return replace(self, weight=self.weight[channel : channel + 1], groups=1)
+        pad = self.pad_value[self.group_of(channel)] if len(self.pad_value) > 1 else self.pad_value
+        return replace(self, weight=self.weight[channel : channel + 1], groups=1, pad_value=pad)
 
     def group_of(self, channel: int) -> slice:
         """The input channels that an output reads."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 from math import comb, log2
@@ -60,8 +60,8 @@ class Evidence:
 
     @property
     def _places(self) -> float:
-        """log2 of the ways to choose the differences among the values; of 256 of them where they are more, as of half of
-        the values where more are wrong: then each could have been right as well."""
+        """log2 of the ways to choose the differences among the values; of 256 where they are more, and of half of the
+        values where more are wrong, as each could have been right as well."""
         return log2(comb(self.compared, min(self.differences, self.compared // 2, 256)))
 
 
@@ -77,4 +77,12 @@ def spans(numbers: list[int]) -> str:
     return ", ".join(parts)
 
 
-Mistakes = Iterator[Mistake]
+def interval(lo: int | None, hi: int | None) -> str:
+    """The whole numbers from `lo` to `hi`, None where there is no end, in words.
+
+    >>> interval(3, 3), interval(1, 4), interval(None, 7), interval(7, None)
+    ('3', 'between 1 and 4', 'at most 7', 'at least 7')
+    """
+    if lo is None or hi is None:
+        return f"at most {hi}" if lo is None else f"at least {lo}"
+    return str(lo) if lo == hi else f"between {lo} and {hi}"

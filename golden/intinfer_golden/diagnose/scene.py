@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ from ..manifest import VectorSet
 from ..tensors import Tensor
 from .mistake import Evidence
 
+Scalar = TypeVar("Scalar", bound=np.generic)
+
 CHUNK = 2**22
 """Elements, windows of a convolution unfolded, that are computed at a time."""
 SAMPLE = 6
@@ -29,7 +32,7 @@ SAMPLE = 6
 class Budget:
     """Work that may still be done, in elements computed: what is tried depends on the sets alone, not on the clock."""
 
-    left: float = 1.5e9
+    left: float = 1.2e9
     used_up: bool = field(default=False, init=False)
 
     def take(self, work: float) -> bool:
@@ -96,7 +99,7 @@ class Scene:
             return None
         actual, bits = known
         tensor = case.tensor
-        asked = mask_along_axes(case.demanded, tensor)
+        asked = along_axes(case.demanded, tensor)
         return cls(
             graph,
             values,
@@ -146,16 +149,11 @@ class Scene:
         return [self.frames[i : i + step] for i in range(0, len(self.frames), step)]
 
 
-def along_axes(flat: IntArray, tensor: Tensor) -> IntArray:
+def along_axes(flat: npt.NDArray[Scalar], tensor: Tensor) -> npt.NDArray[Scalar]:
     """A vector in the order of files as an array with the tensor's axes."""
     places = [tensor.order.index(axis) for axis in tensor.axes]
     shape = (len(flat) // (tensor.elements // tensor.shape[0]), *tensor.file_shape[1:])
     return np.ascontiguousarray(flat.reshape(shape).transpose(places))
-
-
-def mask_along_axes(flat: Mask, tensor: Tensor) -> Mask:
-    """As `along_axes`."""
-    return np.equal(along_axes(flat.astype(np.int64), tensor), 1)
 
 
 def work(node: Node, graph: Graph) -> float:

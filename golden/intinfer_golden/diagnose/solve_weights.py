@@ -1,4 +1,4 @@
-"""One weight that is wrong, or two input channels exchanged among many: solved for on one channel, then confirmed."""
+"""One weight that is wrong: solved for on the channel that differs, then confirmed."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ from intinfer.types import IntArray
 
 from .macs import EXACT, Mac
 from .mistake import Mistake
-from .orders import exchanged
 from .suspect import Suspect
-from .weights import MAX_PAIRS
 
 MAX_VALUES = 256
 """Other values of a weight that are all tried; of wider codes those that a flipped bit, a lost or turned sign make."""
+MAX_TRIES = 4096
+"""Weights and values that are tried one by one where nothing can be solved for."""
 FEW = 8
 """Solutions beyond which the dump does not say which one it is."""
 
 
 def mistakes(suspect: Suspect) -> Iterator[Mistake]:
     mac = Mac.of(suspect.op)
-    if mac is None or not suspect.channelwise:
+    if mac is None:
+        return
+    if not suspect.channelwise:
+        yield from _any_weight(suspect, mac)
         return
     if len(suspect.wrong_channels) == 1:
         yield from _one_weight(suspect, mac, suspect.wrong_channels[0])
-    yield from _exchanged_inputs(suspect, mac)
 
 
 def _one_weight(suspect: Suspect, mac: Mac, o: int) -> Iterator[Mistake]:
@@ -34,7 +36,7 @@ def _one_weight(suspect: Suspect, mac: Mac, o: int) -> Iterator[Mistake]:
     scene = suspect.scene
     frames = [n for n in scene.sample if n in scene.wrong_frames] or scene.sample
     size = mac.weight[0].size
-    candidates = [(tap, value) for tap in range(size) for value in _others(suspect, mac, o, tap, frames)]
+    candidates = [(tap, value) for tap in range(size) for value in _others(mac, o, tap)]
     found: list[tuple[int, int]] = []
     step = max(1, 2**22 // max(1, len(frames) * suspect.node.output.size // suspect.channels))
     for start in range(0, len(candidates), step):
@@ -74,7 +76,7 @@ def _either(values: list[int]) -> str:
     return " or ".join(map(str, values[:FEW]))
 
 
-def _others(suspect: Suspect, mac: Mac, o: int, tap: int, frames: list[int]) -> list[int]:
+def _others(mac: Mac, o: int, tap: int) -> list[int]:
     """Values that a weight may have instead of its own."""
     lo, hi = mac.bounds
     own = int(mac.weight[o].reshape(-1)[tap])
@@ -108,29 +110,17 @@ def _with_weights(suspect: Suspect, mac: Mac, o: int, candidates: list[tuple[int
     return total[..., 0, 0] if mac.dense else total
 
 
-def _exchanged_inputs(suspect: Suspect, mac: Mac) -> Iterator[Mistake]:
-    """Two input channels exchanged where there are too many pairs to try one by one."""
-    count = mac.weight.shape[1]
-    pairs = count * (count - 1) // 2
-    if pairs <= MAX_PAIRS or count > 512 or mac.rule.sequential:
+def _any_weight(suspect: Suspect, mac: Mac) -> Iterator[Mistake]:
+    """Where the nodes behind mix the channels, each weight is tried, if there are not too many."""
+    others = [_others(mac, o, 0) for o in range(len(mac.weight))]
+    count = sum(map(len, others)) * mac.weight[0].size
+    if count > MAX_TRIES:
         return
-    o = max(suspect.wrong_channels, key=lambda c: int(suspect.scene.wrong[:, c].sum()))
-    frames = suspect.scene.wrong_frames[:1]
-    (x,) = suspect.operands(frames)
-    one = mac.one_output(o)
-    taps = one.taps(x[:, mac.group_of(o)])[0]  # (I, OH, OW, KH, KW)
-    pixels = taps.reshape(count, taps.shape[1] * taps.shape[2], -1)
-    if not suspect.scene.budget.take(count * count * pixels.shape[1] * (2 + pixels.shape[2] / 4)):
-        return
-    made = np.einsum("ik,jpk->ijp", one.weight.reshape(count, -1), pixels)
-    a, b = np.triu_indices(count, 1)
-    own = made[np.arange(count), np.arange(count)]
-    sums = own.sum(axis=0) - own[a] - own[b] + made[a, b] + made[b, a]
-    sums = sums if mac.rule is EXACT else mac.rule.wrap_sum(sums)
-    shape = suspect.node.output.shape[1:]
-    fits = suspect.channel_fits(o, sums.reshape(pairs, 1, *shape), frames)
-    for k in np.flatnonzero(fits)[:FEW].tolist():
-        order = exchanged(count, int(a[k]), int(b[k]))
-        each = " of each group" if mac.groups > 1 else ""
-        text = f"input channels {a[k]} and {b[k]}{each} of the weights are exchanged"
-        yield Mistake(text, lambda x, order=order: mac.run(x, mac.weight[:, order]), pairs)
+    for o, i, ky, kx in np.ndindex(*mac.weight.shape):
+        own = int(mac.weight[o, i, ky, kx])
+        tap = int(np.ravel_multi_index((i, ky, kx), mac.weight.shape[1:]))
+        for value in _others(mac, o, tap):
+            changed = mac.weight.copy()
+            changed[o, i, ky, kx] = value
+            text = f"{mac.place(o, i, ky, kx)} is {value}, not {own}"
+            yield Mistake(text, lambda x, changed=changed: mac.run(x, changed), count)

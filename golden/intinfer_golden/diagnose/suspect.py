@@ -25,12 +25,16 @@ _FIXED = 1e4
 
 @dataclass(frozen=True, eq=False)
 class Scope:
-    """Where a mistake is made: `mask` broadcasts over the dump's values, `choices` as those of a mistake."""
+    """Where a mistake is made: `mask` broadcasts over the dump's values along `axis`, `choices` as of a mistake."""
 
     text: str
     mask: Mask
     choices: int = 1
-    of_frames: bool = False
+    axis: int | None = None
+
+    def rows(self, frames: list[int]) -> Mask:
+        """The mask of some frames."""
+        return self.mask[frames] if len(self.mask) > 1 else self.mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +86,6 @@ class Suspect:
         """Of some scopes those that explain the dump; a few frames are tried before all are."""
         alive = [s for s in scopes if self.scene.evidence.convinces(mistake.choices * s.choices)]
         if mistake.history:
-            alive = [s for s in alive if not s.of_frames]
             few = self.scene.frames[: self.scene.wrong_frames[0] + 3]
             if len(few) < len(self.scene.frames):
                 alive = self._alive(mistake, few, alive)
@@ -96,33 +99,41 @@ class Suspect:
 
     @cached_property
     def scopes(self) -> list[Scope]:
-        """Where a mistake may have been made: all over, or just in the frames or channels that differ.
+        """Where a mistake may have been made: all over, or just in the frames, channels, rows or columns that differ.
 
-        Frames count from the first on or up to the last: what is not, depends on more than the number of the frame.
+        Frames, rows and columns count as one, as all from the first on or up to the last, or as every second, third ...
         """
-        scene = self.scene
-        shape = [len(scene.wrong), scene.wrong.shape[1], *([1] * (scene.wrong.ndim - 2))]
-        found = [Scope("", np.ones(shape, dtype=bool))]
-        channels, frames = self.wrong_channels, scene.wrong_frames
-        in_channels, in_frames = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
-        in_channels[:, channels] = True
-        in_frames[frames] = True
-        partly = self.channelwise and len(channels) < shape[1]
-        name = f"in {'channel' if len(channels) == 1 else 'channels'} {spans(channels)} alone"
-        if partly:
-            few = min(len(channels), shape[1] - len(channels), 8)
-            found.append(Scope(name, in_channels, max(2, shape[1] ** few)))
-        if 0 < len(frames) < shape[0] and (frames[0] == 0 or frames[-1] == shape[0] - 1):
-            run = list(range(frames[0], frames[-1] + 1))
-            span = f"in frame {run[0]} alone" if len(run) == 1 else f"in frames {spans(run)} alone"
-            in_frames[run] = True
-            if len(run) < shape[0]:
-                ends = 2 if run == [0] else 2 * shape[0]
-                found.append(Scope(span, in_frames, ends, of_frames=True))
-                if partly:
-                    choices = ends * found[1].choices
-                    found.append(Scope(f"{name}, {span}", in_channels & in_frames, choices, of_frames=True))
+        shape = self.scene.wrong.shape
+        found = [Scope("", np.ones([1] * len(shape), dtype=bool))]
+        for axis in range(len(shape)):
+            if (scope := self._scope(axis)) is not None:
+                found.append(scope)
+        of_channels = [s for s in found if s.axis == 1]
+        for channels in of_channels:
+            for frames in [s for s in found if s.axis == 0]:
+                mask, choices = channels.mask & frames.mask, channels.choices * frames.choices
+                found.append(Scope(f"{channels.text}, {frames.text}", mask, choices, axis=0))
         return found
+
+    def _scope(self, axis: int) -> Scope | None:
+        """The frames, channels, rows or columns that differ, where others do not and they are no mere chance."""
+        wrong = self.scene.wrong
+        seen = np.logical_or.reduce(wrong, axis=tuple(i for i in range(wrong.ndim) if i != axis))
+        bad, extent = np.flatnonzero(seen).tolist(), len(seen)
+        if len(bad) == extent or (axis == 1 and not self.channelwise):
+            return None
+        name = ("frame", "channel", "row", "column")[axis]
+        kept = bad if axis == 1 else _regular(bad, extent)
+        if kept is None:
+            return None
+        choices = 2 if axis == 0 and kept == [0] else 2 * extent
+        if axis == 1:
+            choices = extent ** min(len(bad), extent - len(bad), 8)
+        mask = np.isin(np.arange(extent), kept).reshape([-1 if i == axis else 1 for i in range(wrong.ndim)])
+        text = f"in {name if len(kept) == 1 else name + 's'} {spans(kept)} alone"
+        if axis != 1 and len(kept) > 2 and kept[1] - kept[0] > 1:
+            text = f"in {name}s {kept[0]}, {kept[1]}, {kept[2]} ... alone"
+        return Scope(text, mask, max(2, choices), axis)
 
     @cached_property
     def cost(self) -> float:
@@ -133,13 +144,14 @@ class Suspect:
         """Of some scopes those in which these frames are as the mistake makes them."""
         if not scopes or not self.scene.budget.take(_FIXED + len(frames) * self.cost):
             return []
-        try:
-            values = mistake.values(*self.operands(frames))
-        except IndexError:  # a place that the op does not have: nothing to compute
-            return []
-        if mistake.history and len(frames) < len(self.scene.frames):  # the last may need the one after it
-            return self.alive(values[:-1], frames[:-1], scopes)
-        return self.alive(values, frames, scopes)
+        with np.errstate(all="ignore"):  # absurd values overflow on the way, and then differ
+            try:
+                values = mistake.values(*self.operands(frames))
+            except IndexError:  # a place that the op does not have: nothing to compute
+                return []
+            if mistake.history and len(frames) < len(self.scene.frames):  # the last may need the one after it
+                return self.alive(values[:-1], frames[:-1], scopes)
+            return self.alive(values, frames, scopes)
 
     def alive(self, values: IntArray, frames: Sequence[int], scopes: list[Scope]) -> list[Scope]:
         """Of some scopes those in which the node's `values` make the dump, all other values being right.
@@ -153,7 +165,7 @@ class Suspect:
             if found is None:
                 continue
             same = self.scene.same(found, self.scene.actual[rows]) | ~self.scene.asked[rows]
-            if kept := [s for s in scopes if np.where(s.mask[rows], same, right).all()]:
+            if kept := [s for s in scopes if np.where(s.rows(rows), same, right).all()]:
                 return kept
         return []
 
@@ -199,24 +211,37 @@ class Suspect:
 
         Only where `channelwise`.
         """
+        fits = np.zeros(len(values), dtype=bool)
+        for part, found, actual, asked in self._channel_results(channel, values, frames):
+            same = self.scene.same(found, actual) | ~asked
+            fits[part] = same.reshape(len(found), -1).all(axis=1)
+        return fits
+
+    def channel_distances(self, channel: int, values: IntArray, frames: Sequence[int]) -> IntArray:
+        """(K,): how far from the dump such values are, summed over all that count."""
+        distances = np.full(len(values), np.iinfo(np.int64).max >> 8)
+        for part, found, actual, asked in self._channel_results(channel, values, frames):
+            apart = np.where(asked, np.minimum(np.abs(found - actual), 2**30), 0)
+            distances[part] = apart.reshape(len(found), -1).sum(axis=1)
+        return distances
+
+    def _channel_results(
+        self, channel: int, values: IntArray, frames: Sequence[int]
+    ) -> Iterator[tuple[slice, IntArray, IntArray, Mask]]:
+        """Some of the tries, what the dump would be, what it is, and which of it counts."""
         tries, count = values.shape[:2]
         rows = list(frames)
         asked = self.scene.asked[rows, channel : channel + 1]
         actual = self.scene.actual[rows, channel : channel + 1]
         size = max(1, int(np.prod(values.shape[1:])) * (1 + len(self.path)))
-        step = max(1, CHUNK // size)
-        fits = np.zeros(tries, dtype=bool)
         if not self.scene.budget.take(_FIXED + 8 * tries * size):
-            return fits
+            return
+        step = max(1, CHUNK // size)
         for start in range(0, tries, step):
             part = values[start : start + step]
             found = self._carried_channel(channel, part.reshape(-1, 1, *part.shape[2:]), rows * len(part))
-            if found is None:
-                continue
-            found = found.reshape(len(part), count, *actual.shape[1:])
-            same = self.scene.same(found, actual[None]) | ~asked[None]
-            fits[start : start + step] = same.reshape(len(part), -1).all(axis=1)
-        return fits
+            if found is not None:
+                yield slice(start, start + step), found.reshape(len(part), count, *actual.shape[1:]), actual, asked
 
     def _carried_channel(self, channel: int, values: IntArray, frames: list[int]) -> IntArray | None:
         made = {self.node.name: values}
@@ -230,6 +255,20 @@ class Suspect:
                 return None
             made[node.name] = op.reference(*inputs)
         return made[self.scene.node.name]
+
+
+def _regular(bad: list[int], extent: int) -> list[int] | None:
+    """The single index, beginning, end or even steps that these are; what lies between may be right by chance."""
+    if len(bad) == 1:
+        return bad
+    for step in range(2, min(8, extent // 2 + 1)):
+        steps = list(range(bad[0] % step, extent, step))
+        if len(bad) > 2 and set(bad) <= set(steps) and 2 * len(bad) > len(steps):
+            return steps
+    if bad[0] == 0 or bad[-1] == extent - 1:
+        run = list(range(bad[0], bad[-1] + 1))
+        return run if len(run) < extent else None
+    return None
 
 
 def suspects(scene: Scene) -> Iterator[Suspect]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import permutations, product
+from math import factorial
 
 import numpy as np
 
@@ -11,9 +12,11 @@ from intinfer.types import IntArray
 
 from .macs import Mac
 from .mistake import Mistake
-from .orders import channel_orders, exchanged, pairs
+from .orders import channel_orders, described, exchanged, pairs
 from .suspect import Suspect
 
+FEW_INPUTS = 5
+"""Input channels whose orders are all tried."""
 MAX_PAIRS = 2_000
 """Exchanges of two channels that are tried one by one."""
 
@@ -142,6 +145,9 @@ def _channels(mac: Mac) -> Changed:
     for text, source, choices in channel_orders(inputs):
         each = " of each group" if groups > 1 else ""
         yield f"input channels{each} of the weights are {text}: 0 is {source[0]}", w[:, source], choices
+    for order in permutations(range(inputs)) if 2 < inputs <= FEW_INPUTS else ():
+        text = f"input channels{' of each group' if groups > 1 else ''} of the weights are permuted: "
+        yield text + described(list(order)), w[:, order], factorial(inputs)
     grouped = w.reshape(groups, -1, *w.shape[1:])
     for text, source, choices in channel_orders(groups):
         yield f"groups of the weights are {text}: 0 is {source[0]}", grouped[source].reshape(w.shape), choices

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import log2
+from math import comb, log2
 
 import numpy as np
 import numpy.typing as npt
@@ -43,8 +43,8 @@ def where(wrong: Mask, asked: Mask, axes: tuple[str, ...]) -> str:
 
 
 def _telling(part: int, whole: int, count: int) -> bool:
-    """Whether so many differences, strewn by chance, would hardly all lie in this part."""
-    return count * (log2(whole) - log2(part)) > log2(CHANCE)
+    """Whether so many differences, strewn by chance, would hardly all lie in one of the parts of this size."""
+    return count * (log2(whole) - log2(part)) - log2(comb(whole, part)) > log2(CHANCE)
 
 
 def _seen(mask: Mask, axis: int) -> Mask:
@@ -71,7 +71,7 @@ def _along(axis: str, wrong: Mask, asked: Mask) -> str:
         return f"from {letter}={low} on"
     if bad == [i for i in all_ if i <= high]:
         return f"up to {letter}={high}"
-    if (axis != "N" and len(bad) > 2) or len(bad) > 4:
+    if len(bad) > (3 if axis == "N" else 2):
         for step in range(2, min(8, len(all_) // 2 + 1)):
             if bad == [i for i in all_ if i % step == low % step]:
                 kind = ("even", "odd")[low % 2] if step == 2 else f"{letter} mod {step} = {low % step}"
@@ -92,7 +92,8 @@ def _border(wrong: Mask, asked: Mask, axes: tuple[str, ...]) -> str:
         inside = (slice(depth, -depth), slice(depth, -depth))
         if not all_[inside].any() or bad[inside].any():
             continue
-        if not _telling(int(all_.sum() - all_[inside].sum()), int(all_.sum()), int(wrong.sum())):
+        edge, whole = int(all_.sum() - all_[inside].sum()), int(all_.sum())
+        if wrong.sum() * (log2(whole) - log2(edge)) < log2(CHANCE):
             return ""
         edges = _edges(bad, depth)
         rows = any(edges[name] for name in ("top", "bottom"))

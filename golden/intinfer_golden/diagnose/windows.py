@@ -130,6 +130,8 @@ def mistakes(suspect: Suspect) -> Iterator[Mistake]:
         yield _mistake(text, finish, constant(pad), at)
         if window.padded:
             yield _mistake(f"{text}; beyond the edge stands the edge's own pixel", finish, clipped, at)
+    for text, beyond in _narrower(pad):
+        yield _mistake(text, finish, beyond, right)
     if not window.padded:
         return
     for text, beyond, choices in _borders(op, window, pad):
@@ -150,7 +152,7 @@ def _pad_and_finish(op: Conv2d | MaxPool | SumPool) -> tuple[npt.NDArray[np.int6
         assert mac is not None, "a convolution"
         return mac.pad_value, mac.sums
     if isinstance(op, MaxPool):
-        return np.array([-2 * LIMIT]), lambda taps: taps.max(axis=(4, 5))
+        return np.array([-LIMIT]), lambda taps: taps.max(axis=(4, 5))
     return np.zeros(1, dtype=np.int64), lambda taps: taps.sum(axis=(4, 5))
 
 
@@ -163,6 +165,8 @@ def _moved(window: Window, right: Places, outputs: tuple[int, ...]) -> Iterator[
                 where = ("up", "down", "left", "right")[2 * axis + (by > 0)]
                 way = f"{abs(by)} {name}{'s' if abs(by) > 1 else ''} {where}"
                 phase = f" (phase {by} of stride {window.stride[axis]})" if 0 < by < window.stride[axis] else ""
+                if by == window.pads[axis]:
+                    phase += f" (as without the pad at the {('top', 'left')[axis]})"
                 yield f"the windows stand {way}{phase}", right.moved(*((by, 0) if axis == 0 else (0, by)))
     for down, side in product((-1, 1), repeat=2):
         way = f"1 row {'down' if down > 0 else 'up'} and 1 column {'right' if side > 0 else 'left'}"
@@ -230,6 +234,20 @@ def _borders(
         yield text, beyond, choices
         for side in sides if len(sides) > 1 and value in values[:4] else ():
             yield f"the pad value of the {side} edge is {value}, not {shown}", one_side(side, pad, beyond), choices
+
+
+def _narrower(pad: npt.NDArray[np.int64]) -> Iterator[tuple[str, Beyond]]:
+    """The input without its first or last row or column."""
+    for axis, name in ((2, "row"), (3, "column")):
+        for index, which in ((0, "first"), (-1, "last")):
+
+            def look(x: IntArray, at: Places, axis: int = axis, index: int = index) -> IntArray:
+                cut = x.copy()
+                value = np.broadcast_to(pad.reshape(1, -1, 1), (len(x), x.shape[1], x.shape[5 - axis]))
+                cut[(slice(None),) * axis + (index,)] = value
+                return constant(pad)(cut, at)
+
+            yield f"the {which} {name} of the input is taken for padding", look
 
 
 def _pad_values(op: Conv2d | MaxPool | SumPool, pad: npt.NDArray[np.int64]) -> list[int]:

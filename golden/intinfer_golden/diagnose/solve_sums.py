@@ -1,0 +1,120 @@
+"""A number in the sums, as the dump itself tells: added, multiplied with, or beyond the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from intinfer.ops import (
+    Add,
+    Affine,
+    Conv2d,
+    Dense,
+    SumPool,
+)
+from intinfer.types import IntArray
+
+from .macs import EXACT, Mac
+from .mistake import Mistake
+from .suspect import Scope, Suspect
+
+CONSTANTS = 512
+"""Constants that are tried, up and down, where the dump is not the sums themselves."""
+
+
+def mistakes(suspect: Suspect) -> Iterator[Mistake]:
+    op, whole = suspect.op, suspect.dumped
+    if isinstance(op, Conv2d | Dense | SumPool | Affine | Add):
+        yield from _constant(suspect)
+    if isinstance(op, Conv2d) and whole:
+        yield from _pad_value(suspect, op)
+    if isinstance(op, Add) and whole:
+        yield from _multiplier(suspect, op)
+
+
+def _constant(suspect: Suspect) -> Iterator[Mistake]:
+    """A constant in the sums: of the dump itself the difference, behind other nodes all small ones are tried."""
+    scene = suspect.scene
+    base = suspect.reference
+
+    def run(k: int) -> Callable[..., IntArray]:
+        return lambda *xs: base(*xs) + k
+
+    for scope in suspect.scopes:
+        if suspect.dumped:
+            differences = (scene.actual - scene.expected)[np.broadcast_to(scope.mask, scene.wrong.shape) & scene.wrong]
+            values, counts = np.unique(differences, return_counts=True)
+            if len(values):
+                k = int(values[np.argmax(counts)])
+                yield Mistake(f"{k:+d} is added", run(k), 16)
+                if len(values) == 2 and scene.bits < 62:  # some of the sums wrap in the dump's words
+                    other = k - (1 << scene.bits) * (1 if k > 0 else -1)
+                    yield Mistake(f"{other:+d} is added", run(other), 16)
+        elif suspect.channelwise:
+            yield from _small_constants(suspect, scope, run)
+    if suspect.dumped:
+        yield from _with_zeros(suspect, base)
+
+
+def _small_constants(
+    suspect: Suspect, scope: Scope, run: Callable[[int], Callable[..., IntArray]]
+) -> Iterator[Mistake]:
+    scene = suspect.scene
+    c = max(suspect.wrong_channels, key=lambda c: int(scene.wrong[:, c].sum()))
+    frames = [n for n in scene.sample if scope.rows([n]).any()]
+    right = suspect.right(frames)[:, c]
+    sizes = [*range(1, CONSTANTS + 1), *(part << k for k in range(8, 30) for part in (2, 3))]
+    constants = np.array([k for n in dict.fromkeys(sizes) for k in (n, -n)])
+    fits = suspect.channel_fits(c, right[None] + constants.reshape(-1, *[1] * right.ndim), frames)
+    found = sorted(constants[fits].tolist())
+    for sign in (1, -1):
+        each = [k for k in found if sign * k > 0]
+        alive = [k for k in each[:16] if scope in suspect.explains_in(Mistake("", run(k), 1024), [scope])]
+        if alive:
+            told = f"{alive[0]:+d}" if len(alive) == 1 else f"a constant between {alive[0]:+d} and {alive[-1]:+d}"
+            yield Mistake(f"{told} is added", run(alive[0]), 1024)
+
+
+def _with_zeros(suspect: Suspect, base: Callable[..., IntArray]) -> Iterator[Mistake]:
+    """A constant in place of 0 alone, or of what is not 0."""
+    scene = suspect.scene
+    values = np.unique(scene.expected[scene.wrong])
+    if len(values) == 1:
+        found = np.unique(scene.actual[scene.wrong])
+        if len(found) == 1:
+            old, new = int(values[0]), int(found[0])
+            yield Mistake(f"{old} is given as {new}", lambda *xs: np.where(base(*xs) == old, new, base(*xs)), 256)
+
+
+def _multiplier(suspect: Suspect, op: Add) -> Iterator[Mistake]:
+    """The multiplier of one operand, exactly."""
+    scene = suspect.scene
+    xs = suspect.operands(scene.frames)
+    difference = (scene.actual - scene.expected)[scene.wrong]
+    for i, x in enumerate(xs):
+        at = x[scene.wrong]
+        if not len(at) or at[0] == 0 or difference[0] % at[0]:
+            continue
+        change = int(difference[0] // at[0])
+        changed = [m + change if k == i else m for k, m in enumerate(op.multipliers)]
+        text = f"the multiplier of operand {suspect.node.inputs[i]} is {changed[i]}, not {op.multipliers[i]}"
+        yield Mistake(text, lambda *xs, ms=changed: np.sum([m * x for m, x in zip(ms, xs, strict=True)], axis=0), 16)
+
+
+def _pad_value(suspect: Suspect, op: Conv2d) -> Iterator[Mistake]:
+    """The constant beyond the edge, from the first difference and the weights that meet it there."""
+    mac = Mac.of(op)
+    assert mac is not None, "a convolution"
+    if not mac.window.padded or len(set(mac.pad_value.tolist())) > 1:
+        return
+    scene = suspect.scene
+    at = tuple(np.argwhere(scene.wrong)[0].tolist())
+    (x,) = suspect.operands(at[:1])
+    beyond = replace(mac, pad_value=np.ones(1, dtype=np.int64), rule=EXACT).run(np.zeros_like(x))[0][at[1:]]
+    change, rest = divmod(int(scene.actual[at] - scene.expected[at]), int(beyond)) if beyond else (0, 1)
+    if rest == 0:
+        own = int(mac.pad_value[0])
+        other = replace(mac, pad_value=mac.pad_value + change)
+        yield Mistake(f"the pad value is {own + change}, not {own}", other.run, 64)

@@ -1,0 +1,45 @@
+"""Any graph, any dump of any node: diagnosis ends without an error, and what it tells is true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from intinfer import reference
+from intinfer.graph import Graph
+from intinfer.strategies import graphs_with_images
+from intinfer.types import IntArray
+from intinfer_golden.diagnose import told
+from intinfer_golden.diagnose.scene import Budget, Scene, Values
+
+
+class Traced(Values):
+    """Values that are at hand, without a set."""
+
+    def __init__(self, graph: Graph, values: dict[str, IntArray]) -> None:
+        self.graph, self._values = graph, values
+
+    def get(self, name: str, frames: Sequence[int]) -> IntArray:
+        return self._values[name][list(frames)]
+
+
+@settings(max_examples=25)
+@given(st.data())
+def test_any_dump_of_any_node(data: st.DataObject) -> None:
+    graph, images = data.draw(graphs_with_images(images=4))
+    values = reference.trace(graph, images)
+    node = data.draw(st.sampled_from(graph.nodes))
+    expected = values[node.name]
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    bits, kind = min(64, node.output.type.bits), data.draw(st.sampled_from(["noise", "frame", "channel", "one"]))
+    actual = expected.copy()
+    place = {"noise": np.s_[:], "frame": np.s_[-1:], "channel": np.s_[:, :1], "one": np.s_[:1]}[kind]
+    noise = rng.integers(node.output.type.lo, node.output.type.hi, actual[place].shape, endpoint=True)
+    actual[place] = np.where(rng.random(noise.shape) < 0.5, noise, actual[place])
+    asked = np.ones(actual.shape, dtype=bool)
+    scene = Scene(graph, Traced(graph, values), node, actual, expected, asked, bits, Budget(2e8))
+    if scene.wrong.any():
+        assert all(cause.split(": ")[0] in graph.node_by_name for cause in told(scene))
