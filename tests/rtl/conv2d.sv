@@ -209,9 +209,12 @@ module conv2d #(
       .m_last
   );
 
-  int macs = 0;
+`ifndef SYNTHESIS
+  int macs;
   always_ff @(posedge clk) begin
-    if (rst_n && step && demanded) macs <= macs + $countones(live);
+    if (!rst_n) macs <= 0;
+    else if (step && demanded) macs <= macs + $countones(live);
   end
   final if (NAME != "") $display("MACS %s %0d", NAME, macs);
+`endif
 endmodule
