@@ -118,7 +118,7 @@ module conv2d #(
 
   generate
     if (GENERATED) begin : generated
-      integer t;  // row of the automaton: input channel
+      logic [31:0] t;  // row of the automaton: input channel
       logic [O-1:0] row;
       rule30 #(
           .CELLS(O),
