@@ -13,7 +13,6 @@ from time import monotonic
 
 from intinfer.errors import DataError
 
-from . import wrappers
 from .mutation import Mutant
 from .processes import Processes
 from .simulate import PROFILES, Result, Run, bench
@@ -21,6 +20,8 @@ from .tokens import read_source, write_source
 from .wrappers import Saboteur
 
 Wrong = Mutant | Saboteur
+RUNS = (*((profile, 1, ("+repeat=2",)) for profile in PROFILES), (PROFILES[0], 1, ()))
+"""Profile, seed and plusargs of each run: what is quick first, last of all as often as the bench sends by itself."""
 _SLOWEST = 60.0
 """Seconds that a right design may take for a run before a campaign with it is hopeless, times ten."""
 
@@ -47,7 +48,7 @@ class Design:
     sources: tuple[tuple[str, Path], ...]
     dut: str = "dut"
     simulator: str = "icarus"
-    runs: tuple[tuple[str, int, tuple[str, ...]], ...] = tuple((profile, 1, ()) for profile in PROFILES)
+    runs: tuple[tuple[str, int, tuple[str, ...]], ...] = RUNS
     includes: tuple[Path, ...] = ()
     defines: tuple[str, ...] = ()
     says: str | None = None
@@ -72,7 +73,7 @@ def checked(design: Design, processes: Processes | None = None) -> Design:
     """
     files = [path for _, path in design.sources]
     said, cycles, slowest = [], 0, 0.0
-    with _bench(design, files, design.dut, processes or Processes()) as run:
+    with _bench(design, files, None, processes or Processes()) as run:
         for profile, seed, plusargs in design.runs:
             begun = monotonic()
             result = run(profile, seed, *plusargs)
@@ -81,7 +82,7 @@ def checked(design: Design, processes: Processes | None = None) -> Design:
                 what = f"does not pass its own bench (profile {profile})" if result.compiled else "does not compile"
                 raise DataError(f"{design.name}: the design as it is {what} in {design.simulator}: {_first(result)}")
             said.append(_said(design, result))
-            cycles = max([cycles, *(int(number) for number in re.findall(r"(\d+) cycles", result.output))])
+            cycles = cycles or max([0, *(int(number) for number in re.findall(r"(\d+) cycles", result.output))])
     return replace(design, timeout=10 + 10 * slowest, watchdog=max(3000, cycles), said=tuple(said))
 
 
@@ -91,8 +92,7 @@ def try_wrong(wrong: Wrong, designs: Sequence[Design], processes: Processes | No
     compiled = False
     with tempfile.TemporaryDirectory(prefix="intinfer-mutant-") as scratch:
         for design in designs:
-            files, dut = _changed(wrong, design, Path(scratch))
-            with _bench(design, files, dut, running) as run:
+            with _bench(design, *_changed(wrong, design, Path(scratch)), running) as run:
                 for i, (profile, seed, plusargs) in enumerate(design.runs):
                     result = run(profile, seed, *plusargs)
                     if not result.compiled:
@@ -151,7 +151,7 @@ def campaign(
 
 
 def _bench(
-    design: Design, files: Sequence[Path], dut: str, processes: Processes
+    design: Design, files: Sequence[Path], adapter: Path | None, processes: Processes
 ) -> AbstractContextManager[Run]:
     return bench(
         design.directory,
@@ -159,19 +159,21 @@ def _bench(
         design.simulator,
         timeout=design.timeout,
         watchdog=design.watchdog,
-        dut=dut,
+        dut=design.dut,
+        repeat=0,
+        adapter=adapter,
         includes=(*dict.fromkeys(path.parent for _, path in design.sources), *design.includes),
         defines=design.defines,
         processes=processes,
     )
 
 
-def _changed(wrong: Wrong, design: Design, scratch: Path) -> tuple[list[Path], str]:
-    """The files of the wrong design, and its module."""
+def _changed(wrong: Wrong, design: Design, scratch: Path) -> tuple[list[Path], Path | None]:
+    """The files of the wrong design, and an adapter of its bench where that is what is changed."""
     if isinstance(wrong, Saboteur):
-        around = scratch / f"{wrappers.MODULE}.sv"
-        around.write_text(wrong.text)
-        return [*(path for _, path in design.sources), around], wrappers.MODULE
+        adapter = scratch / "adapter.sv"
+        write_source(adapter, wrong.apply(read_source(design.directory / "bench" / adapter.name)))
+        return [path for _, path in design.sources], adapter
     files = []
     for name, path in design.sources:
         if name == wrong.file:
@@ -180,7 +182,7 @@ def _changed(wrong: Wrong, design: Design, scratch: Path) -> tuple[list[Path], s
             files.append(changed)
         else:
             files.append(path)
-    return files, design.dut
+    return files, None
 
 
 def _said(design: Design, result: Result) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from intinfer.errors import DataError
 
 from .campaign import Design, Outcome, Wrong
+from .simulate import FILES
 
 _FORMAT = "intinfer-mutants"
 _VERDICTS = ("stillborn", "killed", "survived")
@@ -69,7 +70,8 @@ def _identity(designs: Iterable[Design]) -> str:
     state = hashlib.sha256()
     for design in designs:
         files = [path for _, path in design.sources]
-        for path in (*files, design.directory / "manifest.json", design.directory / "bench" / "tb.sv"):
+        benches = [design.directory / "bench" / name for name in FILES]
+        for path in (*files, design.directory / "manifest.json", *(path for path in benches if path.exists())):
             state.update(hashlib.sha256(path.read_bytes()).digest())
         text = (design.simulator, design.dut, design.runs, design.defines, [str(path) for path in design.includes])
         state.update(repr(text).encode("utf-8", "surrogateescape"))

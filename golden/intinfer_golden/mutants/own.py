@@ -14,7 +14,7 @@ from .campaign import Design, Wrong
 from .mutation import mutants
 from .simulate import COMMANDS, available
 from .tokens import Preprocessor, read_source
-from .wrappers import MODULE, saboteurs
+from .wrappers import saboteurs
 
 
 def designs_of(
@@ -30,10 +30,10 @@ def designs_of(
 
     Raises DataError when the set has no bench, a source cannot be read or is given twice, or a simulator is missing.
     """
-    tb = directory / FOLDER / "tb.sv"
     ports(directory)  # says what is wrong with a folder that is no set
-    if not tb.is_file():
-        raise DataError(f"{tb}: is missing; make the vectors again with intinfer golden --format memh")
+    for name in ("tb.sv", "adapter.sv"):
+        if not (directory / FOLDER / name).is_file():
+            raise DataError(f"{directory / FOLDER / name}: is missing; make the vectors again with intinfer golden")
     names: dict[str, Path] = {}
     for path in rtl:
         if not path.is_file():
@@ -55,18 +55,13 @@ def designs_of(
 
 
 def wrong_designs(design: Design) -> list[Wrong]:
-    """Every mutant of every source, in the order of compilation, then every saboteur.
-
-    Raises DataError for a module with the name of the saboteurs'.
-    """
+    """Every mutant of every source, in the order of compilation, then every saboteur."""
     preprocessor = Preprocessor({macro.partition("=")[0] for macro in design.defines}, design.includes)
     found: list[Wrong] = []
     for name, path in design.sources:
         text = read_source(path)
-        if MODULE in text:
-            raise DataError(f"{path}: has the name {MODULE}, which a module around the design is to have")
         found += mutants(name, text, preprocessor, path.parent)
-    return [*found, *saboteurs(ports(design.directory), design.dut)]
+    return [*found, *saboteurs(ports(design.directory))]
 
 
 def chosen(

@@ -16,18 +16,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 
-from .processes import TIMEOUT, Ended, Processes
+from .processes import TIMEOUT, Processes
 
 __all__ = ["COMMANDS", "PROFILES", "TIMEOUT", "Result", "Run", "available", "bench", "simulate"]
 
-PROFILES = ("always", "random", "bursty")
+PROFILES = ("always", "random", "bursty", "slow_sink", "slow_source")
+FILES = ("tb.sv", "adapter.sv", "monitors.sv")
+"""Of a bench, where it has them, in the order of compilation."""
 COMMANDS = {"icarus": "iverilog", "verilator": "verilator"}
 """Simulator -> its compiler."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """`passed`: the bench said so and the simulator's exit code, `returncode`, is 0. `output`: all it printed."""
+    """Of a run.
+
+    Attributes:
+        passed: the bench said so, in the file of its verdict, and the simulator's exit code is 0.
+        returncode: the exit code.
+        output: all that was printed, or its beginning and its end.
+        compiled: whether there was anything to run.
+    """
 
     passed: bool
     returncode: int
@@ -69,6 +78,8 @@ def bench(
     dut: str = "dut",
     includes: Sequence[Path] = (),
     defines: Sequence[str] = (),
+    repeat: int = 2,
+    adapter: Path | None = None,
     processes: Processes | None = None,
 ) -> Iterator[Run]:
     """Compile a design with the set's bench; runs of a design that does not compile all say so.
@@ -82,9 +93,13 @@ def bench(
         dut: name of the design's module.
         includes: folders of included files.
         defines: macros, as NAME or NAME=VALUE.
+        repeat: how often the set is sent; 0 for as often as the bench does by itself.
+        adapter: a file instead of the bench's adapter.sv.
         processes: what the simulator runs in, for somebody to stop it.
     """
-    files = [str((set_directory / "bench" / "tb.sv").absolute()), *(str(source.absolute()) for source in sources)]
+    own = [set_directory / "bench" / name for name in FILES]
+    own = [adapter if adapter is not None and path.name == adapter.name else path for path in own if path.exists()]
+    files = [str(path.absolute()) for path in (*own, *sources)]
     call = (processes or Processes()).run
     given = [f"-D{macro}" for macro in (*defines, f"DUT={dut}")] + [f"-I{folder.absolute()}" for folder in includes]
     with tempfile.TemporaryDirectory(prefix="intinfer-bench-") as folder:
@@ -101,12 +116,21 @@ def bench(
         def run(profile: str = "always", seed: int = 1, *plusargs: str) -> Result:
             if built.returncode != 0:
                 return Result(False, built.returncode, built.output, compiled=False)
-            options = [f"+profile={profile}", f"+seed={seed}", f"+watchdog={watchdog}", *plusargs]
-            return _verdict(call([*binary, *options], set_directory, timeout))
+            verdict = Path(folder) / "verdict"
+            verdict.unlink(missing_ok=True)
+            options = [f"+profile={profile}", f"+seed={seed}", f"+watchdog={watchdog}", f"+verdict={verdict}", *plusargs]
+            options += [f"+repeat={repeat}"] if repeat else []
+            ended = call([*binary, *options], set_directory, timeout)
+            return Result(ended.returncode == 0 and _passed(verdict), ended.returncode, ended.output)
 
         yield run
 
 
-def _verdict(ended: Ended) -> Result:
-    passed = ended.returncode == 0 and any(line.startswith("PASS: ") for line in ended.output.splitlines())
-    return Result(passed, ended.returncode, ended.output)
+def _passed(verdict: Path) -> bool:
+    """Whether the bench ended with PASS; a design that ends the simulation leaves it without a last word."""
+    if not verdict.exists():
+        return False
+    with verdict.open("rb") as file:
+        lines = file.read(1 << 24).decode("utf-8", "replace").splitlines()
+    good = bool(lines) and lines[-1].startswith("PASS: ")
+    return good and not any(line.startswith(("FAIL: ", "ERROR: ")) for line in lines)

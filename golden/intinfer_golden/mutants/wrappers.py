@@ -1,4 +1,4 @@
-"""Saboteurs: a module around the design, with its streams, that goes wrong in ways which no edit of a line makes.
+"""Saboteurs: a module around the design, between it and the bench, that goes wrong in ways which no edit of a line makes.
 
 The design inside is right; what goes to it or comes from it is wrong in the first frame only, after so many frames or
 beats, after a long stall, or after a second reset. Real designs do that: a flag that the first TLAST sets, a counter
@@ -12,15 +12,16 @@ from dataclasses import dataclass
 
 from ..testbench.ports import Port
 
-MODULE = "intinfer_saboteur"
-"""The module's name, in the bench instead of the design's."""
+MODULE = "bench_adapter"
+"""The module of a bench that holds the design; a saboteur has its name, and has it inside as INNER."""
+INNER = "bench_adapter_intact"
 STALLS = (260, 65_600)
 """Cycles, beyond the counters of 8 and of 16 bits that people write."""
 
 
 @dataclass(frozen=True)
 class Saboteur:
-    """A module named MODULE around the design.
+    """A module around the one that holds the design.
 
     Attributes:
         file: the port it sits at, or "reset".
@@ -33,6 +34,10 @@ class Saboteur:
     operator: str
     what: str
     text: str
+
+    def apply(self, adapter: str) -> str:
+        """The text of a bench's adapter.sv with the saboteur around what it holds."""
+        return adapter.replace(f"module {MODULE} (", f"module {INNER} (") + self.text
 
     @property
     def key(self) -> str:
@@ -50,11 +55,12 @@ class Saboteur:
         return f"{self.file}: {self.operator}: {self.what}"
 
 
-def saboteurs(streams: Sequence[Port], dut: str = "dut") -> list[Saboteur]:
-    """Every one for the streams of a design whose module is `dut`."""
+def saboteurs(streams: Sequence[Port]) -> list[Saboteur]:
+    """Every one for a design with these streams."""
+    most = max(int(port.tensor["frame_words"]) for port in streams if port.direction != "out")
     return [
-        Saboteur(port, operator, what, _module(streams, dut, body))
-        for port, operator, what, body in (*_resets(), *(fault for port in streams for fault in _faults(port)))
+        Saboteur(port, operator, what, _module(streams, body))
+        for port, operator, what, body in (*_resets(), *(fault for port in streams for fault in _faults(port, most)))
     ]
 
 
@@ -67,9 +73,12 @@ def _resets() -> Iterator[Fault]:
     yield "reset", "second reset", "ignored", {"reset": body}
 
 
-def _faults(port: Port) -> Iterator[Fault]:
+def _faults(port: Port, most: int) -> Iterator[Fault]:
+    """`most`: words a frame of the busiest input, the one that benches count to have sent more than 65,536 of."""
     name, into = port.name, port.direction != "out"
     for when, trigger in _triggers(port).items():
+        if "beat" in when and (not into or int(port.tensor["frame_words"]) < most):
+            continue
         for what, value in _values(port, when).items():
             yield name, when, what, {name: trigger + _data(port, value)}
         if when.startswith("after"):
@@ -112,7 +121,10 @@ def _values(port: Port, when: str) -> dict[str, str]:
     lanes, bits = int(port.tensor["elements_per_word"]), int(port.tensor["bits"])
     width = int(port.tensor["beat_bits"])
     if not when.startswith("first frame"):
-        return {"a bit is inverted": f"word ^ {width}'d1"}
+        if port.direction == "out":
+            return {"a bit is inverted": f"word ^ {width}'d1"}
+        # One wrong word need not show: an average is the same. Many zeros do.
+        return {} if when.startswith("after") else {"all is zero": f"{width}'d0"}
     values = {"all is zero": f"{width}'d0", "the word before": "former"}
     if port.direction == "out":
         values["a bit is inverted"] = f"word ^ {width}'d1"
@@ -147,8 +159,8 @@ def _kept(port: Port) -> str:
     width = int(port.tensor["beat_bits"])
     return (
         f"  reg full, end_kept;\n  reg [{width - 1}:0] kept;\n  initial full = 0;\n  assign sick = 0;\n"
-        f"  assign {outer}_tready = !full || {inner}_tready;\n"
-        f"  always @(posedge clk) if ({outer}_tready) begin\n    full <= {outer}_tvalid === 1'b1 && (rst_n || full);\n"
+        f"  assign {outer}_tready = rst_n && (!full || {inner}_tready);\n"
+        f"  always @(posedge clk) if ({outer}_tready) begin\n    full <= {outer}_tvalid;\n"
         f"    kept <= word;\n    end_kept <= ended;\n  end\n"
         f"  assign {inner}_tdata = kept;\n  assign {inner}_tvalid = full;\n  assign {inner}_tlast = end_kept;\n"
     )
@@ -171,7 +183,7 @@ def _ends(port: Port) -> tuple[str, str]:
     return (f"u_{port.name}", port.name) if port.direction == "out" else (port.name, f"u_{port.name}")
 
 
-def _module(streams: Sequence[Port], dut: str, bodies: dict[str, str]) -> str:
+def _module(streams: Sequence[Port], bodies: dict[str, str]) -> str:
     ports, lines = ["input wire clk", "input wire rst_n"], []
     for port in streams:
         into = port.direction != "out"
@@ -179,16 +191,19 @@ def _module(streams: Sequence[Port], dut: str, bodies: dict[str, str]) -> str:
         forward, backward = ("input", "output") if into else ("output", "input")
         ports += [f"{forward} wire {width} {port.name}_tdata", f"{forward} wire {port.name}_tvalid"]
         ports += [f"{backward} wire {port.name}_tready", f"{forward} wire {port.name}_tlast"]
+        beside = () if into else (f"{port.name}_keep", f"{port.name}_first")
+        ports += [f"output wire {name}" for name in beside]
         lines += [f"  wire {width} u_{port.name}_tdata;", f"  wire u_{port.name}_tvalid, u_{port.name}_tready;"]
         lines += [f"  wire u_{port.name}_tlast;", _through(port, bodies.get(port.name))]
     signals = [f"{port.name}_{signal}" for port in streams for signal in ("tdata", "tvalid", "tready", "tlast")]
-    connections = ", ".join([".clk(clk)", ".rst_n(u_rst_n)", *(f".{name}(u_{name})" for name in signals)])
+    beside = [f"{port.name}_{name}" for port in streams if port.direction == "out" for name in ("keep", "first")]
+    wires = [f".{name}(u_{name})" for name in ("rst_n", *signals)] + [f".{name}({name})" for name in ("clk", *beside)]
     head = ",\n    ".join(ports)
     reset = bodies.get("reset", "  assign u_rst_n = rst_n;")
     return (
-        f"`default_nettype wire\n`timescale 1ns / 1ps\nmodule {MODULE} (\n    {head}\n);\n  wire u_rst_n;\n{reset}\n"
+        f"\nmodule {MODULE} (\n    {head}\n);\n  wire u_rst_n;\n{reset}\n"
         + "\n".join(lines)
-        + f"\n  {dut} intact ({connections});\nendmodule\n"
+        + f"\n  {INNER} intact ({', '.join(wires)});\nendmodule\n"
     )
 
 
