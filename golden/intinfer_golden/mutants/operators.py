@@ -75,8 +75,10 @@ def _constants(source: str, tokens: list[Token], statements: list[Statement]) ->
 
 def _neighbours(number: str) -> list[str]:
     """The literals of the values next to a whole number's, which fit into its width."""
+    if len(number) > 1000:
+        return []
     if re.fullmatch(r"\d[\d_]*", number):
-        value = int(number)
+        value = int(number.replace("_", ""))
         return [str(value + 1), str(value - 1)] if value else ["1"]
     match = re.fullmatch(r"(\d[\d_]*)?\s*'([sS]?)([bodhBODH])\s*([0-9a-fA-F_]+)", number)
     if match is None:
@@ -84,10 +86,10 @@ def _neighbours(number: str) -> list[str]:
     width, signed, letter, digits = match.groups()
     base = _BASES[letter.lower()]
     try:
-        value = int(digits, base)
-    except ValueError:
+        value = int(digits.replace("_", ""), base)
+        bits = int(width.replace("_", "")) if width else 32
+    except ValueError:  # digits of another base
         return []
-    bits = int(width) if width else 32
     if bits > 4096:
         return []
     values = dict.fromkeys((candidate % (1 << bits) if bits else 0) for candidate in (value + 1, value - 1))

@@ -79,12 +79,12 @@ def _initial(source: str, first: Token, operator: Token, last: Token) -> str | N
 
 
 def _resets(tokens: list[Token]) -> Iterator[_Reset]:
-    always = 0
+    always = None
     for i, token in enumerate(tokens):
         if token.text in ("always", "always_ff"):
             always = token.start
-        close = closing(tokens, i + 1) if token.text == "if" and always else None
-        if close is None:
+        close = closing(tokens, i + 1) if token.text == "if" else None
+        if close is None or always is None:
             continue
         holds = _in_reset(tokens[i + 2 : close])
         if holds is None:
