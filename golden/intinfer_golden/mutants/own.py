@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -34,6 +35,11 @@ def designs_of(
     for name in ("tb.sv", "adapter.sv"):
         if not (directory / FOLDER / name).is_file():
             raise DataError(f"{directory / FOLDER / name}: is missing; make the vectors again with intinfer golden")
+    if not re.fullmatch(r"[A-Za-z_][\w$]*", dut):
+        raise DataError(f"{dut!r} is no name of a module")
+    for macro in defines:
+        if not re.fullmatch(r"[A-Za-z_]\w*(=.*)?", macro):
+            raise DataError(f"{macro!r} is no macro; give NAME or NAME=VALUE")
     names: dict[str, Path] = {}
     for path in rtl:
         if not path.is_file():
