@@ -23,9 +23,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser,
         "Break a design in every way of a list, one at a time, and say which of these wrong designs the bench of its\n"
         "vectors passes: how else would you know that the bench can fail? Operators, constants, conditions, signs,\n"
-        "assignments and resets of the Verilog or SystemVerilog are changed where they stand; then a module around the\n"
-        "design makes it wrong in the first frame only, after many frames or beats, after long stalls, after a second\n"
-        "reset. What is for simulation alone stays (ifndef SYNTHESIS, translate_off).\n"
+        "assignments and resets of the Verilog or SystemVerilog are changed where they stand; then a module around\n"
+        "the design makes it wrong in the first frame only, after many frames or beats, after long stalls, after a\n"
+        "second reset. What is for simulation alone stays (ifndef SYNTHESIS, translate_off).\n"
         "Exits with 0 when the bench fails all of them, 1 when some survive, 2 when the design as it is does not\n"
         "compile or does not pass.",
         "intinfer mutants nodes/conv1 --rtl rtl/pkg.sv rtl/conv.sv rtl/dut.sv --sample 100",
@@ -85,8 +85,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _outcomes(wrong: list[Wrong], designs: list[Design], jobs: int, journal: Journal | None) -> Iterator[Outcome]:
-    from intinfer_golden.mutants import campaign
     from tqdm import tqdm
+
+    from intinfer_golden.mutants import campaign
 
     nothing: dict[str, object] = {} if journal is None else {"known": journal.known, "done": journal.add}
     found = campaign(wrong, lambda one: designs, jobs, **nothing)  # type: ignore[arg-type]

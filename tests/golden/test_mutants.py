@@ -166,7 +166,9 @@ def test_a_use_of_a_macro_does_not_hide_the_rest_of_the_line() -> None:
 
 
 def test_headers_attributes_and_escaped_names_stay() -> None:
-    code = "(* depth = 1 + 2 *) module m import p::*; #(parameter A = 1 + 1) (input [7:0] a); wire [3:0] \\b+c ; endmodule"
+    code = (
+        "(* depth = 1 + 2 *) module m import p::*; #(parameter A = 1 + 1) (input [7:0] a); wire [3:0] \\b+c ; endmodule"
+    )
     assert mutants("x.sv", code) == []
 
 

@@ -44,7 +44,7 @@ def pool(folder: Path) -> Design:
 
 @pytest.fixture(scope="module")
 def mux(folder: Path) -> Design:
-    return checked(replace(own_designs.mux(folder), runs=QUICK))
+    return checked(replace(own_designs.mux(folder), runs=RUNS[:-1]))
 
 
 def outcome(design: Design, start: str) -> Outcome:
@@ -111,7 +111,11 @@ def test_saboteurs_that_do_nothing_wrong_are_the_design(pool: Design, tmp_path: 
 
 def test_a_design_that_says_pass_and_ends_the_simulation_does_not_pass(pool: Design, tmp_path: Path) -> None:
     """PASS is the bench's own word."""
-    text = own_designs.POOL[0].read_text().replace("\tlocalparam TAKE", '\tinitial #99 begin $display("PASS: 9"); $finish; end\n\tlocalparam TAKE')
+    text = (
+        own_designs.POOL[0]
+        .read_text()
+        .replace("\tlocalparam TAKE", '\tinitial #99 begin $display("PASS: 9"); $finish; end\n\tlocalparam TAKE')
+    )
     (tmp_path / "pool.v").write_text(text)
     with bench(pool.directory, [tmp_path / "pool.v"], dut=pool.dut, includes=[own_designs.OWN]) as run:
         result = run()
@@ -129,11 +133,20 @@ def test_a_design_that_does_not_compile_is_refused_with_the_log(pool: Design, tm
 
 
 def test_a_loop_without_end_is_ended_and_counts_as_killed(pool: Design, tmp_path: Path) -> None:
-    text = own_designs.POOL[0].read_text().replace("\tlocalparam TAKE", "\tinteger k;\n\talways @(posedge clk) begin k = 0; while (k < 9) k = k + 1; end\n\tlocalparam TAKE")
+    text = (
+        own_designs.POOL[0]
+        .read_text()
+        .replace(
+            "\tlocalparam TAKE",
+            "\tinteger k;\n\talways @(posedge clk) begin k = 0; while (k < 9) k = k + 1; end\n\tlocalparam TAKE",
+        )
+    )
     (tmp_path / "pool.v").write_text(text)
     design = replace(pool, sources=(("pool.v", tmp_path / "pool.v"),), includes=(own_designs.OWN,), runs=QUICK)
     design = replace(checked(replace(design, said=())), timeout=2)
-    (endless,) = (m for m in wrong_designs(design) if m.key.startswith("pool.v") and "k = k + 1" in m.key and "+ -> -" in m.key)
+    (endless,) = (
+        m for m in wrong_designs(design) if m.key.startswith("pool.v") and "k = k + 1" in m.key and "+ -> -" in m.key
+    )
     begun = time.monotonic()
     assert try_wrong(endless, [design]).verdict == "killed"
     assert time.monotonic() - begun < 15
@@ -198,7 +211,9 @@ def test_processes_end_with_their_groups() -> None:
         processes.run(["true"], Path("/"), 1)
 
 
-def test_a_campaign_that_is_left_leaves_nothing_behind(pool: Design, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_campaign_that_is_left_leaves_nothing_behind(
+    pool: Design, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     wrong = chosen(wrong_designs(pool), ["relational"])
     found = campaign(wrong, lambda one: [pool], 2)

@@ -1,8 +1,8 @@
 """Mutants that are the same design, proven so by yosys, for all parameters that the designs of the cases give.
 
 Each module of a mutated file is taken as it is in a design: with concrete parameters, and its ROMs read. By induction:
-registers of the same name begin equal (initial values are, and what has none is arbitrary in both), and if all are equal
-in a cycle, so are all outputs, and the registers in the next cycle, for any inputs. Instances inside are cut out where
+registers of the same name begin equal (initial values are, and what has none is arbitrary in both), and if all are
+equal in a cycle, so are all outputs, and the registers in the next cycle, for any inputs. Instances inside are cut out where
 they are the same modules with the same parameters: their inputs are compared as outputs are, their outputs are any
 inputs. Bounded: no output differs in the first N cycles after a reset, whatever comes in. What stands as argued is not
 proven: yosys compares cycle by cycle, and a design that is right but slower is another one to it.
@@ -94,7 +94,9 @@ def failed(entries: Sequence[Entry], every: Sequence[Mutant], designs: Sequence[
 
 def unproven(entry: Entry, mutant: Mutant, designs: Sequence[Design]) -> str | None:
     """None when the mutant is proven as the entry says; otherwise the first module that it is not proven for."""
-    concerned = [design for design in designs if mutant.file in dict(design.sources) and entry.case in ("", design.name)]
+    concerned = [
+        design for design in designs if mutant.file in dict(design.sources) and entry.case in ("", design.name)
+    ]
     proven: set[str] = set()
     for design in concerned:
         with tempfile.TemporaryDirectory(prefix="intinfer-proof-") as folder:
@@ -138,9 +140,7 @@ class _Pair:
         )
 
     def bounded(self, module: str, cycles: int) -> bool:
-        return self._ready(module, "flat") and _yosys(
-            _BOUNDED.format(cycles=cycles), self._folder, TIME["bounded"]
-        )
+        return self._ready(module, "flat") and _yosys(_BOUNDED.format(cycles=cycles), self._folder, TIME["bounded"])
 
     def _of_file(self, name: str) -> list[str]:
         """A module with parameters has the name `$paramod...\\name`."""
@@ -167,7 +167,9 @@ class _Pair:
     def _initial(self, name: str) -> list[tuple[str, str]]:
         """Registers with their initial values: yosys takes them as equal without looking."""
         text = self._text(name)
-        return sorted(re.findall(r"^  attribute \\init (\S+)\n(?:  attribute .*\n)*  wire .*?(\S+)$", text, re.MULTILINE))
+        return sorted(
+            re.findall(r"^  attribute \\init (\S+)\n(?:  attribute .*\n)*  wire .*?(\S+)$", text, re.MULTILINE)
+        )
 
     def _text(self, name: str) -> str:
         return (self._folder / f"{name}.il").read_text()

@@ -16,11 +16,11 @@ from intinfer_golden.mutants.mutation import Mutant
 pytestmark = pytest.mark.skipif(not proofs.installed() and "CI" not in os.environ, reason="yosys is not installed")
 
 CASES = ("clamp", "max_pool", "table", "tgap")
-CLIPPED = "assign clipped[lane*OUT_BITS+:OUT_BITS] = channel + lane < C ? OUT_BITS'(z < LO ? LO : z > HI ? HI : z) : '0;"
+CLIPPED = (
+    "assign clipped[lane*OUT_BITS+:OUT_BITS] = channel + lane < C ? OUT_BITS'(z < LO ? LO : z > HI ? HI : z) : '0;"
+)
 WRONG = {
     "another comparison": f"clamp.sv | {CLIPPED} | < -> <= | 0",
-    "a parameter of an instance that does matter": "tgap.sv | .s_last(1'b1), | 1'b1 -> 1'b0 | 0",
-    "a register that is not reset": "tgap.sv | done <= 1'b0; | done <= 1'b0 ->  | 0",
     "another initial value": "tgap.sv | done <= 1'b0; | done <= 1'b0 -> initial done = 1'b0; | 0",
 }
 """Not the same design, each in a way that a careless proof does not see."""
@@ -50,7 +50,7 @@ def test_proofs_are_found_again(file: str, designs: list[Design]) -> None:
     assert proofs.failed(entries, mutants.all_mutants(), designs) == []
 
 
-@pytest.mark.parametrize("name", [name for name in WRONG if name != "a parameter of an instance that does matter"])
+@pytest.mark.parametrize("name", WRONG)
 def test_what_is_another_design_is_not_proven(name: str, designs: list[Design]) -> None:
     assert proofs.unproven(Entry(WRONG[name], "", "induction"), mutant(WRONG[name]), designs) is not None
 
@@ -59,10 +59,8 @@ def test_a_parameter_of_an_instance_is_not_cut_away(designs: list[Design]) -> No
     """With the instance cut out the two would look the same."""
     changed = mutant("clamp.sv | .OUT_BITS(64) | 64 -> 65 | 0")
     source = (Path(mutants.RTL) / "clamp.sv").read_text()
-    at = source.index(".SIGNED") if ".SIGNED" in source else source.index("IN_SIGNED)")
-    end = source.index(")", at)
-    start = source.index("(", at) + 1 if source[at] == "." else at
-    wrong = replace(changed, edits=((start, end, f"!({source[start:end]})"),))
+    start = source.index(".SIGNED(IN_SIGNED)") + len(".SIGNED(")
+    wrong = replace(changed, edits=((start, start, "!"),))
     assert proofs.unproven(Entry(changed.key, "", "induction"), wrong, designs) is not None
 
 
@@ -75,4 +73,5 @@ def test_a_bounded_proof_fails_where_outputs_differ(designs: list[Design]) -> No
 
 def test_a_proof_without_its_design_is_none(designs: list[Design]) -> None:
     entry = next(entry for entry in proofs.entries() if entry.key.startswith("max_pool.sv"))
-    assert proofs.failed([entry], mutants.all_mutants(), designs[:1]) == [f"{entry.key}: no design here has it"]
+    others = [design for design in designs if design.name != "max_pool"]
+    assert proofs.failed([entry], mutants.all_mutants(), others) == [f"{entry.key}: no design here has it"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import operators, resets
 from .statements import statements_of
-from .tokens import Preprocessor
+from .tokens import Preprocessor, Token
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ class Mutant:
         return f"{self.file}:{self.line}: {self.operator}: {_short(self.before)} -> {_short(self.after)}: {self.code}"
 
 
-def mutants(file: str, source: str, preprocessor: Preprocessor | None = None, folder: Path | None = None) -> list[Mutant]:
+def mutants(
+    file: str, source: str, preprocessor: Preprocessor | None = None, folder: Path | None = None
+) -> list[Mutant]:
     """All mutants of a source, in the order of the text; in what is not compiled or not design there are none.
 
     Args:
@@ -79,7 +81,7 @@ def mutants(file: str, source: str, preprocessor: Preprocessor | None = None, fo
     return result
 
 
-def _touches(edits: Iterable[tuple[int, int, str]], frozen: Iterable[operators.Token]) -> bool:
+def _touches(edits: Iterable[tuple[int, int, str]], frozen: Iterable[Token]) -> bool:
     spans = [(token.start, token.end) for token in frozen]
     return any(start < last and first < end for start, end, _ in edits for first, last in spans)
 

@@ -24,7 +24,7 @@ class Change(NamedTuple):
 Changes = Iterator[Change]
 Finder = Callable[[str, list[Token], list[Statement]], Changes]
 
-_SWAPS = {
+_SWAPS: dict[str, dict[str, tuple[str, ...]]] = {
     "relational": {">=": (">", "<"), ">": (">=", "<"), "<": ("<=", ">"), "==": ("!=",), "!=": ("==",)},
     "arithmetic": {"+": ("-",), "-": ("+",), "*": ("+",), "%": ("/",), "/": ("%",)},
     "logic": {"&&": ("||",), "||": ("&&",), "&": ("|",), "|": ("&", "^"), "^": ("|", "&")},

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
+from typing import Any
 
 from .processes import TIMEOUT, Processes
 
@@ -60,7 +61,7 @@ def simulate(
     profile: str = "always",
     seed: int = 1,
     dump: Path | None = None,
-    **options: int,
+    **options: Any,
 ) -> Result:
     """Compile and run once. `dump`: a folder that gets what each output sends; `options` as for `bench`."""
     with bench(set_directory, sources, simulator, **options) as run:
@@ -118,7 +119,13 @@ def bench(
                 return Result(False, built.returncode, built.output, compiled=False)
             verdict = Path(folder) / "verdict"
             verdict.unlink(missing_ok=True)
-            options = [f"+profile={profile}", f"+seed={seed}", f"+watchdog={watchdog}", f"+verdict={verdict}", *plusargs]
+            options = [
+                f"+profile={profile}",
+                f"+seed={seed}",
+                f"+watchdog={watchdog}",
+                f"+verdict={verdict}",
+                *plusargs,
+            ]
             options += [f"+repeat={repeat}"] if repeat else []
             ended = call([*binary, *options], set_directory, timeout)
             return Result(ended.returncode == 0 and _passed(verdict), ended.returncode, ended.output)

@@ -1,4 +1,4 @@
-"""Saboteurs: a module around the design, between it and the bench, that goes wrong in ways which no edit of a line makes.
+"""Saboteurs: a module around the design that goes wrong in ways which no edit of a line makes.
 
 The design inside is right; what goes to it or comes from it is wrong in the first frame only, after so many frames or
 beats, after a long stall, or after a second reset. Real designs do that: a flag that the first TLAST sets, a counter
@@ -69,7 +69,9 @@ Fault = tuple[str, str, str, dict[str, str]]
 
 
 def _resets() -> Iterator[Fault]:
-    body = "  reg was;\n  initial was = 0;\n  always @(posedge clk) if (rst_n) was <= 1;\n  assign u_rst_n = rst_n || was;"
+    body = (
+        "  reg was;\n  initial was = 0;\n  always @(posedge clk) if (rst_n) was <= 1;\n  assign u_rst_n = rst_n || was;"
+    )
     yield "reset", "second reset", "ignored", {"reset": body}
 
 
@@ -191,8 +193,7 @@ def _module(streams: Sequence[Port], bodies: dict[str, str]) -> str:
         forward, backward = ("input", "output") if into else ("output", "input")
         ports += [f"{forward} wire {width} {port.name}_tdata", f"{forward} wire {port.name}_tvalid"]
         ports += [f"{backward} wire {port.name}_tready", f"{forward} wire {port.name}_tlast"]
-        beside = () if into else (f"{port.name}_keep", f"{port.name}_first")
-        ports += [f"output wire {name}" for name in beside]
+        ports += [] if into else [f"output wire {port.name}_keep", f"output wire {port.name}_first"]
         lines += [f"  wire {width} u_{port.name}_tdata;", f"  wire u_{port.name}_tvalid, u_{port.name}_tready;"]
         lines += [f"  wire u_{port.name}_tlast;", _through(port, bodies.get(port.name))]
     signals = [f"{port.name}_{signal}" for port in streams for signal in ("tdata", "tvalid", "tready", "tlast")]
@@ -212,8 +213,10 @@ def _through(port: Port, body: str | None) -> str:
     outer, inner = _ends(port)
     last = "" if body and f"{inner}_tlast =" in body else f"  assign {inner}_tlast = {outer}_tlast;\n"
     if body is None:
-        return last + "".join(f"  assign {inner}_{s} = {outer}_{s};\n" for s in ("tdata", "tvalid")) + (
-            f"  assign {outer}_tready = {inner}_tready;"
+        return (
+            last
+            + "".join(f"  assign {inner}_{s} = {outer}_{s};\n" for s in ("tdata", "tvalid"))
+            + (f"  assign {outer}_tready = {inner}_tready;")
         )
     width = f"[{int(port.tensor['beat_bits']) - 1}:0]"
     return (
