@@ -16,6 +16,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,8 +69,9 @@ def designs(folder: Path, names: Collection[str] | None = None) -> list[Design]:
         dut = folder / f"{case.name}.dut.sv"
         dut.write_text(case.text)
         sources = tuple((path.name, path) for path in (dut, *used(case.text, known)))
-        built.append(checked(Design(case.name, case.directory, sources, says=MACS)))
-    return sorted(built, key=lambda design: design.timeout)
+        built.append(Design(case.name, case.directory, sources, says=MACS))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return sorted(pool.map(checked, built), key=lambda design: design.timeout)
 
 
 def concerned(wrong: Wrong, known: Sequence[Design]) -> list[Design]:

@@ -2,10 +2,10 @@
 
 Each module of a mutated file is taken as it is in a design: with concrete parameters, and its ROMs read. By induction:
 registers of the same name begin equal (initial values are, and what has none is arbitrary in both), and if all are
-equal in a cycle, so are all outputs, and the registers in the next cycle, for any inputs. Instances inside are cut out where
-they are the same modules with the same parameters: their inputs are compared as outputs are, their outputs are any
-inputs. Bounded: no output differs in the first N cycles after a reset, whatever comes in. What stands as argued is not
-proven: yosys compares cycle by cycle, and a design that is right but slower is another one to it.
+equal in a cycle, so are all outputs, and the registers in the next cycle, for any inputs. Instances inside are cut out
+where they are the same modules with the same parameters: their inputs are compared as outputs are, their outputs are
+any inputs. Bounded: no output differs in the first N cycles after a reset, whatever comes in. What stands as argued is
+not proven: yosys compares cycle by cycle, and a design that is right but slower is another one to it.
 """
 
 from __future__ import annotations
