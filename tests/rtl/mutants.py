@@ -24,7 +24,7 @@ from rtl import cases, proofs
 from tqdm import tqdm
 
 from intinfer_golden.mutants import Design, Journal, Outcome, campaign, checked
-from intinfer_golden.mutants.campaign import Wrong
+from intinfer_golden.mutants.campaign import RUNS, Runs, Wrong
 from intinfer_golden.mutants.mutation import Mutant, mutants
 from intinfer_golden.mutants.own import chosen
 from intinfer_golden.mutants.report import survivors, table
@@ -58,7 +58,7 @@ def used(text: str, known: dict[str, Path]) -> tuple[Path, ...]:
     return tuple(sorted(files))
 
 
-def designs(folder: Path, names: Collection[str] | None = None) -> list[Design]:
+def designs(folder: Path, names: Collection[str] | None = None, runs: Runs = RUNS) -> list[Design]:
     """The cases with these names, or all, with their vectors written below `folder`; the quick ones first.
 
     Raises DataError for a design that its own bench does not pass.
@@ -69,7 +69,7 @@ def designs(folder: Path, names: Collection[str] | None = None) -> list[Design]:
         dut = folder / f"{case.name}.dut.sv"
         dut.write_text(case.text)
         sources = tuple((path.name, path) for path in (dut, *used(case.text, known)))
-        built.append(Design(case.name, case.directory, sources, says=MACS))
+        built.append(Design(case.name, case.directory, sources, runs=runs, says=MACS))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return sorted(pool.map(checked, built), key=lambda design: design.timeout)
 

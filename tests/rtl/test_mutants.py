@@ -12,7 +12,7 @@ from rtl import mutants, proofs
 from rtl.simulate import available
 
 from intinfer_golden.mutants import Design, Outcome
-from intinfer_golden.mutants.campaign import try_wrong
+from intinfer_golden.mutants.campaign import RUNS, try_wrong
 
 needs_icarus = pytest.mark.skipif(not available("icarus"), reason="Icarus Verilog (iverilog) is not installed")
 
@@ -43,7 +43,7 @@ CASES = ("threshold", "conv_ternary", "conv_generated", "bitshift", "or", "tgap"
 
 @pytest.fixture(scope="module")
 def designs(tmp_path_factory: pytest.TempPathFactory) -> list[Design]:
-    return mutants.designs(tmp_path_factory.mktemp("mutants"), CASES)
+    return mutants.designs(tmp_path_factory.mktemp("mutants"), CASES, RUNS[:1])
 
 
 @needs_icarus

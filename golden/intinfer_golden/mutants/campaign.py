@@ -20,8 +20,10 @@ from .tokens import read_source, write_source
 from .wrappers import Saboteur
 
 Wrong = Mutant | Saboteur
-RUNS = (*((profile, 1, ("+repeat=2",)) for profile in PROFILES), (PROFILES[0], 1, ()))
-"""Profile, seed and plusargs of each run: what is quick first, last of all as often as the bench sends by itself."""
+Runs = tuple[tuple[str, int, tuple[str, ...]], ...]
+"""Profile, seed and plusargs of each run."""
+RUNS: Runs = (*((profile, 1, ("+repeat=2",)) for profile in PROFILES), (PROFILES[0], 1, ()))
+"""What is quick first, last of all as often as the bench sends by itself."""
 _SLOWEST = 60.0
 """Seconds that a right design may take for a run before a campaign with it is hopeless, times ten."""
 
@@ -48,7 +50,7 @@ class Design:
     sources: tuple[tuple[str, Path], ...]
     dut: str = "dut"
     simulator: str = "icarus"
-    runs: tuple[tuple[str, int, tuple[str, ...]], ...] = RUNS
+    runs: Runs = RUNS
     includes: tuple[Path, ...] = ()
     defines: tuple[str, ...] = ()
     says: str | None = None
