@@ -20,7 +20,7 @@ test-core: .venv-core/installed
 	.venv-core/bin/python -m pytest -n 2 -m "not slow" --ignore tests/converters --ignore tests/onnx_tests --ignore tests/fuzz \
 		tests intinfer golden
 
-# Wrong designs that the vectors tell from the right one: needs iverilog.
+# Wrong designs that the vectors tell from the right one: needs iverilog, verilator and yosys; takes hours.
 mutants: .venv/installed
 	PYTHONPATH=tests $(BIN)/python tests/rtl/mutants.py
 

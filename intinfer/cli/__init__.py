@@ -32,6 +32,7 @@ VERBS = {
     "golden": "golden vectors of images for an RTL test bench",
     "testbench": "write the test benches of a set of golden vectors for other ports, or with monitors",
     "verify": "compare a simulator's dumps with golden vectors",
+    "mutants": "break a design in every way of a list: which wrong ones does its bench pass?",
     "explain": "one element of a node followed by hand: products, sums, thresholds",
     "train": "train a network with the papers' three-stage recipe",
     "zoo": "the networks with their arguments, weights and MACs",

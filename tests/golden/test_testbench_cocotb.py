@@ -7,7 +7,6 @@ from pathlib import Path
 
 from golden_benches import FIFO, fault, fifo_set, gated, make, needs_cocotb
 
-
 ONCE = ("+resets=0", "+repeat=1")
 
 

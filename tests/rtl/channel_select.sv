@@ -49,7 +49,7 @@ module channel_select #(
   );
 
   always_comb begin
-    for (int i = 0; i < C_OUT; i++) chosen[i*BITS+:BITS] = pixel[int'(indices[i])*BITS+:BITS];
+    for (int i = 0; i < C_OUT; i++) chosen[i*BITS+:BITS] = pixel[indices[i]*BITS+:BITS];
   end
 
   refold #(

@@ -118,7 +118,7 @@ module conv2d #(
 
   generate
     if (GENERATED) begin : generated
-      integer t;  // row of the automaton: input channel
+      logic [31:0] t;  // row of the automaton: input channel
       logic [O-1:0] row;
       rule30 #(
           .CELLS(O),
@@ -209,9 +209,12 @@ module conv2d #(
       .m_last
   );
 
-  int macs = 0;
+`ifndef SYNTHESIS
+  int macs;
   always_ff @(posedge clk) begin
-    if (rst_n && step && demanded) macs <= macs + $countones(live);
+    if (!rst_n) macs <= 0;
+    else if (step && demanded) macs <= macs + $countones(live);
   end
   final if (NAME != "") $display("MACS %s %0d", NAME, macs);
+`endif
 endmodule

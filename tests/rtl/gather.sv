@@ -83,7 +83,7 @@ module gather #(
     for (int c = 0; c < OUT_C; c++) begin
       address = index[turn*OUT_C+c];
       if (I_SIGNED && address[I_BITS-1]) chosen[c*BITS+:BITS] = BITS'(FILL);
-      else chosen[c*BITS+:BITS] = frame[int'(address)*BITS+:BITS];
+      else chosen[c*BITS+:BITS] = frame[address*BITS+:BITS];
     end
   end
 

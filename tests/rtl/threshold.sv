@@ -45,7 +45,7 @@ module threshold #(
   end
 
   function automatic logic signed [WIDE-1:0] extended(input logic [T_BITS-1:0] bound);
-    return T_SIGNED ? WIDE'($signed(bound)) : WIDE'(bound);
+    extended = T_SIGNED ? WIDE'($signed(bound)) : WIDE'(bound);
   endfunction
 
   generate

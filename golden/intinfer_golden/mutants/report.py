@@ -1,0 +1,67 @@
+"""The kill table: how many wrong designs a bench fails, by file and by operator, and which it passes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from .campaign import Outcome
+
+_NONE: Mapping[str, str] = {}
+
+
+def table(outcomes: Sequence[Outcome], equivalent: Mapping[str, str] = _NONE) -> list[str]:
+    """Lines of two tables; `equivalent` says of survivors, by key, how it is known that they are no wrong designs."""
+    kinds = sorted(set(equivalent.values()))
+    lines: list[str] = []
+    groups: dict[str, Callable[[Outcome], str]] = {
+        "file": lambda outcome: outcome.wrong.file,
+        "operator": lambda outcome: outcome.wrong.operator,
+    }
+    for title, group in groups.items():
+        rows = [(title, "mutants", "stillborn", "killed", *kinds, "survived", "score")]
+        for name in [*sorted({group(outcome) for outcome in outcomes}), "all"]:
+            chosen = [outcome for outcome in outcomes if name in ("all", group(outcome))]
+            counts = Counter(verdict(outcome, equivalent) for outcome in chosen)
+            alive = counts["killed"] + counts["survived"]
+            score = f"{100 * counts['killed'] / alive:.1f} %" if alive else "-"
+            cells = [counts[kind] for kind in ("stillborn", "killed", *kinds, "survived")]
+            rows.append((name, str(len(chosen)), *map(str, cells), score))
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        for row in rows:
+            lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        lines.append("")
+    return lines
+
+
+def survivors(outcomes: Iterable[Outcome], equivalent: Mapping[str, str] = _NONE) -> list[Outcome]:
+    """Those that a bench should have failed."""
+    return [outcome for outcome in outcomes if verdict(outcome, equivalent) == "survived"]
+
+
+def verdict(outcome: Outcome, equivalent: Mapping[str, str] = _NONE) -> str:
+    """Of an outcome; a survivor that is equivalent has the way in which that is known."""
+    if outcome.verdict != "survived":
+        return outcome.verdict
+    return equivalent.get(outcome.wrong.key, "survived")
+
+
+def document(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The table as one JSON document."""
+    counts = Counter(outcome.verdict for outcome in outcomes)
+    return {
+        **{kind: counts[kind] for kind in ("stillborn", "killed", "survived")},
+        "mutants": [
+            {
+                "file": outcome.wrong.file,
+                "line": outcome.wrong.line or None,
+                "operator": outcome.wrong.operator,
+                "mutant": str(outcome.wrong),
+                "key": outcome.wrong.key,
+                "verdict": outcome.verdict,
+                "by": outcome.by or None,
+            }
+            for outcome in outcomes
+        ],
+    }

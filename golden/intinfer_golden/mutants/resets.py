@@ -1,0 +1,150 @@
+"""Operators on resets: a register that is not reset, or to another value, and a reset that is not looked at.
+
+A register that is not reset is also given an initial value, as an FPGA does: in a simulation it is then right until
+the design is reset again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .operators import Change, Changes, Finder
+from .statements import Statement, closing
+from .tokens import Token
+
+_NAME = re.compile(r"(?i)(?:^|_)(?:[anips]|sys|soft|sync|async|core|global|glb)*_?(?:rst|reset)")
+_LOW = re.compile(r"(?i)(?:rst|reset)(?:_?n|_?b|_?ni|_?l|_?low|_?bar)$|(?:rst|reset)_?n_\w+$|^n_?(?:rst|reset)")
+_OTHER = "37"
+"""A value that no register is reset to, in five lines of code or five thousand."""
+
+
+@dataclass(frozen=True)
+class _Reset:
+    """An `if` on a reset: where its condition stands and what registers it resets.
+
+    Attributes:
+        condition: start and end in the source.
+        always: start of the `always` that it is in.
+        tested: the value of the condition while there is no reset.
+        assignments: first token, `<=` and `;` of each.
+    """
+
+    condition: tuple[int, int]
+    always: int
+    tested: bool
+    assignments: tuple[tuple[Token, Token, Token], ...]
+
+
+def _unreset(source: str, tokens: list[Token], statements: list[Statement]) -> Changes:
+    """One register is not reset: it has its value from the beginning, and keeps it in a second reset."""
+    for reset in _resets(tokens):
+        for first, operator, last in reset.assignments:
+            initial = _initial(source, first, operator, last)
+            if initial is not None:
+                edits = ((reset.always, reset.always, f"initial {initial} "), (first.start, last.start, ""))
+                before = source[first.start : last.start]
+                yield Change("not reset", first.start, last.start, before, f"initial {initial}", edits)
+
+
+def _other_value(source: str, tokens: list[Token], statements: list[Statement]) -> Changes:
+    """A register is reset to 37; of one bit, `constant` has the other value."""
+    for reset in _resets(tokens):
+        for _, operator, last in reset.assignments:
+            before = source[operator.end : last.start]
+            if not re.fullmatch(r"\s*1'b[01]\s*", before):
+                edits = ((operator.end, last.start, f" {_OTHER}"),)
+                yield Change("reset value", operator.end, last.start, before.strip(), _OTHER, edits)
+
+
+def _ignored(source: str, tokens: list[Token], statements: list[Statement]) -> Changes:
+    """The reset is not looked at: registers have their values from the beginning, and go on in a second reset."""
+    for reset in _resets(tokens):
+        initial = [_initial(source, *found) for found in reset.assignments]
+        if initial and None not in initial:
+            start, end = reset.condition
+            text = "1'b1" if reset.tested else "1'b0"
+            values = "initial begin " + " ".join(filter(None, initial)) + " end "
+            edits = ((reset.always, reset.always, values), (start, end, text))
+            yield Change("reset ignored", start, end, source[start:end], f"{text}, initialised", edits)
+
+
+def _initial(source: str, first: Token, operator: Token, last: Token) -> str | None:
+    """`q <= v` as a statement of an `initial`; None for what is neither a plain register nor a loop over a memory."""
+    target, value = source[first.start : operator.start].strip(), source[operator.end : last.start].strip()
+    if first.text != "for" and not re.fullmatch(r"\\?\w+(?:\s*\[[\d\s:]+\])?", target):
+        return None
+    return f"{target} = {value};"
+
+
+def _resets(tokens: list[Token]) -> Iterator[_Reset]:
+    always = None
+    for i, token in enumerate(tokens):
+        if token.text in ("always", "always_ff"):
+            always = token.start
+        close = closing(tokens, i + 1) if token.text == "if" else None
+        if close is None or always is None:
+            continue
+        holds = _in_reset(tokens[i + 2 : close])
+        if holds is None:
+            continue
+        begin = close + 1
+        if not holds:
+            end = _end(tokens, begin)
+            if end is None or end + 1 >= len(tokens) or tokens[end + 1].text != "else":
+                continue
+            begin = end + 2
+        end = _end(tokens, begin)
+        if end is not None:
+            found = tuple(_assignments(tokens[begin : end + 1]))
+            yield _Reset((tokens[i + 1].end, tokens[close].start), always, not holds, found)
+
+
+def _in_reset(condition: list[Token]) -> bool | None:
+    """Whether a condition holds during reset; None where it is about something else, or more."""
+    words = [token.text for token in condition if token.kind == "word"]
+    if len(words) != 1 or not _NAME.search(words[0]):
+        return None
+    rest = "".join(token.text for token in condition if token.kind != "word")
+    inverted = {"": False, "!": True, "~": True, "==1'b0": True, "==0": True, "==1'b1": False, "==1": False}
+    rest = rest.replace("(", "").replace(")", "")
+    if rest not in inverted:
+        return None
+    return inverted[rest] == bool(_LOW.search(words[0]))
+
+
+def _end(tokens: list[Token], begin: int) -> int | None:
+    """Index of the last token of the statement or the block that begins there."""
+    if begin >= len(tokens):
+        return None
+    if tokens[begin].text != "begin":
+        if tokens[begin].text in ("if", "case", "casez", "casex", "for"):
+            return None
+        return next((k for k in range(begin, len(tokens)) if tokens[k].text == ";"), None)
+    open_ = 0
+    for k in range(begin, len(tokens)):
+        opens = tokens[k].text in ("begin", "case", "casez", "casex", "fork")
+        open_ += opens - (tokens[k].text in ("end", "endcase", "join", "join_any", "join_none"))
+        if open_ == 0:
+            return k
+    return None
+
+
+def _assignments(block: list[Token]) -> Iterator[tuple[Token, Token, Token]]:
+    """First token, `<=` and `;` of each assignment directly in a block."""
+    first, operator = None, None
+    for i, token in enumerate(block):
+        if token.text in ("begin", "end", ";") and token.depth == 0:
+            if token.text == ";" and first is not None and operator is not None:
+                yield first, operator, token
+            first, operator = None, None
+        elif block[i - 1].text == ":" and i > 1 and block[i - 2].text == "begin":
+            continue
+        elif first is None and token.text != ":":
+            first = token
+        elif token.text == "<=" and token.depth == 0 and operator is None:
+            operator = token
+
+
+FINDERS: tuple[Finder, ...] = (_unreset, _other_value, _ignored)

@@ -1,0 +1,77 @@
+"""Mutants that are the same design are proven so by yosys, and those that are not are not."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rtl import cases, mutants, proofs
+from rtl.proofs import Entry
+
+from intinfer_golden.mutants import Design
+from intinfer_golden.mutants.mutation import Mutant
+
+pytestmark = pytest.mark.skipif(not proofs.installed() and "CI" not in os.environ, reason="yosys is not installed")
+
+CASES = ("clamp", "max_pool", "table", "tgap")
+CLIPPED = (
+    "assign clipped[lane*OUT_BITS+:OUT_BITS] = channel + lane < C ? OUT_BITS'(z < LO ? LO : z > HI ? HI : z) : '0;"
+)
+WRONG = {
+    "another comparison": f"clamp.sv | {CLIPPED} | < -> <= | 0",
+    "another initial value": "tgap.sv | done <= 1'b0; | done <= 1'b0 -> initial done = 1'b0; | 0",
+}
+"""Not the same design, each in a way that a careless proof does not see."""
+
+
+@pytest.fixture(scope="module")
+def designs(tmp_path_factory: pytest.TempPathFactory) -> list[Design]:
+    """As `mutants.designs`, without simulation."""
+    folder, known, made = tmp_path_factory.mktemp("proofs"), mutants.modules(), []
+    for case in cases.build(folder, CASES):
+        dut = folder / f"{case.name}.dut.sv"
+        dut.write_text(case.text)
+        sources = tuple((path.name, path) for path in (dut, *mutants.used(case.text, known)))
+        made.append(Design(case.name, case.directory, sources))
+    return made
+
+
+def mutant(key: str) -> Mutant:
+    (found,) = (one for one in mutants.all_mutants() if one.key == key)
+    return found
+
+
+@pytest.mark.parametrize("file", ["clamp.sv", "max_pool.sv", "table_lookup.sv"])
+def test_proofs_are_found_again(file: str, designs: list[Design]) -> None:
+    entries = [entry for entry in proofs.entries() if entry.key.startswith(file) and entry.proof != "argued"]
+    assert entries
+    assert proofs.failed(entries, mutants.all_mutants(), designs) == []
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_another_design_is_not_proven(name: str, designs: list[Design]) -> None:
+    assert proofs.unproven(Entry(WRONG[name], "", "induction"), mutant(WRONG[name]), designs) is not None
+
+
+def test_a_parameter_of_an_instance_is_not_cut_away(designs: list[Design]) -> None:
+    """With the instance cut out the two would look the same."""
+    changed = mutant("clamp.sv | .OUT_BITS(64) | 64 -> 65 | 0")
+    source = (Path(mutants.RTL) / "clamp.sv").read_text()
+    start = source.index(".SIGNED(IN_SIGNED)") + len(".SIGNED(")
+    wrong = replace(changed, edits=((start, start, "!"),))
+    assert proofs.unproven(Entry(changed.key, "", "induction"), wrong, designs) is not None
+
+
+def test_a_bounded_proof_fails_where_outputs_differ(designs: list[Design]) -> None:
+    same, other = (f"clamp.sv | {CLIPPED} | < -> <= | {place}" for place in (1, 0))
+    for key, proven in ((same, True), (other, False)):
+        entry = Entry(key, "", "bounded", cycles=4, case="clamp")
+        assert (proofs.unproven(entry, mutant(key), designs) is None) == proven
+
+
+def test_a_proof_without_its_design_is_none(designs: list[Design]) -> None:
+    entry = next(entry for entry in proofs.entries() if entry.key.startswith("max_pool.sv"))
+    others = [design for design in designs if design.name != "max_pool"]
+    assert proofs.failed([entry], mutants.all_mutants(), others) == [f"{entry.key}: no design here has it"]
