@@ -300,6 +300,13 @@ def test_a_hit_that_was_proven_impossible_is_an_error() -> None:
         coverage.run({"x0": np.full((1, 2), -4)})
 
 
+def test_a_fault_that_was_proven_hidden_and_shows_is_an_error() -> None:
+    coverage = Coverage(SMALL["clamp"])
+    coverage.first.exclude(range(len(coverage.first.hit)), "wrong")
+    with pytest.raises(IntinferError, match=r"^node 'frames', first frames: .* is hit and was proven"):
+        coverage.run({"x0": np.array([[-1, 2]])})
+
+
 # ------------------------------------------------------------------------------------------------------- reports
 
 

@@ -24,7 +24,7 @@ from .group import Axis, Bools, Covergroup, Values
 
 KIND = "first frames"
 FEW = 256
-"""Frames of which all are tried when an input has no more of them."""
+"""Where a region has no more frames than these, all are tried."""
 
 STATE: dict[str, Callable[[Site], Iterator[Faults]]] = {
     "conv2d": mac_faults.mac,
@@ -52,15 +52,20 @@ class FirstFrames(Covergroup):
     before: Before
 
     def shown(self, values: Values, after: int) -> Bools:
-        """The open bins that a frame after such a frame hits. Args: values: its trace, one frame."""
-        seen, open_, stop = np.zeros(len(self.hit), dtype=bool), self.open, 0
-        before = values if after == EQUAL else self.before.get(after) or {}
+        """The bins not hit so far that a frame after such a frame hits. Args: values: its trace, one frame.
+
+        Faults that are proven hidden are tried as well: `observe` refutes a wrong proof.
+        """
+        seen, waiting, stop = np.zeros(len(self.hit), dtype=bool), ~self.hit, 0
+        before = values if after == EQUAL else self.before.get(after, {})
+        if before is None:  # there is no such frame
+            return seen
         for faults in self.faults:
             own = slice(stop, stop + len(faults.words))
             stop = own.stop
-            if faults.after == after and open_[own].any():
+            if faults.after == after and waiting[own].any():
                 seen[own] = faults.seen(values, before)
-        return seen & open_
+        return seen & waiting
 
 
 class Order:

@@ -138,7 +138,16 @@ def argmax(site: Site) -> Iterator[Faults]:
     if site.free:
         words = f"{site.name}: the maximum begins above the lowest number"
         yield fault(RESET, words, starts(x.type.lo + 1), single)
-    yield fault(HIGHEST, f"{site.name}: the maximum is not reset", starts(x.type.hi), single)
+
+    def kept(now: Values, before: Values) -> bool:
+        pixel, last = now[x.name].reshape(x.shape[0], -1)[:, 0], before[x.name].reshape(x.shape[0], -1)[:, -1]
+        return bool(pixel.max() <= last.max() and pixel.argmax() != last.argmax())
+
+    for after in ENDS:
+        known = site.before[after]
+        low = known is not None and known[x.name].reshape(x.shape[0], -1)[:, -1].max() == x.type.lo
+        reason = f"that frame leaves {x.type.lo}, over which every number wins" if low else single
+        yield fault(after, f"{site.name}: the maximum is not reset", kept, reason)
 
 
 def tgap(site: Site) -> Iterator[Faults]:
@@ -178,7 +187,9 @@ def tgap(site: Site) -> Iterator[Faults]:
         yield Faults(RESET, words, above, tuple(sides))
         text = f"{site.name}: the sum of a channel goes on from that of the one before"
         yield fault(RESET, text, passed_on, hidden((channels - 1) * most))
-    for after, added in ((LOWEST, least), (HIGHEST, most), (EQUAL, min(half, most))):
+    for after in (LOWEST, HIGHEST, EQUAL):
+        known = site.before.get(after)
+        added = min(half, most) if known is None else int(total(known).max())
         yield fault(after, f"{site.name}: sums are not reset", kept, hidden(added))
 
 
