@@ -200,6 +200,11 @@ SMALL: dict[str, Graph] = {
     "tgap low": chain([ops.Tgap(7)], ((2, 1, 2), IntType(1, 3))),
     "tgap at half": chain([ops.Tgap(7)], ((2, 1, 1), IntType(0, 3))),
     "tgap below half": chain([ops.Tgap(3)], ((3, 1, 2), IntType(0, 1))),
+    "tgap of the opposite": chain(
+        [ops.Affine(IntTensor([-1, -1]), IntTensor([3, 3])), ops.Tgap(3)], ((2, 1, 2), CODES)
+    ),
+    "argmax of the opposite": chain([ops.Affine(IntTensor([-1] * 3), IntTensor([0] * 3)), ops.ArgMax()], ((3,), CODES)),
+    "constants that differ": chain([ops.Affine(IntTensor([0, 0]), IntTensor([1, 2])), ops.Clamp(-9, 9)], ((2,), CODES)),
     "mux": chain([ops.Mux()], ((2,), BITS), ((2, 1, 1), TRITS), ((2, 1, 1), BITS)),
     "mux of one": chain([ops.Mux()], ((1,), BITS), ((1, 1, 2), BITS), ((1, 1, 2), BITS)),
     "mux stuck": chain([ops.Mux()], ((2,), IntType(1, 1)), ((2, 1, 1), TRITS), ((2, 1, 1), BITS)),

@@ -79,7 +79,7 @@ def faults(site: Site) -> Iterator[Faults]:
 
 def hidden(site: Site, value: Value, order: Order) -> str:
     """Why no frame shows the order, or ""."""
-    if site.constant:
+    if site.free and site.constant:  # elsewhere a channel may be constant because of what its input holds
         return site.why_constant()
     if value.type.lo == value.type.hi:
         return f"{value.name!r} is always {value.type.lo}"
