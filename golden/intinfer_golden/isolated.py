@@ -63,8 +63,8 @@ def write_isolated(
     """Write one set of golden vectors a region into a new `directory`, and return its index.
 
     `directory`/STEM holds the set of a region, as `write_vectors` makes it, with its coverage; STEM is the region's
-    name, escaped as in `names`. `index.json` lists the sets. A set begins with the values that the `images`, if there
-    are any, have at the region's inputs; directed stimuli follow.
+    name, escaped as in `names`. `index.json` lists the sets. The values that the `images`, if there are any, have at
+    the region's inputs follow the first of the directed stimuli.
 
     Args:
         images: inputs of the model, as `write_vectors` takes them.

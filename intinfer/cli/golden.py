@@ -128,7 +128,7 @@ def _whole(arguments: argparse.Namespace, model: Model, frames: Frames | None) -
 
 
 def _covering(arguments: argparse.Namespace, model: Model, frames: Frames | None) -> tuple[Frames, dict[str, Any]]:
-    """The images with directed ones after them, and what `write_vectors` is told of these."""
+    """The images among directed ones, and what `write_vectors` is told of these."""
     from intinfer_golden import journal
     from intinfer_golden.frames import Frames
     from intinfer_golden.stimulus import directed

@@ -20,8 +20,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "accumulator), multiplexer bits, the channels each image demands, weights and thresholds, test benches, and\n"
         "manifest.json that describes all of it. Values come from the reference and are compared with the fast\n"
         "engine before the folder appears. Of the whole network, or with --isolated, --chains or --block of parts of\n"
-        "it, each on stimuli found for its coverage; images come first there, and may be left out. Of a SET that it\n"
-        "made, with --frames some frames as a set of their own, everything else as it was.",
+        "it, each on stimuli found for its coverage; images follow the first of them, and may be left out. Of a SET\n"
+        "that it made, with --frames some frames as a set of their own, everything else as it was.",
         "intinfer golden model.npz cat.png -o vectors",
         "intinfer golden model.npz test.npz --limit 1000 -o vectors --format npy",
         "intinfer golden model.npz a.png b.png -o vectors --order nchw --fold 8,image=3 --nodes conv1,conv1.act",

@@ -11,7 +11,7 @@ from intinfer import reference
 from intinfer.graph import Graph
 from intinfer.types import IntArray
 
-from . import document, frames, page
+from . import document, first, frames, page
 from .forms import Prover
 from .group import Covergroup, Intervals, Values
 from .table import COVERGROUPS
@@ -35,6 +35,8 @@ class Coverage:
         for node in graph.nodes:
             self.groups += COVERGROUPS[node.op.kind](graph, node, self.prover)
         self.groups.append(frames.covergroup(graph, name))
+        self.first = first.covergroup(graph, name, self.prover)
+        self.groups.append(self.first)
         for group in self.groups:
             if isinstance(group, Intervals):
                 self.prover.prove(group)

@@ -15,6 +15,7 @@ from intinfer.graph import Graph, GraphLike, graph_of
 from intinfer.types import IntArray
 
 from ..coverage.collect import Coverage, chunks
+from ..coverage.fault import EQUAL, HIGHEST, LOWEST, RESET
 from ..coverage.frames import KIND as FRAMES
 from ..coverage.group import Bools, Intervals, Values
 from . import recipes, textures
@@ -22,10 +23,14 @@ from .masks import masks as given_masks
 from .numbers import Numbers
 from .pack import Goal, pack
 from .search import Search
+from .telling import Telling
 from .textures import Frame
 
 STALLED = 40
 """Search rounds without a new bin after which the search ends, unless a number of rounds is asked for."""
+
+TELLING = "tells faults of one frame"
+"""The label of the frames that are made for `coverage.first`."""
 
 SOLVED = 8
 """Rounds, at most, in which goals are solved before the search begins."""
@@ -64,15 +69,16 @@ def directed(
 ) -> Stimulus:
     """Frames that drive a graph to its corners, from one node to a whole network.
 
-    The given frames come first and are kept; then extremes back to back, addresses, noise, and frames made for the
-    bins of each op. What a linear form ties to the inputs (isolated nodes, linear chains) is solved; the rest is
-    searched in rounds until `goal` per cent are covered, or the rounds or the time are used up. Beyond isolated nodes
-    and linear chains no promise is made: the coverage tells which bins stay open.
+    The first frame tells channels, taps, branches and selects apart, so that what is wrong only after a reset shows.
+    The given frames follow and are kept; then extremes, with such a frame after each, addresses, noise, and frames
+    made for the bins of each op. What a linear form ties to the inputs (isolated nodes, linear chains) is solved; the
+    rest is searched in rounds until `goal` per cent are covered, or the rounds or the time are used up. Beyond
+    isolated nodes and linear chains no promise is made: the coverage tells which bins stay open.
 
     Args:
         goal: per cent of the bins that are not proven unreachable, 0..100.
         seed: of everything random; the frames depend on the arguments alone, on `time_limit` only through `rounds`.
-        given: frames to begin with, an array for each input.
+        given: frames to keep behind the first one, an array for each input.
         given_labels: one for each given frame; "given 0" and so on without.
         rounds: search rounds at most; None for as many as bring something.
         time_limit: seconds after which no further round is begun.
@@ -89,6 +95,7 @@ def directed(
     if rounds is not None and rounds < 0:
         raise DataError(f"{rounds} rounds are asked for: give 0 or more")
     run = _Run(graph, goal, seed)
+    run.tell_first_faults()
     run.give(given, given_labels)
     run.textures()
     run.tell_apart()
@@ -107,6 +114,7 @@ class _Run:
         self._graph, self._goal = graph, goal
         self._rng = np.random.default_rng(seed)
         self.coverage = Coverage(graph)
+        self._telling = Telling(graph, self.coverage.first, self._traces, self._rng)
         self.frames: list[Frame] = []
         self.labels: list[str] = []
 
@@ -126,16 +134,30 @@ class _Run:
             self.frames.append({name: array[n] for name, array in checked.items()})
             self.labels.append(labels[n] if labels else f"given {n}")
 
+    def tell_first_faults(self) -> None:
+        """The frame of which a wrong start, a wrong order or a wrong select shows most."""
+        self._keep_telling("", RESET)
+
+    def _keep_telling(self, place: str, *afters: int, twice: bool = False) -> None:
+        """Keep the frame that shows most of what may be wrong here alone."""
+        frame = self._telling.best(afters)
+        if frame is not None:
+            self._keep([(f"{TELLING}{place}", frame)])
+            self._keep([(f"{TELLING}{place}, again", frame)] if twice else [])
+
     def textures(self) -> None:
-        """Extremes both ways, an equal frame after a different one, noise, addresses."""
+        """Extremes both ways, each before a telling frame; that frame again; noise, addresses."""
         low, high = textures.constant(self._graph, "lo"), textures.constant(self._graph, "hi")
         names = ("all lowest", "all highest", "all lowest again")
-        refused = [v is None for v in self._keep(zip(names, (low, high, low), strict=True))]
+        no_low, no_high, _ = (v is None for v in self._keep(zip(names, (low, high, low), strict=True)))
         for group in self.coverage.groups:
-            if group.kind == FRAMES and any(refused):
+            if group.kind == FRAMES and (no_low or no_high):
                 group.exclude([0, 1], "the accumulator of a node traps on one of these frames")
-        some = textures.noise(self._graph, self._rng)
-        self._keep([("noise", some), ("noise again", some)])
+        self._keep_telling("" if no_low else ", after all lowest", LOWEST, EQUAL, twice=True)
+        if not no_high:
+            self._keep([("all highest again", high)])
+            self._keep_telling(", after all highest", HIGHEST)
+        self._try([("noise", textures.noise(self._graph, self._rng))])
         self._keep((f"addresses {i}", f) for i, f in enumerate(textures.addresses(self._graph, self._rng)))
         checker = {
             x.name: np.where(np.indices(x.shape).sum(axis=0) % 2 == 0, high[x.name], low[x.name])
@@ -145,13 +167,14 @@ class _Run:
 
     def tell_apart(self) -> None:
         """More noise, as long as it helps the groups that depend on all frames together."""
+        groups = [group for group in self.coverage.groups if group.history and group is not self.coverage.first]
         without = 0
         while without < 4 and not self._reached:
-            before = sum(int(group.open.sum()) for group in self.coverage.groups if group.history)
+            before = sum(int(group.open.sum()) for group in groups)
             if not before:
                 return
             self._keep([("noise to tell apart", textures.noise(self._graph, self._rng))])
-            after = sum(int(group.open.sum()) for group in self.coverage.groups if group.history)
+            after = sum(int(group.open.sum()) for group in groups)
             without = 0 if after < before else without + 1
 
     def recipes(self) -> None:

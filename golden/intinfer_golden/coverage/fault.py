@@ -1,0 +1,185 @@
+"""What a design can get wrong in one frame only: tried on the reference's values of that frame, node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from intinfer import bounds
+from intinfer.accumulator import Accumulator, Overflow
+from intinfer.graph import Graph, Node, Value
+from intinfer.ops import Conv2d, Dense, Gather, Op
+from intinfer.ops.mac import weighted_sums
+from intinfer.types import IntArray
+
+from .forms import Prover, overflows
+from .group import Bools, Values
+from .mac import Mac, border_patterns, fold_order
+
+RESET, LOWEST, HIGHEST, EQUAL = range(4)
+AFTER = ("after reset", "after all lowest", "after all highest", "after an equal frame")
+"""What can come before a frame. What a design leaks from frame to frame shows in one of the last three."""
+
+ENDS = {LOWEST: "lowest", HIGHEST: "highest"}
+"""The frames before that are known."""
+
+Before = Mapping[int, Values | None]
+"""The values of the frames `ENDS`, one frame each; None of one on which an accumulator traps."""
+
+
+@dataclass(frozen=True, eq=False)
+class Faults:
+    """Ways to be wrong in a frame that follows `after`, and whether it would show.
+
+    Attributes:
+        after: RESET, LOWEST, HIGHEST or EQUAL.
+        words: what is wrong, one for each way.
+        seen: (values of the frame, values of the one before) -> whether the node's result is another one, (ways,).
+            Both are traces of one frame; nothing came before a reset.
+        hidden: for each way why no frame at all shows it, or "".
+    """
+
+    after: int
+    words: tuple[str, ...]
+    seen: Callable[[Values, Values], Bools]
+    hidden: tuple[str, ...]
+
+
+def fault(after: int, words: str, seen: Callable[[Values, Values], bool], hidden: str) -> Faults:
+    """A single way to be wrong."""
+    return Faults(after, (words,), lambda now, before: np.array([bool(seen(now, before))]), (hidden,))
+
+
+class Site:
+    """A node at which faults are tried."""
+
+    def __init__(self, graph: Graph, node: Node, prover: Prover, before: Before) -> None:
+        self.graph, self.node, self.prover, self.before = graph, node, prover, before
+        self.name = node.name
+        self.values = graph.values
+        self.operands: dict[str, Value] = {name: graph.values[name] for name in node.inputs}
+        self.free = set(node.inputs) <= {x.name for x in graph.inputs}
+        """Whether the node reads only what a frame sets as it likes."""
+        self.rule = overflows(graph, node.name)
+        op = node.op
+        if isinstance(op, Conv2d | Dense) and op.accumulator.overflow is Overflow.TRAP:
+            op = replace(op, accumulator=Accumulator.prove(62))  # a wrong design goes on where the reference stops
+        self.op: Op = op
+
+    def result(self, values: Values, changed: Values, op: Op | None = None) -> IntArray:
+        """What the node, or another op in its place, makes of changed inputs."""
+        return (op or self.op).reference(*(changed.get(name, values[name]) for name in self.node.inputs))
+
+    def differs(self, values: Values, changed: Values, op: Op | None = None) -> bool:
+        return not np.array_equal(self.result(values, changed, op), values[self.name])
+
+    @property
+    def _single(self) -> bool:
+        """Whether there is but one input."""
+        return all(value.type.lo == value.type.hi for value in self.operands.values())
+
+    @cached_property
+    def constant(self) -> bool:
+        """Whether the result is proven to be the same in every frame."""
+        if self._single:
+            return True
+        if self.rule is Overflow.SATURATE:
+            return bool((self._saturated[0] == self._saturated[1]).all())
+        if self.rule is Overflow.WRAP:
+            forms = self.prover.forms(self.name, True)
+            channels = range(self.node.output.shape[0])
+            return all(
+                len({end for place in forms.places(self.name, c) for end in self._wrapped(place)}) == 1
+                for c in channels
+            )
+        lo, hi = bounds.channel_ranges(self.graph)[self.name]
+        return bool((lo == hi).all())
+
+    @cached_property
+    def _saturated(self) -> tuple[IntArray, IntArray]:
+        """The lowest and highest result of a saturating accumulator by channel and border pattern, (O, patterns).
+
+        Each clipped partial sum is monotone in each input: the ends of the inputs give the ends of the result.
+        """
+        mac = Mac.of(self.graph, self.node)
+        order, _ = fold_order(mac)
+        weights = mac.weight.reshape(len(mac.weight), -1)
+        borders = np.stack(border_patterns(mac))
+        pads = np.repeat(mac.pad_value.reshape(mac.groups, -1), mac.weight[0, 0].size, axis=1)
+        pads = np.repeat(pads, len(weights) // mac.groups, axis=0)
+        ends = []
+        for up, down in ((mac.type.lo, mac.type.hi), (mac.type.hi, mac.type.lo)):
+            inside = np.where(weights > 0, up, down)
+            columns = np.where(borders[None, :], pads[:, None], inside[:, None])[..., order]
+            ends.append(weighted_sums(columns[None], weights[:, None, order], mac.accumulator)[0])
+        return ends[0], ends[1]
+
+    def _wrapped(self, place: tuple[int, ...]) -> tuple[int, int]:
+        """Between which numbers an element of a wrapping accumulator lies: one when sums differ by whole turns."""
+        assert isinstance(self.node.op, Conv2d | Dense)
+        rule, sums = self.node.op.accumulator, self.prover.forms(self.name, True).at(self.name, place).sums
+        lo, hi = sums.range
+        if ((hi - lo) % 2**rule.bits == 0 and sums.unit % 2**rule.bits == 0) or lo == hi:
+            number = int(rule.wrap_sum(np.array(lo)))
+            return number, number
+        return rule.type.lo, rule.type.hi
+
+    @property
+    def first_place(self) -> tuple[int, ...]:
+        return (0,) * (len(self.node.output.shape) - 1)
+
+    @property
+    def last_place(self) -> tuple[int, ...]:
+        return tuple(extent - 1 for extent in self.node.output.shape[1:])
+
+    def at(self, values: Values, place: tuple[int, ...]) -> IntArray:
+        """The channels of the result at one pixel of a frame, (C,); all of a vector."""
+        result: IntArray = values[self.name][0]
+        return result[:, place[0], place[1]] if place else result
+
+    def fixed(self, place: tuple[int, ...]) -> IntArray | None:
+        """The channels at a pixel where they are proven to be always the same, (C,)."""
+        numbers = []
+        for lo, hi in self.ends(place):
+            if lo != hi:
+                return None
+            numbers.append(lo)
+        return np.array(numbers)
+
+    def ends(self, place: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+        """Between which numbers each channel of a pixel is proven to lie."""
+        channels, known = range(self.node.output.shape[0]), self.before[LOWEST]
+        if self._single and known is not None:
+            yield from ((number, number) for number in self.at(known, place).tolist())
+        elif self.rule is Overflow.SATURATE:
+            mac = Mac.of(self.graph, self.node)
+            inside = mac.window.view(mac.window.pad(np.ones((1, 1, *mac.shape[1:]), dtype=np.int64), 0))[0, 0]
+            own = np.tile((inside[place or (0, 0)] == 0).reshape(-1), mac.weight.shape[1])
+            k = next(k for k, pattern in enumerate(border_patterns(mac)) if np.array_equal(pattern, own))
+            yield from ((int(self._saturated[0][c, k]), int(self._saturated[1][c, k])) for c in channels)
+        elif isinstance(self.op, Gather):
+            (x,), index = self.operands.values(), self.op.index.values
+            for source in (index[:, place[0], place[1]] if place else index).tolist():
+                yield (self.op.fill, self.op.fill) if source < 0 else (x.type.lo, x.type.hi)
+        elif self.rule is Overflow.WRAP:
+            yield from (self._wrapped((c, *place)) for c in channels)
+        else:
+            forms = self.prover.forms(self.name, False)
+            yield from (forms.at(self.name, (c, *place)).sums.range for c in channels)
+
+    def why_constant(self) -> str:
+        return f"{self.name!r} is the same in every frame"
+
+    def zero(self, numbers: IntArray) -> Bools:
+        """Whether adding these numbers to a sum changes nothing."""
+        if isinstance(self.node.op, Conv2d | Dense) and self.rule is Overflow.WRAP:
+            numbers = self.node.op.accumulator.wrap_sum(numbers)
+        return np.asarray(numbers == 0)
+
+
+def varies(rows: Sequence[IntArray]) -> Bools:
+    """Whether the rows of one of the arrays (K, C) differ, by channel."""
+    return np.asarray(np.logical_or.reduce([(array != array[:1]).any(axis=0) for array in rows]))
