@@ -17,7 +17,7 @@ test: .venv/installed check test-core
 
 # The core alone, in an environment of its own that has neither torch nor onnx.
 test-core: .venv-core/installed
-	.venv-core/bin/python -m pytest -n 2 -m "not slow" --ignore tests/converters --ignore tests/onnx_tests --ignore tests/fuzz \
+	CI= .venv-core/bin/python -m pytest -n 2 -m "not slow" --ignore tests/converters --ignore tests/onnx_tests --ignore tests/fuzz \
 		tests intinfer golden
 
 # Wrong designs that the vectors tell from the right one: needs iverilog, verilator and yosys; takes hours.

@@ -6,13 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import pytest
 from golden_sets import write_unchecked
-from rtl.simulate import available
 
 from intinfer.accumulator import Accumulator
 from intinfer.builder import GraphBuilder
@@ -22,13 +19,6 @@ from intinfer.tensor import IntTensor
 from intinfer.types import IntArray, IntType
 
 FIFO = Path(__file__).parent / "golden" / "faulty_fifo.sv"
-needs_icarus = pytest.mark.skipif(not available("icarus"), reason="icarus is not installed")
-needs_verilator = pytest.mark.skipif(not available("verilator"), reason="verilator is not installed")
-needs_cocotb = pytest.mark.skipif(
-    not available("icarus") or find_spec("cocotb") is None or find_spec("cocotbext") is None,
-    reason="icarus, or the extra cocotb, is not installed",
-)
-
 PORT = """    input logic [{beat_bits}-1:0] s{number}_axis_tdata,
     input logic s{number}_axis_tvalid,
     output logic s{number}_axis_tready,

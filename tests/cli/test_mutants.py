@@ -12,13 +12,11 @@ from pathlib import Path
 
 import own_designs
 import pytest
+from tools import needs_icarus
 
 from intinfer.cli import main
-from intinfer_golden.mutants.simulate import available
 
-pytestmark = pytest.mark.skipif(
-    not available("icarus") and "CI" not in os.environ, reason="Icarus Verilog (iverilog) is not installed"
-)
+pytestmark = needs_icarus
 
 
 @pytest.fixture(scope="module")

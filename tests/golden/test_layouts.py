@@ -13,11 +13,11 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from golden_benches import needs_icarus
 from golden_layouts import decoded, graph_of, held, memories, tensors
 from golden_sets import NoCheck, read_memh, true_values, write_unchecked
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tools import module, needs_icarus
 
 import intinfer
 from intinfer import reference
@@ -205,7 +205,7 @@ def test_every_layout_reads_back_in_every_format(data: st.DataObject, tmp_path_f
 
 
 def test_the_manifest_says_it_all_and_follows_its_schema(tmp_path: Path) -> None:
-    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed (pip install intinfer[dev])")
+    jsonschema = module("jsonschema")
     text = importlib.resources.files("intinfer_golden").joinpath("manifest.schema.json").read_text("utf-8")
     graph = graph_of(2)
     words = WordOptions({"": Tile(4, 8), "conv": Tile(2, 9, True)}, {"": Tile(3)}, "high", 16, True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import own_designs
 import pytest
+from tools import needs_icarus, needs_verilator
 
 from intinfer.errors import DataError
 from intinfer_golden.mutants import Design, Journal, Outcome, StoppedError, campaign, checked, wrong_designs
@@ -18,16 +18,11 @@ from intinfer_golden.mutants.campaign import RUNS, try_wrong
 from intinfer_golden.mutants.own import chosen
 from intinfer_golden.mutants.processes import TIMEOUT, Processes
 from intinfer_golden.mutants.report import document, survivors, table
-from intinfer_golden.mutants.simulate import available, bench
+from intinfer_golden.mutants.simulate import bench
 from intinfer_golden.mutants.wrappers import saboteurs
 from intinfer_golden.testbench.ports import ports
 
-pytestmark = pytest.mark.skipif(
-    not available("icarus") and "CI" not in os.environ, reason="Icarus Verilog (iverilog) is not installed"
-)
-needs_verilator = pytest.mark.skipif(
-    not available("verilator") and "CI" not in os.environ, reason="verilator is not installed"
-)
+pytestmark = needs_icarus
 QUICK = RUNS[:1]
 """One short run."""
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from golden_benches import FIFO, fault
 from golden_sets import write_unchecked
-from rtl.simulate import Run, available, bench
+from rtl.simulate import Run, bench
+from tools import needs_icarus, needs_verilator
 
 from intinfer.builder import GraphBuilder
 from intinfer.ops import Clamp
@@ -52,10 +53,7 @@ FAULTS: dict[str, tuple[tuple[str, ...], str]] = {
 }
 """Fault -> the profiles that show it, and what the bench then prints."""
 
-SIMULATORS = [
-    pytest.param(name, marks=pytest.mark.skipif(not available(name), reason=f"{name} is not installed"))
-    for name in ("icarus", "verilator")
-]
+SIMULATORS = [pytest.param("icarus", marks=needs_icarus), pytest.param("verilator", marks=needs_verilator)]
 
 
 @pytest.fixture(scope="module", params=SIMULATORS)

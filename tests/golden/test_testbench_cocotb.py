@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from golden_benches import FIFO, fault, fifo_set, gated, make, needs_cocotb
+from golden_benches import FIFO, fault, fifo_set, gated, make
+from tools import needs_cocotb
 
 ONCE = ("+resets=0", "+repeat=1")
 

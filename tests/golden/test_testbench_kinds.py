@@ -9,9 +9,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from golden_benches import identity, make, needs_cocotb, needs_icarus, needs_verilator
+from golden_benches import identity, make
 from golden_sets import write_unchecked
 from rtl.simulate import PROFILES, bench
+from tools import needs_cocotb, needs_icarus, needs_verilator
 
 from intinfer.builder import GraphBuilder
 from intinfer.errors import DataError

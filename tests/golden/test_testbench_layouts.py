@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from golden_benches import GATED, HEAD, PORT, WIRES, identity, needs_cocotb, needs_icarus, port_bits, wires
+from golden_benches import GATED, HEAD, PORT, WIRES, identity, port_bits, wires
 from golden_sets import write_unchecked
 from rtl.simulate import bench
+from tools import needs_cocotb, needs_icarus
 
 from intinfer.accumulator import Accumulator
 from intinfer.builder import GraphBuilder

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from golden_benches import fault, fifo_set, make, needs_cocotb, needs_icarus, needs_verilator
+from golden_benches import fault, fifo_set, make
 from rtl.simulate import PROFILES
+from tools import needs_cocotb, needs_icarus, needs_verilator
 
 
 @pytest.mark.parametrize(

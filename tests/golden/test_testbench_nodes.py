@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from golden_benches import make, needs_icarus
+from golden_benches import make
 from golden_sets import write_unchecked
+from tools import needs_icarus
 
 from intinfer import GraphBuilder
 

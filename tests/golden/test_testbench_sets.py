@@ -8,25 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from golden_benches import (
-    FIFO,
-    FLIP,
-    HEAD,
-    PORT,
-    WIRES,
-    fault,
-    fifo_set,
-    gated,
-    identity,
-    needs_icarus,
-    needs_verilator,
-    port_bits,
-    wires,
-)
+from golden_benches import FIFO, FLIP, HEAD, PORT, WIRES, fault, fifo_set, gated, identity, port_bits, wires
 from golden_sets import read_memh, write_unchecked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rtl.simulate import bench, simulate
+from tools import needs_icarus, needs_verilator
 
 from intinfer.builder import GraphBuilder
 from intinfer.errors import DataError

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from golden_benches import fifo_set, gated
+from tools import module
 
 from intinfer_golden.testbench import Interface, write_bench
 
-driver = pytest.importorskip("pyslang.driver", reason="pyslang is not installed")
+driver = module("pyslang.driver")
 
 
 def accepted(directory: Path, monkeypatch: pytest.MonkeyPatch) -> bool:

@@ -28,6 +28,7 @@ from golden_sets import (
 from helpers import two_ended_graph
 from hypothesis import given
 from hypothesis import strategies as st
+from tools import module
 
 import intinfer
 from intinfer import model_file, reference
@@ -197,7 +198,7 @@ def test_generated_weights_are_rule_30(vectors: Path) -> None:
 
 
 def test_the_manifest_follows_its_schema(vectors: Path) -> None:
-    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed (pip install intinfer[dev])")
+    jsonschema = module("jsonschema")
     text = importlib.resources.files("intinfer_golden").joinpath("manifest.schema.json").read_text("utf-8")
     schema = json.loads(text)
     jsonschema.Draft202012Validator.check_schema(schema)

@@ -15,6 +15,7 @@ import pytest
 from golden_sets import block_graph, images, in_order, meaning, true_values, unfolded, write_unchecked
 from hypothesis import given
 from hypothesis import strategies as st
+from tools import needs_icarus
 
 from intinfer import reference
 from intinfer_golden import manifest
@@ -258,7 +259,7 @@ endmodule
 """
 
 
-@pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog (iverilog) is not installed")
+@needs_icarus
 @pytest.mark.parametrize("suffix", ["memh", "mem"])
 def test_a_simulator_reads_the_same_words(tmp_path: Path, vectors: Path, suffix: str) -> None:
     by_path = {file["path"]: item for item in items(vectors) for file in item["files"]}

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dump_waves import WORDS, write_stream_set
-from golden_benches import fifo_set, needs_icarus, needs_verilator, wires
+from golden_benches import fifo_set, wires
+from tools import module, needs_icarus, needs_verilator
 
 from intinfer.errors import DataError
 from intinfer_golden import verify
@@ -113,7 +114,7 @@ def test_icarus(wrong: bool, vectors: Path, tmp_path: Path) -> None:
 @needs_icarus
 @pytest.mark.parametrize("wrong", [False, True])
 def test_fst_of_icarus(wrong: bool, vectors: Path, tmp_path: Path) -> None:
-    pytest.importorskip("pylibfst")
+    module("pylibfst")
     path = run_icarus(vectors, tmp_path, wrong, "-fst").rename(tmp_path / "sim.fst")
     check_run(vectors, path, wrong, "tb.dut.m0_axis")
     check_run(vectors, path.rename(tmp_path / "waves"), wrong, "tb.dut.m0_axis")  # whatever its name
@@ -144,7 +145,7 @@ def test_waves_of_the_generated_bench(fault: int | None, tmp_path: Path) -> None
 @pytest.mark.parametrize("kind", ["vcd", pytest.param("fst", marks=pytest.mark.slow)])
 def test_verilator(kind: str, vectors: Path, tmp_path: Path) -> None:
     if kind == "fst":
-        pytest.importorskip("pylibfst")
+        module("pylibfst")
     (tmp_path / "tb.sv").write_text(design(vectors, tmp_path, kind == "fst"))
     driver = DRIVER.replace("TRACE", kind).replace("CLASS", f"Verilated{kind.capitalize()}C").replace("SUFFIX", kind)
     (tmp_path / "main.cpp").write_text(driver)
@@ -161,7 +162,7 @@ def test_verilator(kind: str, vectors: Path, tmp_path: Path) -> None:
 
 @needs_icarus
 def test_damaged_fst_files_are_error_lines(vectors: Path, tmp_path: Path) -> None:
-    pytest.importorskip("pylibfst")
+    module("pylibfst")
     data = run_icarus(vectors, tmp_path, False, "-fst").read_bytes()
     path, rng = tmp_path / "damaged.fst", np.random.default_rng(0)
 
@@ -196,7 +197,7 @@ endmodule
 @needs_icarus
 def test_no_child_is_left_behind(tmp_path: Path) -> None:
     """A parent that is killed takes the child that reads an FST file with it."""
-    pytest.importorskip("pylibfst")
+    module("pylibfst")
     (tmp_path / "t.sv").write_text(LONG)
     subprocess.run(["iverilog", "-g2012", "-o", "sim", "t.sv"], cwd=tmp_path, check=True, capture_output=True)
     subprocess.run(["vvp", "sim", "-fst"], cwd=tmp_path, check=True, capture_output=True)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from dump_words import random_array, words
 from golden_sets import write_unchecked
+from tools import needs_icarus
 
 from intinfer.builder import GraphBuilder
 from intinfer.errors import DataError
@@ -229,7 +230,7 @@ endmodule
 """
 
 
-@pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is not installed")
+@needs_icarus
 def test_what_icarus_writes(vectors: Path, tmp_path: Path) -> None:
     # a word is taken from memory before `next` counts the one that moves, so a stream that reads too early is seen too
     text = BENCH.replace("WORDS", str(len(WORDS))).replace("memory[next]", "memory[next + (m0_axis_tvalid ? 1 : 0)]")

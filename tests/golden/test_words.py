@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from golden_benches import needs_cocotb, wires
+from golden_benches import wires
 from golden_sets import block_graph, images, read_memh, selecting_graph, write_unchecked
+from tools import needs_cocotb
 
 import intinfer
 import intinfer.spec

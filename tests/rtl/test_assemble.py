@@ -15,7 +15,8 @@ from oracles import naive
 from rtl.assemble import assemble
 from rtl.cases import CASES
 from rtl.sets import RTL, SOURCES, run, written
-from rtl.simulate import PROFILES, available, bench
+from rtl.simulate import PROFILES, bench
+from tools import needs_icarus, needs_verilator
 
 from intinfer import reference
 from intinfer.accumulator import Accumulator
@@ -27,9 +28,6 @@ from intinfer.ops.base import Op
 from intinfer.strategies import graphs_with_images
 from intinfer.tensor import CellularWeights, IntTensor
 from intinfer.types import IntArray, IntType
-
-needs_icarus = pytest.mark.skipif(not available("icarus"), reason="Icarus Verilog (iverilog) is not installed")
-needs_verilator = pytest.mark.skipif(not available("verilator"), reason="Verilator is not installed")
 
 LEVELS = IntType(0, 7)
 

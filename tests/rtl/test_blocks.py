@@ -22,17 +22,15 @@ from rtl.assemble import assemble
 from rtl.netlist import Json
 from rtl.networks import RANDOM, TIES, converted
 from rtl.sets import RTL, SOURCES, Run, run, written
-from rtl.simulate import PROFILES, available, bench
+from rtl.simulate import PROFILES, bench
 from test_demand_mdgnet import Blocks
+from tools import needs_icarus, needs_verilator
 
 from intinfer.engine.session import Session, SkipCounts
 from intinfer.graph import Graph
 from intinfer.ops import Conv2d
 from intinfer.types import IntArray
 from intinfer_golden.regions import Region, isolate
-
-needs_icarus = pytest.mark.skipif(not available("icarus"), reason="Icarus Verilog (iverilog) is not installed")
-needs_verilator = pytest.mark.skipif(not available("verilator"), reason="Verilator is not installed")
 
 Values = dict[str, IntArray]
 

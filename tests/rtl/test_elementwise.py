@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from oracles import naive
 from rtl.sets import run, written
-from rtl.simulate import available
+from tools import needs_icarus, needs_verilator
 
 from intinfer.builder import GraphBuilder
 from intinfer.graph import Graph, Shape
@@ -36,9 +36,6 @@ from intinfer.ops import (
 from intinfer.ops.base import Op
 from intinfer.tensor import IntTensor
 from intinfer.types import LIMIT, IntArray, IntType
-
-needs_icarus = pytest.mark.skipif(not available("icarus"), reason="Icarus Verilog (iverilog) is not installed")
-needs_verilator = pytest.mark.skipif(not available("verilator"), reason="Verilator is not installed")
 
 BIT, LEVELS, BYTE, SIGNED = IntType(0, 1), IntType(0, 7), IntType(0, 255), IntType(-8, 7)
 HUGE = IntType(-LIMIT, LIMIT)

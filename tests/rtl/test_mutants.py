@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 from rtl import mutants, proofs
-from rtl.simulate import available
+from tools import needs_icarus
 
 from intinfer_golden.mutants import Design, Outcome
 from intinfer_golden.mutants.campaign import RUNS, try_wrong
-
-needs_icarus = pytest.mark.skipif(not available("icarus"), reason="Icarus Verilog (iverilog) is not installed")
 
 _CROSSED = "if (descending[row] ? z <= extended(thresholds[row*COUNT+j]) : z >= extended(thresholds[row*COUNT+j]))"
 _TERNARY = "assign product[lane] = !code[0] ? '0 : code[1] ? -value : value;"

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracles import naive
 from rtl.sets import run, written
-from rtl.simulate import available
+from tools import needs_icarus, needs_verilator
 
 from intinfer.accumulator import Accumulator, TapOrder
 from intinfer.builder import GraphBuilder
@@ -32,9 +32,6 @@ from intinfer.types import LIMIT, IntArray, IntType
 RTL = Path(__file__).parent
 BIT, LEVELS, BYTE, SIGNED = IntType(0, 1), IntType(0, 7), IntType(0, 255), IntType(-4, 3)
 RNG = np.random.default_rng(30)
-
-needs_icarus = pytest.mark.skipif(not available("icarus"), reason="Icarus Verilog (iverilog) is not installed")
-needs_verilator = pytest.mark.skipif(not available("verilator"), reason="Verilator is not installed")
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rtl import cases, mutants, proofs
 from rtl.proofs import Entry
+from tools import needs
 
 from intinfer_golden.mutants import Design
 from intinfer_golden.mutants.mutation import Mutant
 
-pytestmark = pytest.mark.skipif(not proofs.installed() and "CI" not in os.environ, reason="yosys is not installed")
+pytestmark = needs("yosys")
 
 CASES = ("clamp", "max_pool", "table", "tgap")
 CLIPPED = (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from rtl.sets import run
-from rtl.simulate import available
+from tools import needs_verilator
 
 from intinfer import load
 from intinfer.graph import Graph
@@ -26,7 +26,7 @@ NET = "mdgnet:f=16,g=1,k=4,height=32,width=32,levels=3"
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not available("verilator"), reason="Verilator is not installed"),
+    needs_verilator,
 ]
 
 
