@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,14 +77,31 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     journal = None if arguments.resume is None else Journal(Path(arguments.resume), designs)
     finished = journal is not None and all(journal.known(one) is not None for one in wrong)
-    right = designs if finished else [checked(design) for design in designs]
-    outcomes = list(_outcomes(wrong, right, arguments.jobs or os.cpu_count() or 1, journal))
+    with _clean_end():
+        right = designs if finished else [checked(design) for design in designs]
+        outcomes = list(_outcomes(wrong, right, arguments.jobs or os.cpu_count() or 1, journal))
     left = survivors(outcomes)
     if arguments.json:
         print_json(document(outcomes))
     else:
         print("\n".join(printable(line) for line in [*table(outcomes), *_lines(left)]))
     return 1 if left else 0
+
+
+@contextmanager
+def _clean_end() -> Iterator[None]:
+    """SIGTERM ends simulations and removes their files, as an interrupt does."""
+
+    def stop(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop) if main else None
+    try:
+        yield
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _outcomes(wrong: list[Wrong], designs: list[Design], jobs: int, journal: Journal | None) -> Iterator[Outcome]:

@@ -93,7 +93,10 @@ def test_a_folder_that_is_no_set(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "has no manifest.json" in capsys.readouterr().err
 
 
-def test_an_interrupt_ends_all_simulations(command: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_the_end_of_a_campaign_ends_its_simulations(
+    number: signal.Signals, code: int, command: list[str], tmp_path: Path
+) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with subprocess.Popen(
         [sys.executable, "-m", "intinfer", *command, "--jobs", "2"], env=environment, stderr=subprocess.PIPE, text=True
@@ -101,8 +104,16 @@ def test_an_interrupt_ends_all_simulations(command: list[str], tmp_path: Path) -
         end = time.monotonic() + 60
         while not list(tmp_path.glob("intinfer-bench-*/tb.vvp")) and time.monotonic() < end:
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
-    assert list(tmp_path.iterdir()) == []
-    left = subprocess.run(["pgrep", "-fa", str(tmp_path)], capture_output=True, text=True, check=False)
-    assert left.stdout == ""
+        process.send_signal(number)
+        assert process.wait(30) == code
+    if number != signal.SIGKILL:
+        assert list(tmp_path.iterdir()) == []
+    end = time.monotonic() + 10
+    while (left := _running(str(tmp_path))) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not left
+
+
+def _running(text: str) -> str:
+    """Processes with a text in their command line."""
+    return subprocess.run(["pgrep", "-fa", text], capture_output=True, text=True, check=False).stdout
