@@ -137,7 +137,8 @@ class Wrong(Op):
         return inputs[0]
 
 
-def test_a_result_outside_its_inferred_type_never_passes():
+def test_a_result_outside_its_inferred_type_never_passes(monkeypatch):
+    monkeypatch.setitem(OPS, "wrong", Wrong)
     builder = GraphBuilder()
     builder.output("y", builder.add(Wrong(), builder.input("x", (2,), LEVELS), name="y"))
     graph = builder.finish()
@@ -165,7 +166,8 @@ class Watched(Op):
 
 
 @pytest.mark.parametrize(("function", "alive"), [(reference.run, [0, 1, 1, 1, 1]), (reference.trace, [0, 1, 2, 3, 4])])
-def test_a_run_drops_each_intermediate_after_its_last_reader_and_a_trace_keeps_it(function, alive):
+def test_a_run_drops_each_intermediate_after_its_last_reader_and_a_trace_keeps_it(function, alive, monkeypatch):
+    monkeypatch.setitem(OPS, "watched", Watched)
     Watched.results.clear()
     Watched.alive.clear()
     builder = GraphBuilder()
