@@ -15,10 +15,10 @@ demo: .venv/installed
 test: .venv/installed check test-core
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-# The core alone, in an environment of its own that has neither torch nor onnx.
+# The core alone, in an environment of its own that has neither torch nor onnx; what simulates is left to `test`.
 test-core: .venv-core/installed
 	CI= .venv-core/bin/python -m pytest -n 2 -m "not slow" --ignore tests/converters --ignore tests/onnx_tests --ignore tests/fuzz \
-		tests intinfer golden
+		--ignore tests/rtl --ignore-glob '*/test_testbench*' --ignore-glob '*/test_mutants*' tests intinfer golden
 
 # Wrong designs that the vectors tell from the right one: needs iverilog, verilator and yosys; takes hours.
 mutants: .venv/installed
