@@ -48,14 +48,15 @@ def run(
 ) -> Run:
     """Simulate the design that `design` makes for the set in `directory`; it fails unless the bench passes it.
 
-    `sources` are the files of the design's parts; `options` as for `bench`.
+    `sources` are the files of the design's parts; `options` as for `bench`, where the set is sent once unless they say
+    otherwise.
     """
     manifest = json.loads((directory / "manifest.json").read_text())
     dut = directory.with_name(f"{directory.name}.sv")
     dut.write_text(design(manifest))
     dump = directory.with_name(f"{directory.name}.dump")
     dump.mkdir(exist_ok=True)
-    with bench(directory, [dut, *sources], simulator, **options) as simulate:
+    with bench(directory, [dut, *sources], simulator, **{"repeat": 1, **options}) as simulate:
         result = simulate(profile, 1, f"+dump={dump}")
     assert result.passed, result.output
     return Run(manifest, result, {e["node"]: read(directory, dump, p, e) for p, e in _ports(manifest)})

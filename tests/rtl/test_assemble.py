@@ -87,7 +87,7 @@ def test_a_fifo_of_less_than_a_frame_is_a_deadlock_that_the_bench_sees(tmp_path:
         result = simulate()
     assert result.compiled
     assert not result.passed
-    assert "m0_axis: 0 of 36 beats came" in result.output
+    assert "m0_axis: 0 of 72 beats came" in result.output
 
 
 # ----------------------------------------------------------------------------------------------- demand

@@ -208,7 +208,7 @@ def test_a_channel_that_is_skipped_although_needed_is_a_wrong_value(
     manifest = write_block(region, values, tmp_path, 4)
     (tmp_path / "dut.sv").write_text(blocks.mdgnet_normal(manifest))
     sources = changed(name, before, after, tmp_path)
-    with bench(tmp_path / "set", [tmp_path / "dut.sv", *sources]) as simulate:
+    with bench(tmp_path / "set", [tmp_path / "dut.sv", *sources], repeat=1) as simulate:
         result = simulate()
     assert result.compiled
     assert not result.passed
@@ -240,7 +240,7 @@ def test_verilator(kind: str, tmp_path: Path) -> None:
     lint = ["verilator", "--lint-only", "-Wall", "-y", str(RTL), "--top-module", "dut", "dut.sv"]
     done = subprocess.run(lint, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    with bench(tmp_path / "set", [tmp_path / "dut.sv", *SOURCES], "verilator") as simulate:
+    with bench(tmp_path / "set", [tmp_path / "dut.sv", *SOURCES], "verilator", repeat=1) as simulate:
         for profile in PROFILES:
             result = simulate(profile)
             assert result.passed, result.output
