@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 
+from .spans import ranges
+
 FIRST_FRAMES = 4
 """Wrong frames that a minimal set is made of."""
 
@@ -29,21 +31,6 @@ def frames_command(directory: str | PathLike[str], frames: Sequence[int], count:
         return None
     target = f"{Path(directory).resolve().name}-failing"
     return _line("golden", _path(directory), "--frames", ranges(wanted), "-o", _path(target))
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """Rising numbers as text.
-
-    >>> ranges([0, 2, 3, 4, 9])
-    '0,2-4,9'
-    """
-    spans: list[list[int]] = []
-    for number in numbers:
-        if spans and number == spans[-1][1] + 1:
-            spans[-1][1] = number
-        else:
-            spans.append([number, number])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
 
 
 def _path(path: str | PathLike[str]) -> str:

@@ -18,7 +18,7 @@ from .hints import hints
 from .manifest import Stored
 from .pieces import Difference, Pieces, wrong_values
 from .sets import Match, Sets
-from .tensors import Tensor
+from .spans import Spans, numbers, ranges
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def verify(
     node: str | None = None,
     stream: Stream | None = None,
     full: bool = False,
-    frames: tuple[int, int] | None = None,
+    frames: Spans | None = None,
     passes: int | None = None,
     causes: bool = True,
 ) -> Verification:
@@ -124,7 +124,7 @@ def verify(
         stream: the signals of the node's stream in the only dump, a waveform. Without `node`, the end of its name is
             the port that the node is looked up by.
         full: compare channels that no image demands as well.
-        frames: the dump holds the images from the first number up to the second alone.
+        frames: the dump holds these ranges of images alone, first and last number, in the order that is given.
         passes: how often the whole set comes in the waveform, one after the other. None: as often as the words of the
             inputs in the same waveform say; where those are not in it, once, or several times if a reset in the middle
             of the run shows that the set was begun anew.
@@ -166,24 +166,25 @@ def _compare(
     match: Match,
     stream: Stream | None,
     full: bool,
-    frames: tuple[int, int] | None,
+    frames: Spans | None,
     passes: int | None,
     diagnoses: Diagnoses,
 ) -> Comparison:
     whole = match.entry.tensor
-    start, stop = _checked_frames(frames, whole)
-    tensor = replace(whole, shape=(stop - start, *whole.shape[1:]))
+    count = whole.shape[0]
+    held = range(count) if frames is None else numbers(frames, count, match.vectors.directory)
+    tensor = replace(whole, shape=(len(held), *whole.shape[1:]))
     if stream is None:
         extent = extent_of_words(read_words(path), tensor, path)
     else:
         selected = None if frames is None else 1
         extent = extent_of_stream(path, stream, tensor, match.vectors, passes or selected)
-    pieces = Pieces(match, tensor, start, full, extent)
+    pieces = Pieces(match, tensor, held, full, extent)
     tally = pieces.tally()
     first = tally.first or pieces.length()
     case = pieces.case(first) if first and not tensor.attribute else None  # hints and causes are of values
     diagnosis = diagnoses.of(case, wrong_values(case.dump, case.expected, case.demanded)) if case else Diagnosis("", ())
-    notes = [f"the dump holds frames {start} to {stop - 1} of {whole.shape[0]:,}"] if frames is not None else []
+    notes = [f"the dump holds frames {ranges(held)} of {count:,}"] if frames is not None else []
     return Comparison(
         dump=str(path),
         set=match.set,
@@ -222,13 +223,3 @@ def _of_constant(found: Comparison, entry: Stored) -> Comparison:
     unused = first.problem or "the lane is unused and must be 0"
     first = replace(first, at=None, expected=None, expected_hex=None, problem=unused)
     return replace(found, constant=entry.constant, first=first)
-
-
-def _checked_frames(frames: tuple[int, int] | None, tensor: Tensor) -> tuple[int, int]:
-    count = tensor.shape[0]
-    if frames is None:
-        return 0, count
-    start, stop = frames
-    if not 0 <= start < stop <= count:
-        raise DataError(f"frames {start}:{stop} are not within the {count:,} of the vectors (0:{count})")
-    return start, stop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +15,7 @@ from .dumps.dump import sign_top
 from .extent import Extent
 from .hints import Case, Mask
 from .sets import Match, demanded
+from .spans import split
 from .tensors import Tensor
 
 _CHUNK = 2**19
@@ -68,10 +70,13 @@ class Tally:
 
 
 class Pieces:
-    """A dump beside the vectors, some frames at a time."""
+    """A dump beside the vectors, some frames at a time.
 
-    def __init__(self, match: Match, tensor: Tensor, start: int, full: bool, extent: Extent) -> None:
-        self._match, self._tensor, self._start, self._full, self._extent = match, tensor, start, full, extent
+    `numbers` are the frames of the set that the dump holds; `tensor` has as many.
+    """
+
+    def __init__(self, match: Match, tensor: Tensor, numbers: Sequence[int], full: bool, extent: Extent) -> None:
+        self._match, self._tensor, self._numbers, self._full, self._extent = match, tensor, numbers, full, extent
         self._top = sign_top(extent.words, extent.packing)
 
     def tally(self) -> Tally:
@@ -93,8 +98,8 @@ class Pieces:
                 tally.ignored += int((~asked).sum())
                 tally.differences += int(wrong.sum())
                 tally.errors.update(_errors(dump, expected, wrong))
-                found = np.flatnonzero(wrong.reshape(end - begin, -1).any(axis=1)) + self._start + begin
-                tally.wrong_frames.update(found.tolist())
+                found = np.flatnonzero(wrong.reshape(end - begin, -1).any(axis=1)) + begin
+                tally.wrong_frames.update(self._numbers[frame] for frame in found.tolist())
                 if wrong.any() and (tally.first is None or place < tally.first.word):
                     tally.first = self._difference(dump, expected, int(np.argmax(wrong)), place, number)
         return tally
@@ -137,11 +142,12 @@ class Pieces:
 
     def _golden(self, begin: int, end: int) -> tuple[IntArray, Mask]:
         """What is expected of some frames, and which of it is compared."""
-        begin, end = self._start + begin, self._start + end
-        expected = self._match.entry.frames(begin, end)
+        entry, vectors = self._match.entry, self._match.vectors
+        spans = [(first, last + 1) for first, last in split(self._numbers[begin:end])]
+        expected = np.concatenate([entry.frames(*span) for span in spans])
         if self._full:
             return expected, np.ones(len(expected), dtype=bool)
-        return expected, demanded(self._match.vectors, self._match.entry.tensor, begin, end)
+        return expected, np.concatenate([demanded(vectors, entry.tensor, *span) for span in spans])
 
     def _dump(self, begin: int, end: int) -> Dump:
         return Dump.of(self._extent.words.part(begin, end), self._extent.packing, self._top)
@@ -158,7 +164,7 @@ class Pieces:
         at = dict(zip(tensor.order, np.unravel_index(index, shape), strict=True))
         letters = dict(zip("NCHW", "ncyx", strict=True))
         coordinates = {letters[axis]: int(at[axis]) for axis in tensor.axes}
-        coordinates["n"] += self._start + frames
+        coordinates["n"] = self._numbers[frames + coordinates["n"]]
         value = int(expected[index])
         packed = packing.fold > 1
         return Difference(

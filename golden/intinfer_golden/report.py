@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from intinfer.text import printable
 
-from .commands import explain_command, frames_command, ranges
+from .commands import explain_command, frames_command
 from .compare import Comparison, Verification
+from .spans import ranges
 
 SHOWN_ERRORS = 8
 SHOWN_FRAMES = 200

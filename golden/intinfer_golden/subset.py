@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -22,19 +21,13 @@ from intinfer.model import Model
 from intinfer.tensor import CellularWeights
 
 from . import manifest
-from .commands import ranges
 from .entries import tensor_of
 from .frames import Frames, Hashes
 from .manifest import VectorSet
 from .plan import Constant, Plan
 from .replace import check_target
 from .run import Job, Progress, write_set
-
-Spans = Sequence[tuple[int, int]]
-"""First and last number of each range of frames."""
-
-MAX_FRAMES = 10**6
-"""Frames that may be asked for; repetitions count."""
+from .spans import Spans, numbers, ranges
 
 _NUMBERED = re.compile(r"image [0-9]+|.* \(frame [0-9]+\)", re.DOTALL)
 """Labels that say which frame they are of."""
@@ -64,7 +57,7 @@ def write_frames(
     final = Path(directory)
     if not resume:
         check_target(final, force)
-    chosen = _numbers(vectors, spans)
+    chosen = numbers(spans, len(vectors.frames), vectors.directory)
     path = vectors.directory / manifest.NAME
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -76,17 +69,6 @@ def write_frames(
     write_set(job, Model(job.graph), final, resume, force, progress)
     written: dict[str, Any] = json.loads((final / manifest.NAME).read_text(encoding="utf-8"))
     return written
-
-
-def _numbers(vectors: VectorSet, spans: Spans) -> list[int]:
-    last = len(vectors.frames) - 1
-    for _, end in spans:
-        if end > last:
-            raise DataError(f"{vectors.directory}: has frames 0..{last}; there is no frame {end}")
-    count = sum(end - begin + 1 for begin, end in spans)
-    if count > MAX_FRAMES:
-        raise DataError(f"{count:,} frames are asked for, more than {MAX_FRAMES:,}")
-    return [number for begin, end in spans for number in range(begin, end + 1)]
 
 
 def _job(vectors: VectorSet, document: dict[str, Any], chosen: list[int]) -> Job:

@@ -60,6 +60,20 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def frame_ranges(text: str) -> list[tuple[int, int]]:
+    """The type of `--frames`: first and last number of each range of N,N-N,..."""
+    spans = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        numbers = [first, last if dash else first]
+        if not all(number.isascii() and number.isdigit() and len(number) <= 9 for number in numbers):
+            raise argparse.ArgumentTypeError(f"{text!r} is not N,N-N,... of whole numbers")
+        spans.append((int(numbers[0]), int(numbers[1])))
+        if spans[-1][0] > spans[-1][1]:
+            raise argparse.ArgumentTypeError(f"{part!r} is empty: its first frame is after its last")
+    return spans
+
+
 def print_json(document: dict[str, Any]) -> None:
     print(json.dumps(document, indent=2, allow_nan=False))
 

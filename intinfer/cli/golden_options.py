@@ -6,7 +6,7 @@ import argparse
 
 from ..errors import DataError
 from ..limits import MAX_NAME
-from .common import add_json, describe, positive
+from .common import add_json, describe, frame_ranges, positive
 from .golden_layout import add_words
 
 TIME_LIMIT = 60
@@ -52,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--frames",
         metavar="N,N-N,...",
-        type=_frames,
+        type=frame_ranges,
         help="of SET, counted from 0, in the order that is given",
     )
     parser.set_defaults(usual=parser.get_default)
@@ -122,20 +122,6 @@ def _block(text: str) -> tuple[str, list[str]]:
     if not name or not name.isprintable() or len(name) > MAX_NAME or not all(globs.split(",")):
         raise argparse.ArgumentTypeError(f"{text!r} is not GLOB,... or NAME=GLOB,...")
     return name, globs.split(",")
-
-
-def _frames(text: str) -> list[tuple[int, int]]:
-    """First and last number of each range."""
-    spans = []
-    for part in text.split(","):
-        first, dash, last = part.partition("-")
-        numbers = [first, last if dash else first]
-        if not all(number.isascii() and number.isdigit() and len(number) <= 9 for number in numbers):
-            raise argparse.ArgumentTypeError(f"{text!r} is not N,N-N,... of whole numbers")
-        spans.append((int(numbers[0]), int(numbers[1])))
-        if spans[-1][0] > spans[-1][1]:
-            raise argparse.ArgumentTypeError(f"{part!r} is empty: its first frame is after its last")
-    return spans
 
 
 def _fold(text: str) -> dict[str, int]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DataError
 from ..files import write_file
 from ..text import printable
-from .common import add_json, describe, print_json
+from .common import add_json, describe, frame_ranges, positive, print_json
 
 if TYPE_CHECKING:
     from intinfer_golden.compare import Comparison, Verification
@@ -41,9 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--node", metavar="X", help="node of the only dump, or NODE.ATTRIBUTE, whatever its name")
     parser.add_argument(
         "--frames",
-        metavar="N|A:B",
+        metavar="N|N-N,...",
         type=_frames,
-        help="the dumps hold the first N images, or those from A up to B, alone",
+        help="the dumps hold the first N images alone; or those of N-N,N,..., as golden --frames takes them (one: N-N)",
     )
     parser.add_argument("--full", action="store_true", help="compare channels that an image does not demand as well")
     parser.add_argument("--no-causes", action="store_true", help="do not look for the mistake of the design")
@@ -76,16 +76,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _frames(text: str) -> tuple[int, int]:
-    """`N` or `A:B`."""
-    first, colon, last = text.partition(":")
-    try:
-        numbers = (int(first), int(last)) if colon else (0, int(first))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number of images N nor a range A:B") from None
-    if not 0 <= numbers[0] < numbers[1]:
-        raise argparse.ArgumentTypeError(f"{text!r} holds no image; give N of 1 or more, or A:B with A below B")
-    return numbers
+def _frames(text: str) -> list[tuple[int, int]]:
+    """The first N, or the ranges that `golden --frames` takes."""
+    if text.isascii() and text.isdigit():
+        return [(0, positive(text) - 1)]
+    return frame_ranges(text)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -171,7 +171,11 @@ def test_frames_of_a_network(model: str, tmp_path: Path, capsys: pytest.CaptureF
         nodes=["act", "mux"],
     )
     given, wanted = bytes_of(tmp_path / "few"), bytes_of(same)
-    assert {name for name in wanted if given[name] != wanted[name]} <= {"manifest.json", "bench/tb.sv"}
+    assert {name for name in wanted if given[name] != wanted[name]} <= {
+        "manifest.json",
+        "bench/tb.sv",
+        "bench/frames.txt",
+    }
     assert given.keys() == wanted.keys()
 
 
@@ -233,7 +237,7 @@ def test_frames_keep_tiles_and_slots(tmp_path: Path) -> None:
     same = write_unchecked(GRAPH, IMAGES[1:], tmp_path / "same", **options)
     assert main(["golden", str(source), "--frames", "1-2", "-o", str(tmp_path / "few")]) == 0
     given, wanted = bytes_of(tmp_path / "few"), bytes_of(same)
-    assert {name for name in wanted if given[name] != wanted[name]} == {"manifest.json"}
+    assert {name for name in wanted if given[name] != wanted[name]} == {"manifest.json", "bench/frames.txt"}
     assert given.keys() == wanted.keys()
     assert document(tmp_path / "few")["tensors"] == document(same)["tensors"]
 

@@ -133,10 +133,14 @@ def test_frames_and_passes_of_a_stream(files: list[str], tmp_path: Path, capsys:
     assert main(start) == 1
     capsys.readouterr()
     assert main([*start, "--frames", "2"]) == 0
-    assert capsys.readouterr().out.splitlines()[1] == f"  note: the dump holds frames 0 to 1 of {frames}"
+    assert capsys.readouterr().out.splitlines()[1] == f"  note: the dump holds frames 0-1 of {frames}"
     write(flat[each : 3 * each])
-    assert main([*start, "--frames", "1:3", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["dumps"][0]["notes"] == [f"the dump holds frames 1 to 2 of {frames}"]
+    assert main([*start, "--frames", "1-2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["dumps"][0]["notes"] == [f"the dump holds frames 1-2 of {frames}"]
+    write(flat[2 * each : 3 * each] + flat[:each])
+    assert main([*start, "--frames", "2,0"]) == 0
+    write(flat[2 * each : 3 * each])
+    assert main([*start, "--frames", "2-2"]) == 0
     assert main([*start, "--frames", "2"]) == 1
     write(flat * 2)
     assert main([*start, "--passes", "2"]) == 0
@@ -146,13 +150,11 @@ def test_frames_and_passes_of_a_stream(files: list[str], tmp_path: Path, capsys:
     (entry,) = json.loads(capsys.readouterr().out)["dumps"]
     assert (entry["passes"], entry["first"]["pass"], entry["first"]["word"]) == (2, 2, 2 * len(flat) - 1)
     for arguments, message in [
-        (["--frames", "0"], "'0' holds no image; give N of 1 or more, or A:B with A below B"),
-        (["--frames", "3:2"], "'3:2' holds no image; give N of 1 or more, or A:B with A below B"),
-        (["--frames", "a:b"], "'a:b' is neither a number of images N nor a range A:B"),
-        (
-            ["--frames", str(frames + 1)],
-            f"frames 0:{frames + 1} are not within the {frames} of the vectors (0:{frames})",
-        ),
+        (["--frames", "0"], "'0' is not a whole number of at least 1"),
+        (["--frames", "3-2"], "'3-2' is empty: its first frame is after its last"),
+        (["--frames", "1:3"], "'1:3' is not N,N-N,... of whole numbers"),
+        (["--frames", str(frames + 1)], f"has frames 0..{frames - 1}; there is no frame {frames}"),
+        (["--frames", f"0,{frames}"], f"has frames 0..{frames - 1}; there is no frame {frames}"),
         (["--passes", "0"], "0 passes of the set: give 1 or more, of a stream in a waveform"),
         (["--reset", "tb.rst", "--no-reset"], "--reset tb.rst and --no-reset contradict each other; give one"),
     ]:

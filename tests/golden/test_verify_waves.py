@@ -327,21 +327,34 @@ def test_a_wrong_word_after_a_reset_is_not_excused_by_one_before(vectors: Path, 
 
 def test_the_first_frames_alone(vectors: Path, tmp_path: Path) -> None:
     half = len(WORDS) // 2
-    for frames, part in (((0, 1), WORDS[:half]), ((1, 2), WORDS[half:])):
+    for frame, part in ((0, WORDS[:half]), (1, WORDS[half:])):
+        frames = [(frame, frame)]
         text = played(Wave(PLAIN, plain_put), part).text()
         comparison = check(vectors, tmp_path / "s.vcd", text, frames=frames)
         assert (comparison.equal, comparison.compared) == (True, ARRAY.size // 2)
-        assert comparison.notes == (f"the dump holds frames {frames[0]} to {frames[1] - 1} of 2",)
+        assert comparison.notes == (f"the dump holds frames {frame} of 2",)
         assert not check(vectors, tmp_path / "s.vcd", text).equal
         wrong = check(
             vectors, tmp_path / "s.vcd", played(Wave(PLAIN, plain_put), [part[0] ^ 1, *part[1:]]).text(), frames=frames
         )
         assert wrong.first is not None
-        assert wrong.first.at == {"n": frames[0], "c": 0, "y": 0, "x": 0}
+        assert wrong.first.at == {"n": frame, "c": 0, "y": 0, "x": 0}
     whole = played(Wave(PLAIN, plain_put)).text()
-    assert not check(vectors, tmp_path / "s.vcd", whole, frames=(0, 1)).equal
-    with pytest.raises(DataError, match=r"frames 1:3 are not within the 2 of the vectors \(0:2\)"):
-        check(vectors, tmp_path / "s.vcd", whole, frames=(1, 3))
+    assert not check(vectors, tmp_path / "s.vcd", whole, frames=[(0, 0)]).equal
+    turned = check(vectors, tmp_path / "s.vcd", played(Wave(PLAIN, plain_put), WORDS[half:] + WORDS[:half]).text())
+    assert (turned.equal, turned.wrong_frames) == (False, (0, 1))
+    turned_words = [*WORDS[half:], WORDS[0] ^ 1, *WORDS[1:half]]
+    text = played(Wave(PLAIN, plain_put), turned_words).text()
+    turned = check(vectors, tmp_path / "s.vcd", text, frames=[(1, 1), (0, 0)])
+    assert (turned.wrong_frames, turned.first.at) == ((0,), {"n": 0, "c": 0, "y": 0, "x": 0})
+    for spans, message in [
+        ([(1, 2)], r"has frames 0\.\.1; there is no frame 2"),
+        ([(1, 0)], "frames 1-0 are none"),
+        ([(-1, 0)], "frames -1-0 are none"),
+        ([], "0 frames are asked for"),
+    ]:
+        with pytest.raises(DataError, match=message):
+            check(vectors, tmp_path / "s.vcd", whole, frames=spans)
 
 
 # ------------------------------------------------------------------------------------------------------- damaged files
