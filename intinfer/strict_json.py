@@ -38,7 +38,8 @@ def dump(document: Json) -> bytes:
 
 def parse(text: bytes) -> Json:
     """Any JSON without floats, repeated keys, deep nesting or long integers. Not yet proven canonical."""
-    _check_depth(text)
+    if extent(text)[0] > MAX_DEPTH:
+        raise ModelFileError(f"header: nested deeper than {MAX_DEPTH} levels")
     try:
         document: Json = json.loads(
             text.decode("utf-8"),
@@ -128,12 +129,15 @@ def shown(item: object) -> str:
     return f"a Python {type(item).__name__}"
 
 
-def _check_depth(text: bytes) -> None:
-    """Before parsing, because the parser recurses. Linear in the length, whatever the text is."""
-    bare = np.frombuffer(_STRING.sub(b"", text), dtype=np.uint8)
-    depth = np.cumsum(_STEP[bare], dtype=np.int32)
-    if depth.size and depth.max() > MAX_DEPTH:
-        raise ModelFileError(f"header: nested deeper than {MAX_DEPTH} levels")
+def extent(text: bytes) -> tuple[int, int]:
+    """Levels of a JSON text, and an upper bound of its values.
+
+    Known before parsing, because the parser recurses and takes memory. Linear in the length, whatever the text is.
+    """
+    bare = _STRING.sub(b"", text)
+    steps = _STEP[np.frombuffer(bare, dtype=np.uint8)]
+    depth = np.cumsum(steps[steps != 0], dtype=np.int32)
+    return max(0, int(depth.max(initial=0))), 1 + sum(bare.count(mark) for mark in (b",", b":", b"[", b"{"))
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

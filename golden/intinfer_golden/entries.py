@@ -1,17 +1,23 @@
-"""The manifest's entry of a tensor, and the tensor and files that an entry speaks of."""
+"""The manifest's entries of tensors and ports, and what an entry speaks of."""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from intinfer.graph import Graph
 from intinfer.tensor import CellularWeights
 
 from .codes import Code
 from .formats import FORMATS
 from .layout import Slot
 from .tensors import Tensor
+
+LETTERS = {"in": "s", "demand": "d", "out": "m"}
+"""That the names of ports begin with, by direction."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,54 @@ def _check(tensor: Tensor, item: dict[str, Any]) -> None:
         raise ValueError(f"shape {tensor.shape} or tile of {tensor.name} is below 1")
     if tensor.elements != tensor.rows * tensor.run * tensor.groups:
         raise ValueError(f"{tensor.elements} elements of {tensor.name} are not runs of {tensor.run} in equal groups")
-    for key, value in _geometry(tensor).items():
-        if item[key] != value:
-            raise ValueError(f"{key} of {tensor.name} is {item[key]}, which should be {value}")
+    made = tensor_entry(tensor, (), (0, 0), None, None)
+    for key in made.keys() - {"min", "max", "overflows", "generated", "files"}:
+        if json.dumps(item[key]) != json.dumps(made[key]):  # which tells 1 from true and from 1.0
+            raise ValueError(f"{key} of {tensor.name} is {item[key]}, which should be {made[key]}")
+    if any(file["path"] != file_path(tensor, file["format"], file["memory"]) for file in item["files"]):
+        raise ValueError(f"a file of {tensor.name} has not the name that it should have")
+
+
+class Port(NamedTuple):
+    """A stream of the design: in, out or demand, and the node (or input) whose values it carries."""
+
+    direction: str
+    node: str
+
+
+def port_entries(
+    graph: Graph, tensors: Sequence[Tensor], given_demand: bool, nodes: Sequence[str] | None
+) -> list[dict[str, Any]]:
+    """The streams of a design: the graph's inputs, the given demand masks, and its outputs or the `nodes` named."""
+    results = [out.value for out in graph.outputs] if nodes is None else nodes
+    places = {tensor.node: i for i, tensor in enumerate(tensors) if tensor.role != "demand_mask"}
+    masks = [i for i, tensor in enumerate(tensors) if tensor.role == "demand_mask"] if given_demand else []
+    streams = {
+        "in": [places[value.name] for value in graph.inputs],
+        "demand": masks,
+        "out": [places[name] for name in results],
+    }
+    return [
+        {"port": f"{LETTERS[direction]}{number}_axis", "direction": direction, "tensor": tensor}
+        for direction, found in streams.items()
+        for number, tensor in enumerate(found)
+    ]
+
+
+def ports_of(tensors: Sequence[Tensor], entries: Sequence[dict[str, Any]]) -> dict[str, Port]:
+    """The streams that carry values. Raises ValueError for what `port_entries` does not make."""
+    found = {}
+    counts = Counter[str]()
+    for entry in entries:
+        direction, number = entry["direction"], entry["tensor"]
+        name = f"{LETTERS[direction]}{counts[direction]}_axis"
+        counts[direction] += 1
+        if entry["port"] != name or type(number) is not int or not 0 <= number < len(tensors):
+            raise ValueError(f"there should be a port {name} of one of {len(tensors)} tensors")
+        if tensors[number].attribute or (tensors[number].role == "demand_mask") != (direction == "demand"):
+            raise ValueError(f"port {name} carries {tensors[number].role} of {tensors[number].name}")
+        if direction != "demand":
+            found[name] = Port(direction, tensors[number].node)
+    if not counts["in"] or not counts["out"]:
+        raise ValueError("ports are without inputs or outputs")
+    return found

@@ -22,7 +22,7 @@ from intinfer.model import Model
 from intinfer.reference import Arrays
 from intinfer.types import IntArray
 
-from . import journal, manifest
+from . import documents, journal, manifest
 from .frames import Frames, Hashes
 from .journal import Journal
 from .layout import WordOptions
@@ -104,8 +104,7 @@ def write_isolated(
         },
     }
     if resume and journal.complete(final, identity):
-        index: dict[str, Any] = json.loads((final / NAME).read_text("ascii"))
-        return index
+        return documents.read(final / NAME, FORMAT, VERSION, "index of golden vectors")
     with journal.growing(final, identity, resume, force) as (partial, found):
         if progress:
             progress(found.images)
@@ -185,8 +184,8 @@ def _values_of(graph: Graph, frames: Frames | None, regions: Sequence[Region]) -
 
 def _entry(region: Region, target: Path) -> dict[str, Any]:
     """A line of the index, from what the set says of itself."""
-    document = json.loads((target / manifest.NAME).read_text("ascii"))
-    coverage = json.loads((target / "coverage.json").read_text("utf-8"))
+    document, _ = manifest.read(target)
+    coverage = documents.parse(target / "coverage.json", documents.AGAIN)
     return {
         "name": region.name,
         "path": target.name,

@@ -19,6 +19,7 @@ from typing import Any
 from intinfer.errors import DataError, IntinferError
 from intinfer.files import naming
 
+from . import documents
 from .replace import check_target, put_in_place
 
 NAME = "journal.json"
@@ -65,13 +66,32 @@ def read(directory: Path) -> Journal | None:
     path = directory / NAME
     if not path.is_file():
         return None
+    remedy = f"remove {directory} first"
+    document = documents.parse(path, remedy)
     try:
-        document = json.loads(path.read_text("ascii"))
         if (document.pop("format"), document.pop("version")) != (_FORMAT, _VERSION):
             raise ValueError("other format or version")
-        return Journal(**document)
+        return _checked(Journal(**document))
     except (ValueError, TypeError, LookupError, AttributeError):
-        raise DataError(f"{path}: is no journal that this intinfer reads; remove {directory} first") from None
+        raise DataError(f"{path}: is no journal that this intinfer reads; {remedy}") from None
+
+
+def _checked(journal: Journal) -> Journal:
+    """Raises ValueError or TypeError for one that `write` does not make."""
+    whole = isinstance(journal.identity, dict) and _natural(journal.images)
+    states = all(
+        len(state) == 4 and all(number is None or type(number) is int for number in state) for state in journal.tensors
+    )
+    files = all(
+        _natural(length) and isinstance(digest, str) and len(digest) == 64 for length, digest in journal.files.values()
+    )
+    if not (whole and states and files):
+        raise ValueError("other types")
+    return journal
+
+
+def _natural(number: object) -> bool:
+    return type(number) is int and number >= 0
 
 
 def partial_of(directory: Path) -> Path:

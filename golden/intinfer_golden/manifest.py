@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from intinfer import model_file
 from intinfer.accumulator import Accumulator
@@ -22,7 +22,8 @@ from intinfer.ops import Bitshift, Requant, Tgap, Threshold
 from intinfer.tensor import CellularWeights, IntTensor
 from intinfer.types import IntArray
 
-from .entries import Written, tensor_of
+from . import documents
+from .entries import Port, Written, ports_of, tensor_of
 from .formats import FORMATS
 from .tensors import Tensor
 
@@ -70,25 +71,6 @@ def node_entry(node: Node) -> dict[str, Any]:
         "rounding": _rounding(node),
         "attributes": {name: _plain(value) for name, value in plain.items()},
     }
-
-
-def port_entries(
-    graph: Graph, tensors: Sequence[Tensor], given_demand: bool, nodes: Sequence[str] | None
-) -> list[dict[str, Any]]:
-    """The streams of a design: the graph's inputs, the given demand masks, and its outputs or the `nodes` named."""
-    results = [out.value for out in graph.outputs] if nodes is None else nodes
-    places = {tensor.node: i for i, tensor in enumerate(tensors) if tensor.role != "demand_mask"}
-    masks = [i for i, tensor in enumerate(tensors) if tensor.role == "demand_mask"] if given_demand else []
-    streams = {
-        "in": ("s", [places[value.name] for value in graph.inputs]),
-        "demand": ("d", masks),
-        "out": ("m", [places[name] for name in results]),
-    }
-    return [
-        {"port": f"{letter}{number}_axis", "direction": direction, "tensor": tensor}
-        for direction, (letter, found) in streams.items()
-        for number, tensor in enumerate(found)
-    ]
 
 
 def _compare(node: Node) -> list[str] | None:
@@ -187,13 +169,6 @@ class Stored:
         return self.tensor.shaped(values)
 
 
-class Port(NamedTuple):
-    """A stream of the design: in, out or demand, and the node (or input) whose values it carries."""
-
-    direction: str
-    node: str
-
-
 @dataclass(frozen=True)
 class VectorSet:
     """A set of vectors on disk: the values that a dump may be of, in graph order, their demand masks, and constants.
@@ -232,35 +207,50 @@ class VectorSet:
 
 def load(directory: Path) -> VectorSet:
     """Read a manifest. Raises DataError when it is missing, of another version, or not what `write` makes."""
+    return read(directory)[1]
+
+
+def read(directory: Path) -> tuple[dict[str, Any], VectorSet]:
+    """The manifest's document, whose `ports` and `tensors` are as this version writes them, and the set. Errors as
+    `load`."""
     path = directory / NAME
     if not path.is_file():
         raise DataError(f"{directory}: has no {NAME}; give a folder that intinfer golden made")
+    document = documents.read(path, FORMAT, VERSION, "manifest of golden vectors")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        raise DataError(f"{path}: is not JSON; make the vectors again with intinfer golden") from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise DataError(f"{path}: is not a manifest of golden vectors; give a folder that intinfer golden made")
-    if document.get("version") != VERSION:
-        raise DataError(f"{path}: has version {document.get('version')!r}, this intinfer reads {VERSION}")
+        return document, _vectors(directory, document)
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise DataError(f"{path}: is damaged ({type(error).__name__}: {error}); {documents.AGAIN}") from None
+
+
+def _vectors(directory: Path, document: dict[str, Any]) -> VectorSet:
     values: dict[str, Stored] = {}
     masks: dict[str, Stored] = {}
     constants: dict[str, Stored] = {}
-    try:
-        for item in document["tensors"]:
-            stored = Stored(directory, *tensor_of(item))
-            kind = masks if stored.tensor.role == "demand_mask" else values
-            kind = constants if stored.tensor.attribute else kind
-            kind[stored.tensor.name] = stored
-        region = document["region"] and str(document["region"]["name"])
-        frames = tuple(str(label) for label in document["frames"])
-        model = str(document["graph"]["sha256"])
-        streams = [(entry, document["tensors"][entry["tensor"]]["node"]) for entry in document["ports"]]
-        ports = {
-            str(entry["port"]): Port(str(entry["direction"]), str(node))
-            for entry, node in streams
-            if entry["direction"] != "demand" and node in values
-        }
-        return VectorSet(directory, values, masks, model, str(document["mode"]), region, frames, ports, constants)
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise DataError(f"{path}: is damaged ({type(error).__name__}: {error}); make the vectors again") from None
+    found = [Stored(directory, *tensor_of(item)) for item in document["tensors"]]
+    for stored in found:
+        kind = masks if stored.tensor.role == "demand_mask" else values
+        kind = constants if stored.tensor.attribute else kind
+        if stored.tensor.name in kind:
+            raise ValueError(f"{stored.tensor.name} comes twice")
+        kind[stored.tensor.name] = stored
+    return VectorSet(
+        directory,
+        values,
+        masks,
+        model=str(document["graph"]["sha256"]),
+        mode=str(document["mode"]),
+        region=document["region"] and str(document["region"]["name"]),
+        frames=_labels(document, [*values.values(), *masks.values()]),
+        ports=ports_of([stored.tensor for stored in found], document["ports"]),
+        constants=constants,
+    )
+
+
+def _labels(document: dict[str, Any], stored: Sequence[Stored]) -> tuple[str, ...]:
+    """Of the images. Raises ValueError where they are not as many as every tensor has."""
+    labels = tuple(str(label) for label in document["frames"])
+    for count in (document["images"], *(entry.tensor.shape[0] for entry in stored)):
+        if count != len(labels):
+            raise ValueError(f"frames are {len(labels)}, a tensor or images says {count}")
+    return labels

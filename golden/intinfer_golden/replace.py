@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Collection
 from pathlib import Path
 
 from intinfer.errors import DataError
 
+from . import documents
 from .trace import check_new_directory
 
 MANIFEST, INDEX = "manifest.json", "index.json"
@@ -76,11 +76,11 @@ def _check_entries(directory: Path, files: Collection[str], folders: Collection[
 def _paths(path: Path) -> list[str] | None:
     """The files of a manifest or the sets of an index, of whatever version; None when it is not ours."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = documents.parse(path, documents.AGAIN)
         if document["format"] != _FORMATS[path.name]:
             return None
         if path.name == INDEX:
             return [str(entry["path"]) for entry in document["sets"]]
         return [str(file["path"]) for tensor in document["tensors"] for file in tensor["files"]]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    except (OSError, LookupError, TypeError, DataError):
         return None

@@ -27,6 +27,7 @@ from intinfer.types import IntArray
 from . import journal, manifest
 from .crosscheck import CrossCheck
 from .demand import demand_masks
+from .entries import port_entries
 from .frames import Frames, Hashes, image_hashes
 from .journal import Journal
 from .plan import Plan
@@ -174,7 +175,7 @@ class _Run:
         """What stands beside the tensors."""
         job, directory = self._job, self._directory
         tensors = [entry.tensor for entry in (*self._values, *self._masks)]
-        ports = manifest.port_entries(job.graph, tensors, bool(job.demand), job.head["command"]["nodes"])
+        ports = port_entries(job.graph, tensors, bool(job.demand), job.head["command"]["nodes"])
         write_into(directory / manifest.GRAPH, job.stored)
         manifest.write(directory, job.head | {"ports": ports, "tensors": list(self._set.end())})
         if job.coverage is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,7 +14,7 @@ import numpy.typing as npt
 
 from intinfer.errors import DataError
 
-from . import isolated, manifest
+from . import documents, isolated, manifest
 from .constants import FOLDER, Memory, named
 from .dumps.foreign import short
 from .manifest import Stored, VectorSet
@@ -200,14 +199,7 @@ def _entry(vectors: VectorSet, path: Path, node: str | None) -> Stored:
 
 
 def _read_index(path: Path) -> Iterable[Listed]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        raise DataError(f"{path}: is not JSON; make the vectors again with intinfer golden") from None
-    if not isinstance(document, dict) or document.get("format") != isolated.FORMAT:
-        raise DataError(f"{path}: is no index of golden vectors; give a folder that intinfer golden made")
-    if document.get("version") != isolated.VERSION:
-        raise DataError(f"{path}: has version {document.get('version')!r}, this intinfer reads {isolated.VERSION}")
+    document = documents.read(path, isolated.FORMAT, isolated.VERSION, "index of golden vectors")
     try:
         found = [
             Listed(str(item["name"]), str(item["path"]), tuple(str(node) for node in item["nodes"]))

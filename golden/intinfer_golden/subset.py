@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import replace
 from os import PathLike
@@ -60,15 +59,14 @@ def write_frames(
     chosen = numbers(spans, len(vectors.frames), vectors.directory)
     path = vectors.directory / manifest.NAME
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document, _ = manifest.read(vectors.directory)
         job = _job(vectors, document, chosen)
     except IntinferError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: is damaged ({type(error).__name__}: {error}); make the vectors again") from None
     write_set(job, Model(job.graph), final, resume, force, progress)
-    written: dict[str, Any] = json.loads((final / manifest.NAME).read_text(encoding="utf-8"))
-    return written
+    return manifest.read(final)[0]
 
 
 def _job(vectors: VectorSet, document: dict[str, Any], chosen: list[int]) -> Job:

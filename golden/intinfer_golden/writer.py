@@ -159,6 +159,8 @@ class SetWriter:
             for tensor in self._growing:
                 tensor.begin()
             return
+        if len(journal.tensors) != len(self._growing):
+            raise FolderError(f"the journal of {self._directory} is damaged; remove the folder and begin again")
         for tensor, state in zip(self._growing, journal.tensors, strict=True):
             tensor.take_up(state, journal.files)
 

@@ -85,9 +85,9 @@ def test_regions_have_their_own_inputs(index: Path, capsys: pytest.CaptureFixtur
         found = document(["explain", str(index / "mux"), "--frame", str(frame), "--at", "3,3,0"], capsys)
         value = stored[frame, 3, 3, 0]
         assert (found["node"], found["value"], found["stored"], found["label"]) == ("mux", value, value, label)
-    found = document(["explain", str(index), "--node", "sum", "--frame", "0", "--at", "0,0,0"], capsys)
+    found = document(["explain", str(index), "--node", "sum", "--frame", "image 0", "--at", "0,0,0"], capsys)
     assert (found["set"], found["stored"]) == (str(index / "sum"), TRACE["sum"][0, 0, 0, 0])
-    inside = document(["explain", str(index), "--node", "ca", "--frame", "1", "--at", "2,0,0"], capsys)
+    inside = document(["explain", str(index), "--node", "ca", "--frame", "image 1", "--at", "2,0,0"], capsys)
     assert (inside["set"], inside["stored"]) == (str(index / "tail%20of%20it"), TRACE["ca"][1, 2, 0, 0])
 
 

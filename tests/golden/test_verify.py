@@ -419,7 +419,7 @@ def test_vectors_that_are_damaged(vectors: Path, tmp_path: Path) -> None:
     whole = json.loads(path.read_text())
     for text, message in [
         ("{", "is not JSON; make the vectors again with intinfer golden"),
-        ("[]", "is not a manifest of golden vectors; give a folder that intinfer golden made"),
+        ("[]", "is no manifest of golden vectors; give a folder that intinfer golden made"),
         (json.dumps(whole | {"version": 1}), "has version 1, this intinfer reads 3"),
     ]:
         path.write_text(text)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from intinfer.errors import DataError
 
-from ..manifest import FORMAT, NAME, VERSION
+from .. import manifest
 
 Json = dict[str, Any]
 
@@ -51,14 +50,9 @@ class Streams:
 
     @classmethod
     def of(cls, directory: Path) -> Streams:
-        """Raises DataError when `directory` has no manifest of this version."""
-        path = directory / NAME
-        if not path.is_file():
-            raise DataError(f"{directory}: has no {NAME}; give a folder that intinfer golden made")
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document.get("format") != FORMAT or document.get("version") != VERSION:
-            raise DataError(f"{path}: is no manifest of golden vectors of version {VERSION}; make the vectors again")
-        return cls(path, document)
+        """Raises DataError as `manifest.load`."""
+        document, _ = manifest.read(directory)
+        return cls(directory / manifest.NAME, document)
 
     @property
     def ports(self) -> tuple[Port, ...]:
