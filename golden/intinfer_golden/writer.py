@@ -47,16 +47,18 @@ class TensorFile:
 
     def take_up(self, size: int, sha256: str) -> None:
         """Go on after the first `size` bytes. Raises DataError when they are not what was written."""
-        if self._file.is_file() and self._file.stat().st_size >= size:
-            os.truncate(self._file, size)
+        left = size
+        if self._file.is_file():
             with open(self._file, "rb") as file:
-                while data := file.read(_READ_BYTES):
+                while left and (data := file.read(min(left, _READ_BYTES))):
                     self._hash.update(data)
-            self.size = size
-        if (self.size, self.sha256) != (size, sha256):
+                    left -= len(data)
+        if left or self.sha256 != sha256:
             raise FolderError(
                 f"{self._file}: is not what the journal beside it says; remove the folder and begin again"
             )
+        os.truncate(self._file, size)
+        self.size = size
 
     def append(self, piece: Piece, first: int) -> None:
         """`first` is the number of the piece's first word."""
