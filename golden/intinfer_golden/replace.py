@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import secrets
 from collections.abc import Collection
 from pathlib import Path
@@ -16,6 +18,8 @@ _FORMATS = {MANIFEST: "intinfer-golden", INDEX: "intinfer-golden-index"}
 _JOURNAL = "journal.json"
 """Of a run that was killed when all but this was done."""
 _FILES = {MANIFEST, _JOURNAL, "model.npz", "coverage.json", "coverage.txt", "coverage.html"}
+_HERE, _EXCHANGE = -100, 2
+"""AT_FDCWD and RENAME_EXCHANGE of Linux."""
 _FOLDERS = {"values", "demand", "constants", "bench"}
 
 
@@ -34,20 +38,36 @@ def check_target(directory: Path, force: bool) -> None:
 
 
 def put_in_place(new: Path, directory: Path) -> Path | None:
-    """Rename the folder `new` to `directory`; where something stands there, it is first renamed to what is returned."""
-    old = None
-    if directory.exists() and any(directory.iterdir()):
-        old = directory.with_name(f"{directory.name}.{secrets.token_hex(4)}.old")
-        directory.rename(old)
-    elif directory.exists():
-        directory.rmdir()  # Windows does not rename onto it
+    """Rename the folder `new` to `directory`; where something stands there, it is then renamed to what is returned.
+
+    Where the system can exchange two folders, one of them is `directory` at any time. Elsewhere a process that is
+    killed here leaves none, but both of them beside it.
+    """
+    if not directory.exists() or not any(directory.iterdir()):
+        if directory.exists():
+            directory.rmdir()  # Windows does not rename onto it
+        new.rename(directory)
+        return None
+    old = directory.with_name(f"{directory.name}.{secrets.token_hex(4)}.old")
+    if _exchanged(new, directory):
+        new.rename(old)
+        return old
+    directory.rename(old)
     try:
         new.rename(directory)
     except BaseException:
-        if old is not None:
-            old.rename(directory)
+        old.rename(directory)
         raise
     return old
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchange the names of two folders at once. False where the system or the file system cannot."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):  # only Linux has it
+        return False
+    return bool(renameat2(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0)
 
 
 def _check_ours(directory: Path) -> None:
