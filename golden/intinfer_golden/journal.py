@@ -116,9 +116,13 @@ def growing(
     partial = partial_of(directory)
     journal = _found(partial, identity) if partial.exists() and resume else None
     if journal is None:
-        _create(partial, resume)
         journal = Journal(identity)
-        journal.write(partial)
+        _create(partial, resume)
+        try:
+            journal.write(partial)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
     (partial / _NEW).unlink(missing_ok=True)  # of a run that was killed just there
     try:
         yield partial, journal

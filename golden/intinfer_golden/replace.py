@@ -80,7 +80,8 @@ def _check_ours(directory: Path) -> None:
         for path in paths:
             _check_ours(directory / path)
         return
-    _check_entries(directory, _FILES, _FOLDERS)
+    benches = {path.name for path in directory.glob("bench.*") if path.suffix in (".partial", ".old")}  # of killed runs
+    _check_entries(directory, _FILES, _FOLDERS | benches)
     for folder in sorted(_FOLDERS - {"bench"}):
         if (directory / folder).is_dir():
             _check_entries(directory / folder, {p.name for p in map(Path, paths) if p.parent.name == folder}, ())

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from golden_sets import block_graph, images, write_unchecked
 
 import intinfer
 from intinfer.cli import main
-from intinfer_golden import documents
+from intinfer_golden import documents, replace, testbench
 
 AGAIN = "make the vectors again with intinfer golden"
 
@@ -139,3 +142,59 @@ def test_damaged_journals(folder: Path, change: dict[str, Any], capsys: pytest.C
     line = ["golden", str(folder / "model.npz"), "--cover", "1", "--rounds", "0", "-o", str(folder / "t"), "--resume"]
     assert f"{path}: is no journal that this intinfer reads; remove {partial} first" in refused(line, capsys)
     assert [entry.name for entry in partial.iterdir()] == ["journal.json"]
+
+
+def test_a_full_disk_leaves_no_half_of_a_set_or_bench(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = folder / "set" / "bench"
+    held = {path.name: path.read_bytes() for path in bench.iterdir()}
+    full = OSError(errno.ENOSPC, "No space left on device")
+    writes = []
+
+    def write(path: Path, data: bytes) -> None:
+        writes.append(path)
+        if len(writes) == 3:
+            raise full
+        path.write_bytes(data)
+
+    monkeypatch.setattr(testbench, "write_into", write)
+    assert "No space left on device" in refused(["testbench", str(folder / "set"), "--reset", "rst"], capsys)
+    assert {path.name: path.read_bytes() for path in bench.iterdir()} == held
+    assert sorted(path.name for path in (folder / "set").glob("bench*")) == ["bench"]
+    monkeypatch.undo()
+    assert main(["testbench", str(folder / "set"), "--reset", "rst"]) == 0
+    assert "rst" in (bench / "README.md").read_text()
+    assert sorted(path.name for path in (folder / "set").glob("bench*")) == ["bench"]
+
+    monkeypatch.setattr("intinfer_golden.journal.os.fsync", Mock(side_effect=full))
+    line = ["golden", str(folder / "set"), "--frames", "0", "-o", str(folder / "few")]
+    assert f"{folder / 'few.partial' / 'journal.json'}: No space left on device" in refused(line, capsys)
+    assert not (folder / "few.partial").exists()
+
+
+def test_a_set_is_exchanged_or_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever a rename fails, the folder is the old set or the new one, also where folders cannot be exchanged."""
+    target, made = folder / "set", Path.rename
+    manifests = {(target / "manifest.json").read_bytes()}
+    new = write_unchecked(block_graph(), images(3), folder / "three", formats=["npy"])
+    manifests.add((new / "manifest.json").read_bytes())
+    for exchanged in (replace._exchanged, lambda *_: False):
+        monkeypatch.setattr(replace, "_exchanged", exchanged)
+        for fails in (1, 2, 0):
+            names = []
+
+            def rename(self: Path, other: Path, fails: int = fails, names: list[Path] = names) -> Path:
+                names.append(other)
+                if len(names) == fails:
+                    raise OSError(errno.EIO, "broken")
+                return made(self, other)
+
+            one = Path(shutil.copytree(new, folder / "one"))
+            monkeypatch.setattr(Path, "rename", rename)
+            with contextlib.suppress(OSError):
+                replace.put_in_place(one, target)
+            monkeypatch.undo()
+            monkeypatch.setattr(replace, "_exchanged", exchanged)
+            assert (target / "manifest.json").read_bytes() in manifests
+            shutil.rmtree(folder / "one", ignore_errors=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from intinfer.files import write_into
 
+from ..replace import put_in_place
 from .adapter import adapter
 from .interface import Interface
 from .monitors import Monitor, bind, check_path, monitors
@@ -61,11 +62,17 @@ def write_bench(
     if found:
         texts |= {"monitors.sv": monitors(found), "bind.sv": bind(found, interface, top)}
     texts["files.f"] = "".join(f"bench/{name}\n" for name in ("tb.sv", "adapter.sv", "monitors.sv") if name in texts)
-    folder = directory / FOLDER
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    for name, text in texts.items():
-        write_into(folder / name, text.encode("ascii"))
+    new = directory / f"{FOLDER}.partial"
+    shutil.rmtree(new, ignore_errors=True)  # of a run that was killed
+    try:
+        new.mkdir()
+        for name, text in texts.items():
+            write_into(new / name, text.encode("ascii"))
+        old = put_in_place(new, directory / FOLDER)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    if old is not None:
+        shutil.rmtree(old)
 
 
 def _template(name: str) -> str:
