@@ -50,7 +50,11 @@ def put_in_place(new: Path, directory: Path) -> Path | None:
         return None
     old = directory.with_name(f"{directory.name}.{secrets.token_hex(4)}.old")
     if _exchanged(new, directory):
-        new.rename(old)
+        try:
+            new.rename(old)
+        except BaseException:
+            _exchanged(new, directory)
+            raise
         return old
     directory.rename(old)
     try:
