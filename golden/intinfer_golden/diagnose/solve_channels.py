@@ -17,7 +17,7 @@ from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
 from .mistake import Mistake
-from .orders import channel_orders, described
+from .orders import channel_orders, described, matched
 from .suspect import Suspect
 
 MAX_MATCHED = 512
@@ -110,12 +110,9 @@ def _channels(suspect: Suspect) -> Iterator[Mistake]:
     right = suspect.right(frames).swapaxes(0, 1)
     candidates = {}
     for c in suspect.wrong_channels:
-        fits = np.flatnonzero(suspect.channel_fits(c, right, frames)).tolist()
-        if not fits:
-            return
-        candidates[c] = fits
-    source = _matching(count, candidates)
-    if any(source == order.tolist() for _, order, _ in channel_orders(count)):
+        candidates[c] = np.flatnonzero(suspect.channel_fits(c, right, frames)).tolist()
+    source = matched(count, candidates)
+    if source is None or any(source == order.tolist() for _, order, _ in channel_orders(count)):
         return
     moved = [c for c in range(count) if source[c] != c]
     if len(moved) == 2 and source[moved[0]] == moved[1] and source[moved[1]] == moved[0]:
@@ -130,24 +127,3 @@ def _channels(suspect: Suspect) -> Iterator[Mistake]:
     picked = np.array(source)
     reference = suspect.reference
     yield Mistake(text, lambda *xs: reference(*xs)[:, picked], count ** len(moved))
-
-
-def _matching(count: int, candidates: dict[int, list[int]]) -> list[int]:
-    """Sources that use each channel once, where that can be (augmenting paths), else the first of each."""
-    owner: dict[int, int] = {c: c for c in range(count) if c not in candidates}
-    taken = dict(owner)
-
-    def place(c: int, seen: set[int]) -> bool:
-        for source in candidates[c]:
-            if source in seen or (owner.get(source) == source and source not in candidates):
-                continue
-            seen.add(source)
-            if source not in taken or place(taken[source], seen):
-                taken[source] = c
-                return True
-        return False
-
-    if all(place(c, set()) for c in candidates):
-        inverse = {c: source for source, c in taken.items()}
-        return [inverse[c] for c in range(count)]
-    return [candidates[c][0] if c in candidates else c for c in range(count)]

@@ -24,9 +24,7 @@ def mistakes(suspect: Suspect) -> Iterator[Mistake]:
     mac = Mac.of(suspect.op)
     if mac is None or not suspect.channelwise or mac.rule.sequential:
         return
-    if mac.weight.shape[1] == 1 and len(mac.weight) == mac.groups > 1:
-        yield from _of_depthwise(suspect, mac)
-    elif 2 < mac.weight.shape[1] <= MAX_CHANNELS:
+    if 2 < mac.weight.shape[1] <= MAX_CHANNELS:
         yield from _of_groups(suspect, mac)
 
 
@@ -82,26 +80,3 @@ def _parts(mac: Mac, o: int, x: IntArray) -> IntArray:
     flat = taps.transpose(1, 0, 2, 3, 4, 5).reshape(count, -1, taps.shape[4] * taps.shape[5])
     parts: IntArray = np.einsum("ik,jpk->ijp", one.weight.reshape(count, -1), flat)
     return parts
-
-
-def _of_depthwise(suspect: Suspect, mac: Mac) -> Iterator[Mistake]:
-    """Each output channel that differs reads another input channel."""
-    count = mac.groups
-    frames = suspect.scene.sample
-    (x,) = suspect.operands(frames)
-    if not suspect.scene.budget.take(len(suspect.wrong_channels) * mac.taps(x[:1]).size * len(frames)):
-        return
-    source = np.arange(count)
-    for o in suspect.wrong_channels:
-        every = mac.run(x, np.broadcast_to(mac.weight[o], mac.weight.shape))
-        fits = np.flatnonzero(suspect.channel_fits(o, every.swapaxes(0, 1), frames))
-        if not len(fits):
-            return
-        source[o] = fits[0]
-    if any(source.tolist() == other.tolist() for _, other, _ in channel_orders(count)):
-        return
-    text = f"the input's channels are permuted: {described(source.tolist())}"
-    if len(suspect.wrong_channels) == 1:
-        (o,) = suspect.wrong_channels
-        text = f"output channel {o} reads input channel {source[o]}, not {o}"
-    yield Mistake(text, lambda x: mac.run(x[:, source]), count ** len(suspect.wrong_channels))
