@@ -18,6 +18,8 @@ MAX_CHANNELS = 256
 """Input channels of a group whose order is looked for."""
 OUTPUTS, PIXELS = 8, 128
 """Output channels that the search looks at, and the pixels of each that it needs; whole frames of them."""
+CHEAP = 2**22
+"""Work of one step of the search up to which it looks at more output channels."""
 
 
 def mistakes(suspect: Suspect) -> Iterator[Mistake]:
@@ -31,12 +33,13 @@ def mistakes(suspect: Suspect) -> Iterator[Mistake]:
 def _of_groups(suspect: Suspect, mac: Mac) -> Iterator[Mistake]:
     """The same order in each group."""
     count = mac.weight.shape[1]
-    outputs = sorted(suspect.wrong_channels, key=lambda c: -int(suspect.scene.wrong[:, c].sum()))[:OUTPUTS]
     each_frame = suspect.node.output.size // suspect.channels
     frames = suspect.scene.wrong_frames[: -(-PIXELS // each_frame)]
     (x,) = suspect.operands(frames)
     shape = (len(frames), *suspect.node.output.shape[1:])
     pixels = int(np.prod(shape))
+    most = max(OUTPUTS, CHEAP // (count * count * pixels))
+    outputs = sorted(suspect.wrong_channels, key=lambda c: -int(suspect.scene.wrong[:, c].sum()))[:most]
     work = count * count * pixels * len(outputs)
     if work > 2**26 or not suspect.scene.budget.take(4 * work):
         return
