@@ -44,12 +44,12 @@ def extent_of_words(words: Words, tensor: Tensor, path: Path) -> Extent:
     unknown in all bits are of a deeper memory. Raw bytes may be words of 2, 4, 8, ... bytes.
     """
     if words.kind == "bytes":
-        packing, size = _of_bytes(len(words), tensor, path)
+        packing, size = _of_bytes(words, tensor, path)
         return Extent(words.joined(size), packing, packing.words(tensor.elements), words, 1)
     packed, single = Packing.of(tensor), Packing.of(tensor, 1)
     most, least = single.words(tensor.elements), packed.words(tensor.elements)
     notes = words.notes
-    if words.kind == "bits" and len(words) not in (most, least):
+    if words.kind == "bits" and len(words) != least and (len(words) != most or words.wider(single.word_bits)):
         kept = words.without_unknown_end()
         length = next((length for length in (least, most) if kept <= length < len(words)), None)
         if length is not None:
@@ -119,17 +119,22 @@ def _chosen(
     return min(permitted, key=lambda pair: abs(pair[1] * words[pair[0]] - count))
 
 
-def _of_bytes(count: int, tensor: Tensor, path: Path) -> tuple[Packing, int]:
+def _of_bytes(words: Words, tensor: Tensor, path: Path) -> tuple[Packing, int]:
+    count = len(words)
     packed, single = Packing.of(tensor), Packing.of(tensor, 1)
     numbers = [packing.words(tensor.elements) for packing in (packed, single)]
     whole = [number * packing.word_bytes for number, packing in zip(numbers, (packed, single), strict=True)]
     if count == whole[1] != whole[0]:
         return single, single.word_bytes
     if count != whole[0]:
-        for packing, number in ((single, numbers[1]), (packed, numbers[0])):
-            size = count // number
-            if count == size * number and packing.word_bytes < size <= MAX_SLOT and size & (size - 1) == 0:
-                return packing, size
+        wide = [
+            (packing, size)
+            for packing, number in ((single, numbers[1]), (packed, numbers[0]))
+            for size in (count // number,)
+            if count == size * number and packing.word_bytes < size <= MAX_SLOT and size & (size - 1) == 0
+        ]
+        if wide:  # both where words of one element are as long as all of a word: what is above them tells
+            return min(wide, key=lambda pair: words.joined(pair[1]).wider(pair[0].word_bits) > 0)
     size = packed.word_bytes
     if count % size:
         raise DataError(f"{path}: has {count:,} bytes, which are not words of {size} bytes; write whole words")
