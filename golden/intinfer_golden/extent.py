@@ -112,7 +112,7 @@ def _chosen(
     count = len(beats.words)
     fitting = [(packing, count // size) for packing, size in words.items() if count and count % size == 0]
     if permitted is None:
-        fitting.sort(key=lambda pair: pair[1] != 1)
+        fitting.sort(key=lambda pair: pair[1])  # of one element a word where it can be: most words are that narrow
         if fitting and (fitting[0][1] == 1 or beats.dropped):
             return fitting[0]
         permitted = [(packing, 1) for packing in packings]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from dump_waves import ARRAY, PLAIN, RESET, WITH_INPUT, WORDS, Wave, plain_put, played, split_put, write_stream_set
+from dump_words import words
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -228,7 +229,9 @@ def test_streams_without_ready(vectors: Path, tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------ resets and repetition
 
 
-def restarted(declared: Sequence[str] = RESET, passes: int = 1, first: int = 4, change: int = -1) -> Wave:
+def restarted(
+    declared: Sequence[str] = RESET, passes: int = 1, first: int = 4, change: int = -1, found: Sequence[int] = WORDS
+) -> Wave:
     """Reset, some words, a reset in the middle of a frame, the set so often; word `change` after the reset is wrong."""
     wave = Wave(declared, plain_put)
     wave.cycle(rst_n=0, data=0, valid=0, ready=1, **({"in_valid": 0, "in_ready": 1} if declared is WITH_INPUT else {}))
@@ -239,11 +242,11 @@ def restarted(declared: Sequence[str] = RESET, passes: int = 1, first: int = 4, 
         wave.cycle(data=word, valid=1, **more)
         wave.cycle(valid=0, **dict.fromkeys(more, 0))
 
-    for word in WORDS[:first]:
+    for word in found[:first]:
         move(word ^ 3)
     wave.cycle(rst_n=0, valid=1, data=9)  # no word moves while it is active
     wave.cycle(rst_n=1, valid=0)
-    for number, word in enumerate(WORDS * passes):
+    for number, word in enumerate([*found] * passes):
         move(word ^ 1 if number == change else word)
     return wave
 
@@ -268,6 +271,16 @@ def test_words_before_the_last_reset_are_left_out(
     assert (first.word, first.pass_, wrong.differences) == (last, 3 if passes == 3 else None, 1)
     assert first.at == {"n": 1, "c": 2, "y": 0, "x": 2}
     assert ("pass 3 of the set, n=1" in describe(wrong)[1]) == (passes == 3)
+
+
+def test_a_repeated_stream_of_one_value_a_word(vectors: Path, tmp_path: Path) -> None:
+    """Its words are as many as those of the set four times, packed."""
+    single = words(ARRAY, "NHWC", 4)
+    comparison = check(vectors, tmp_path / "s.vcd", restarted(passes=2, found=single).text())
+    assert (comparison.equal, comparison.elements_per_word, comparison.passes) == (True, 1, 2)
+    assert not check(vectors, tmp_path / "s.vcd", restarted(passes=2, found=single, change=40).text()).equal
+    packed = check(vectors, tmp_path / "s.vcd", restarted(passes=4).text())
+    assert (packed.equal, packed.elements_per_word, packed.passes) == (True, 2, 4)
 
 
 def test_resets_by_name_and_polarity(vectors: Path, tmp_path: Path) -> None:
