@@ -67,10 +67,18 @@ def extent_of_words(words: Words, tensor: Tensor, path: Path) -> Extent:
 def extent_of_stream(
     path: Path, stream: Stream, tensor: Tensor, vectors: VectorSet, passes: int | None = None
 ) -> Extent:
-    """Of a waveform; see `compare.verify` for `passes`."""
+    """Of a waveform; see `compare.verify` for `passes`.
+
+    Raises DataError for what `read_stream` refuses, and for data of fewer bits than a value has.
+    """
     inputs = _inputs(stream, tensor.node, vectors) if passes is None else {}
     beats = read_stream(path, stream, tuple(inputs))
-    packings = _packings(beats.words, tensor)
+    packings = [packing for packing in _packings(beats.words, tensor) if packing.word_bits <= beats.width]
+    if not packings:
+        raise DataError(
+            f"{path}: signal {beats.name!r} has {beats.width} bits, a word of {tensor.node} has {tensor.word_bits}; "
+            "name one that carries whole words with --data"
+        )
     if passes is not None:
         permitted: list[tuple[Packing, int]] | None = [(packing, passes) for packing in packings]
     else:

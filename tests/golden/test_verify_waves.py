@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from dump_waves import ARRAY, PLAIN, RESET, WITH_INPUT, WORDS, Wave, plain_put, played, split_put, write_stream_set
 from dump_words import words
+from golden_sets import write_unchecked
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intinfer.builder import GraphBuilder
 from intinfer.errors import DataError
+from intinfer.ops import Clamp
+from intinfer.types import IntType
 from intinfer_golden import verify
 from intinfer_golden.compare import Comparison
 from intinfer_golden.dumps.waveform import Stream
@@ -65,6 +70,24 @@ def test_a_bus_declared_bit_by_bit_is_one_word(style: str, vectors: Path, tmp_pa
             found[word] ^= 1 << bit
             wrong = check(vectors, tmp_path / "s.vcd", played(Wave(declared, split_put(CODES)), found).text())
             assert (wrong.differences, wrong.first and wrong.first.word) == (1, word), (bit, word)
+
+
+def test_data_of_fewer_bits_than_a_word_are_refused(tmp_path: Path) -> None:
+    """Bits that are not there are not taken for 0: the values might all be small."""
+    builder = GraphBuilder()
+    x = builder.input("x", (2,), IntType(0, 4095))
+    builder.output("out", builder.add(Clamp(0, 4095), x, name="y"))
+    vectors = write_unchecked(builder.finish(), np.array([[3, 200], [0, 255]]), tmp_path / "set", formats=["memh"])
+    for bits, right in ((12, True), (16, True), (11, False), (8, False)):
+        wave = Wave([PLAIN[0], f"wire {bits} d m0_axis_tdata [{bits - 1}:0]", *PLAIN[2:]], plain_put)
+        text = played(wave, [3, 200, 0, 255]).text()
+        if right:
+            assert check(vectors, tmp_path / "s.vcd", text).equal
+        else:
+            assert refusal(vectors, tmp_path / "s.vcd", text) == (
+                f"signal 'tb.m0_axis_tdata' has {bits} bits, a word of y has 12; name one that carries whole words "
+                "with --data"
+            )
 
 
 def ranges_put(name: str, value: int) -> str:
