@@ -12,7 +12,7 @@ from diagnose_nets import NETS, Net, made, names, told
 from faulty_designs import Frames, conv, count, each, half_even, inside, signed
 
 from intinfer.accumulator import Accumulator
-from intinfer.ops import Conv2d, Threshold
+from intinfer.ops import Affine, Conv2d, Threshold
 from intinfer.tensor import IntTensor
 
 
@@ -404,6 +404,20 @@ def test_any_order_of_the_inputs_of_a_depthwise_convolution_is_found(folder: Pat
     comparison = told(folder, "depthwise", "dw", designed("depthwise", wrap5, channel=lambda s, o, i: order[o]))
     cause = "dw: the input's channels are permuted: 0 is 2, 1 is 4, 2 is 3, 3 is 0, 4 is 1"
     assert names(comparison, cause), comparison.causes
+
+
+def test_constants_that_are_the_same_modulo_the_words_are_no_interval(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """+3, +35, +67 ... and -29, -61 ... make the same words of 5 bits, those between do not."""
+    net = NETS["depthwise"]
+    affine = Affine(IntTensor([2] * 5), IntTensor([1] * 5))
+    graph, arrays = made({"x": ((5, 7, 8), -4, 3)}, ("dw", net.graph.node("dw").op, ("x",)), ("af", affine, ("dw",)))
+    monkeypatch.setitem(NETS, "scaled", Net(graph, arrays, net.convolution, net.options))
+    faulty = designed("scaled", lambda _, frames: each(wrap5(net, frames), lambda v, *_: 2 * v + 1), start=lambda *_: 3)
+    causes = told(folder, "scaled", "af", faulty).causes
+    assert {"dw: +3 is added", "dw: -29 is added"} <= set(causes)
+    assert not any("between" in cause for cause in causes)
 
 
 def grouped_in_three() -> Net:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from intinfer.ops import (
+    Add,
     ChannelSelect,
     Concat,
     Gather,
@@ -33,6 +34,8 @@ def mistakes(suspect: Suspect) -> Iterator[Mistake]:
     if isinstance(op, Gather) and whole:
         yield from _index(suspect, op)
     if suspect.channelwise:
+        if isinstance(op, Add | Mux):
+            yield from _operands(suspect)
         yield from _channels(suspect)
 
 
@@ -99,6 +102,36 @@ def _index(suspect: Suspect, op: Gather) -> Iterator[Mistake]:
         changed.reshape(-1)[place] = source
         text = f"index[{at}] is {source}, not {own}"
         yield Mistake(text, replace(op, index=IntTensor(changed)).reference, op.index.values.size * flat.shape[1])
+
+
+def _operands(suspect: Suspect) -> Iterator[Mistake]:
+    """Each channel that differs takes another channel of one operand; usual orders are tried elsewhere."""
+    count, frames, reference = suspect.channels, suspect.scene.sample, suspect.reference
+    if not 1 < count <= MAX_MATCHED:
+        return
+    xs = suspect.operands(frames)
+    for i, name in enumerate(suspect.node.inputs):
+        candidates = {}
+        for c in suspect.wrong_channels:
+            made = reference(*(x if k == i else np.repeat(x[:, c : c + 1], count, axis=1) for k, x in enumerate(xs)))
+            fits = suspect.channel_fits(c, made.swapaxes(0, 1), frames)
+            candidates[c] = np.flatnonzero(fits).tolist()
+            if not candidates[c]:
+                break
+        source = matched(count, candidates)
+        if source is None or len(set(source)) == 1 or any(source == o.tolist() for _, o, _ in channel_orders(count)):
+            continue  # told as one that selects for all, or as a usual order
+        moved = [c for c in range(count) if source[c] != c]
+        text = f"operand {name}'s channels are permuted: {described(source)}"
+        if len(moved) == 1:
+            text = f"channel {moved[0]} takes channel {source[moved[0]]} of operand {name}"
+        elif len(set(source)) < count:
+            text = f"operand {name}'s channels are taken from others: {described(source)}"
+
+        def run(*xs: IntArray, i: int = i, source: list[int] = source) -> IntArray:
+            return reference(*(x[:, source] if k == i else x for k, x in enumerate(xs)))
+
+        yield Mistake(text, run, count ** len(moved))
 
 
 def _channels(suspect: Suspect) -> Iterator[Mistake]:
