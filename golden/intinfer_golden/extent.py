@@ -44,12 +44,12 @@ def extent_of_words(words: Words, tensor: Tensor, path: Path) -> Extent:
     unknown in all bits are of a deeper memory. Raw bytes may be words of 2, 4, 8, ... bytes.
     """
     if words.kind == "bytes":
-        packing, size = _of_bytes(len(words), tensor, path)
+        packing, size = _of_bytes(words, tensor, path)
         return Extent(words.joined(size), packing, packing.words(tensor.elements), words, 1)
     packed, single = Packing.of(tensor), Packing.of(tensor, 1)
     most, least = single.words(tensor.elements), packed.words(tensor.elements)
     notes = words.notes
-    if words.kind == "bits" and len(words) not in (most, least):
+    if words.kind == "bits" and len(words) != least and (len(words) != most or words.wider(single.word_bits)):
         kept = words.without_unknown_end()
         length = next((length for length in (least, most) if kept <= length < len(words)), None)
         if length is not None:
@@ -67,10 +67,18 @@ def extent_of_words(words: Words, tensor: Tensor, path: Path) -> Extent:
 def extent_of_stream(
     path: Path, stream: Stream, tensor: Tensor, vectors: VectorSet, passes: int | None = None
 ) -> Extent:
-    """Of a waveform; see `compare.verify` for `passes`."""
+    """Of a waveform; see `compare.verify` for `passes`.
+
+    Raises DataError for what `read_stream` refuses, and for data of fewer bits than a value has.
+    """
     inputs = _inputs(stream, tensor.node, vectors) if passes is None else {}
     beats = read_stream(path, stream, tuple(inputs))
-    packings = _packings(beats.words, tensor)
+    packings = [packing for packing in _packings(beats.words, tensor) if packing.word_bits <= beats.width]
+    if not packings:
+        raise DataError(
+            f"{path}: signal {beats.name!r} has {beats.width} bits, a word of {tensor.node} has {tensor.word_bits}; "
+            "name one that carries whole words with --data"
+        )
     if passes is not None:
         permitted: list[tuple[Packing, int]] | None = [(packing, passes) for packing in packings]
     else:
@@ -112,24 +120,29 @@ def _chosen(
     count = len(beats.words)
     fitting = [(packing, count // size) for packing, size in words.items() if count and count % size == 0]
     if permitted is None:
-        fitting.sort(key=lambda pair: pair[1] != 1)
+        fitting.sort(key=lambda pair: pair[1])  # of one element a word where it can be: most words are that narrow
         if fitting and (fitting[0][1] == 1 or beats.dropped):
             return fitting[0]
         permitted = [(packing, 1) for packing in packings]
     return min(permitted, key=lambda pair: abs(pair[1] * words[pair[0]] - count))
 
 
-def _of_bytes(count: int, tensor: Tensor, path: Path) -> tuple[Packing, int]:
+def _of_bytes(words: Words, tensor: Tensor, path: Path) -> tuple[Packing, int]:
+    count = len(words)
     packed, single = Packing.of(tensor), Packing.of(tensor, 1)
     numbers = [packing.words(tensor.elements) for packing in (packed, single)]
     whole = [number * packing.word_bytes for number, packing in zip(numbers, (packed, single), strict=True)]
     if count == whole[1] != whole[0]:
         return single, single.word_bytes
     if count != whole[0]:
-        for packing, number in ((single, numbers[1]), (packed, numbers[0])):
-            size = count // number
-            if count == size * number and packing.word_bytes < size <= MAX_SLOT and size & (size - 1) == 0:
-                return packing, size
+        wide = [
+            (packing, size)
+            for packing, number in ((single, numbers[1]), (packed, numbers[0]))
+            for size in (count // number,)
+            if count == size * number and packing.word_bytes < size <= MAX_SLOT and size & (size - 1) == 0
+        ]
+        if wide:  # both where words of one element are as long as all of a word: what is above them tells
+            return min(wide, key=lambda pair: words.joined(pair[1]).wider(pair[0].word_bits) > 0)
     size = packed.word_bytes
     if count % size:
         raise DataError(f"{path}: has {count:,} bytes, which are not words of {size} bytes; write whole words")

@@ -6,9 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from diagnose_nets import NETS, Net, names, told
+from diagnose_nets import NETS, Net, made, names, told
 from faulty_designs import Frames, conv, count, each, half_even, inside, signed
+
+from intinfer.accumulator import Accumulator
+from intinfer.ops import Affine, Conv2d, Threshold
+from intinfer.tensor import IntTensor
 
 
 @pytest.fixture(scope="module")
@@ -399,3 +404,65 @@ def test_any_order_of_the_inputs_of_a_depthwise_convolution_is_found(folder: Pat
     comparison = told(folder, "depthwise", "dw", designed("depthwise", wrap5, channel=lambda s, o, i: order[o]))
     cause = "dw: the input's channels are permuted: 0 is 2, 1 is 4, 2 is 3, 3 is 0, 4 is 1"
     assert names(comparison, cause), comparison.causes
+
+
+def test_constants_that_are_the_same_modulo_the_words_are_no_interval(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """+3, +35, +67 ... and -29, -61 ... make the same words of 5 bits, those between do not."""
+    net = NETS["depthwise"]
+    affine = Affine(IntTensor([2] * 5), IntTensor([1] * 5))
+    graph, arrays = made({"x": ((5, 7, 8), -4, 3)}, ("dw", net.graph.node("dw").op, ("x",)), ("af", affine, ("dw",)))
+    monkeypatch.setitem(NETS, "scaled", Net(graph, arrays, net.convolution, net.options))
+    faulty = designed("scaled", lambda _, frames: each(wrap5(net, frames), lambda v, *_: 2 * v + 1), start=lambda *_: 3)
+    causes = told(folder, "scaled", "af", faulty).causes
+    assert {"dw: +3 is added", "dw: -29 is added"} <= set(causes)
+    assert not any("between" in cause for cause in causes)
+
+
+def grouped_in_three() -> Net:
+    """3x3 in three groups, 6 channels to 9, behind it a threshold."""
+    rng = np.random.default_rng(12)
+    weight = rng.integers(-1, 2, (9, 2, 3, 3))
+    op = Conv2d(IntTensor(weight, "ternary"), (1, 1), (1, 1, 1, 1), (2,), (1, 1), 3, Accumulator.prove(10))
+    act = Threshold(IntTensor(np.sort(rng.integers(-20, 20, (9, 3)), axis=1)), IntTensor([0] * 9), 0, 1)
+    graph, arrays = made({"x": ((6, 5, 6), 0, 7)}, ("conv", op, ("x",)), ("act", act, ("conv",)), frames=4)
+    return Net(graph, arrays, (weight.tolist(), (5, 6)), {"pads": (1, 1), "pad": 2, "groups": 3})
+
+
+ROWS = (4, 8, 2, 0, 6, 5, 1, 3, 7)
+
+
+@pytest.mark.parametrize("node", ["conv", "act"])
+@pytest.mark.parametrize(
+    ("faults", "cause"),
+    [
+        (
+            {"w": lambda s, o, i, a, b: s.weight[ROWS[o]][i][a][b]},
+            "conv: output channels of the weights are permuted: 0 is 4, 1 is 8, 3 is 0, 4 is 6, 6 is 1, 7 is 3, 8 is 7",
+        ),
+        (
+            {"w": lambda s, o, i, a, b: s.weight[{7: 1}.get(o, o)][i][a][b]},
+            "conv: output channel 7 has the weights of channel 1",
+        ),
+        (
+            {"w": lambda s, o, i, a, b: s.weight[o if o < 3 else 3 + (o - 3 + 3) % 6][i][a][b]},
+            "conv: groups of the weights are permuted: 1 and 2 exchanged",
+        ),
+        (
+            {"channel": lambda s, o, i: (0, 2, 1)[o // 3] * 2 + i},
+            "conv: groups read the input channels of others: 1 and 2 exchanged",
+        ),
+        (
+            {"channel": lambda s, o, i: (0, 0, 2)[o // 3] * 2 + i},
+            "conv: group 1 reads the input channels of group 0, not its own",
+        ),
+    ],
+)
+def test_groups_in_any_order_are_found(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, node: str, faults: dict[str, Any], cause: str
+) -> None:
+    monkeypatch.setitem(NETS, "grouped_in_three", grouped_in_three())
+    frames = designed("grouped_in_three", act if node == "act" else None, **faults)
+    comparison = told(folder, "grouped_in_three", node, frames)
+    assert comparison.causes[:1] == (cause,)  # that of all channels first

@@ -458,3 +458,26 @@ def test_a_mistake_in_another_op_is_named(folder: Path, name: str) -> None:
     net, node, design, cause = OTHERS[name]
     comparison = told(folder, net, node, design({k: v.tolist() for k, v in right(net).items()}))
     assert names(comparison, cause), (comparison.where, comparison.causes)
+
+
+@pytest.mark.parametrize(
+    ("source", "cause"),
+    [
+        ((2, 0, 3, 1), "mux: operand select's channels are permuted: 0 is 2, 1 is 0, 2 is 3, 3 is 1"),
+        ((0, 3, 2, 3), "mux: channel 1 takes channel 3 of operand select"),
+        ((0, 2, 2, 1), "mux: operand select's channels are taken from others: 1 is 2, 3 is 1"),
+    ],
+)
+def test_any_order_of_the_selects_is_found(folder: Path, source: tuple[int, ...], cause: str) -> None:
+    values = {name: array.tolist() for name, array in right("block").items()}
+    comparison = told(folder, "block", "mux", muxed(values, lambda bits, n, c: bits[n][source[c]]))
+    assert cause in comparison.causes, comparison.causes
+
+
+@pytest.mark.parametrize(("name", "operand"), [("a", 0), ("b", 1)])
+def test_any_order_of_an_operand_is_found(folder: Path, name: str, operand: int) -> None:
+    values = right("block")
+    swapped = values[name][:, [2, 0, 3, 1]]
+    a, b = (swapped, values["b"]) if operand == 0 else (values["a"], swapped)
+    comparison = told(folder, "block", "add", 3 * a - 2 * b)
+    assert comparison.causes == (f"add: operand {name}'s channels are permuted: 0 is 2, 1 is 0, 2 is 3, 3 is 1",)

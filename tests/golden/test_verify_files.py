@@ -90,6 +90,24 @@ def test_a_deeper_memory_of_packed_words(packed: Path, tmp_path: Path) -> None:
         found = [f"{word:04x}" for word in words(PACKED, "NHWC", 4, fold)]
         comparison = one(packed, tmp_path / "d.mem", lines(found + ["xxxx"] * 2))
         assert (comparison.equal, comparison.elements_per_word) == (True, fold)
+    found = [f"{word:04x}" for word in words(PACKED, "NHWC", 4, 4)]
+    deep = [*found, *["xxxx"] * (PACKED.size - len(found))]  # as many words as elements
+    assert one(packed, tmp_path / "d.mem", lines(deep)).equal
+    assert not one(packed, tmp_path / "d.mem", lines([*deep[1:], "xxxx"])).equal
+    cut = [f"{word:x}" for word in words(PACKED, "NHWC", 4, 1)][: len(found)]
+    comparison = one(packed, tmp_path / "d.mem", lines(cut + ["x"] * (PACKED.size - len(cut))))
+    assert (comparison.differences, comparison.elements_per_word) == (PACKED.size - len(cut), 1)
+
+
+def test_raw_words_that_are_as_long_as_others_of_one_element(packed: Path, tmp_path: Path) -> None:
+    """Of 4 elements in 64 bits each, or of one in 16 bits: what stands above them tells."""
+    both = [words(PACKED, "NHWC", 4, fold) for fold in (4, 1)]
+    for fold, found in zip((4, 1), both, strict=True):
+        size = 2 * PACKED.size // len(found)
+        raw = b"".join(word.to_bytes(size, "little") for word in found)
+        comparison = one(packed, tmp_path / "d.bin", raw)
+        assert (comparison.equal, comparison.elements_per_word, comparison.words) == (True, fold, len(found))
+        assert not one(packed, tmp_path / "d.bin", bytes([raw[0] ^ 1]) + raw[1:]).equal
 
 
 @pytest.mark.parametrize("bits", [16, 32, 64])

@@ -6,12 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from dump_waves import ARRAY, PLAIN, RESET, WITH_INPUT, WORDS, Wave, plain_put, played, split_put, write_stream_set
+from dump_words import words
+from golden_sets import write_unchecked
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intinfer.builder import GraphBuilder
 from intinfer.errors import DataError
+from intinfer.ops import Clamp
+from intinfer.types import IntType
 from intinfer_golden import verify
 from intinfer_golden.compare import Comparison
 from intinfer_golden.dumps.waveform import Stream
@@ -64,6 +70,24 @@ def test_a_bus_declared_bit_by_bit_is_one_word(style: str, vectors: Path, tmp_pa
             found[word] ^= 1 << bit
             wrong = check(vectors, tmp_path / "s.vcd", played(Wave(declared, split_put(CODES)), found).text())
             assert (wrong.differences, wrong.first and wrong.first.word) == (1, word), (bit, word)
+
+
+def test_data_of_fewer_bits_than_a_word_are_refused(tmp_path: Path) -> None:
+    """Bits that are not there are not taken for 0: the values might all be small."""
+    builder = GraphBuilder()
+    x = builder.input("x", (2,), IntType(0, 4095))
+    builder.output("out", builder.add(Clamp(0, 4095), x, name="y"))
+    vectors = write_unchecked(builder.finish(), np.array([[3, 200], [0, 255]]), tmp_path / "set", formats=["memh"])
+    for bits, right in ((12, True), (16, True), (11, False), (8, False)):
+        wave = Wave([PLAIN[0], f"wire {bits} d m0_axis_tdata [{bits - 1}:0]", *PLAIN[2:]], plain_put)
+        text = played(wave, [3, 200, 0, 255]).text()
+        if right:
+            assert check(vectors, tmp_path / "s.vcd", text).equal
+        else:
+            assert refusal(vectors, tmp_path / "s.vcd", text) == (
+                f"signal 'tb.m0_axis_tdata' has {bits} bits, a word of y has 12; name one that carries whole words "
+                "with --data"
+            )
 
 
 def ranges_put(name: str, value: int) -> str:
@@ -228,7 +252,9 @@ def test_streams_without_ready(vectors: Path, tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------ resets and repetition
 
 
-def restarted(declared: Sequence[str] = RESET, passes: int = 1, first: int = 4, change: int = -1) -> Wave:
+def restarted(
+    declared: Sequence[str] = RESET, passes: int = 1, first: int = 4, change: int = -1, found: Sequence[int] = WORDS
+) -> Wave:
     """Reset, some words, a reset in the middle of a frame, the set so often; word `change` after the reset is wrong."""
     wave = Wave(declared, plain_put)
     wave.cycle(rst_n=0, data=0, valid=0, ready=1, **({"in_valid": 0, "in_ready": 1} if declared is WITH_INPUT else {}))
@@ -239,11 +265,11 @@ def restarted(declared: Sequence[str] = RESET, passes: int = 1, first: int = 4, 
         wave.cycle(data=word, valid=1, **more)
         wave.cycle(valid=0, **dict.fromkeys(more, 0))
 
-    for word in WORDS[:first]:
+    for word in found[:first]:
         move(word ^ 3)
     wave.cycle(rst_n=0, valid=1, data=9)  # no word moves while it is active
     wave.cycle(rst_n=1, valid=0)
-    for number, word in enumerate(WORDS * passes):
+    for number, word in enumerate([*found] * passes):
         move(word ^ 1 if number == change else word)
     return wave
 
@@ -268,6 +294,16 @@ def test_words_before_the_last_reset_are_left_out(
     assert (first.word, first.pass_, wrong.differences) == (last, 3 if passes == 3 else None, 1)
     assert first.at == {"n": 1, "c": 2, "y": 0, "x": 2}
     assert ("pass 3 of the set, n=1" in describe(wrong)[1]) == (passes == 3)
+
+
+def test_a_repeated_stream_of_one_value_a_word(vectors: Path, tmp_path: Path) -> None:
+    """Its words are as many as those of the set four times, packed."""
+    single = words(ARRAY, "NHWC", 4)
+    comparison = check(vectors, tmp_path / "s.vcd", restarted(passes=2, found=single).text())
+    assert (comparison.equal, comparison.elements_per_word, comparison.passes) == (True, 1, 2)
+    assert not check(vectors, tmp_path / "s.vcd", restarted(passes=2, found=single, change=40).text()).equal
+    packed = check(vectors, tmp_path / "s.vcd", restarted(passes=4).text())
+    assert (packed.equal, packed.elements_per_word, packed.passes) == (True, 2, 4)
 
 
 def test_resets_by_name_and_polarity(vectors: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from . import (
     routing,
     solve_channels,
     solve_constants,
+    solve_groups,
     solve_inputs,
     solve_sums,
     solve_weights,
@@ -50,6 +51,7 @@ FAMILIES: tuple[Family, ...] = (
     *(
         solve_weights.mistakes,
         solve_inputs.mistakes,
+        solve_groups.mistakes,
         solve_constants.mistakes,
         solve_channels.mistakes,
         solve_sums.mistakes,

@@ -57,3 +57,30 @@ def described(source: list[int]) -> str:
         return f"{moved[0][0]} and {moved[0][1]} exchanged"
     shown = ", ".join(f"{c} is {s}" for c, s in moved[:8])
     return shown + (f", and {len(moved) - 8} more are moved" if len(moved) > 8 else "")
+
+
+def matched(count: int, candidates: dict[int, list[int]]) -> list[int] | None:
+    """An order in which the places of `candidates` hold one of theirs and all others their own.
+
+    Each entry is used once where that can be (augmenting paths), else the first of each place is taken; None where a
+    place has none.
+    """
+    if not all(candidates.values()):
+        return None
+    owner: dict[int, int] = {c: c for c in range(count) if c not in candidates}
+    taken = dict(owner)
+
+    def place(c: int, seen: set[int]) -> bool:
+        for source in candidates[c]:
+            if source in seen or (owner.get(source) == source and source not in candidates):
+                continue
+            seen.add(source)
+            if source not in taken or place(taken[source], seen):
+                taken[source] = c
+                return True
+        return False
+
+    if all(place(c, set()) for c in candidates):
+        inverse = {c: source for source, c in taken.items()}
+        return [inverse[c] for c in range(count)]
+    return [candidates[c][0] if c in candidates else c for c in range(count)]

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from intinfer.ops import (
+    Add,
     ChannelSelect,
     Concat,
     Gather,
@@ -17,7 +18,7 @@ from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
 from .mistake import Mistake
-from .orders import channel_orders, described
+from .orders import channel_orders, described, matched
 from .suspect import Suspect
 
 MAX_MATCHED = 512
@@ -33,6 +34,8 @@ def mistakes(suspect: Suspect) -> Iterator[Mistake]:
     if isinstance(op, Gather) and whole:
         yield from _index(suspect, op)
     if suspect.channelwise:
+        if isinstance(op, Add | Mux):
+            yield from _operands(suspect)
         yield from _channels(suspect)
 
 
@@ -101,6 +104,36 @@ def _index(suspect: Suspect, op: Gather) -> Iterator[Mistake]:
         yield Mistake(text, replace(op, index=IntTensor(changed)).reference, op.index.values.size * flat.shape[1])
 
 
+def _operands(suspect: Suspect) -> Iterator[Mistake]:
+    """Each channel that differs takes another channel of one operand; usual orders are tried elsewhere."""
+    count, frames, reference = suspect.channels, suspect.scene.sample, suspect.reference
+    if not 1 < count <= MAX_MATCHED:
+        return
+    xs = suspect.operands(frames)
+    for i, name in enumerate(suspect.node.inputs):
+        candidates = {}
+        for c in suspect.wrong_channels:
+            made = reference(*(x if k == i else np.repeat(x[:, c : c + 1], count, axis=1) for k, x in enumerate(xs)))
+            fits = suspect.channel_fits(c, made.swapaxes(0, 1), frames)
+            candidates[c] = np.flatnonzero(fits).tolist()
+            if not candidates[c]:
+                break
+        source = matched(count, candidates)
+        if source is None or len(set(source)) == 1 or any(source == o.tolist() for _, o, _ in channel_orders(count)):
+            continue  # told as one that selects for all, or as a usual order
+        moved = [c for c in range(count) if source[c] != c]
+        text = f"operand {name}'s channels are permuted: {described(source)}"
+        if len(moved) == 1:
+            text = f"channel {moved[0]} takes channel {source[moved[0]]} of operand {name}"
+        elif len(set(source)) < count:
+            text = f"operand {name}'s channels are taken from others: {described(source)}"
+
+        def run(*xs: IntArray, i: int = i, source: list[int] = source) -> IntArray:
+            return reference(*(x[:, source] if k == i else x for k, x in enumerate(xs)))
+
+        yield Mistake(text, run, count ** len(moved))
+
+
 def _channels(suspect: Suspect) -> Iterator[Mistake]:
     """Each channel that differs is found among all; usual orders, and two exchanged, are tried elsewhere."""
     count, scene = suspect.channels, suspect.scene
@@ -110,12 +143,9 @@ def _channels(suspect: Suspect) -> Iterator[Mistake]:
     right = suspect.right(frames).swapaxes(0, 1)
     candidates = {}
     for c in suspect.wrong_channels:
-        fits = np.flatnonzero(suspect.channel_fits(c, right, frames)).tolist()
-        if not fits:
-            return
-        candidates[c] = fits
-    source = _matching(count, candidates)
-    if any(source == order.tolist() for _, order, _ in channel_orders(count)):
+        candidates[c] = np.flatnonzero(suspect.channel_fits(c, right, frames)).tolist()
+    source = matched(count, candidates)
+    if source is None or any(source == order.tolist() for _, order, _ in channel_orders(count)):
         return
     moved = [c for c in range(count) if source[c] != c]
     if len(moved) == 2 and source[moved[0]] == moved[1] and source[moved[1]] == moved[0]:
@@ -130,24 +160,3 @@ def _channels(suspect: Suspect) -> Iterator[Mistake]:
     picked = np.array(source)
     reference = suspect.reference
     yield Mistake(text, lambda *xs: reference(*xs)[:, picked], count ** len(moved))
-
-
-def _matching(count: int, candidates: dict[int, list[int]]) -> list[int]:
-    """Sources that use each channel once, where that can be (augmenting paths), else the first of each."""
-    owner: dict[int, int] = {c: c for c in range(count) if c not in candidates}
-    taken = dict(owner)
-
-    def place(c: int, seen: set[int]) -> bool:
-        for source in candidates[c]:
-            if source in seen or (owner.get(source) == source and source not in candidates):
-                continue
-            seen.add(source)
-            if source not in taken or place(taken[source], seen):
-                taken[source] = c
-                return True
-        return False
-
-    if all(place(c, set()) for c in candidates):
-        inverse = {c: source for source, c in taken.items()}
-        return [inverse[c] for c in range(count)]
-    return [candidates[c][0] if c in candidates else c for c in range(count)]

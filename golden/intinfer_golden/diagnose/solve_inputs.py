@@ -18,27 +18,28 @@ MAX_CHANNELS = 256
 """Input channels of a group whose order is looked for."""
 OUTPUTS, PIXELS = 8, 128
 """Output channels that the search looks at, and the pixels of each that it needs; whole frames of them."""
+CHEAP = 2**22
+"""Work of one step of the search up to which it looks at more output channels."""
 
 
 def mistakes(suspect: Suspect) -> Iterator[Mistake]:
     mac = Mac.of(suspect.op)
     if mac is None or not suspect.channelwise or mac.rule.sequential:
         return
-    if mac.weight.shape[1] == 1 and len(mac.weight) == mac.groups > 1:
-        yield from _of_depthwise(suspect, mac)
-    elif 2 < mac.weight.shape[1] <= MAX_CHANNELS:
+    if 2 < mac.weight.shape[1] <= MAX_CHANNELS:
         yield from _of_groups(suspect, mac)
 
 
 def _of_groups(suspect: Suspect, mac: Mac) -> Iterator[Mistake]:
     """The same order in each group."""
     count = mac.weight.shape[1]
-    outputs = sorted(suspect.wrong_channels, key=lambda c: -int(suspect.scene.wrong[:, c].sum()))[:OUTPUTS]
     each_frame = suspect.node.output.size // suspect.channels
     frames = suspect.scene.wrong_frames[: -(-PIXELS // each_frame)]
     (x,) = suspect.operands(frames)
     shape = (len(frames), *suspect.node.output.shape[1:])
     pixels = int(np.prod(shape))
+    most = max(OUTPUTS, CHEAP // (count * count * pixels))
+    outputs = sorted(suspect.wrong_channels, key=lambda c: -int(suspect.scene.wrong[:, c].sum()))[:most]
     work = count * count * pixels * len(outputs)
     if work > 2**26 or not suspect.scene.budget.take(4 * work):
         return
@@ -82,26 +83,3 @@ def _parts(mac: Mac, o: int, x: IntArray) -> IntArray:
     flat = taps.transpose(1, 0, 2, 3, 4, 5).reshape(count, -1, taps.shape[4] * taps.shape[5])
     parts: IntArray = np.einsum("ik,jpk->ijp", one.weight.reshape(count, -1), flat)
     return parts
-
-
-def _of_depthwise(suspect: Suspect, mac: Mac) -> Iterator[Mistake]:
-    """Each output channel that differs reads another input channel."""
-    count = mac.groups
-    frames = suspect.scene.sample
-    (x,) = suspect.operands(frames)
-    if not suspect.scene.budget.take(len(suspect.wrong_channels) * mac.taps(x[:1]).size * len(frames)):
-        return
-    source = np.arange(count)
-    for o in suspect.wrong_channels:
-        every = mac.run(x, np.broadcast_to(mac.weight[o], mac.weight.shape))
-        fits = np.flatnonzero(suspect.channel_fits(o, every.swapaxes(0, 1), frames))
-        if not len(fits):
-            return
-        source[o] = fits[0]
-    if any(source.tolist() == other.tolist() for _, other, _ in channel_orders(count)):
-        return
-    text = f"the input's channels are permuted: {described(source.tolist())}"
-    if len(suspect.wrong_channels) == 1:
-        (o,) = suspect.wrong_channels
-        text = f"output channel {o} reads input channel {source[o]}, not {o}"
-    yield Mistake(text, lambda x: mac.run(x[:, source]), count ** len(suspect.wrong_channels))

@@ -68,12 +68,17 @@ def _small_constants(
     sizes = [*range(1, CONSTANTS + 1), *(part << k for k in range(8, 30) for part in (2, 3))]
     constants = np.array([k for n in dict.fromkeys(sizes) for k in (n, -n)])
     fits = suspect.channel_fits(c, right[None] + constants.reshape(-1, *[1] * right.ndim), frames)
-    found = sorted(constants[fits].tolist())
+    found = sorted(constants[fits].tolist(), key=abs)
     for sign in (1, -1):
-        each = [k for k in found if sign * k > 0]
-        alive = [k for k in each[:16] if scope in suspect.explains_in(Mistake("", run(k), 1024), [scope])]
+        alive: list[int] = []  # consecutive, from the smallest on
+        for k in [k for k in found if sign * k > 0][:16]:
+            if alive and abs(k) != abs(alive[-1]) + 1:
+                break
+            if scope in suspect.explains_in(Mistake("", run(k), 1024), [scope]):
+                alive.append(k)
         if alive:
-            told = f"{alive[0]:+d}" if len(alive) == 1 else f"a constant between {alive[0]:+d} and {alive[-1]:+d}"
+            lo, hi = min(alive), max(alive)
+            told = f"{lo:+d}" if lo == hi else f"a constant between {lo:+d} and {hi:+d}"
             yield Mistake(f"{told} is added", run(alive[0]), 1024)
 
 

@@ -78,6 +78,7 @@ class Beats:
         reset: time at which the last reset began; None where there is no reset, or none that was ever active.
         reset_name: of the signal; None where there is none.
         inputs: words that each of the ports asked for moved after the last reset; None where one is not in the dump.
+        name, width: of the data's signal, and its bits.
     """
 
     words: Words
@@ -85,6 +86,8 @@ class Beats:
     reset: int | None
     reset_name: str | None
     inputs: dict[str, int] | None
+    name: str
+    width: int
 
 
 def read_stream(path: Path, stream: Stream, inputs: Sequence[str] = ()) -> Beats:
@@ -183,7 +186,8 @@ class _Reader:
                     handshake.moved = 0
         counts = None if self._inputs is None else {name: shake.moved for name, shake in self._inputs.items()}
         name = None if reset is None else short_name(reset.name)
-        return Beats(found.words(), dropped, began, name, counts)
+        data = self._parts["data"]
+        return Beats(found.words(), dropped, began, name, counts, short_name(data.name), data.size)
 
     def _edge(self, step: Changes, now: dict[bytes, bytes], found: _Found) -> None:
         """A rising edge of the clock."""
