@@ -54,7 +54,7 @@ def _met(mac: Mac, flags: Bools) -> Bools:
     (height, width), (sy, sx), (dy, dx) = mac.window.reach, mac.window.stride, mac.window.dilation
     met = np.empty((len(flags), *mac.window.kernel), dtype=bool)
     for i in range(met.shape[1]):
-        rows = flags[:, i * dy : flags.shape[1] - height + i * dy + 1 : sy].any(axis=1)
+        rows = np.asarray(flags[:, i * dy : flags.shape[1] - height + i * dy + 1 : sy].any(axis=1))
         for j in range(met.shape[2]):
             met[:, i, j] = rows[:, j * dx : flags.shape[2] - width + j * dx + 1 : sx].any(axis=1)
     return met
