@@ -64,7 +64,7 @@ class Forms:
         return Form(place, linear, Sums(linear.coefficients, lo, hi, linear.constant))
 
     def ends(self, value: str, channel: int) -> tuple[int, int]:
-        """The lowest and highest number of a channel; forms take both ends of the ranges that `bounds` proves."""
+        """The lowest and highest number of a channel, as `bounds` proves them: never wider than what its forms span."""
         lo, hi = self._ranges[value]
         return int(lo[channel]), int(hi[channel])
 
