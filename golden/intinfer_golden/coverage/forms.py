@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from intinfer import bounds
 from intinfer.accumulator import Accumulator, Overflow
@@ -25,8 +26,7 @@ class Form:
     sums: Sums
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """A form that takes a number of the interval, or none; `proven` when no form at all takes one."""
 
     form: Form | None

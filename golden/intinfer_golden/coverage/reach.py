@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import mul, sub
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,8 +34,7 @@ MAX_NUMBERS = 256
 """Numbers of an interval that are looked at one by one."""
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """A number in the interval that was asked about, or None; `proven` when None means that there is none."""
 
     number: int | None
