@@ -12,7 +12,7 @@ from oracles.affine import affine_functions, exhaustive, extremes
 
 from intinfer import reference
 from intinfer.accumulator import Accumulator, TapOrder
-from intinfer.bounds import LINEAR, Bounds, channel_ranges, linear_form, positions
+from intinfer.bounds import LINEAR, Bounds, channel_ranges, linear_form, pixel_ranges, positions
 from intinfer.builder import GraphBuilder
 from intinfer.errors import GraphError, RangeError
 from intinfer.graph import Graph, Value
@@ -150,6 +150,18 @@ def test_chains_are_bounded_exactly(graph):
         rest = tuple(range(1, len(value.shape)))
         assert ranges[name][0].tolist() == lo.min(axis=rest).tolist(), name
         assert ranges[name][1].tolist() == hi.max(axis=rest).tolist(), name
+        for pixel in np.ndindex(*value.shape[1:]):
+            found = pixel_ranges(graph, name, pixel)
+            forms = [linear_form(graph, name, (channel, *pixel)) for channel in range(value.shape[0])]
+            for form, ends in zip(forms, zip(*(row.tolist() for row in found), strict=True), strict=True):
+                begins = ranges[form.ancestor]
+                terms = [
+                    (c, *(int(row[i]) for row in begins))
+                    for c, (i, *_) in zip(form.coefficients, form.indices, strict=True)
+                ]
+                least = form.constant + sum(min(c * a, c * b) for c, a, b in terms)
+                most = form.constant + sum(max(c * a, c * b) for c, a, b in terms)
+                assert ends == (least, most), (name, pixel)
 
 
 @given(chains(), st.data())

@@ -47,9 +47,8 @@ Progress = Callable[[int], object]
 class Report(Protocol):
     """A coverage report in three forms; see `intinfer_golden.coverage`."""
 
-    def document(self) -> dict[str, Any]: ...
-    def text(self) -> str: ...
-    def html(self) -> str: ...
+    def files(self) -> dict[str, str]:
+        """Text by suffix."""
 
 
 @dataclass(frozen=True)
@@ -187,8 +186,7 @@ class _Run:
 
 def write_report(directory: Path, coverage: Report) -> None:
     """`coverage.json`, `.txt` and `.html`."""
-    document = json.dumps(coverage.document(), indent=1)
-    for suffix, text in (("json", document + "\n"), ("txt", coverage.text()), ("html", coverage.html())):
+    for suffix, text in coverage.files().items():
         write_into(directory / f"coverage.{suffix}", text.encode("utf-8"))
 
 

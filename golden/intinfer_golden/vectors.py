@@ -102,7 +102,7 @@ def write_vectors(
     hashes = Hashes.of(graph, frames)
     layout = Layout.of(graph, order, fold, words)
     plan = Plan.of(graph, selected(graph, nodes), frames.count, layout)
-    formats = usual_formats(_sizes(plan)) if formats is None else known_formats(formats)
+    formats = usual_formats(_sizes(plan, ["memh"])) if formats is None else known_formats(formats)
     command = {
         "verb": "golden",
         "format": list(formats),
@@ -144,18 +144,20 @@ def estimate(
     fold: int | Mapping[str, int] = 1,
     words: WordOptions | None = None,
     nodes: Collection[str] | None = None,
+    formats: Sequence[str] | None = None,
 ) -> dict[str, int]:
-    """Bytes that the tensors take in each format. Errors as `write_vectors`."""
+    """Bytes that the tensors take in each of the formats, None for all there are. Errors as `write_vectors`."""
     graph = graph_of(graph)
-    return _sizes(Plan.of(graph, selected(graph, nodes), images, Layout.of(graph, order, fold, words)))
+    plan = Plan.of(graph, selected(graph, nodes), images, Layout.of(graph, order, fold, words))
+    return _sizes(plan, list(FORMATS) if formats is None else known_formats(formats))
 
 
-def _sizes(plan: Plan) -> dict[str, int]:
-    return {name: sum(format_.size(tensor) for tensor in plan.tensors) for name, format_ in FORMATS.items()}
+def _sizes(plan: Plan, formats: Sequence[str]) -> dict[str, int]:
+    return {name: sum(FORMATS[name].size(tensor) for tensor in plan.tensors) for name in formats}
 
 
 def usual_formats(sizes: Mapping[str, int]) -> list[str]:
-    """The formats of a set whose `estimate` is `sizes`, when nobody asks for any."""
+    """The formats of a set that takes so many bytes of memh, when nobody asks for any."""
     return ["memh", "npy"] if sizes["memh"] <= BULK else ["npy"]
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "channel_forms",
     "channel_ranges",
     "linear_form",
+    "pixel_ranges",
     "positions",
 ]
 
@@ -67,6 +68,14 @@ def channel_forms(graph: Graph, value: str) -> list[list[tuple[tuple[int, ...], 
     Raises GraphError when there is no such value.
     """
     return bounds_of(graph).forms(value)
+
+
+def pixel_ranges(graph: Graph, value: str, pixel: tuple[int, ...]) -> Range:
+    """Of each channel of a value, the range of the `linear_form` of its element at a pixel (y, x), () of a vector.
+
+    Raises GraphError when there is no such value.
+    """
+    return bounds_of(graph).ranges_at(value, pixel)
 
 
 def channel_ranges(graph: GraphLike) -> dict[str, Range]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -94,36 +94,53 @@ class Bounds:
         shape = self._shape(value)
         if len(at) != len(shape) or not all(0 <= i < extent for i, extent in zip(at, shape, strict=True)):
             raise GraphError(f"value {value!r} has shape {shape}: there is no element {at}")
-        return self._forms_at(value, np.array(at[:1]), at[1:])[0][0]
+        (sums,) = self._pulled(value, np.array(at[:1]), at[1:])
+        return next(self._forms(value, sums))
 
     def forms(self, value: str) -> list[list[tuple[Place, LinearForm]]]:
         """Of each channel, the places that `positions` lists with their forms; many times as fast as one by one."""
-        shape = self._shape(value)
-        found: list[list[tuple[Place, LinearForm]]] = [[] for _ in range(shape[0])]
-        for pixel in self._pixels(value):
-            start, count = 0, 1
-            while start < shape[0]:  # the first channel alone tells how many to take at once
-                part = np.arange(start, min(start + count, shape[0]))
-                forms, widest = self._forms_at(value, part, pixel)
-                for channel, form in zip(part.tolist(), forms, strict=True):
-                    found[channel].append(((channel, *pixel), form))
-                start, count = start + count, max(1, MAX_COEFFICIENTS // max(widest, shape[0]))
+        pixels = self._pixels(value)
+        rows = zip(*(self.forms_at(value, pixel) for pixel in pixels), strict=True)
+        found = [
+            [((channel, *pixel), form) for pixel, form in zip(pixels, row, strict=True)]
+            for channel, row in enumerate(rows)
+        ]
         return [sorted(forms, key=lambda form: -len(form[1].coefficients)) for forms in found]
 
-    def _forms_at(self, value: str, channels: IntArray, pixel: tuple[int, ...]) -> tuple[list[LinearForm], int]:
-        """The forms of some channels at a pixel, and how many coefficients of one were held on the way."""
-        start = one_hot(channels, self.graph.values[value], *pixel)
-        zero = np.zeros(len(channels), dtype=np.int64)
-        sums = pull_back(self.graph, self._single_ends, Sums(zero, {value: start}))
-        ancestor = self._ancestors[value] or value
+    def forms_at(self, value: str, pixel: Place) -> list[LinearForm]:
+        """Of each channel, the form of its element at a pixel (y, x), () of a vector."""
+        channels = np.arange(self._shape(value)[0])
+        return [form for sums in self._pulled(value, channels, pixel) for form in self._forms(value, sums)]
+
+    def ranges_at(self, value: str, pixel: Place) -> Range:
+        """Of each channel, the lowest and the highest value of the form of its element at a pixel."""
+        self._analyse()
+        channels = np.arange(self._shape(value)[0])
+        found = [sums.extremes(self._ranges) for sums in self._pulled(value, channels, pixel)]
+        return np.concatenate([lo for lo, _ in found]), np.concatenate([hi for _, hi in found])
+
+    def _pulled(self, value: str, channels: IntArray, pixel: Place) -> Iterator[Sums]:
+        """Elements of some channels at a pixel in terms of their ancestor."""
+        start, count = 0, 1
+        while start < len(channels):  # the first channel alone tells how many to take at once
+            part = channels[start : start + count]
+            box = one_hot(part, self.graph.values[value], *pixel)
+            zero = np.zeros(len(part), dtype=np.int64)
+            sums = pull_back(self.graph, self._single_ends, Sums(zero, {value: box}))
+            yield sums
+            start, count = start + count, max(1, MAX_COEFFICIENTS // max(sums.widest, self._shape(value)[0]))
+
+    def _forms(self, value: str, sums: Sums) -> Iterator[LinearForm]:
+        """One for each sum."""
+        ancestor, rows = self._ancestors[value] or value, len(sums.constant)
+        box = sums.boxes.get(ancestor, Box(0, 0, np.zeros((rows, 1, 1, 1), dtype=np.int64)))
+        row, *places = box.coefficients.nonzero()
+        indices = np.stack(places, axis=1) + np.array([0, box.top, box.left])
+        coefficients = box.coefficients[row, *places]
+        ends = row.searchsorted(np.arange(1, rows))
+        parts = zip(np.split(indices, ends), np.split(coefficients, ends), sums.constant.tolist(), strict=True)
         ndim = len(self._shape(ancestor))
-        box = sums.boxes.get(ancestor, Box(0, 0, np.zeros((len(channels), 1, 1, 1), dtype=np.int64)))
-        corner = np.array([0, box.top, box.left])
-        forms = []
-        for row, constant in zip(box.coefficients, sums.constant.tolist(), strict=True):
-            places = np.argwhere(row)
-            forms.append(LinearForm(ancestor, (places + corner)[:, :ndim], row[tuple(places.T)], constant))
-        return forms, sums.widest
+        return (LinearForm(ancestor, some[:, :ndim], numbers, constant) for some, numbers, constant in parts)
 
     def positions(self, value: str, channel: int) -> list[Place]:
         """See `positions`."""

@@ -191,8 +191,11 @@ def _frame_sizes(arguments: argparse.Namespace, model: Model, regions: Sequence[
     from intinfer_golden.vectors import estimate, known_formats
 
     layout = Layout.of(model.graph, arguments.order, arguments.fold, asked_words(arguments))
-    sizes = [estimate(region.graph, 1, order=arguments.order, **layout.of_region(region.graph)) for region in regions]
     names = known_formats(arguments.format or ["memh", "npy"])
+    sizes = [
+        estimate(region.graph, 1, order=arguments.order, formats=names, **layout.of_region(region.graph))
+        for region in regions
+    ]
     return ", ".join(f"{sum(size[name] for size in sizes):,} bytes of {name}" for name in names)
 
 

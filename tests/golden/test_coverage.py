@@ -114,6 +114,32 @@ def border_by_hand(x: IntArray, channel: int, side: int, row: int, column: int) 
     return False
 
 
+@given(
+    st.tuples(st.integers(1, 2), st.integers(1, 3)),
+    st.tuples(st.integers(1, 3), st.integers(1, 2)),
+    st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    st.integers(0, 2**32),
+)
+@settings(max_examples=40)
+def test_taps_meet_inputs_at_every_stride_and_dilation(
+    kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int], seed: int
+) -> None:
+    weight = np.ones((1, 2, *kernel), dtype=np.int64)
+    op = conv(weight, Accumulator.prove(12), (1, 0, 2, 1), stride=stride, dilation=dilation)
+    coverage = Coverage(chain([op], ((2, 3, 4), CODES)))
+    x = (np.random.default_rng(seed).random((1, 2, 3, 4)) < 0.15).astype(np.int64)
+    coverage.run({"x0": x})
+    padded = np.pad(x[0], ((0, 0), (1, 2), (0, 1)))
+    height, width = op.window.output(3, 4)
+    met = {
+        (0, c, i, j)
+        for c, i, j, y, z in itertools.product(*map(range, (2, *kernel, height, width)))
+        if padded[c, y * stride[0] + i * dilation[0], z * stride[1] + j * dilation[1]]
+    }
+    group = groups_of(coverage)["weights"]
+    assert {tuple(row) for row in group.coordinates[group.hit].tolist()} == met
+
+
 def test_taps_that_read_the_same_are_not_told_apart() -> None:
     """Over one frame the two channels are equal; a second frame makes them different."""
     coverage = Coverage(chain([conv(np.ones((1, 2, 1, 1), int), Accumulator.prove(8))], ((2, 1, 2), CODES)))

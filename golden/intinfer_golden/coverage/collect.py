@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -82,11 +83,16 @@ class Coverage:
 
     def text(self) -> str:
         """A table of the groups, the reasons and the first open bins, for people."""
-        return document.text(self.groups)
+        return document.text(self.document())
 
     def html(self) -> str:
         """The same as a web page of its own: no scripts, no other files."""
-        return page.html(document.document(self.groups))
+        return page.html(self.document())
+
+    def files(self) -> dict[str, str]:
+        """All three by suffix, the document as JSON."""
+        report = self.document()
+        return {"json": json.dumps(report, indent=1) + "\n", "txt": document.text(report), "html": page.html(report)}
 
 
 def chunks(graph: Graph, count: int) -> Iterator[slice]:

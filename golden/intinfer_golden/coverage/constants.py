@@ -41,8 +41,8 @@ def threshold(site: Site) -> Iterator[Faults]:
 
     def stands(now: Values) -> Bools:
         """Whether a live channel holds a threshold, or the number before one, (2, live)."""
-        numbers = now[x.name][0].reshape(channels, -1)
-        return np.array([[bool(np.isin(numbers[c], side[c]).any()) for c in live] for side in sides])
+        numbers = now[x.name][0].reshape(channels, -1)[live]
+        return np.stack([_meet(numbers, side[live]) for side in sides])
 
     if len(live):
         words = tuple(f"{site.name}: thresholds of channel {c} one too high or one too low" for c in live)
@@ -50,6 +50,13 @@ def threshold(site: Site) -> Iterator[Faults]:
     if len(live) * (x.size // channels) > FEW:
         words = tuple(f"{site.name}: {text}" for text in ("crossed thresholds are missed", "thresholds cross early"))
         yield Faults(RESET, words, lambda now, _: np.asarray(stands(now).any(axis=1)), ("", ""))
+
+
+def _meet(numbers: IntArray, wanted: IntArray) -> Bools:
+    """Whether a row of numbers (C, P) holds one of the same row of wanted ones (C, T): (C,)."""
+    if wanted.shape[1] > FEW:
+        return np.array([bool(np.isin(row, some).any()) for row, some in zip(numbers, wanted, strict=True)])
+    return np.asarray((numbers[:, None] == wanted[:, :, None]).any(axis=(1, 2)))
 
 
 def constants(site: Site) -> Iterator[Faults]:

@@ -55,9 +55,8 @@ def _entry(group: Covergroup) -> dict[str, Any]:
     }
 
 
-def text(groups: Sequence[Covergroup]) -> str:
-    """One row a covergroup, the total, then open bins and reasons."""
-    report = document(groups)
+def text(report: dict[str, Any]) -> str:
+    """Of a document: one row a covergroup, the total, then open bins and reasons."""
     columns = ("bins", "hit", "unreachable", "open")
     rows = [
         (e["node"], e["covergroup"], *(e[c] for c in columns), shown_percent(e["percent"]))

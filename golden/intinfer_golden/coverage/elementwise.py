@@ -38,11 +38,11 @@ def combinations(
     coordinates = grid(channels, len(numbers)) if channels else grid(len(numbers))
 
     def see(values: Values) -> Bools:
-        seen = np.zeros((channels or 1, len(numbers)), dtype=bool)
+        seen = group.hit.reshape(channels or 1, len(numbers)).copy()  # what is hit stays hit: the others are looked at
         arrays = [values[name] for name in names]
-        for i, row in enumerate(numbers):
-            same = np.logical_and.reduce([array == number for array, number in zip(arrays, row, strict=True)])
-            seen[:, i] = same.any(axis=(0, *range(2, same.ndim))) if channels else same.any()
+        for i in np.flatnonzero((~seen).any(axis=0)).tolist():
+            same = np.logical_and.reduce([array == number for array, number in zip(arrays, numbers[i], strict=True)])
+            seen[:, i] |= same.any(axis=(0, *range(2, same.ndim))) if channels else same.any()
         return seen.reshape(-1)
 
     group = Combinations(node.name, kind, sentence, axes, coordinates, see)

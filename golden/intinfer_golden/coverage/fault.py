@@ -167,8 +167,8 @@ class Site:
         elif self.rule is Overflow.WRAP:
             yield from (self._wrapped((c, *place)) for c in channels)
         else:
-            forms = self.prover.forms(self.name, False)
-            yield from (forms.at(self.name, (c, *place)).sums.range for c in channels)
+            lo, hi = bounds.pixel_ranges(self.graph, self.name, place)
+            yield from zip(lo.tolist(), hi.tolist(), strict=True)
 
     def why_constant(self) -> str:
         return f"{self.name!r} is the same in every frame"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from intinfer import bounds
 from intinfer.accumulator import Accumulator, Overflow
@@ -25,8 +26,7 @@ class Form:
     sums: Sums
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """A form that takes a number of the interval, or none; `proven` when no form at all takes one."""
 
     form: Form | None
@@ -40,6 +40,7 @@ class Forms:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self._ranges = bounds.channel_ranges(graph)
+        self._linear: dict[tuple[str, Place], LinearForm] = {}
         self._forms: dict[tuple[str, Place], Form] = {}
         self._places: dict[str, list[list[Place]]] = {}
 
@@ -47,14 +48,15 @@ class Forms:
         """Elements that stand for all of a channel, the one with the largest window first."""
         if value not in self._places:
             found = bounds.channel_forms(self.graph, value)
-            self._forms |= {(value, place): self._form(place, linear) for row in found for place, linear in row}
+            self._linear |= {(value, place): linear for row in found for place, linear in row}
             self._places[value] = [[place for place, _ in row] for row in found]
         return self._places[value][channel]
 
     def at(self, value: str, place: Place) -> Form:
         key = (value, place)
         if key not in self._forms:
-            self._forms[key] = self._form(place, bounds.linear_form(self.graph, value, place))
+            linear = self._linear.get(key) or bounds.linear_form(self.graph, value, place)
+            self._forms[key] = self._form(place, linear)
         return self._forms[key]
 
     def _form(self, place: Place, linear: LinearForm) -> Form:
@@ -62,9 +64,9 @@ class Forms:
         return Form(place, linear, Sums(linear.coefficients, lo, hi, linear.constant))
 
     def ends(self, value: str, channel: int) -> tuple[int, int]:
-        """The lowest and highest number of a channel."""
-        ranges = [self.at(value, place).sums.range for place in self.places(value, channel)]
-        return min(lo for lo, _ in ranges), max(hi for _, hi in ranges)
+        """The lowest and highest number of a channel, as `bounds` proves them: never wider than what its forms span."""
+        lo, hi = self._ranges[value]
+        return int(lo[channel]), int(hi[channel])
 
     def find(self, value: str, channel: int, lo: int, hi: int, turn: int = 0) -> Answer:
         """An element of a channel, with a number of lo..hi that it takes; `turn` is the place to look at first."""

@@ -92,12 +92,13 @@ class Covergroup:
 
     def exclude(self, bins: Bools | Sequence[int], text: str) -> None:
         """Mark bins as unreachable, with the proof in words."""
-        mask = np.zeros(len(self.hit), dtype=bool)
-        mask[np.asarray(bins)] = True
-        mask &= ~self.unreachable
-        if mask.any():
-            self.unreachable |= mask
-            self.reasons.append(Reason(int(np.flatnonzero(mask)[0]), int(mask.sum()), text))
+        if isinstance(bins, np.ndarray):
+            chosen = (bins & ~self.unreachable).nonzero()[0].tolist()
+        else:
+            chosen = sorted(index for index in set(bins) if not self.unreachable[index])
+        if chosen:
+            self.unreachable[chosen] = True
+            self.reasons.append(Reason(chosen[0], len(chosen), text))
 
     def name(self, index: int) -> str:
         """The bin in words: "channel 3, threshold 2, at T - 1"."""

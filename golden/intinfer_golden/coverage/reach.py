@@ -17,6 +17,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import mul, sub
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,8 +34,7 @@ MAX_NUMBERS = 256
 """Numbers of an interval that are looked at one by one."""
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """A number in the interval that was asked about, or None; `proven` when None means that there is none."""
 
     number: int | None
@@ -54,14 +55,14 @@ class Sums:
 
     def __init__(self, coefficients: IntArray, lo: IntArray, hi: IntArray, constant: int = 0) -> None:
         self._ends = lo, hi
-        terms = list(zip(coefficients.tolist(), lo.tolist(), hi.tolist(), strict=True))
         self._up = coefficients > 0
-        self._order = [i for i, (c, a, b) in enumerate(terms) if c and a < b]
-        self._order.sort(key=lambda i: abs(terms[i][0]))
+        free = ((coefficients != 0) & (lo < hi)).nonzero()[0]
+        order = free[np.abs(coefficients[free]).argsort(kind="stable")]
+        self._order = order
         self._knapsack = Knapsack(
-            [abs(terms[i][0]) for i in self._order], [terms[i][2] - terms[i][1] for i in self._order]
+            np.abs(coefficients[order]).tolist(), list(map(sub, hi[order].tolist(), lo[order].tolist()))
         )
-        self.base = constant + sum(c * (a if c > 0 else b) for c, a, b in terms)
+        self.base = constant + sum(map(mul, coefficients.tolist(), np.where(self._up, lo, hi).tolist()))
 
     @property
     def unit(self) -> int:
@@ -93,12 +94,14 @@ class Knapsack:
 
     def __init__(self, weights: Sequence[int], steps: Sequence[int]) -> None:
         self.weights, self.steps = weights, steps
-        self.total = sum(w * n for w, n in zip(weights, steps, strict=True))
+        self.total: int = sum(map(mul, weights, steps))
         self.unit = math.gcd(*weights) or 1
         self._easy = self._easy_prefix()
 
     def _easy_prefix(self) -> int:
         """How many of the lightest weights reach every multiple of the unit up to their total."""
+        if not self.weights or self.weights[-1] == self.unit:  # all alike, as ternary and binary weights are
+            return len(self.weights)
         reached = 0
         for count, (weight, steps) in enumerate(zip(self.weights, self.steps, strict=True)):
             if weight > self.unit + reached:
@@ -159,8 +162,8 @@ class Knapsack:
     @cached_property
     def _sets(self) -> list[int]:
         """Bit s of set k: s units are reached by the easy prefix and k more weights."""
-        easy = zip(self.weights[: self._easy], self.steps[: self._easy], strict=True)
-        sets = [(1 << (sum(w * n for w, n in easy) // self.unit + 1)) - 1]
+        easy = sum(map(mul, self.weights[: self._easy], self.steps[: self._easy]))
+        sets = [(1 << (easy // self.unit + 1)) - 1]
         for weight, steps in zip(self.weights[self._easy :], self.steps[self._easy :], strict=True):
             bits, covered = sets[-1], 1
             while covered <= steps:
@@ -186,13 +189,17 @@ class Knapsack:
                 return None
             chosen[i] = count
             left -= weight * count
-        lighter = sum(w * n for w, n in zip(self.weights[: self._easy], self.steps[: self._easy], strict=True))
+        lighter = sum(map(mul, self.weights[: self._easy], self.steps[: self._easy]))
         for i in range(self._easy - 1, -1, -1):
-            weight = self.weights[i]
-            lighter -= self.steps[i] * weight
-            least, most = max(0, -((lighter - left) // weight)), min(self.steps[i], left // weight)
-            chosen[i] = least + int(random[i] * (most - least + 1))
-            left -= weight * chosen[i]
+            weight, most = self.weights[i], self.steps[i]
+            lighter -= most * weight
+            least = 0 if left <= lighter else -((lighter - left) // weight)
+            if most * weight > left:
+                most = left // weight
+            if most > least:
+                least += int(random[i] * (most - least + 1))
+            chosen[i] = least
+            left -= weight * least
         return chosen if left == 0 else None
 
     def _near(self, wanted: int) -> Near | None:

@@ -51,7 +51,13 @@ def _by_weight(mac: Mac, flags: Bools) -> Bools:
 
 def _met(mac: Mac, flags: Bools) -> Bools:
     """Whether each tap meets a flag at some pixel, (C, PH, PW) -> (C, KH, KW)."""
-    return np.asarray(mac.window.view(flags.astype(np.int64)[None])[0].any(axis=(1, 2)))
+    (height, width), (sy, sx), (dy, dx) = mac.window.reach, mac.window.stride, mac.window.dilation
+    met = np.empty((len(flags), *mac.window.kernel), dtype=bool)
+    for i in range(met.shape[1]):
+        rows = np.asarray(flags[:, i * dy : flags.shape[1] - height + i * dy + 1 : sy].any(axis=1))
+        for j in range(met.shape[2]):
+            met[:, i, j] = rows[:, j * dx : flags.shape[2] - width + j * dx + 1 : sx].any(axis=1)
+    return met
 
 
 def _taps(mac: Mac) -> Covergroup:
@@ -88,7 +94,7 @@ def _border(mac: Mac) -> Covergroup:
     top, left, _, _ = mac.window.pads
     channels, height, width = mac.shape
     zones = _zones(mac)
-    exists = np.asarray(mac.window.view(zones[None].astype(np.int64))[0].any(axis=(1, 2)))  # (8, KH, KW)
+    exists = _met(mac, zones)  # (8, KH, KW)
     side, row, column = (a[:, None].repeat(channels, 1).reshape(-1) for a in exists.nonzero())
     channel = np.tile(np.arange(channels), int(exists.sum()))
     coordinates = np.stack([channel, side, row, column], axis=1)
@@ -98,8 +104,8 @@ def _border(mac: Mac) -> Covergroup:
     def see(values: Values) -> Bools:
         x = mac.map(values)
         differs = (x[:, :, nearest[0], nearest[1]] != mac.pad_value[:, None, None]).any(axis=0)  # (C, PH, PW)
-        seen = np.stack([_met(mac, np.asarray(differs & zone)) for zone in zones])
-        return seen[side, channel, row, column]
+        beside = (zones[:, None] & differs).reshape(-1, *zones.shape[1:])  # (8 * C, PH, PW)
+        return _met(mac, beside).reshape(len(zones), channels, *exists.shape[1:])[side, channel, row, column]
 
     sentence = "the tap reads the border beside a pixel that differs from the pad value, on each side and corner"
     axes = (Axis("channel"), Axis("side", SIDES), Axis("row"), Axis("column"))

@@ -74,16 +74,17 @@ class Telling:
 
         Uneven noise has another range in each channel: sums and means of channels are far apart.
         """
-        rng, channels, type_ = self._rng, x.shape[0], x.type
-        rows = np.empty((channels, x.size // channels), dtype=np.int64)
+        rng, channels, type_, pixels = self._rng, x.shape[0], x.type, x.size // x.shape[0]
+        told = np.arange(-(-pixels * (4 - noise) // 4))
+        rows = np.empty((channels, pixels), dtype=np.int64)
         for channel, numbers in enumerate(self._numbers[x.name]):
             lo, hi = (type_.lo, type_.hi)
             if uneven:
                 lo, hi = sorted(rng.integers(lo, hi, 2, endpoint=True).tolist())
-            rows[channel] = rng.integers(lo, hi, rows.shape[1], endpoint=True)
-            places = rng.permutation(rows.shape[1])[: -(-rows.shape[1] * (4 - noise) // 4)]
-            rows[channel, places] = np.resize(rng.permutation(numbers), len(places))
-        if rows.shape[1] == 1 and noise == 2:
+            rows[channel] = rng.integers(lo, hi, pixels, endpoint=True)
+            places = rng.permutation(pixels)[: len(told)]
+            rows[channel, places] = rng.permutation(numbers)[told % len(numbers)]
+        if pixels == 1 and noise == 2:
             rows[:, 0] = self._distinct(channels, x)
         return rows.reshape(x.shape)
 
