@@ -195,15 +195,15 @@ def test_the_table_counts_and_names_what_survived(pool: Design) -> None:
 
 def test_processes_end_with_their_groups() -> None:
     processes = Processes()
-    ended = processes.run(["sh", "-c", "echo begun; sleep 60 & sleep 60"], Path("/"), 0.5)
+    ended = processes.run(["sh", "-c", "echo begun; sleep 60 & sleep 60"], Path("/"), 0.5, Path("/tmp"))
     assert ended.returncode == TIMEOUT
     assert ended.output.startswith("begun\n")
-    flood = processes.run([sys.executable, "-c", "while True: print('x' * 9999)"], Path("/"), 60)
+    flood = processes.run([sys.executable, "-c", "while True: print('x' * 9999)"], Path("/"), 60, Path("/tmp"))
     assert flood.returncode == TIMEOUT
     assert len(flood.output) < 1 << 22
     processes.stop()
     with pytest.raises(StoppedError):
-        processes.run(["true"], Path("/"), 1)
+        processes.run(["true"], Path("/"), 1, Path("/tmp"))
 
 
 def test_a_campaign_that_is_left_leaves_nothing_behind(

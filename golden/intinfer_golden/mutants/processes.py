@@ -40,8 +40,10 @@ class Processes:
         self._running: set[int] = set()
         self._stopped = False
 
-    def run(self, command: Sequence[str], directory: Path, timeout: float) -> Ended:
+    def run(self, command: Sequence[str], directory: Path, timeout: float, scratch: Path) -> Ended:
         """Run to its end, or for `timeout` seconds; nothing that it began is left running.
+
+        `scratch` is for its temporary files: a compiler that is killed leaves them.
 
         Raises StoppedError after `stop`.
         """
@@ -52,6 +54,7 @@ class Processes:
             process = subprocess.Popen(
                 [*_bound(), *command],
                 cwd=directory,
+                env={**os.environ, "TMPDIR": str(scratch)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

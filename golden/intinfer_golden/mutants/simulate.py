@@ -112,7 +112,7 @@ def bench(
             flags = ["--binary", "--timing", "--timescale", "1ns/1ps", "--x-assign", "unique", "--x-initial", "unique"]
             flags += ["-Wno-fatal", "-CFLAGS", "-O0", "--top-module", "tb", "-Mdir", folder]
             build = ["verilator", *flags, *given, *files]
-        built = call(build, set_directory, 10 * timeout)
+        built = call(build, set_directory, 10 * timeout, Path(folder))
 
         def run(profile: str = "always", seed: int = 1, *plusargs: str) -> Result:
             if built.returncode != 0:
@@ -127,7 +127,7 @@ def bench(
                 *plusargs,
             ]
             options += [f"+repeat={repeat}"] if repeat else []
-            ended = call([*binary, *options], set_directory, timeout)
+            ended = call([*binary, *options], set_directory, timeout, Path(folder))
             return Result(ended.returncode == 0 and _passed(verdict), ended.returncode, ended.output)
 
         yield run
