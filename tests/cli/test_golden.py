@@ -154,7 +154,8 @@ def test_parts(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert first.startswith(f"intinfer: {len(folders)} sets; a frame of each takes about ")
         assert second.startswith(f"intinfer: {len(folders)} sets in ")
     document = json.loads((tmp_path / "0" / "pool" / "manifest.json").read_text())
-    assert document["frames"][:4] == ["tells faults of one frame", "image 0", "image 1", "image 2"]
+    first = ["tells faults of one frame", "tells faults of one frame, the other way"]
+    assert document["frames"][:5] == [*first, "image 0", "image 1", "image 2"]
     line = ["golden", model, "-o", str(tmp_path / "t"), "--isolated", "--nodes", "pool", "--format", "npy"]
     assert main(line) == 0
     assert capsys.readouterr().out.startswith(f"wrote {tmp_path / 't'}: 1 sets, ")
@@ -170,9 +171,13 @@ def test_directed_images_of_the_whole_network(
     assert (document["mode"], document["seed"]) == ("network", 3)
     assert document["rounds"] in (0, 1)
     assert document["command"]["options"] == {"cover": "40.5", "fit": "exact"}
-    assert document["frames"][:2] == ["tells faults of one frame", "image 0"]
+    assert document["frames"][:3] == [
+        "tells faults of one frame",
+        "tells faults of one frame, the other way",
+        "image 0",
+    ]
     assert document["images"] == answer["images"] == len(document["frames"]) > 1
-    given = np.load(tmp_path / "t" / "values" / "image.npy")[1]
+    given = np.load(tmp_path / "t" / "values" / "image.npy")[2]
     np.testing.assert_array_equal(given, IMAGES[0].transpose(1, 2, 0))
     coverage = json.loads((tmp_path / "t" / "coverage.json").read_text())
     assert answer["coverage"] == coverage["total"]

@@ -138,22 +138,23 @@ def test_it_stops_at_the_goal() -> None:
     assert len(half.labels) < len(full.labels)
 
 
-def test_given_frames_come_behind_a_first_frame_that_tells_with_their_labels() -> None:
+def test_given_frames_come_behind_two_frames_that_tell_with_their_labels() -> None:
     images = tiny_images(2)
     stimulus = directed(tiny_graph(), given={"image": images}, given_labels=["cat.png", "dog.png"], rounds=0)
-    assert stimulus.labels[:5] == ("tells faults of one frame", "cat.png", "dog.png", "all lowest", "all highest")
-    np.testing.assert_array_equal(stimulus.frames["image"][1:3], images)
-    assert directed(tiny_graph(), given={"image": images}, rounds=0).labels[2] == "given 1"
+    first = ("tells faults of one frame", "tells faults of one frame, the other way")
+    assert stimulus.labels[:6] == (*first, "cat.png", "dog.png", "all lowest", "all highest")
+    np.testing.assert_array_equal(stimulus.frames["image"][2:4], images)
+    assert directed(tiny_graph(), given={"image": images}, rounds=0).labels[3] == "given 1"
 
 
 def test_frames_go_from_one_extreme_to_the_other_and_a_telling_one_follows_each() -> None:
     stimulus = directed(tiny_graph(), rounds=0)
-    first, low, high, low_again, after_low, equal, high_again, after_high = stimulus.frames["image"][:8]
+    first, second, low, high, low_again, after_low, equal, high_again, after_high = stimulus.frames["image"][:9]
     assert (low.max(), high.min(), low_again.max(), high_again.min()) == (0, 255, 0, 255)
     np.testing.assert_array_equal(after_low, equal)
-    for telling in (first, after_low, after_high):
+    for telling in (first, second, after_low, after_high):
         assert len(np.unique(telling)) > 50
-    assert stimulus.labels[4:8] == (
+    assert stimulus.labels[5:9] == (
         "tells faults of one frame, after all lowest",
         "tells faults of one frame, after all lowest, again",
         "all highest again",

@@ -442,7 +442,12 @@ def test_given_frames_do_not_take_the_place_of_the_first() -> None:
     graph = graph_of("tgap", SHAPES[1], np.random.default_rng(0))
     black = np.zeros((2, *SHAPES[1]), dtype=np.int64)
     stimulus = directed(graph, given={"x0": black})
-    assert stimulus.labels[:3] == ("tells faults of one frame", "given 0", "given 1")
+    assert stimulus.labels[:4] == (
+        "tells faults of one frame",
+        "tells faults of one frame, the other way",
+        "given 0",
+        "given 1",
+    )
     assert stimulus.coverage.open == 0
     first = stimulus.frames["x0"][0].sum(axis=(1, 2))
     assert set(first.tolist()) == {7 * 24 // 2, 7 * 24 // 2 + 1}

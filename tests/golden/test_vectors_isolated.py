@@ -55,7 +55,12 @@ def test_the_index_lists_every_set(sets: Path) -> None:
         assert (document["mode"], document["images"], document["seed"]) == ("isolated", entry["frames"], 5)
         assert document["rounds"] in (0, 1)
         assert len(document["frames"]) == entry["frames"] > 2
-        assert document["frames"][:3] == ["tells faults of one frame", "image 0", "image 1"]
+        assert document["frames"][:4] == [
+            "tells faults of one frame",
+            "tells faults of one frame, the other way",
+            "image 0",
+            "image 1",
+        ]
         coverage = json.loads((folder / "coverage.json").read_text("utf-8"))
         assert entry["coverage"] == coverage["total"]
         assert entry["coverage"]["hit"] > 0

@@ -51,12 +51,15 @@ class FirstFrames(Covergroup):
     faults: list[Faults]
     before: Before
 
-    def shown(self, values: Values, after: int) -> Bools:
-        """The bins not hit so far that a frame after such a frame hits. Args: values: its trace, one frame.
+    def shown(self, values: Values, after: int, *, anew: bool = False) -> Bools:
+        """The bins that a frame after such a frame hits, of those not hit so far, or `anew` of all.
 
         Faults that are proven hidden are tried as well: `observe` refutes a wrong proof.
+
+        Args:
+            values: the trace of the frame alone.
         """
-        seen, waiting, stop = np.zeros(len(self.hit), dtype=bool), ~self.hit, 0
+        seen, waiting, stop = np.zeros(len(self.hit), dtype=bool), ~self.hit | anew, 0
         before = values if after == EQUAL else self.before.get(after, {})
         if before is None:  # there is no such frame
             return seen
@@ -69,24 +72,27 @@ class FirstFrames(Covergroup):
 
 
 class Order:
-    """What each frame follows, across calls."""
+    """What each frame follows, across calls. A reset is followed by frame 0, or, in a test bench, by frame 1."""
 
     def __init__(self, graph: Graph) -> None:
         self._inputs = graph.inputs
         self._last: tuple[IntArray, ...] | None = None
+        self._count = 0
 
     def __call__(self, values: Values, n: int) -> list[int]:
         now = tuple(values[x.name][n] for x in self._inputs)
         last, self._last = self._last, tuple(array.copy() for array in now)
+        self._count += 1
         if last is None:
             return [RESET]
+        reset = [RESET] if self._count == 2 else []
         kinds = [
             after
             for after, end in ((LOWEST, "lo"), (HIGHEST, "hi"))
             if all((array == getattr(x.type, end)).all() for array, x in zip(last, self._inputs, strict=True))
         ]
         same = all(np.array_equal(a, b) for a, b in zip(last, now, strict=True))
-        return [*kinds, EQUAL] if same else kinds
+        return [*reset, *kinds, EQUAL] if same else [*reset, *kinds]
 
 
 def covergroup(graph: Graph, name: str, prover: Prover) -> FirstFrames:

@@ -14,6 +14,8 @@ from .fault import ENDS, EQUAL, HIGHEST, LOWEST, RESET, Faults, Site, fault
 from .group import Bools, Values
 from .reorder import may_differ
 
+ENDS_OF_0 = ("above 0", "below 0")
+
 MANY = 8
 """Windows for each of their places, in all channels but one, from which on every place is asked for in one frame."""
 
@@ -163,7 +165,7 @@ def tgap(site: Site) -> Iterator[Faults]:
         return np.asarray(now[x.name][0].reshape(channels, -1).sum(axis=1))
 
     def beside(now: Values, _: Values) -> Bools:
-        return np.asarray(np.isin(total(now), (half, half + 1)))
+        return np.concatenate([total(now) == half, total(now) == half + 1])
 
     def above(now: Values, _: Values) -> Bools:
         sums = total(now)
@@ -180,11 +182,12 @@ def tgap(site: Site) -> Iterator[Faults]:
         return beyond if least > half or min(half, most) + added <= half else ""
 
     if site.free:
-        words = tuple(f"{site.name}: the sum of channel {c} begins above 0 or below 0" for c in range(channels))
-        yield Faults(RESET, words, beside, (sides[0] and sides[1],) * channels)
-    if channels > 1:  # one channel is on one side
+        words = tuple(f"{site.name}: the sum of channel {c} begins {end}" for end in ENDS_OF_0 for c in range(channels))
+        yield Faults(RESET, words, beside, tuple(side for side in sides for _ in range(channels)))
+    elif channels > 1:  # one channel is on one side
         words = (f"{site.name}: sums begin above 0", f"{site.name}: sums begin below 0")
         yield Faults(RESET, words, above, tuple(sides))
+    if channels > 1:
         text = f"{site.name}: the sum of a channel goes on from that of the one before"
         yield fault(RESET, text, passed_on, hidden((channels - 1) * most))
     for after in (LOWEST, HIGHEST, EQUAL):
@@ -202,18 +205,24 @@ def mux(site: Site) -> Iterator[Faults]:
     def differ(now: Values) -> Bools:
         return np.asarray((now[one.name] != now[zero.name])[0].any(axis=(1, 2)))
 
-    words = tuple(f"{site.name}: channel {c} from the other branch" for c in range(channels))
+    never = [f"{select.name!r} is always {bit}" if select.type.lo == select.type.hi == bit else "" for bit in (0, 1)]
+
+    def stuck(now: Values, _: Values) -> Bools:
+        return np.concatenate([differ(now) & (now[select.name][0] != bit) for bit in (0, 1)])
+
+    words = tuple(f"{site.name}: select of channel {c} stuck at {bit}" for bit in (0, 1) for c in range(channels))
     if site.free:
+        yield Faults(RESET, words, stuck, tuple(same or never[bit] for bit in (0, 1) for _ in range(channels)))
+        words = tuple(f"{site.name}: channel {c} from the other branch" for c in range(channels))
         yield Faults(RESET, words, lambda now, _: differ(now), (same,) * channels)
     for bit in (0, 1):
-        if channels == 1 and site.free:
-            break  # the bin above says as much as one channel can show
-        never = f"{select.name!r} is always {bit}" if select.type.lo == select.type.hi == bit else ""
+        if site.free:
+            break
         yield fault(
             RESET,
             f"{site.name}: select stuck at {bit}",
             lambda now, _, bit=bit: bool((differ(now) & (now[select.name][0] != bit)).any()),  # type: ignore[misc]
-            same or never,
+            same or never[bit],
         )
     always = f"{select.name!r} is always {select.type.lo}" if select.type.lo == select.type.hi else ""
     for after in ENDS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,9 @@ STALLED = 40
 
 TELLING = "tells faults of one frame"
 """The label of the frames that are made for `coverage.first`."""
+
+CONTRASTS = 8
+"""Inputs, at most, of which each is alone at its highest in a frame."""
 
 SOLVED = 8
 """Rounds, at most, in which goals are solved before the search begins."""
@@ -69,16 +72,17 @@ def directed(
 ) -> Stimulus:
     """Frames that drive a graph to its corners, from one node to a whole network.
 
-    The first frame tells channels, taps, branches and selects apart, so that what is wrong only after a reset shows.
-    The given frames follow and are kept; then extremes, with such a frame after each, addresses, noise, and frames
-    made for the bins of each op. What a linear form ties to the inputs (isolated nodes, linear chains) is solved; the
-    rest is searched in rounds until `goal` per cent are covered, or the rounds or the time are used up. Beyond
-    isolated nodes and linear chains no promise is made: the coverage tells which bins stay open.
+    The first two frames tell channels, taps, branches and selects apart, so that what is wrong only after a reset
+    shows; the second makes selects and averages of each channel the other way. The given frames follow and are kept;
+    then extremes, with such a frame after each, addresses, noise, and frames made for the bins of each op. What a
+    linear form ties to the inputs (isolated nodes, linear chains) is solved; the rest is searched in rounds until
+    `goal` per cent are covered, or the rounds or the time are used up. Beyond isolated nodes and linear chains no
+    promise is made: the coverage tells which bins stay open.
 
     Args:
         goal: per cent of the bins that are not proven unreachable, 0..100.
         seed: of everything random; the frames depend on the arguments alone, on `time_limit` only through `rounds`.
-        given: frames to keep behind the first one, an array for each input.
+        given: frames to keep behind the first two, an array for each input.
         given_labels: one for each given frame; "given 0" and so on without.
         rounds: search rounds at most; None for as many as bring something.
         time_limit: seconds after which no further round is begun.
@@ -135,8 +139,15 @@ class _Run:
             self.labels.append(labels[n] if labels else f"given {n}")
 
     def tell_first_faults(self) -> None:
-        """The frame of which a wrong start, a wrong order or a wrong select shows most."""
+        """Two frames of which a wrong start, a wrong order or a wrong select shows most.
+
+        A sum that begins too high shows where it should give 0, and one that begins too low where it should give 1:
+        each channel gives 0 in one of the two frames and 1 in the other.
+        """
         self._keep_telling("", RESET)
+        if self.frames:
+            frame = self._telling.opposite(self.frames[0])
+            self._keep([(f"{TELLING}, the other way", frame)] if frame is not None else [])
 
     def _keep_telling(self, place: str, *afters: int, twice: bool = False) -> None:
         """Keep the frame that shows most of what may be wrong here alone."""
@@ -157,6 +168,7 @@ class _Run:
         if not no_high:
             self._keep([("all highest again", high)])
             self._keep_telling(", after all highest", HIGHEST)
+        self._keep(self._contrasts(low, high))
         self._try([("noise", textures.noise(self._graph, self._rng))])
         self._keep((f"addresses {i}", f) for i, f in enumerate(textures.addresses(self._graph, self._rng)))
         checker = {
@@ -164,6 +176,12 @@ class _Run:
             for x in self._graph.inputs
         }
         self._try([("checker", checker)])
+
+    def _contrasts(self, low: Frame, high: Frame) -> Iterator[tuple[str, Frame]]:
+        """Of several inputs each alone at its highest: where all are, a multiplexer's branches may be the same."""
+        if 1 < len(self._graph.inputs) <= CONTRASTS:
+            for x in self._graph.inputs:
+                yield f"{x.name} highest, others lowest", low | {x.name: high[x.name]}
 
     def tell_apart(self) -> None:
         """More noise, as long as it helps the groups that depend on all frames together."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from intinfer.ops import Clamp, MaxPool, Table, Tgap, Threshold
 from intinfer.types import IntArray
 
 from ..coverage.constants import telling_numbers, varies_between, with_rows
+from ..coverage.fault import RESET
 from ..coverage.first import FirstFrames
 from ..coverage.group import Values
 from ..coverage.reach import Sums
@@ -44,20 +46,38 @@ class Telling:
     def best(self, afters: Sequence[int]) -> Frame | None:
         """The frame that hits most open bins after each of these; None when all frames that are tried trap."""
         wanted = int((self._group.open & np.isin(self._group.coordinates[:, 0], afters)).sum())
+        return self._search(lambda v: sum(int(self._group.shown(v, after).sum()) for after in afters), wanted, {})
+
+    def opposite(self, first: Frame) -> Frame | None:
+        """The frame that hits most of what `first` left open after reset, then most of what it hit.
+
+        Of nodes that read the inputs, selects and averages of each channel are the other way than in `first`.
+        """
+        group = self._group
+        after_reset = group.coordinates[:, 0] == RESET
+        unit = len(group.hit) + 1
+
+        def score(values: Values) -> int:
+            return unit * int(group.shown(values, RESET).sum()) + int(group.shown(values, RESET, anew=True).sum())
+
+        wanted = (unit + 1) * int((group.open & after_reset).sum())
+        return self._search(score, wanted + int((group.hit & after_reset).sum()) // 2, first)
+
+    def _search(self, score: Callable[[Values], int], wanted: int, first: Frame) -> Frame | None:
+        """The frame of highest score among those that are composed and changed; None when all of them trap."""
         best, most = None, -1
         for turn in range(COMPOSED + self._changes):
-            frame = self._composed(turn) if turn < COMPOSED or best is None else self._changed(best, turn)
+            frame = self._composed(turn, first) if turn < COMPOSED or best is None else self._changed(best, turn, first)
             (values,) = self._trace([frame])
             if values is None:
                 continue
-            hits = sum(int(self._group.shown(values, after).sum()) for after in afters)
-            if hits >= most:
-                best, most = frame, hits
+            if (reached := score(values)) >= most:
+                best, most = frame, reached
             if most >= wanted:
                 break
         return best
 
-    def _composed(self, turn: int) -> Frame:
+    def _composed(self, turn: int, first: Frame) -> Frame:
         """Noise and numbers that tell constants apart, in turn mixed, alone or sparse; then what each op asks for."""
         form = turn % COMPOSED
         if form == COMPOSED - 1:
@@ -66,7 +86,7 @@ class Telling:
         for node in self._graph.nodes:
             shape = SHAPES.get(node.op.kind)
             if shape and set(node.inputs) <= set(frame) and turn % 4 < 3:
-                shape(self._graph, node, frame, self._rng, turn)
+                shape(self._graph, node, frame, Draw(self._rng, turn, first))
         return frame
 
     def _mixed(self, x: Value, noise: int, uneven: bool) -> IntArray:
@@ -94,9 +114,9 @@ class Telling:
         spread = x.type.lo + np.arange(count) % levels * max(1, levels // count)
         return self._rng.permutation(spread)
 
-    def _changed(self, frame: Frame, turn: int) -> Frame:
+    def _changed(self, frame: Frame, turn: int, first: Frame) -> Frame:
         """A copy in which a channel, a pixel or an element comes from another frame."""
-        rng, other = self._rng, self._composed(turn)
+        rng, other = self._rng, self._composed(turn, first)
         changed = {name: array.copy() for name, array in frame.items()}
         x = self._graph.inputs[int(rng.integers(len(self._graph.inputs)))]
         place: list[slice | int] = [int(rng.integers(extent)) for extent in x.shape]
@@ -157,14 +177,32 @@ BY_CHANNEL = ("threshold", "requant", "affine", "table")
 # ------------------------------------------------------------------------------------------- what an op asks for
 
 
-def _pattern(channels: int, turn: int, rng: np.random.Generator) -> IntArray:
-    """A bit for each channel: both bits, and never the same backwards; first 1, then 0. One channel: both in turn."""
-    bits = rng.integers(0, 2, channels)
-    bits[0], bits[-1] = 1 - turn % 2, turn % 2
-    return bits
+@dataclass(frozen=True)
+class Draw:
+    """Where a frame gets its random numbers from.
+
+    Attributes:
+        turn: counts the frames that are composed for one place.
+        first: the frame whose selects and averages are to be the other way; empty where there is none.
+    """
+
+    rng: np.random.Generator
+    turn: int
+    first: Frame
+
+    def pattern(self, channels: int, before: Callable[[Frame], IntArray]) -> IntArray:
+        """A bit for each channel, none as `before` gives it of the frame `first`.
+
+        Without one: both bits, and never the same backwards; first 1, then 0. One channel: both in turn.
+        """
+        if self.first:
+            return np.asarray(1 - before(self.first))
+        bits = self.rng.integers(0, 2, channels)
+        bits[0], bits[-1] = 1 - self.turn % 2, self.turn % 2
+        return bits
 
 
-def _tgap(graph: Graph, node: Node, frame: Frame, rng: np.random.Generator, turn: int) -> None:
+def _tgap(graph: Graph, node: Node, frame: Frame, draw: Draw) -> None:
     """Every sum on the last number that gives 0 or on the first that gives 1."""
     x = graph.values[node.inputs[0]]
     assert isinstance(node.op, Tgap)
@@ -172,16 +210,22 @@ def _tgap(graph: Graph, node: Node, frame: Frame, rng: np.random.Generator, turn
     ones, lo, hi = (np.full(pixels, n, dtype=np.int64) for n in (1, x.type.lo, x.type.hi))
     sums = Sums(ones, lo, hi)
     half = node.op.top * pixels // 2
-    for channel, bit in enumerate(_pattern(x.shape[0], turn, rng).tolist()):
-        numbers = sums.solve(min(half + bit, pixels * x.type.hi), rng)
+
+    def averages(first: Frame) -> IntArray:
+        return np.asarray((first[x.name].reshape(x.shape[0], -1).sum(axis=1) > half) * 1)
+
+    for channel, bit in enumerate(draw.pattern(x.shape[0], averages).tolist()):
+        numbers = sums.solve(min(half + bit, pixels * x.type.hi), draw.rng)
         if numbers is not None:
-            frame[x.name][channel] = rng.permutation(numbers).reshape(x.shape[1:])
+            frame[x.name][channel] = draw.rng.permutation(numbers).reshape(x.shape[1:])
 
 
-def _mux(graph: Graph, node: Node, frame: Frame, rng: np.random.Generator, turn: int) -> None:
+def _mux(graph: Graph, node: Node, frame: Frame, draw: Draw) -> None:
     """Selects of both kinds, and branches that differ in every channel."""
     select, one, zero = (graph.values[name] for name in node.inputs)
-    frame[select.name] = _pattern(select.shape[0], turn, rng).clip(select.type.lo, select.type.hi)
+    frame[select.name] = draw.pattern(select.shape[0], lambda first: first[select.name]).clip(
+        select.type.lo, select.type.hi
+    )
     equal = (frame[one.name] == frame[zero.name]).all(axis=(1, 2))
     if one.name == zero.name or not equal.any():
         return
@@ -190,7 +234,7 @@ def _mux(graph: Graph, node: Node, frame: Frame, rng: np.random.Generator, turn:
     frame[one.name][equal, 0, 0], frame[zero.name][equal, 0, 0] = a, b
 
 
-def _argmax(graph: Graph, node: Node, frame: Frame, rng: np.random.Generator, turn: int) -> None:
+def _argmax(graph: Graph, node: Node, frame: Frame, draw: Draw) -> None:
     """The last class wins at the first pixel, one above the lowest: a maximum that begins higher hides it."""
     x = graph.values[node.inputs[0]]
     if x.shape[0] == 1 or x.type.lo == x.type.hi:
@@ -200,7 +244,7 @@ def _argmax(graph: Graph, node: Node, frame: Frame, rng: np.random.Generator, tu
     first[-1] += 1
 
 
-def _max_pool(graph: Graph, node: Node, frame: Frame, rng: np.random.Generator, turn: int) -> None:
+def _max_pool(graph: Graph, node: Node, frame: Frame, draw: Draw) -> None:
     """Each place of a window wins. In the last channel the first window holds the lowest number alone, and what only
     the last one holds is high."""
     x = graph.values[node.inputs[0]]
@@ -211,7 +255,7 @@ def _max_pool(graph: Graph, node: Node, frame: Frame, rng: np.random.Generator, 
     flat = frame[x.name].reshape(x.shape[0], -1)
     won = np.zeros(windows.shape[1], dtype=np.int64)
     for channel in range(x.shape[0]):
-        _winners(flat[channel], rng.permutation(windows), won, x)
+        _winners(flat[channel], draw.rng.permutation(windows), won, x)
     first, last = (np.unique(w[w >= 0]) for w in (windows[0], windows[-1]))
     flat[-1, np.setdiff1d(last, first)] = x.type.hi
     flat[-1, first] = x.type.lo
@@ -231,7 +275,7 @@ def _winners(channel: IntArray, windows: IntArray, won: IntArray, x: Value) -> N
         channel[window[place]] = min(x.type.hi, channel[window[real]].max() + 1)
 
 
-SHAPES: dict[str, Callable[[Graph, Node, Frame, np.random.Generator, int], None]] = {
+SHAPES: dict[str, Callable[[Graph, Node, Frame, Draw], None]] = {
     "tgap": _tgap,
     "mux": _mux,
     "argmax": _argmax,

@@ -65,6 +65,7 @@ def monitors(found: Sequence[Monitor]) -> str:
         "    input logic probe,",
         "    input logic counting,",
         "    input int repeats,",
+        "    input int start,",
         "    input logic give_up,",
         "    output logic done,",
         "    output int ignored",
@@ -102,7 +103,8 @@ def bind(found: Sequence[Monitor], interface: Interface, top: str) -> str:
         reset = f"!{interface.reset}" if interface.active_high else interface.reset
         own = {"clk": interface.clock, "rst_n": reset}
         target = f"{top}.{monitor.scope}" if monitor.scope else top
-        own |= {"probe": "1'b0", "counting": "1'b1", "repeats": "32'h7fffffff", "got": "", "ignored": "", "done": ""}
+        own |= {"probe": "1'b0", "counting": "1'b1", "repeats": "32'h7fffffff", "start": "0"}
+        own |= {"got": "", "ignored": "", "done": ""}
         parameters = _parameters(monitor) | {"ALONE": 1}
         [head, *rest] = instance("bench_check", monitor.name, parameters, own | _signals(monitor, monitor.prefix))
         lines += [f"bind {target} {head.strip()}", *rest]

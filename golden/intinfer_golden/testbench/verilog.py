@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 from .ports import Port
 from .text import instance, plain, quoted
 
-_BENCH = ("clk", "rst_n", "cycle", "give_up", "counting", "repeats")
-CHECK = ("clk", "rst_n", "probe", "counting", "repeats")
+_BENCH = ("clk", "rst_n", "cycle", "give_up", "counting", "repeats", "start")
+CHECK = ("clk", "rst_n", "probe", "counting", "repeats", "start")
 """What `bench_check` is told by `bench_run`."""
 
 
@@ -26,7 +26,7 @@ def top_module(ports: Sequence[Port], *, unit: bool, asynchronous: bool, monitor
     inputs = [port for port in ports if port.direction != "out"]
     outputs = [port for port in ports if port.direction == "out"]
     demand = next((f"{port.name}_begun" for port in ports if port.direction == "demand"), None)
-    lines = ["module tb;", "  logic clk, rst_n, probe, give_up, counting;", "  int cycle, repeats, pass;"]
+    lines = ["module tb;", "  logic clk, rst_n, probe, give_up, counting;", "  int cycle, repeats, start, pass;"]
     lines += [*_wires(ports), *(["  logic monitors_done;", "  int monitors_ignored;"] if monitored else []), ""]
     lines += ["  always_comb begin", "    pass = 0;"]
     lines += [f"    if ({port.name}_pass > pass) pass = {port.name}_pass;" for port in inputs]
