@@ -147,6 +147,7 @@ def _source(number: int, port: Port, demand: str | None) -> list[str]:
 def _sink(number: int, port: Port) -> list[str]:
     """What takes an output's beats, and what checks them."""
     takes: dict[str, int | str] = {"STREAM": number, "PORT": quoted(port.name), "WORDS": port.words}
+    takes["FRAME_WORDS"] = port.tensor["frame_words"]
     own = _own(port, "got", "done", "moves", "stalls", "tvalid", "tready")
     shared = _shared("clk", "rst_n", "give_up", "counting", "repeats")
     checks = {**check_parameters(port), "DUMP": quoted(PurePosixPath(port.file).name)}

@@ -141,7 +141,8 @@ module bench_pace #(
     parameter int STREAM = 0,
     parameter `BENCH_STRING PORT = "",
     parameter bit SINK = 0,
-    parameter int WORDS = 1
+    parameter int WORDS = 1,
+    parameter int FRAME_WORDS = 1
 ) (
     input logic clk,
     input logic rst_n,
@@ -155,7 +156,10 @@ module bench_pace #(
   import bench::*;
   localparam int STALLS = 48;  // of a slow stream a pass, about
   logic bursting;
+  localparam int GAP = FRAME_WORDS - (SINK || FRAME_WORDS == 1 ? 1 : 2);  // behind it a source has put one more
   int left, pause, free, pauses, profile;
+  int beat;  // of a frame, the next that moves
+  bit between;  // the stall to come waits for the end of a frame
   string common, own, key;
 
   assign go = profile == ALWAYS || (profile == RANDOM ? noise[7] : profile == BURSTY ? bursting : pause == 0);
@@ -169,6 +173,8 @@ module bench_pace #(
     free = 0;
     pauses = 0;
     profile = ALWAYS;
+    beat = 0;
+    between = 0;
     key = $sformatf("profile.%0s=%%s", PORT);
     if ($value$plusargs("profile=%s", common) == 0) common = "always";
     if ($value$plusargs(key, own) == 0) own = common;
@@ -188,18 +194,24 @@ module bench_pace #(
       bursting <= !bursting;
       left <= int'({24'b0, noise[15:8]} >> noise[18:16]);  // 0 to 255, short ones far more often
     end
-    // A slow stream moves freely for some beats, then rests for 256 to 511 cycles, and once for `longest`.
+    // A slow stream moves freely for some beats, then rests for 256 to 511 cycles, and once for `longest`; of four times
+    // about once between two frames.
     if (pause != 0) begin
       if (awaited) pause <= pause - 1;
     end else if (moves && rst_n && profile == SLOW) begin
       if (free != 0) free <= free - 1;
-      else begin
+      else if (!between || beat == GAP) begin
         pause <= counting && pauses == 1 ? longest : 256 + int'({24'b0, noise[15:8]});
         if (counting) pauses <= pauses + 1;
         free <= int'(noise[31:8]) % (2 * (WORDS / STALLS) + 1);
+        between <= noise[5:4] == 0;
       end
     end
   end
+
+  always @(posedge clk or negedge rst_n)
+    if (!rst_n) beat <= 0;
+    else if (moves) beat <= beat == FRAME_WORDS - 1 ? 0 : beat + 1;
 endmodule
 
 // Sends the words of a file, `repeats` times. While tvalid is low, tdata and tlast are noise.
@@ -242,7 +254,8 @@ module bench_source #(
   bench_pace #(
       .STREAM(STREAM),
       .PORT(PORT),
-      .WORDS(WORDS)
+      .WORDS(WORDS),
+      .FRAME_WORDS(FRAME_WORDS)
   ) pace (
       .clk,
       .rst_n,
@@ -537,7 +550,8 @@ endmodule
 module bench_sink #(
     parameter int STREAM = 0,
     parameter `BENCH_STRING PORT = "",
-    parameter int WORDS = 1
+    parameter int WORDS = 1,
+    parameter int FRAME_WORDS = 1
 ) (
     input logic clk,
     input logic rst_n,
@@ -559,7 +573,8 @@ module bench_sink #(
       .STREAM(STREAM),
       .PORT(PORT),
       .SINK(1),
-      .WORDS(WORDS)
+      .WORDS(WORDS),
+      .FRAME_WORDS(FRAME_WORDS)
   ) pace (
       .clk,
       .rst_n,
