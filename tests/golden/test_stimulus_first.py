@@ -438,6 +438,35 @@ def test_the_first_frame_of_every_node_shows_all_that_one_frame_can() -> None:
         assert stimulus.labels[0] == "tells faults of one frame"
 
 
+@pytest.mark.parametrize("kind", ["tgap", "tgap of bits", "mux", "mux of bits"])
+def test_the_second_frame_has_every_average_and_select_the_other_way(kind: str) -> None:
+    """A sum of a channel that starts 1 too high, or 1 too low, and a select that is stuck show in one of the two."""
+    for shape in [*SHAPES, (1, 4, 4)]:
+        for seed in SEEDS:
+            graph, stimulus = covered(kind, shape, seed)
+            op: Any = graph.nodes[0].op
+            first, second = frame(stimulus, 0), frame(stimulus, 1)
+            if op.kind == "mux":
+                np.testing.assert_array_equal(first[0], 1 - second[0])
+                assert all((x[1] != x[2]).any(axis=(2, 3)).all() for x in (first, second))
+                continue
+            half = op.top * shape[1] * shape[2] // 2
+            sums = np.sort([x[0].sum(axis=(2, 3))[0] for x in (first, second)], axis=0)
+            np.testing.assert_array_equal(sums, [[half] * shape[0], [half + 1] * shape[0]])
+
+
+def test_each_input_is_alone_at_its_highest_in_a_frame() -> None:
+    """A sum that wraps only near its end shows: all at their highest, both branches would be the same."""
+    builder = GraphBuilder()
+    one, zero = (builder.input(name, (4, 4, 4), LEVELS) for name in ("one", "zero"))
+    builder.output("y", builder.mux(builder.tgap(one, name="gate", top=7), one, zero, name="mux"))
+    stimulus = directed(builder.finish())
+    n = stimulus.labels.index("one highest, others lowest")
+    assert (stimulus.frames["one"][n].min(), stimulus.frames["zero"][n].max()) == (7, 0)
+    n = stimulus.labels.index("zero highest, others lowest")
+    assert (stimulus.frames["one"][n].max(), stimulus.frames["zero"][n].min()) == (0, 7)
+
+
 def test_given_frames_do_not_take_the_place_of_the_first() -> None:
     graph = graph_of("tgap", SHAPES[1], np.random.default_rng(0))
     black = np.zeros((2, *SHAPES[1]), dtype=np.int64)

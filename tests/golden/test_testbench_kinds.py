@@ -16,8 +16,11 @@ from tools import needs_cocotb, needs_icarus, needs_verilator
 
 from intinfer.builder import GraphBuilder
 from intinfer.errors import DataError
+from intinfer.model import Model
 from intinfer.ops import Clamp
 from intinfer.types import IntType
+from intinfer_golden import write_vectors
+from intinfer_golden.stimulus import directed
 from intinfer_golden.testbench import Interface, write_bench
 
 SLICE = """`timescale 1ns / 1ps
@@ -151,6 +154,88 @@ def test_kinds_of_wrong_designs(tmp_path: Path, simulator: str) -> None:
             for profile in tried.split():
                 result = run(profile, 1, f"+fault={number}")
                 assert result.passed == (profile not in failing.split()), f"{name}, {profile}: {result.output[-2000:]}"
+
+
+GAP = {
+    "assigns": """
+  int fault, gap;
+  logic between, poor;  // the next beat is the first of a frame; it came 256 cycles late
+  initial if ($value$plusargs("fault=%d", fault) == 0) fault = 0;
+  always @(posedge clk)
+    if (!rst_n) begin
+      between <= 1;
+      gap <= 0;
+      poor <= 0;
+    end else begin
+      gap <= s0_axis_tvalid ? 0 : gap + 1;
+      if (s0_axis_tvalid && s0_axis_tready) begin
+        between <= s0_axis_tlast;
+        poor <= between && gap >= 256;
+      end
+    end
+""",
+    "output": "fault == 1 && poor ? data ^ 8'h1 : data",
+}
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_long_stalls_between_frames(tmp_path: Path, simulator: str) -> None:
+    """Frames are so long that no stall is there by chance."""
+    images = np.random.default_rng(1).integers(0, 256, (3, 8, 16, 16))
+    directory = write_unchecked(identity((8, 16, 16), IntType(0, 255)), images, tmp_path / "set", formats=("memh",))
+    file = tmp_path / "design.sv"
+    file.write_text(design(**GAP))
+    with bench(directory, [file], simulator) as run:
+        assert run("slow_source", 1, "+fault=0", "+longest=300").passed
+        assert not run("slow_source", 1, "+fault=1", "+longest=300").passed
+
+
+AVERAGE = """`timescale 1ns / 1ps
+module dut (
+    input logic clk, rst_n, s0_axis_tvalid, s0_axis_tlast, m0_axis_tready,
+    input logic [7:0] s0_axis_tdata,
+    output logic s0_axis_tready, m0_axis_tvalid, m0_axis_tlast,
+    output logic [7:0] m0_axis_tdata
+);
+  int kept;
+  logic [31:0] sums[0:3];  // Icarus Verilog 11 cannot read an array of int without a clock
+  logic [1:0] channel;
+  logic full;
+  initial begin
+    if ($value$plusargs("fault=%d", kept) == 0) kept = 0;
+    for (int c = 0; c < 4; c++) sums[c] = 0;
+  end
+  assign s0_axis_tready = !full;
+  assign m0_axis_tvalid = full;
+  assign m0_axis_tlast = channel == 3;
+  assign m0_axis_tdata = {7'b0, 2 * sums[channel] > 7 * 6};
+  always @(posedge clk)
+    if (!rst_n) begin
+      full <= 0;
+      channel <= 0;
+      for (int c = 0; c < 4; c++) if (c != kept - 1) sums[c] <= 0;
+    end else if (full ? m0_axis_tready : s0_axis_tvalid) begin
+      channel <= channel + 1;
+      sums[channel] <= full ? 0 : sums[channel] + 32'(s0_axis_tdata);
+      if (full ? channel == 3 : s0_axis_tlast) full <= !full;
+    end
+endmodule
+"""
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_the_sum_of_each_channel_must_be_reset(tmp_path: Path, simulator: str) -> None:
+    """What it keeps shows only in a frame in which the channel gives 0."""
+    builder = GraphBuilder()
+    builder.output("y", builder.tgap(builder.input("x", (4, 2, 3), (0, 7)), name="pool", top=7))
+    stimulus = directed(builder.finish())
+    directory = tmp_path / "set"
+    write_vectors(Model(builder.finish()), stimulus.frames, directory, formats=("memh",), labels=stimulus.labels)
+    file = tmp_path / "design.sv"
+    file.write_text(AVERAGE)
+    with bench(directory, [file], simulator, repeat=1) as run:
+        results = [run("random", 1, f"+fault={kept}") for kept in range(5)]
+    assert [result.passed for result in results] == [True] + [False] * 4
 
 
 @needs_icarus

@@ -680,11 +680,12 @@ module bench_run #(
   end
 
   // Whether an early reset is due: in the middle of the first frame sent, in the middle of a frame that comes out, the
-  // second if there is one, and anywhere.
+  // second if there is one, and anywhere behind the first quarter of a frame sent: something of it is left.
   function automatic bit due(input int early);
     if (early == 0) return sent >= (IN_WORDS + 1) / 2;
     if (early == 1) return got >= (FRAMES - start > 1 ? OUT_WORDS : 0) + (OUT_WORDS + 1) / 2;
-    return sent > int'(noise[30:0]) % ((FRAMES > 3 ? 3 : FRAMES) * IN_WORDS);
+    return sent > int'(noise[30:16]) % (FRAMES > 3 ? 3 : FRAMES) * IN_WORDS + IN_WORDS / 4
+                  + int'(noise[30:0]) % (IN_WORDS - IN_WORDS / 4);
   endfunction
 
   // From one rising edge to another: `released` and `now` change between edges, so that no simulator can see a race.
