@@ -193,12 +193,14 @@ class Draw:
     def pattern(self, channels: int, before: Callable[[Frame], IntArray]) -> IntArray:
         """A bit for each channel, none as `before` gives it of the frame `first`.
 
-        Without one: both bits, and never the same backwards; first 1, then 0. One channel: both in turn.
+        Without one: both bits, the first two different, and never the same backwards; first 1, then 0. One channel:
+        both in turn.
         """
         if self.first:
             return np.asarray(1 - before(self.first))
         bits = self.rng.integers(0, 2, channels)
-        bits[0], bits[-1] = 1 - self.turn % 2, self.turn % 2
+        bits[1:2] = bits[-1] = self.turn % 2
+        bits[0] = 1 - self.turn % 2
         return bits
 
 

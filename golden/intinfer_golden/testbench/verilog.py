@@ -26,7 +26,7 @@ def top_module(ports: Sequence[Port], *, unit: bool, asynchronous: bool, monitor
     inputs = [port for port in ports if port.direction != "out"]
     outputs = [port for port in ports if port.direction == "out"]
     demand = next((f"{port.name}_begun" for port in ports if port.direction == "demand"), None)
-    lines = ["module tb;", "  logic clk, rst_n, probe, give_up, counting;", "  int cycle, repeats, start, pass;"]
+    lines = ["module tb;", "  logic clk, rst_n, probe, give_up, counting, hold;", "  int cycle, repeats, start, pass;"]
     lines += [*_wires(ports), *(["  logic monitors_done;", "  int monitors_ignored;"] if monitored else []), ""]
     lines += ["  always_comb begin", "    pass = 0;"]
     lines += [f"    if ({port.name}_pass > pass) pass = {port.name}_pass;" for port in inputs]
@@ -45,7 +45,7 @@ def top_module(ports: Sequence[Port], *, unit: bool, asynchronous: bool, monitor
             "ASYNCHRONOUS": int(asynchronous),
         },
         {
-            **_shared(*_BENCH, "probe", "pass"),
+            **_shared(*_BENCH, "probe", "hold", "pass"),
             "sent": f"{inputs[0].name}_sent",
             "got": f"{outputs[0].name}_got",
             "moves": _any("|", names(ports), "moves"),
@@ -149,7 +149,7 @@ def _sink(number: int, port: Port) -> list[str]:
     takes: dict[str, int | str] = {"STREAM": number, "PORT": quoted(port.name), "WORDS": port.words}
     takes["FRAME_WORDS"] = port.tensor["frame_words"]
     own = _own(port, "got", "done", "moves", "stalls", "tvalid", "tready")
-    shared = _shared("clk", "rst_n", "give_up", "counting", "repeats")
+    shared = _shared("clk", "rst_n", "give_up", "counting", "hold", "repeats")
     checks = {**check_parameters(port), "DUMP": quoted(PurePosixPath(port.file).name)}
     checked = _own(port, "got", "ignored", "done", "tdata", "tvalid", "tready", "tlast", "keep", "first")
     return [

@@ -557,6 +557,7 @@ module bench_sink #(
     input logic rst_n,
     input logic give_up,
     input logic counting,
+    input logic hold,
     input int repeats,
     input int got,
     input logic done,
@@ -586,7 +587,7 @@ module bench_sink #(
       .noise(unused)
   );
 
-  assign tready = rst_n && (go || done);
+  assign tready = rst_n && (go || done) && !hold;
   assign moves = tready && tvalid === 1'b1 && !done;
 
   always @(posedge give_up) begin
@@ -613,6 +614,7 @@ module bench_run #(
     output logic counting,
     output int repeats,
     output int start,  // the frame that comes first after the reset
+    output logic hold,  // sinks wait: an early reset finds a beat that waits
     input int sent,  // by the first input
     input int got,  // by the first output
     input int pass,  // of any input
@@ -652,6 +654,7 @@ module bench_run #(
     spent = 0;
     stopped = 0;
     start = 0;
+    hold = 0;
     if ($value$plusargs("verdict=%s", verdict_file) != 0) verdict = $fopen(verdict_file, "w");
     if ($value$plusargs("profile=%s", name) == 0) name = "always";
     if ($value$plusargs("seed=%d", seed) == 0) seed = 1;
@@ -667,9 +670,11 @@ module bench_run #(
     for (int early = 0; early < resets && early < 3; early++) begin
       do @(negedge clk); while (!rst_n || (!give_up && !due(early)));
       start = early == 0 && FRAMES > 1 ? 1 : 0;
+      hold = early == 1;
       if (give_up) early = 3;
       else if (ASYNCHRONOUS) reset_without_clock;
       else reset(4);
+      hold = 0;
     end
     @(negedge clk) counting = 1;
   end
