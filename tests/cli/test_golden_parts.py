@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import jsonschema
 import numpy as np
 import pytest
 from golden_sets import NoCheck, block_graph, bytes_of, images, write_unchecked
+from tools import module
 
 import intinfer
 from intinfer import reference
@@ -57,7 +57,7 @@ def data(model: str) -> str:
 def document(directory: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((directory / "manifest.json").read_text("ascii"))
     schema = Path(manifest.__file__).with_name("manifest.schema.json")
-    jsonschema.validate(found, json.loads(schema.read_text("utf-8")))
+    module("jsonschema").validate(found, json.loads(schema.read_text("utf-8")))
     return found
 
 
