@@ -89,7 +89,7 @@ def monitors(found: Sequence[Monitor]) -> str:
 
 
 def bind(found: Sequence[Monitor], interface: Interface, top: str) -> str:
-    """A file of `bind` statements for a simulation of one's own, .
+    """A file of `bind` statements for a simulation of one's own.
 
     Args:
         top: the module under test, which streams of its own level are bound to; others are bound to their instance.
@@ -98,6 +98,7 @@ def bind(found: Sequence[Monitor], interface: Interface, top: str) -> str:
         "// Checkers for a simulation of your own: compile tb.sv, then the design, then this file, with your own top",
         "// module, and run it in the folder that holds manifest.json. They need the clock and the reset under these",
         "// names in the scope of each stream. The set is sent whole, as often as you like; a reset begins it anew.",
+        "// Verilator 5.006 binds to modules, not to instances: there the generated bench checks the same streams.",
     ]
     for monitor in found:
         reset = f"!{interface.reset}" if interface.active_high else interface.reset
