@@ -176,4 +176,4 @@ class _Pair:
 
 
 def _yosys(script: str, directory: Path, time: float = TIME["induction"]) -> bool:
-    return Processes().run(["yosys", "-q", "-p", script], directory, time).returncode == 0
+    return Processes().run(["yosys", "-q", "-p", script], directory, time, directory).returncode == 0

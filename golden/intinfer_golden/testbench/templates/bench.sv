@@ -635,7 +635,7 @@ module bench_run #(
   string name, verdict_file;
   int watchdog, quiet, silent, slowest, last, resets, spent;
   bit stopped, given;
-  logic running, released, now;
+  logic running, released, now, holding;
   logic [31:0] noise;
 
   initial begin
@@ -655,6 +655,7 @@ module bench_run #(
     stopped = 0;
     start = 0;
     hold = 0;
+    holding = 0;
     if ($value$plusargs("verdict=%s", verdict_file) != 0) verdict = $fopen(verdict_file, "w");
     if ($value$plusargs("profile=%s", name) == 0) name = "always";
     if ($value$plusargs("seed=%d", seed) == 0) seed = 1;
@@ -670,11 +671,11 @@ module bench_run #(
     for (int early = 0; early < resets && early < 3; early++) begin
       do @(negedge clk); while (!rst_n || (!give_up && !due(early)));
       start = early == 0 && FRAMES > 1 ? 1 : 0;
-      hold = early == 1;
+      holding = early == 1;
       if (give_up) early = 3;
       else if (ASYNCHRONOUS) reset_without_clock;
       else reset(4);
-      hold = 0;
+      holding = 0;
     end
     @(negedge clk) counting = 1;
   end
@@ -713,7 +714,10 @@ module bench_run #(
   endtask
 
   assign rst_n = running && !now;
-  always @(posedge clk) running <= released;
+  always @(posedge clk) begin
+    running <= released;
+    hold <= holding;  // as everything that the design sees, at the edge: +skew moves it
+  end
 
   // quiet: cycles without a beat; silent: cycles without one on an output, the longest while beats were due. Stalls of
   // the bench's own do not count.
