@@ -635,7 +635,8 @@ module bench_run #(
   string name, verdict_file;
   int watchdog, quiet, silent, slowest, last, resets, spent;
   bit stopped, given;
-  logic running, released, now, holding;
+  logic running, released, now, holding, held;
+  int skew;
   logic [31:0] noise;
 
   initial begin
@@ -654,8 +655,9 @@ module bench_run #(
     spent = 0;
     stopped = 0;
     start = 0;
-    hold = 0;
+    held = 0;
     holding = 0;
+    if ($value$plusargs("skew=%d", skew) == 0) skew = 0;
     if ($value$plusargs("verdict=%s", verdict_file) != 0) verdict = $fopen(verdict_file, "w");
     if ($value$plusargs("profile=%s", name) == 0) name = "always";
     if ($value$plusargs("seed=%d", seed) == 0) seed = 1;
@@ -714,9 +716,10 @@ module bench_run #(
   endtask
 
   assign rst_n = running && !now;
+  assign hold = skew == 0 ? holding : held;  // at once, before another beat; with +skew inputs change at edges only
   always @(posedge clk) begin
     running <= released;
-    hold <= holding;  // as everything that the design sees, at the edge: +skew moves it
+    held <= holding;
   end
 
   // quiet: cycles without a beat; silent: cycles without one on an output, the longest while beats were due. Stalls of
