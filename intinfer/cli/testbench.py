@@ -8,10 +8,10 @@ from pathlib import Path
 from ..errors import DataError
 from .common import add_json, describe, print_json
 
-TLAST = ("both", "in", "out", "none")
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    from intinfer_golden.testbench.interface import TLAST
+
     describe(
         parser,
         "Write the test benches of a set of golden vectors anew, SET/bench, for a design whose ports are named in\n"
