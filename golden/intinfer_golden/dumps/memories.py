@@ -9,6 +9,7 @@ from pathlib import Path
 
 from intinfer.errors import DataError
 
+from .comments import Comments
 from .foreign import short, text_blocks
 from .text import MemoryText, plain_decimals, plain_words
 from .words import Token, Words, parts_of
@@ -29,8 +30,7 @@ _COE_HEAD = re.compile(
 _COE_HOLE = re.compile(rb",\s*,")
 _MIF_FIELD = re.compile(r"\b(DEPTH|WIDTH|ADDRESS_RADIX|DATA_RADIX)\s*=\s*(\w+)", re.IGNORECASE)
 _MIF_CONTENT = re.compile(r"\bCONTENT\b\s*\bBEGIN\b", re.IGNORECASE)
-_MIF_OPENING = re.compile(rb"--|%")
-_MIF_CLOSING = {b"--": b"\n", b"%": b"%"}
+_MIF_COMMENTS = {b"--": b"\n", b"%": b"%"}
 _MIF_RANGE = re.compile(r"\[\s*(\w+)\s*\.\.\s*(\w+)\s*\]")
 _WORDS = {
     2: re.compile(r"[01]+"),
@@ -123,7 +123,7 @@ class Mif:
 
     def __init__(self, path: Path) -> None:
         self._path, self._line, self._count = path, 1, 0
-        self._open = b""  # a comment that is not at its end
+        self._comments = Comments(_MIF_COMMENTS)
         self._fields: dict[str, str] = {}
 
     def parts(self) -> Iterator[Words]:
@@ -135,7 +135,7 @@ class Mif:
 
     def _intel(self) -> bool:
         found = next((bare for block in self._blocks() if (bare := block.strip())), b"")
-        self._open = b""
+        self._comments.open = b""
         return bool(re.search(rb"[=:;]|\bCONTENT\b", found, re.IGNORECASE))
 
     @property
@@ -146,21 +146,7 @@ class Mif:
     def _blocks(self) -> Iterator[bytes]:
         """The text without comments; lines stay lines."""
         for block in text_blocks(self._path, b";%"):
-            bare, position = [], 0
-            while position < len(block):
-                if not self._open:
-                    opening = _MIF_OPENING.search(block, position)
-                    bare.append(block[position : opening.start() if opening else None])
-                    if opening is None:
-                        break
-                    self._open, position = opening[0], opening.end()
-                end = block.find(_MIF_CLOSING[self._open], position)
-                bare.append(b"\n" * block.count(b"\n", position, None if end < 0 else end) or b" ")
-                if end < 0:
-                    break
-                position = end + (self._open == b"%")
-                self._open = b""
-            yield b"".join(bare)
+            yield self._comments.without(block)
 
     def _statements(self) -> Iterator[tuple[int, str]]:
         """What stands before each semicolon, and last what stands behind them all; with the line it begins in."""

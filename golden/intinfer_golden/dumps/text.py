@@ -12,12 +12,12 @@ import numpy.typing as npt
 from intinfer.errors import DataError
 from intinfer.types import IntArray
 
+from .comments import Comments
 from .foreign import short, text_blocks
 from .places import Places
 from .words import Token, Words, parts_of
 
-_OPENING = re.compile(rb"//|/\*")
-_CLOSING = {b"//": b"\n", b"/*": b"*/"}
+_COMMENTS = {b"//": b"\n", b"/*": b"*/"}
 _WORDS = {16: re.compile(r"[0-9a-fA-FxXzZ?_]*[0-9a-fA-FxXzZ?]"), 2: re.compile(r"[01xXzZ?_]*[01xXzZ?]")}
 _NAMES = {16: ("hexadecimal", "$writememh"), 2: ("binary", "$writememb")}
 _UNKNOWN = re.compile(r"[xXzZ?]")
@@ -50,7 +50,7 @@ class MemoryText:
     def __init__(self, path: Path, radix: int) -> None:
         self._path, self._radix = path, radix
         self._line, self._count, self._prefixed = 1, 0, 0
-        self._open = b""  # a comment that is not at its end: // or /*
+        self._comments = Comments(_COMMENTS)
 
     def parts(self) -> Iterator[Words]:
         for number, block in enumerate(text_blocks(self._path)):
@@ -58,38 +58,21 @@ class MemoryText:
                 raise DataError(f"{self._path}: is an Intel HEX file; dump with {_NAMES[self._radix][1]}")
             yield from self._of_block(block)
             self._line += block.count(b"\n")
-        if self._open == b"/*":
+        if self._comments.open == b"/*":
             raise DataError(f"{self._path}: a comment /* has no end; the file is cut, dump it again")
         if self._count and self._prefixed == self._count:  # in some words only, it is a nibble of unknown bits
             raise DataError(f"{self._path}: all words have a 0x prefix; memory files have bare digits")
 
     def _of_block(self, block: bytes) -> Iterator[Words]:
-        plain = None if self._open else plain_words(block, self._radix, self._line)
+        plain = None if self._comments.open else plain_words(block, self._radix, self._line)
         if plain is not None:
             words, prefixed = plain
             self._prefixed += prefixed
             self._count += len(words)
             yield words
             return
-        yield from parts_of(self._tokens(self._uncommented(block)), digit=4 if self._radix == 16 else 1)
-
-    def _uncommented(self, block: bytes) -> str:
-        """A block without comments, of which one may have begun in an earlier block; lines stay lines."""
-        bare, position = [], 0
-        while position < len(block):
-            if not self._open:
-                opening = _OPENING.search(block, position)
-                bare.append(block[position : opening.start() if opening else None])
-                if opening is None:
-                    break
-                self._open, position = opening[0], opening.end()
-            end = block.find(_CLOSING[self._open], position)
-            bare.append(b"\n" * block.count(b"\n", position, None if end < 0 else end) or b" ")
-            if end < 0:
-                break
-            position = end + (2 if self._open == b"/*" else 0)
-            self._open = b""
-        return b"".join(bare).decode("ascii", "backslashreplace")
+        bare = self._comments.without(block).decode("ascii", "backslashreplace")
+        yield from parts_of(self._tokens(bare), digit=4 if self._radix == 16 else 1)
 
     def _tokens(self, text: str) -> Iterator[Token]:
         name, task = _NAMES[self._radix]
