@@ -82,7 +82,14 @@ def concerned(wrong: Wrong, known: Sequence[Design]) -> list[Design]:
 
 def in_verilator(design: Design) -> Design:
     """The same with registers that start at random; what it prints is not compared, as its streams move otherwise."""
-    return replace(design, simulator="verilator", runs=STARTS, says=None, said=("",) * len(STARTS))
+    return replace(
+        design,
+        simulator="verilator",
+        runs=STARTS,
+        says=None,
+        said=("",) * len(STARTS),
+        seconds=(max(design.seconds),) * len(STARTS),
+    )
 
 
 def all_mutants() -> list[Mutant]:

@@ -41,8 +41,8 @@ class Design:
         runs: profile, seed and plusargs of each run.
         includes, defines: as for `simulate.bench`.
         says: a pattern of lines; a design that prints others of them than the right one is wrong.
-        timeout: seconds of a run; watchdog: cycles without a beat.
-        said: what the right design prints of `says` in each run, found by `checked`.
+        watchdog: cycles without a beat.
+        said, seconds: what the right design prints of `says` in each run, and how long it takes, found by `checked`.
     """
 
     name: str
@@ -54,9 +54,21 @@ class Design:
     includes: tuple[Path, ...] = ()
     defines: tuple[str, ...] = ()
     says: str | None = None
-    timeout: float = 10 * _SLOWEST
     watchdog: int = 1_000_000
     said: tuple[str, ...] = ()
+    seconds: tuple[float, ...] = ()
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that a wrong design may take for a run."""
+        return 10 + 10 * max(self.seconds, default=_SLOWEST)
+
+    def split(self) -> tuple[Design, Design]:
+        """All runs but the last, which takes longest, and that one."""
+        return self._part(slice(-1)), self._part(slice(-1, None))
+
+    def _part(self, runs: slice) -> Design:
+        return replace(self, runs=self.runs[runs], said=self.said[runs], seconds=self.seconds[runs])
 
 
 @dataclass(frozen=True)
@@ -74,26 +86,30 @@ def checked(design: Design, processes: Processes | None = None) -> Design:
     Raises DataError, with the first lines of the log, when it does not compile or does not pass its own bench.
     """
     files = [path for _, path in design.sources]
-    said, cycles, slowest = [], 0, 0.0
+    said, seconds, cycles = [], [], 0
     with _bench(design, files, None, processes or Processes()) as run:
         for profile, seed, plusargs in design.runs:
             begun = monotonic()
             result = run(profile, seed, *plusargs)
-            slowest = max(slowest, monotonic() - begun)
+            seconds.append(monotonic() - begun)
             if not result.passed:
                 what = f"does not pass its own bench (profile {profile})" if result.compiled else "does not compile"
                 raise DataError(f"{design.name}: the design as it is {what} in {design.simulator}: {_first(result)}")
             said.append(_said(design, result))
             cycles = cycles or max([0, *(int(number) for number in re.findall(r"(\d+) cycles", result.output))])
-    return replace(design, timeout=10 + 10 * slowest, watchdog=max(3000, cycles), said=tuple(said))
+    return replace(design, watchdog=max(3000, cycles), said=tuple(said), seconds=tuple(seconds))
 
 
 def try_wrong(wrong: Wrong, designs: Sequence[Design], processes: Processes | None = None) -> Outcome:
-    """Run the designs that a mutant is in, or a saboteur is of, until one fails or says something else."""
+    """Run the designs that a mutant is in, or a saboteur is of, until one fails or says something else.
+
+    The last run of each, which takes longest, is left until all others of all designs are through.
+    """
     running = processes or Processes()
     compiled = False
+    parts = [design.split() for design in designs]
     with tempfile.TemporaryDirectory(prefix="intinfer-mutant-") as scratch:
-        for design in designs:
+        for design in (design for i in (0, 1) for part in parts if (design := part[i]).runs):
             with _bench(design, *_changed(wrong, design, Path(scratch)), running) as run:
                 for i, (profile, seed, plusargs) in enumerate(design.runs):
                     result = run(profile, seed, *plusargs)
