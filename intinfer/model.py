@@ -14,7 +14,7 @@ from . import model_file, reference
 from .cost import graph_cost
 from .errors import DataError, RangeError
 from .graph import Graph, GraphLike, graph_of
-from .ops import Conv2d
+from .ops.windowed import Windowed
 from .reference import Arrays
 from .types import IntArray
 
@@ -123,11 +123,11 @@ def load(path: str | PathLike[str]) -> Model:
 
 
 def _image_bytes(graph: Graph) -> int:
-    """An upper bound of what the reference holds for one image: every value, and one convolution's unfolded
+    """An upper bound of what the reference holds for one image: every value, and one op's unfolded
     windows in int64 and float64."""
     windows = 0
     for node in graph.nodes:
-        if isinstance(node.op, Conv2d):
+        if isinstance(node.op, Windowed):
             taps = graph.values[node.inputs[0]].shape[0] * node.op.window.kernel[0] * node.op.window.kernel[1]
             windows = max(windows, taps * node.output.shape[1] * node.output.shape[2])
     return 8 * (sum(value.size for value in graph.values.values()) + 2 * windows)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import Any
-
-import numpy as np
 
 from .accumulator import Accumulator, Overflow
 from .builder import GraphBuilder
 from .errors import GraphError
 from .graph import Graph, GraphLike, Node, Value, graph_of
-from .ops import Conv2d, Dense, Op, Table, Threshold
-from .ops.mac import sum_range
-from .tensor import IntTensor
+from .ops import Op
+from .ops.mac import Accumulating
 from .types import IntType
 
 
@@ -57,19 +52,19 @@ def narrow(graph: GraphLike, rule: Accumulator, nodes: str = "*") -> Graph:
 
 
 def _accumulating(graph: Graph) -> list[Node]:
-    return [node for node in graph.nodes if isinstance(node.op, Conv2d | Dense)]
+    return [node for node in graph.nodes if isinstance(node.op, Accumulating)]
 
 
 def _adapted(node: Node, before: IntType, x: Value, rule: Accumulator | None) -> Op:
     """The op on its new input `x`, whose type was `before`."""
-    op = node.op
-    if isinstance(op, Conv2d | Dense):
-        return replace(op, accumulator=_grown(op, x) if rule is None else _checked(node, op.accumulator, rule))
-    if isinstance(op, Threshold):
-        return _clipped(op, x.type)
-    if isinstance(op, Table):
-        return _cut(node, op, before, x.type)
-    return op
+    if rule is not None and isinstance(node.op, Accumulating):
+        return node.op.accumulating(_checked(node, node.op.accumulator, rule))
+    try:
+        return node.op.adapted(x, before)
+    except GraphError as error:
+        raise GraphError(
+            f"node {node.name!r} ({node.op.kind}): {error}; leave the accumulators before it as they are"
+        ) from None
 
 
 def _checked(node: Node, before: Accumulator, rule: Accumulator) -> Accumulator:
@@ -79,30 +74,3 @@ def _checked(node: Node, before: Accumulator, rule: Accumulator) -> Accumulator:
             f"{rule.bits}: thresholds behind it may be clipped to its width; begin with the network it was made from"
         )
     return rule
-
-
-def _grown(op: Conv2d | Dense, x: Value) -> Accumulator:
-    """The accumulator as it is, unless it is proven and its new input needs more."""
-    if op.accumulator.overflow is not Overflow.PROVE:
-        return op.accumulator
-    needed = Accumulator.proving(sum_range(op.weight.values.reshape(op.weight.shape[0], -1), x.type))
-    return max(op.accumulator, needed, key=lambda accumulator: accumulator.bits)
-
-
-def _clipped(op: Threshold, type_: IntType) -> Threshold:
-    down = op.descending.values[:, None] == 1
-    lo, hi = np.where(down, type_.lo - 1, type_.lo), np.where(down, type_.hi, type_.hi + 1)
-    values = np.clip(op.thresholds.values, lo, hi)
-    if np.array_equal(values, op.thresholds.values):
-        return op
-    return replace(op, thresholds=IntTensor(values))
-
-
-def _cut(node: Node, op: Table, before: IntType, type_: IntType) -> Table:
-    if not before.contains(type_):
-        raise GraphError(
-            f"node {node.name!r} (table): its input may become {type_} and it has entries for {before}; leave the "
-            "accumulators before it as they are"
-        )
-    entries: Any = op.entries.values[:, type_.lo - before.lo : type_.hi - before.lo + 1]
-    return replace(op, entries=IntTensor(entries, op.entries.encoding), start=type_.lo)

@@ -17,8 +17,9 @@ from . import packing
 from .errors import GraphError, ModelFileError
 from .graph import Value
 from .limits import MAX_ELEMENTS
-from .ops import Conv2d, MaxPool, Op, SumPool
+from .ops import Op
 from .ops.base import need_map
+from .ops.windowed import Windowed
 from .packing import Encoding
 from .strict_json import Json, integer, items, record, shown, text
 from .tensor import CellularWeights, IntTensor
@@ -62,22 +63,17 @@ class Budget:
             self.charge(where, "stored elements", count, MAX_STORED)
 
     def charge_windows(self, where: str, op: Op, inputs: tuple[Value, ...]) -> None:
-        """Bound the padded map of a windowed op, and the steps of MaxPool's type rule: every tap of every window."""
-        if not isinstance(op, (Conv2d, MaxPool, SumPool)) or len(inputs) != 1:
+        """Bound the padded map of a windowed op, and the steps of its type rule."""
+        if not isinstance(op, Windowed) or len(inputs) != 1:
             return
-        if isinstance(op, Conv2d) and len(op.weight.shape) != 4:
-            return  # refused by its type rule
-        with suppress(GraphError):  # again refused by the type rule, which names the node
+        with suppress(GraphError):  # refused by the type rule, which names the node
             channels, height, width = need_map(inputs[0])
             window = op.window
             top, left, bottom, right = window.pads
             padded = channels * (height + top + bottom) * (width + left + right)
             if padded > MAX_ELEMENTS:
                 raise ModelFileError(f"{where}: {padded} elements of padded input, at most {MAX_ELEMENTS} are allowed")
-            if isinstance(op, MaxPool):
-                outputs = window.output(height, width)
-                steps = sum(n * (k + 16) for n, k in zip(outputs, window.kernel, strict=True))
-                self.charge(where, "steps of max_pool windows", steps, MAX_SCANNED)
+            self.charge(where, f"steps of {op.kind} windows", op.rule_steps(height, width), MAX_SCANNED)
 
 
 class TensorWriter:

@@ -16,6 +16,12 @@ from .errors import GraphError, RangeError
 IntArray = npt.NDArray[np.int64]
 """Every reference computes in int64; `LIMIT` proves that it cannot wrap."""
 
+Range = tuple[IntArray, IntArray]
+"""The lowest and the highest value of each channel, (C,) each."""
+
+Mask = npt.NDArray[np.bool_]
+"""Of each channel whether it is asked for, (C,)."""
+
 LIMIT = 2**62
 """No value of a graph may leave [-LIMIT, LIMIT]: sums of two of them still fit int64."""
 

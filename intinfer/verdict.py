@@ -12,6 +12,7 @@ from .accumulator import MIN_BITS, Accumulator, Overflow, signed_bits
 from .bounds import bounds_of
 from .graph import Graph, Node
 from .kernels.partial_sums import PartialSums
+from .ops.mac import Accumulating
 from .text import table
 from .types import IntArray, IntType
 
@@ -91,9 +92,9 @@ class Watch:
 
     def __init__(self, graph: Graph, rule: Accumulator | None, names: Sequence[str]) -> None:
         self._nodes = [
-            _Watched(graph, node, rule or own, names)
+            _Watched(graph, node, node.op, rule or node.op.accumulator, names)
             for node in graph.nodes
-            if (own := getattr(node.op, "accumulator", None)) is not None
+            if isinstance(node.op, Accumulating)
         ]
         self._images = 0
         self._graph = graph
@@ -112,10 +113,9 @@ class Watch:
 class _Watched:
     """One node: whole batches where its values are the exact sums, product by product where they may not be."""
 
-    def __init__(self, graph: Graph, node: Node, rule: Accumulator, names: Sequence[str]) -> None:
-        op: Any = node.op
+    def __init__(self, graph: Graph, node: Node, op: Accumulating, rule: Accumulator, names: Sequence[str]) -> None:
         self.node, self.rule, self.names = node, rule, names
-        self.products = op.weight.values[0].size
+        self.products = op.rows.shape[1]
         exact = op.accumulator.overflow in (Overflow.PROVE, Overflow.TRAP) and not rule.sequential
         inputs = [graph.values[name] for name in node.inputs]
         self.partial = None if exact else PartialSums(node, inputs, rule)

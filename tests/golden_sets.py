@@ -17,9 +17,9 @@ from intinfer.graph import Graph, ImageInput
 from intinfer.ops import ChannelSelect, Concat, Conv2d, Dense, Flatten, Mux, Requant, SumPool, Tgap, Threshold
 from intinfer.rounding import RoundMode
 from intinfer.tensor import CellularWeights, IntTensor
-from intinfer.types import IntArray, IntType
+from intinfer.types import IntArray, IntType, Mask
 from intinfer_golden import write_vectors
-from intinfer_golden.demand import Mask, demand_masks
+from intinfer_golden.demand import demand_masks
 
 SEED = (0, 1, 1, 0)
 

@@ -23,7 +23,7 @@ from intinfer.builder import GraphBuilder
 from intinfer.errors import ModelFileError
 from intinfer.graph import Graph, Shape, Value
 from intinfer.model_file import FORMAT, VERSION, load, save
-from intinfer.ops import OPS, Affine, Conv2d, Op
+from intinfer.ops import OPS, Affine, Conv2d, Flatten
 from intinfer.strategies import graphs
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray, IntType
@@ -77,7 +77,7 @@ def test_large_tensors_are_packed_in_parts_that_meet(tmp_path: Path) -> None:
 
 def test_an_unknown_attribute_type_fails_loudly() -> None:
     @dataclass(frozen=True, eq=False)
-    class Novel(Op):
+    class Novel(Flatten):
         kind: ClassVar[str] = "novel"
         slope: float
 

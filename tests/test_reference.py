@@ -17,7 +17,7 @@ from intinfer.engine.session import Session
 from intinfer.errors import GraphError, RangeError
 from intinfer.model import Model
 from intinfer.model_file import to_bytes
-from intinfer.ops import OPS, Add, Bitshift, Clamp, Dense, Op
+from intinfer.ops import OPS, Add, Bitshift, Clamp, Dense, Flatten
 from intinfer.strategies import MAKERS, Source
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
@@ -125,7 +125,7 @@ def test_a_trap_is_reported_with_its_node():
     )
 
 
-class Wrong(Op):
+class Wrong(Flatten):
     """An op whose type rule promises too little."""
 
     kind = "wrong"
@@ -148,7 +148,7 @@ def test_a_result_outside_its_inferred_type_never_passes(monkeypatch):
     assert str(caught.value) == "node 'y' (wrong): result: value 7 at index (1, 1) is outside 0..6; 1 of 4 values are"
 
 
-class Watched(Op):
+class Watched(Flatten):
     """Adds 1, and notes how many results of its kind are alive as it runs."""
 
     kind = "watched"

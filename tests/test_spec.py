@@ -1,6 +1,7 @@
 """The normative text agrees with the code: the op table is generated, the examples run."""
 
 import doctest
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -21,9 +22,8 @@ def test_the_committed_op_table_is_the_generated_one():
     )
 
 
-def test_every_op_has_an_entry_of_its_own_kind():
-    assert list(generate.ENTRIES) == list(OPS)
-    assert {kind: entry.op.kind for kind, entry in generate.ENTRIES.items()} == {kind: kind for kind in OPS}
+def test_the_example_of_an_op_is_of_its_own_kind():
+    assert {kind: op.example()[0].kind for kind, op in OPS.items()} == {kind: kind for kind in OPS}
 
 
 @pytest.mark.parametrize("kind", OPS)
@@ -34,7 +34,7 @@ def test_the_table_names_formula_attributes_inputs_and_result(kind):
         assert f"\n| `{field.name}` | `{field.type}` | " in section
     assert ("\nNo attributes.\n" in section) == (not fields(OPS[kind]))
     assert "\nInputs: " in section
-    assert "\nResult: " in section
+    assert re.search(r"\nResult: \S.{5}", section)
 
 
 def test_an_attribute_keeps_its_whole_meaning():

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from intinfer.engine.demand import Mask, input_demand
 from intinfer.graph import Graph
-from intinfer.types import IntArray
+from intinfer.types import IntArray, Mask
 
 
 def demand_masks(graph: Graph, values: Mapping[str, IntArray]) -> dict[str, Mask]:
@@ -26,6 +25,6 @@ def demand_masks(graph: Graph, values: Mapping[str, IntArray]) -> dict[str, Mask
     for node in reversed(graph.nodes):
         operands = tuple(graph.values[name] for name in node.inputs)
         select = values[node.inputs[0]] == 1 if node.op.kind == "mux" else None
-        for name, mask in zip(node.inputs, input_demand(node, operands, masks[node.name], select), strict=True):
+        for name, mask in zip(node.inputs, node.op.demand(operands, masks[node.name], select), strict=True):
             masks[name] |= mask
     return masks

@@ -16,13 +16,12 @@ import numpy as np
 
 from intinfer import reference
 from intinfer.accumulator import Accumulator, Overflow
-from intinfer.engine.demand import Mask
 from intinfer.errors import DataError, RangeError
 from intinfer.files import write_into
 from intinfer.graph import Graph, Node
 from intinfer.model import Model
 from intinfer.ops import Conv2d, Dense
-from intinfer.types import IntArray
+from intinfer.types import IntArray, Mask
 
 from . import journal, manifest
 from .crosscheck import CrossCheck

@@ -13,11 +13,11 @@ import numpy as np
 
 import intinfer
 from intinfer import model_file
-from intinfer.engine.demand import Mask
 from intinfer.errors import DataError, IntinferError
 from intinfer.graph import Graph
 from intinfer.model import Model
 from intinfer.tensor import CellularWeights
+from intinfer.types import Mask
 
 from . import manifest
 from .entries import tensor_of

@@ -12,11 +12,11 @@ import numpy as np
 
 import intinfer
 from intinfer import model_file
-from intinfer.engine.demand import Mask
 from intinfer.errors import DataError
 from intinfer.graph import Graph, GraphLike, graph_of
 from intinfer.model import Model
 from intinfer.reference import Arrays
+from intinfer.types import Mask
 
 from . import manifest
 from .formats import FORMATS

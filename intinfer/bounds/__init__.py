@@ -10,11 +10,10 @@ from __future__ import annotations
 from functools import lru_cache
 
 from ..graph import Graph, GraphLike, graph_of
+from ..types import Range
 from .analysis import Bounds, LinearForm
-from .forms import LINEAR, Range
 
 __all__ = [
-    "LINEAR",
     "Bounds",
     "LinearForm",
     "Range",
@@ -36,10 +35,9 @@ def bounds_of(graph: Graph) -> Bounds:
 def linear_form(graph: GraphLike, value: str, at: tuple[int, ...]) -> LinearForm:
     """What one element of a value is in terms of the nearest value before it that is not linear.
 
-    Linear are conv2d and dense (proven, or with an accumulator whose overflow is proven not to happen), affine, add,
-    concat, channel_select, sum_pool and flatten. A value that joins several values which are not linear (an add of two
-    activations) ends the form, as does one that is itself an input or made by another op: its form is the element
-    itself.
+    Which ops are linear these say themselves (`ops.linear.Linear`); conv2d and dense are where their accumulator is
+    proven not to overflow. A value that joins several values which are not linear (an add of two activations)
+    ends the form, as does one that is itself an input or made by another op: its form is the element itself.
 
     Args:
         at: (c, y, x), or (c,) of a vector.

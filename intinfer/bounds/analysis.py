@@ -12,11 +12,14 @@ import numpy as np
 from ..accumulator import Accumulator, Overflow
 from ..errors import GraphError
 from ..graph import Graph, Node
-from ..types import IntArray
-from .forms import LINEAR, Box, Range, Sums, one_hot, pull_back, step
+from ..ops import Conv2d, Flatten
+from ..ops.base import Nonlinear
+from ..ops.linear import Box
+from ..ops.mac import Accumulating
+from ..types import IntArray, Range
+from .forms import Sums, one_hot, pull_back, step
 from .partial import partial_range
 from .table import Table, of_single_elements
-from .transfer import transfer
 from .windows import Windows, representatives
 
 Place = tuple[int, ...]
@@ -60,7 +63,7 @@ class Bounds:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self._ends = {value.name for value in graph.inputs}  # what linear chains begin with; _analyse adds to it
-        self._ends |= {node.name for node in graph.nodes if node.op.kind not in LINEAR}
+        self._ends |= {node.name for node in graph.nodes if not node.op.linear}
         self._analysed = False
         self._ranges: dict[str, Range] = {}
         self._sums: dict[str, Range] = {}
@@ -203,10 +206,11 @@ class Bounds:
         self._analysed = True
 
     def _node(self, node: Node, tables: dict[str, Table]) -> Range:
-        inputs = [self.graph.values[name] for name in node.inputs]
-        if node.op.kind not in LINEAR:
-            return transfer(node, inputs, [self._ranges[name] for name in node.inputs])
-        if node.op.kind == "flatten" and node.inputs[0] in tables:
+        if isinstance(node.op, Nonlinear):
+            inputs = [self.graph.values[name] for name in node.inputs]
+            lo, hi = node.op.channel_range(inputs, [self._ranges[name] for name in node.inputs])
+            return np.maximum(lo, node.output.type.lo), np.minimum(hi, node.output.type.hi)
+        if isinstance(node.op, Flatten) and node.inputs[0] in tables:
             return tables[node.inputs[0]].elements()
         table = self._linear(node, tables)
         sums = table.channels()
@@ -236,7 +240,8 @@ class Bounds:
         channels = node.output.shape[0]
         lo, hi = np.empty(channels, dtype=np.int64), np.empty(channels, dtype=np.int64)
         start, count = 0, 1
-        most = max(32, channels // getattr(node.op, "groups", 1))  # one group at a time is faster, if it is large
+        groups = node.op.groups if isinstance(node.op, Conv2d) else 1
+        most = max(32, channels // groups)  # one group at a time is faster, if it is large
         while start < channels:  # the first channel alone tells how many to take at once
             part = np.arange(start, min(start + count, channels))
             first = step(self.graph, node, one_hot(part, node.output, y, x))
@@ -265,8 +270,7 @@ class Bounds:
 
 
 def _rule(node: Node) -> Accumulator | None:
-    rule: Accumulator | None = getattr(node.op, "accumulator", None)
-    return rule
+    return node.op.accumulator if isinstance(node.op, Accumulating) else None
 
 
 def _outside(sums: Range, rule: Accumulator) -> Any:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ..accumulator import Accumulator, TapOrder
+from ..accumulator import Accumulator
 from ..graph import Graph, Node
-from ..ops import Dense
-from ..types import IntArray
-from .forms import Box, Range, Sums, pull_back
+from ..ops.linear import Box
+from ..ops.mac import Accumulating, Taps
+from ..types import IntArray, Range
+from .forms import Sums, pull_back
 
 MAX_WORK = 2**30
 """Coefficients that partial sums may touch when their chain is composed; beyond, elements count as independent."""
@@ -29,45 +29,17 @@ def partial_range(
     source = graph.values[node.inputs[0]]
     outputs = node.output.shape[0]
     lows, highs = np.empty(outputs, dtype=np.int64), np.empty(outputs, dtype=np.int64)
-    for group, weights, elements, padding in _groups(graph, node, rule, y, x):
-        inside = elements[:, 1] >= 0
-        lo, hi = (np.where(inside, end[elements[:, 0]], padding) for end in ranges[source.name])
-        found = _independent(weights, lo, hi, rule.fold or 1)
+    assert isinstance(node.op, Accumulating)
+    for taps in node.op.taps(source, rule.order, y, x):
+        inside = taps.elements[:, 1] >= 0
+        lo, hi = (np.where(inside, end[taps.elements[:, 0]], taps.padding) for end in ranges[source.name])
+        found = _independent(taps.weights, lo, hi, rule.fold or 1)
         if source.name not in ends and source.type.lo != source.type.hi:
-            forms = _forms(graph, ends, ranges, source.name, elements, padding)
-            if np.count_nonzero(forms.coefficients) * len(weights) <= MAX_WORK:
-                found = _composed(weights, forms, rule.fold or 1)
-        lows[group], highs[group] = found
+            forms = _forms(graph, ends, ranges, source.name, taps)
+            if np.count_nonzero(forms.coefficients) * len(taps.weights) <= MAX_WORK:
+                found = _composed(taps.weights, forms, rule.fold or 1)
+        lows[taps.outputs], highs[taps.outputs] = found
     return lows, highs
-
-
-def _groups(
-    graph: Graph, node: Node, rule: Accumulator, y: int, x: int
-) -> Iterator[tuple[slice, IntArray, IntArray, IntArray]]:
-    """For each group its output channels, weights (O/G, T), elements of the input (T, 3) and padding (T,).
-
-    An element in the padding has row -1 and its padding value; the others have padding 0.
-    """
-    op: Any = node.op
-    channels, *extents = (*graph.values[node.inputs[0]].shape, 1, 1)[:3]
-    if isinstance(op, Dense):
-        elements = np.stack([np.arange(channels), np.zeros(channels, int), np.zeros(channels, int)], axis=1)
-        yield slice(None), op.weight.values, elements, np.zeros(channels, dtype=np.int64)
-        return
-    outputs, a_group, kh, kw = op.weight.shape
-    taps = [(c, i, j) for c in range(a_group) for i in range(kh) for j in range(kw)]
-    if rule.order is TapOrder.KKC:
-        taps.sort(key=lambda tap: (tap[1], tap[2], tap[0]))
-    c, i, j = np.array(taps, dtype=np.int64).T
-    row = y * op.stride[0] + i * op.dilation[0] - op.pads[0]
-    column = x * op.stride[1] + j * op.dilation[1] - op.pads[1]
-    outside = (row < 0) | (row >= extents[0]) | (column < 0) | (column >= extents[1])
-    pad_value = np.broadcast_to(np.array(op.pad_value, dtype=np.int64), (channels,))
-    for group in range(op.groups):
-        part = slice(group * outputs // op.groups, (group + 1) * outputs // op.groups)
-        channel = group * a_group + c
-        elements = np.stack([channel, np.where(outside, -1, row), np.where(outside, -1, column)], axis=1)
-        yield part, op.weight.values[part][:, c, i, j], elements, np.where(outside, pad_value[channel], 0)
 
 
 def _independent(weights: IntArray, low: IntArray, high: IntArray, fold: int) -> Range:
@@ -120,10 +92,9 @@ def _composed(weights: IntArray, forms: _Forms, fold: int) -> Range:
     return (at_hi - spreads).min(axis=1), (at_lo + spreads).max(axis=1)
 
 
-def _forms(
-    graph: Graph, ends: set[str], ranges: Mapping[str, Range], source: str, elements: IntArray, padding: IntArray
-) -> _Forms:
-    """The elements (T, 3) of `source` as forms. Coefficients on one pixel stand together."""
+def _forms(graph: Graph, ends: set[str], ranges: Mapping[str, Range], source: str, taps: Taps) -> _Forms:
+    """The elements of `source` that products read as forms. Coefficients on one pixel stand together."""
+    elements, padding = taps.elements, taps.padding
     shape = (*graph.values[source].shape, 1, 1)[:3]
     inside = elements[:, 1] >= 0
     start = Sums(padding, {})

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..types import IntArray
-from .forms import Range, Sums
+from ..types import IntArray, Range
+from .forms import Sums
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..accumulator import MIN_BITS, Accumulator, signed_bits
 from ..graph import GraphLike, graph_of
-from ..ops.mac import sum_range
+from ..ops.mac import Accumulating, sum_range
 from ..text import table
 from ..types import IntType
 from . import bounds_of
@@ -84,11 +84,9 @@ def accumulator_widths(graph: GraphLike) -> list[AccumulatorWidths]:
     bounds = bounds_of(graph)
     found = []
     for node in graph.nodes:
-        rule: Accumulator | None = getattr(node.op, "accumulator", None)
-        if rule is None:
+        if not isinstance(node.op, Accumulating):
             continue
-        op: Any = node.op
-        flat = op.weight.values.reshape(op.weight.shape[0], -1)
+        rule, weights = node.op.accumulator, node.op.rows
         partial = _types(*bounds.partial_sums(node.name, rule)) if rule.sequential else ()
         found.append(
             AccumulatorWidths(
@@ -96,8 +94,8 @@ def accumulator_widths(graph: GraphLike) -> list[AccumulatorWidths]:
                 node.op.kind,
                 node.source,
                 rule,
-                flat.shape[1],
-                sum_range(flat, graph.values[node.inputs[0]].type),
+                weights.shape[1],
+                sum_range(weights, graph.values[node.inputs[0]].type),
                 _types(*bounds.sums(node.name)),
                 partial,
                 bounds.fits(node.name),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Graph, Node
-from ..ops.geometry import Window
+from ..ops.linear import Linear
 from ..types import IntArray
 
 Key = tuple[Any, ...]
@@ -71,16 +71,10 @@ class Windows:
 
     def _reads(self, node: Node, position: int) -> list[Pattern | None]:
         """The patterns that a pixel of a linear node reads, one a tap and input; None is padding."""
-        op: Any = node.op
+        assert isinstance(node.op, Linear)
         inputs = [self._of(name) for name in node.inputs]
-        if node.op.kind in ("conv2d", "sum_pool"):
-            window: Window = op.window
-            start = position * window.stride[self.axis] - window.pads[self.axis]
-            rows = [start + tap * window.dilation[self.axis] for tap in range(window.kernel[self.axis])]
-            return [inputs[0][row] if 0 <= row < len(inputs[0]) else None for row in rows]
-        if node.op.kind in ("flatten", "dense"):  # all pixels, whichever the channel
-            return list(inputs[0])
-        return [patterns[position] for patterns in inputs]
+        reads = node.op.reads(self.axis, position, [len(patterns) for patterns in inputs])
+        return [None if read is None else inputs[read[0]][read[1]] for read in reads]
 
     def _joined(self, node: Node, reads: list[Pattern | None]) -> Pattern:
         base: dict[str, int] = {}

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
-from ..accumulator import Overflow
 from ..graph import Graph, Node, Value
 from ..kernels.base import Kernel, container
 from ..kernels.table import KERNELS
-from ..ops import Conv2d, Dense
+from ..ops import Threshold
+from ..ops.mac import Accumulating
 
 ALIGNMENT = 64
 
@@ -101,7 +101,7 @@ def _selects_first(graph: Graph) -> list[Node]:
 
 def may_trap(node: Node) -> bool:
     """Whether the node can end a run with an error, by its accumulator."""
-    return isinstance(node.op, Conv2d | Dense) and node.op.accumulator.overflow is Overflow.TRAP
+    return isinstance(node.op, Accumulating) and node.op.may_trap
 
 
 def _fusions(graph: Graph) -> dict[str, Node]:
@@ -110,9 +110,9 @@ def _fusions(graph: Graph) -> dict[str, Node]:
     fused = {}
     for node in graph.nodes:
         behind = graph.readers[node.name]
-        if node.op.kind in ("conv2d", "dense") and node.name not in kept and len(behind) == 1:
+        if isinstance(node.op, Accumulating) and node.name not in kept and len(behind) == 1:
             inputs = tuple(graph.values[name] for name in node.inputs)
-            if behind[0].op.kind == "threshold" and any(
+            if isinstance(behind[0].op, Threshold) and any(
                 kernel.refuses(node, inputs, behind[0]) is None for kernel in KERNELS[node.op.kind]
             ):
                 fused[node.name] = behind[0]

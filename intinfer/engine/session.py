@@ -12,8 +12,7 @@ from ..errors import GraphError, RangeError
 from ..graph import Graph, Value
 from ..kernels.base import Array, container
 from ..reference import Arrays, checked_inputs
-from ..types import IntArray
-from .demand import Mask, input_demand
+from ..types import IntArray, Mask
 from .plan import Plan, Region, make_plan, may_trap
 
 
@@ -189,4 +188,4 @@ class _Demand:
 
     def _asks(self, reader: int) -> tuple[Mask, ...]:
         step = self.plan.steps[reader]
-        return input_demand(step.node, self.operands[reader], self.masks[reader], self.known.get(reader))
+        return step.node.op.demand(self.operands[reader], self.masks[reader], self.known.get(reader))

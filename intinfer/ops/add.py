@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,15 +11,19 @@ import numpy as np
 from ..errors import GraphError
 from ..graph import Shape, Value
 from ..types import LIMIT, IntArray, IntType
-from .base import Op, need_same_shape
+from .base import Channelwise, Example, Free, need_same_shape
+from .linear import Box, PixelwiseLinear, Pulled
 
 
 @dataclass(frozen=True, eq=False)
-class Add(Op):
+class Add(PixelwiseLinear, Channelwise, Free):
     """Elementwise sum of two or more tensors of one shape.
 
     Attributes:
         multipliers: one integer an input, none of them 0.
+
+    Result:
+        the shape of the inputs, from the sum of the least to the sum of the greatest m_i * x_i.
     """
 
     kind: ClassVar[str] = "add"
@@ -39,3 +44,10 @@ class Add(Op):
         for multiplier, x in zip(self.multipliers, inputs, strict=True):
             total += multiplier * x
         return total
+
+    def pull_back(self, inputs: Sequence[Value], box: Box) -> Pulled:
+        return 0, [box.on(box.coefficients * np.int64(multiplier)) for multiplier in self.multipliers]
+
+    @classmethod
+    def example(cls) -> Example:
+        return cls((1, -2)), (((2, 4, 5), IntType(0, 7)), ((2, 4, 5), IntType(0, 7)))

@@ -6,6 +6,7 @@ the batch norm that stands there (MOGNET: A_c * Z_c + B_c).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,15 +14,19 @@ from ..errors import GraphError
 from ..graph import Shape, Value
 from ..tensor import IntTensor
 from ..types import LIMIT, IntArray, IntType
-from .base import Op, need_per_channel, per_channel
+from .base import Channelwise, Example, Free, need_per_channel, per_channel
+from .linear import Box, PixelwiseLinear, Pulled
 
 
 @dataclass(frozen=True, eq=False)
-class Affine(Op):
+class Affine(PixelwiseLinear, Channelwise, Free):
     """Per-channel multiply and add, exact.
 
     Attributes:
         multiplier, offset: (C,).
+
+    Result:
+        the shape of the input, from the least to the greatest M[c] * z + B[c] over channels and ends of the input.
     """
 
     kind: ClassVar[str] = "affine"
@@ -41,3 +46,11 @@ class Affine(Op):
     def reference(self, *inputs: IntArray) -> IntArray:
         (z,) = inputs
         return z * per_channel(self.multiplier.values, z.ndim) + per_channel(self.offset.values, z.ndim)
+
+    def pull_back(self, inputs: Sequence[Value], box: Box) -> Pulled:
+        constant = box.coefficients.sum(axis=(2, 3)) @ self.offset.values
+        return constant, [box.on(box.coefficients * self.multiplier.values[:, None, None])]
+
+    @classmethod
+    def example(cls) -> Example:
+        return cls(IntTensor([2, -3]), IntTensor([0, 5])), (((2, 4, 5), IntType(0, 7)),)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from ..graph import Shape, Value
-from ..types import IntArray, IntType
-from .base import Op
+from ..types import IntArray, IntType, Range
+from .base import Example, Free, Nonlinear, ReadsAll
 
 
 @dataclass(frozen=True, eq=False)
-class ArgMax(Op):
-    """(C,) -> (1,) and (C, H, W) -> (1, H, W), values 0..C - 1."""
+class ArgMax(Nonlinear, ReadsAll, Free):
+    """(C,) -> (1,) and (C, H, W) -> (1, H, W), values 0..C - 1.
+
+    Result:
+        (1, H, W) or (1,), 0 .. C - 1.
+    """
 
     kind: ClassVar[str] = "argmax"
 
@@ -26,3 +31,13 @@ class ArgMax(Op):
         (x,) = inputs
         winner: IntArray = np.argmax(x, axis=1, keepdims=True).astype(np.int64)
         return winner
+
+    def channel_range(self, inputs: Sequence[Value], ranges: Sequence[Range]) -> Range:
+        """A channel can win only if it reaches the best that another one is sure of."""
+        lo, hi = ranges[0]
+        winners = np.flatnonzero(hi >= lo.max())
+        return winners[:1], winners[-1:]
+
+    @classmethod
+    def example(cls) -> Example:
+        return cls(), (((2, 4, 5), IntType(0, 7)),)

@@ -1,15 +1,26 @@
-"""What an op is: attributes, a type rule, a reference, a cost. One file an op, NumPy int64 only."""
+"""What an op is: attributes, and what everybody else needs to know about it. One file an op, NumPy int64 only.
+
+An op says each fact itself or takes it from a class below that its bases name: `Nonlinear` or `Monotone` (`Linear` of
+`linear.py` otherwise), `Channelwise` or `ReadsAll`, `Free`. There is no default where no answer is right for every
+op: one that leaves a fact out raises TypeError as its class is made, when it is imported.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
+
+import numpy as np
 
 from ..errors import GraphError
 from ..graph import Shape, Value
 from ..tensor import IntTensor
-from ..types import IntArray, IntType
+from ..types import IntArray, IntType, Mask, Range
+
+Example = tuple["Op", tuple[tuple[Shape, IntType], ...]]
+"""An op with the shapes and types of inputs that it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,18 @@ class Op(ABC):
     kind: ClassVar[str]
     arity: ClassVar[int | None] = 1
 
+    def __init_subclass__(cls) -> None:
+        """Refuse an op, a class with a `kind`, that leaves a fact out. Raises TypeError that names what is missing."""
+        super().__init_subclass__()
+        if "kind" not in vars(cls):
+            return
+        names = sorted(name for name in dir(cls) if getattr(getattr(cls, name, None), "__isabstractmethod__", False))
+        if names:
+            raise TypeError(
+                f"op {cls.kind!r} ({cls.__name__}) does not say its {', '.join(names)}: define these methods, or name "
+                "a class of intinfer.ops that has them in its bases"
+            )
+
     @abstractmethod
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
         """Shape and proven range of the result. Raises GraphError on inputs the op is not defined for."""
@@ -45,13 +68,81 @@ class Op(ABC):
     def reference(self, *inputs: IntArray) -> IntArray:
         """The definition: int64 (N, *shape) arrays inside their declared types -> (N, *output shape)."""
 
-    def cost(self, inputs: tuple[Value, ...], output: Value) -> OpCost:
-        return OpCost()
+    @classmethod
+    @abstractmethod
+    def example(cls) -> Example:
+        """One op of this kind with inputs, for the specification's text."""
+
+    @property
+    @abstractmethod
+    def linear(self) -> bool:
+        """Whether the result is a linear function of the inputs, overflow left out of account."""
+
+    @abstractmethod
+    def demand(self, inputs: Sequence[Value], out: Mask, select: Mask | None = None) -> tuple[Mask, ...]:
+        """For each input the channels that the output channels in `out` read.
+
+        Args:
+            select: the select bits of a multiplexer (C,), where they are known.
+        """
+
+    @abstractmethod
+    def cost(self, inputs: Sequence[Value], output: Value) -> OpCost:
+        """What the op costs on one image."""
+
+    def adapted(self, x: Value, before: IntType) -> Op:
+        """An op that gives the same result for each integer that lies in both types: that of the first input `x`, and
+        `before`, which it had. Where constants are tied to the type, those that `x` has no room for are changed.
+
+        The op itself, unless it says otherwise: what it computes does not depend on the type, and a type rule that
+        asks for other constants refuses. Raises GraphError when there is no such op.
+        """
+        return self
 
     def check_arity(self, count: int) -> None:
         if count < 1 or (self.arity is not None and count != self.arity):
             wanted = "at least 1" if self.arity is None else str(self.arity)
             raise GraphError(f"takes {wanted} input(s), got {count}")
+
+
+class Nonlinear(Op):
+    """An op whose range is bounded channel by channel, from the ranges of the inputs' channels."""
+
+    linear = False
+
+    @abstractmethod
+    def channel_range(self, inputs: Sequence[Value], ranges: Sequence[Range]) -> Range:
+        """The proven range of each channel of the result from those of the inputs' channels."""
+
+
+class Monotone(Nonlinear):
+    """Pixel by pixel and, in each channel, monotone in the same direction for all inputs: the ends tell."""
+
+    def channel_range(self, inputs: Sequence[Value], ranges: Sequence[Range]) -> Range:
+        ends = [np.stack(pair)[:, :, None, None] for pair in ranges]
+        results = self.reference(*ends).reshape(2, -1)
+        return results.min(axis=0), results.max(axis=0)
+
+
+class Channelwise(Op):
+    """Channel c of the result reads channel c of every input, and nothing else."""
+
+    def demand(self, inputs: Sequence[Value], out: Mask, select: Mask | None = None) -> tuple[Mask, ...]:
+        return (out,) * len(inputs)
+
+
+class ReadsAll(Op):
+    """Any channel of the result reads all channels."""
+
+    def demand(self, inputs: Sequence[Value], out: Mask, select: Mask | None = None) -> tuple[Mask, ...]:
+        return tuple(np.full(x.shape[0], bool(out.any())) for x in inputs)
+
+
+class Free(Op):
+    """An op without multiply-accumulates and weights: it costs nothing by the papers' count."""
+
+    def cost(self, inputs: Sequence[Value], output: Value) -> OpCost:
+        return OpCost()
 
 
 def need_map(value: Value) -> tuple[int, int, int]:

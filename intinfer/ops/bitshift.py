@@ -8,15 +8,18 @@ from typing import ClassVar
 from ..errors import GraphError
 from ..graph import Shape, Value
 from ..types import IntArray, IntType
-from .base import Op, need_same_shape
+from .base import Channelwise, Example, Free, Monotone, need_same_shape
 
 
 @dataclass(frozen=True, eq=False)
-class Bitshift(Op):
+class Bitshift(Monotone, Channelwise, Free):
     """Mean of two k-bit levels, rounded down; for one bit the OR.
 
     Attributes:
         bits: k, 1..32; both inputs lie in 0..2^k - 1.
+
+    Result:
+        the shape of the inputs, from the merge of their lo to the merge of their hi (k = 1: the greater lo and hi).
     """
 
     kind: ClassVar[str] = "bitshift"
@@ -38,3 +41,7 @@ class Bitshift(Op):
     def reference(self, *inputs: IntArray) -> IntArray:
         a, b = inputs
         return a | b if self.bits == 1 else (a + b) >> 1
+
+    @classmethod
+    def example(cls) -> Example:
+        return cls(3), (((2, 4, 5), IntType(0, 7)), ((2, 4, 5), IntType(0, 4)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,16 +11,20 @@ import numpy as np
 from ..errors import GraphError
 from ..graph import Shape, Value
 from ..tensor import IntTensor
-from ..types import IntArray, IntType
-from .base import Op
+from ..types import IntArray, IntType, Mask
+from .base import Example, Free
+from .linear import Box, PixelwiseLinear, Pulled
 
 
 @dataclass(frozen=True, eq=False)
-class ChannelSelect(Op):
+class ChannelSelect(PixelwiseLinear, Free):
     """Pick, repeat or reorder channels.
 
     Attributes:
         indices: (C_out,), each in 0..C_in - 1.
+
+    Result:
+        as many channels as indices, the range of the input.
     """
 
     kind: ClassVar[str] = "channel_select"
@@ -49,3 +54,23 @@ class ChannelSelect(Op):
     def reference(self, *inputs: IntArray) -> IntArray:
         (x,) = inputs
         return x[:, self.indices.values]
+
+    def pull_back(self, inputs: Sequence[Value], box: Box) -> Pulled:
+        rows, _, height, width = box.coefficients.shape
+        target = np.zeros((rows, inputs[0].shape[0], height, width), dtype=np.int64)
+        indices = self.indices.values
+        if len(np.unique(indices)) == len(indices):
+            target[:, indices] = box.coefficients
+        else:
+            for channel, source in enumerate(indices.tolist()):
+                target[:, source] += box.coefficients[:, channel]
+        return 0, [box.on(target)]
+
+    def demand(self, inputs: Sequence[Value], out: Mask, select: Mask | None = None) -> tuple[Mask, ...]:
+        demand = np.zeros(inputs[0].shape[0], dtype=bool)
+        demand[self.indices.values[out]] = True
+        return (demand,)
+
+    @classmethod
+    def example(cls) -> Example:
+        return cls(IntTensor([1, 0, 1])), (((2, 4, 5), IntType(0, 7)),)

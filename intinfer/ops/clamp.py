@@ -10,15 +10,18 @@ import numpy as np
 from ..errors import GraphError
 from ..graph import Shape, Value
 from ..types import IntArray, IntType
-from .base import Op
+from .base import Channelwise, Example, Free, Monotone
 
 
 @dataclass(frozen=True, eq=False)
-class Clamp(Op):
+class Clamp(Monotone, Channelwise, Free):
     """Saturate to lo..hi.
 
     Attributes:
         lo, hi: both included, lo at most hi.
+
+    Result:
+        the shape of the input, its ends clamped.
     """
 
     kind: ClassVar[str] = "clamp"
@@ -34,3 +37,7 @@ class Clamp(Op):
     def reference(self, *inputs: IntArray) -> IntArray:
         (z,) = inputs
         return np.clip(z, self.lo, self.hi)
+
+    @classmethod
+    def example(cls) -> Example:
+        return cls(-4, 3), (((2, 4, 5), IntType(0, 7)),)

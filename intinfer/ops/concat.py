@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,13 +10,18 @@ import numpy as np
 
 from ..errors import GraphError
 from ..graph import Shape, Value
-from ..types import IntArray, IntType
-from .base import Op
+from ..types import IntArray, IntType, Mask
+from .base import Example, Free
+from .linear import Box, PixelwiseLinear, Pulled
 
 
 @dataclass(frozen=True, eq=False)
-class Concat(Op):
-    """Channels of the first input, then of the second, and so on; equal H and W."""
+class Concat(PixelwiseLinear, Free):
+    """Channels of the first input, then of the second, and so on; equal H and W.
+
+    Result:
+        the sum of the channels, the smallest range that holds those of all inputs.
+    """
 
     kind: ClassVar[str] = "concat"
     arity: ClassVar[int | None] = None
@@ -30,3 +36,18 @@ class Concat(Op):
 
     def reference(self, *inputs: IntArray) -> IntArray:
         return np.concatenate(inputs, axis=1)
+
+    def pull_back(self, inputs: Sequence[Value], box: Box) -> Pulled:
+        return 0, [box.on(part) for part in np.split(box.coefficients, self._ends(inputs), axis=1)]
+
+    def demand(self, inputs: Sequence[Value], out: Mask, select: Mask | None = None) -> tuple[Mask, ...]:
+        return tuple(np.split(out, self._ends(inputs)))
+
+    @staticmethod
+    def _ends(inputs: Sequence[Value]) -> IntArray:
+        """Where the channels of each input but the last end."""
+        return np.cumsum([x.shape[0] for x in inputs])[:-1]
+
+    @classmethod
+    def example(cls) -> Example:
+        return cls(), (((2, 4, 5), IntType(0, 7)), ((3, 4, 5), IntType(-1, 1)))

@@ -5,6 +5,7 @@ The value *is* the accumulator after its overflow rule: thresholds are nodes of 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,15 +14,17 @@ import numpy as np
 from ..accumulator import Accumulator, TapOrder
 from ..errors import GraphError
 from ..graph import Shape, Value
-from ..tensor import Weights
-from ..types import LIMIT, IntArray, IntType
-from .base import Op, OpCost, need_map
+from ..matmul import integer_matmul
+from ..tensor import IntTensor, Weights
+from ..types import LIMIT, IntArray, IntType, Mask
+from .base import Example, need_map
 from .geometry import Pads, Pair, Window
-from .mac import sum_range, weighted_sums
+from .linear import Box, Pulled, WindowedLinear
+from .mac import Accumulating, Taps, largest, sum_range, weighted_sums
 
 
 @dataclass(frozen=True, eq=False)
-class Conv2d(Op):
+class Conv2d(WindowedLinear, Accumulating):
     """2-D cross-correlation with any groups, stride, dilation and four pads.
 
     Attributes:
@@ -32,6 +35,12 @@ class Conv2d(Op):
             where there is a border.
         groups: divides input and output channels.
         accumulator: width and overflow rule.
+
+    Result:
+        (O, OH, OW) with OH = floor((H + top + bottom - (dilation_y * (KH - 1) + 1)) / stride_y) + 1, OW likewise.
+        With P the sum of a channel's positive weights and Q that of its negative ones, its exact sums lie in P * lo
+        + Q * hi .. P * hi + Q * lo; the accumulator rule makes the result's range of the smallest that holds those
+        of all channels (`types.md`).
     """
 
     kind: ClassVar[str] = "conv2d"
@@ -45,14 +54,14 @@ class Conv2d(Op):
 
     @property
     def window(self) -> Window:
-        kernel = self.weight.shape[2:]
-        return Window((kernel[0], kernel[1]), self.stride, self.pads, self.dilation)
+        if len(self.weight.shape) != 4 or 0 in self.weight.shape:
+            raise GraphError(f"weight has shape {self.weight.shape}, (O, I/groups, KH, KW) is needed")
+        return Window((self.weight.shape[2], self.weight.shape[3]), self.stride, self.pads, self.dilation)
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
         (x,) = inputs
         channels, height, width = need_map(x)
-        if len(self.weight.shape) != 4 or 0 in self.weight.shape:
-            raise GraphError(f"weight has shape {self.weight.shape}, (O, I/groups, KH, KW) is needed")
+        window = self.window
         out_channels, group_channels = self.weight.shape[:2]
         if self.groups < 1 or channels != group_channels * self.groups or out_channels % self.groups:
             raise GraphError(
@@ -64,10 +73,10 @@ class Conv2d(Op):
         for value in self.pad_value:
             if abs(value) > LIMIT:  # without a border it is never read, but it is stored
                 raise GraphError(f"pad value {value} is beyond ±2^62")
-            if self.window.padded and not x.type.lo <= value <= x.type.hi:
+            if window.padded and not x.type.lo <= value <= x.type.hi:
                 raise GraphError(f"pad value {value} is outside the input's type {x.type}")
-        proven = sum_range(self.weight.values.reshape(out_channels, -1), x.type)
-        return (out_channels, *self.window.output(height, width)), self.accumulator.infer(proven)
+        proven = sum_range(self.rows, x.type)
+        return (out_channels, *window.output(height, width)), self.accumulator.infer(proven)
 
     def reference(self, *inputs: IntArray) -> IntArray:
         (x,) = inputs
@@ -85,9 +94,61 @@ class Conv2d(Op):
         sums = weighted_sums(columns, weights, self.accumulator, width)
         return sums.reshape(images, self.weight.shape[0], height, width)
 
-    def cost(self, inputs: tuple[Value, ...], output: Value) -> OpCost:
-        taps = self.weight.shape[1] * self.weight.shape[2] * self.weight.shape[3]
-        macs = taps * output.size
-        stored = self.weight.shape[0] * taps if self.weight.stored_bits else 0
-        bops = macs * self.weight.encoding.bits * inputs[0].type.bits
-        return OpCost(macs, stored, self.weight.stored_bits, bops)
+    def rule_steps(self, height: int, width: int) -> int:
+        return 0
+
+    def demand(self, inputs: Sequence[Value], out: Mask, select: Mask | None = None) -> tuple[Mask, ...]:
+        """A live output channel reads its whole group."""
+        live = np.asarray(out.reshape(self.groups, -1).any(axis=1))
+        return (np.repeat(live, inputs[0].shape[0] // self.groups),)
+
+    def taps(self, x: Value, order: TapOrder | None, y: int, column: int) -> Iterator[Taps]:
+        channels, height, width = x.shape
+        outputs, a_group, kh, kw = self.weight.shape
+        taps = [(c, i, j) for c in range(a_group) for i in range(kh) for j in range(kw)]
+        if order is TapOrder.KKC:
+            taps.sort(key=lambda tap: (tap[1], tap[2], tap[0]))
+        c, i, j = np.array(taps, dtype=np.int64).T
+        ys = y * self.stride[0] + i * self.dilation[0] - self.pads[0]
+        xs = column * self.stride[1] + j * self.dilation[1] - self.pads[1]
+        outside = (ys < 0) | (ys >= height) | (xs < 0) | (xs >= width)
+        pad_value = np.broadcast_to(np.array(self.pad_value, dtype=np.int64), (channels,))
+        for group in range(self.groups):
+            part = slice(group * outputs // self.groups, (group + 1) * outputs // self.groups)
+            channel = group * a_group + c
+            elements = np.stack([channel, np.where(outside, -1, ys), np.where(outside, -1, xs)], axis=1)
+            yield Taps(part, self.weight.values[part][:, c, i, j], elements, np.where(outside, pad_value[channel], 0))
+
+    def pull_back(self, inputs: Sequence[Value], box: Box) -> Pulled:
+        (x,) = inputs
+        channels = box.picked
+        taps = self._taps(x, box.coefficients) if channels is None else self._taps_of_sums(x, channels)
+        return self.spread(x, box, lambda i, j: taps[i, j], np.array(self.pad_value, dtype=np.int64))
+
+    def _taps(self, x: Value, coefficients: IntArray) -> IntArray:
+        """(KH, KW, R, C, h, w): coefficients on what each tap reads, from those (R, O, h, w) on the sums."""
+        rows, outputs, height, width = coefficients.shape
+        groups, (group_inputs, kh, kw) = self.groups, self.weight.shape[1:]
+        weights = self.weight.values.reshape(groups, outputs // groups, group_inputs * kh * kw)
+        columns = coefficients.reshape(rows, groups, outputs // groups, height * width)
+        if groups == 1:  # behind a grouped convolution, a sum reads the channels of its group only
+            used = coefficients.any(axis=(0, 2, 3))
+            weights, columns = weights[:, used], columns[:, :, used]
+        flat = columns.transpose(1, 0, 3, 2).reshape(groups, rows * height * width, columns.shape[2])
+        product = integer_matmul(flat, weights, largest(flat) * largest(weights) * flat.shape[2])
+        taps = product.reshape(groups, rows, height, width, group_inputs, kh, kw).transpose(5, 6, 1, 0, 4, 2, 3)
+        return taps.reshape(kh, kw, rows, x.shape[0], height, width)
+
+    def _taps_of_sums(self, x: Value, channels: IntArray) -> IntArray:
+        """(KH, KW, R, C, 1, 1): the same for the sums of these channels themselves."""
+        group_inputs, kh, kw = self.weight.shape[1:]
+        taps = np.zeros((kh, kw, len(channels), x.shape[0], 1, 1), dtype=np.int64)
+        for row, channel in enumerate(channels.tolist()):
+            first = channel * self.groups // self.weight.shape[0] * group_inputs
+            taps[:, :, row, first : first + group_inputs, 0, 0] = self.weight.values[channel].transpose(1, 2, 0)
+        return taps
+
+    @classmethod
+    def example(cls) -> Example:
+        weight = IntTensor([[[[1, 0, -1]], [[1, 1, 1]]]], "ternary")
+        return cls(weight, (2, 1), (0, 1, 0, 1), (0,), (1, 1), 1, Accumulator.prove(8)), (((2, 4, 5), IntType(0, 7)),)

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..accumulator import Accumulator
+import numpy as np
+
+from ..accumulator import Accumulator, TapOrder
 from ..errors import GraphError
 from ..graph import Shape, Value
+from ..matmul import integer_matmul
 from ..tensor import IntTensor
 from ..types import IntArray, IntType
-from .base import Op, OpCost
-from .mac import sum_range, weighted_sums
+from .base import Example, ReadsAll
+from .linear import Box, Pulled, WholeLinear
+from .mac import Accumulating, Taps, largest, sum_range, weighted_sums
 
 
 @dataclass(frozen=True, eq=False)
-class Dense(Op):
+class Dense(WholeLinear, ReadsAll, Accumulating):
     """Matrix times vector.
 
     Attributes:
         weight: (O, C).
         accumulator: width and overflow rule; for a vector the orders CKK and KKC are the same.
+
+    Result:
+        (O,); the range as for conv2d.
     """
 
     kind: ClassVar[str] = "dense"
@@ -40,7 +48,16 @@ class Dense(Op):
         sums = weighted_sums(x[:, None, None, :], self.weight.values[None], self.accumulator)
         return sums[:, :, 0]
 
-    def cost(self, inputs: tuple[Value, ...], output: Value) -> OpCost:
-        macs = self.weight.values.size
-        bops = macs * self.weight.encoding.bits * inputs[0].type.bits
-        return OpCost(macs, macs, self.weight.stored_bits, bops)
+    def taps(self, x: Value, order: TapOrder | None, y: int, column: int) -> Iterator[Taps]:
+        channels = np.arange(x.shape[0])
+        zero = np.zeros_like(channels)
+        yield Taps(slice(None), self.weight.values, np.stack([channels, zero, zero], axis=1), zero)
+
+    def pull_back(self, inputs: Sequence[Value], box: Box) -> Pulled:
+        columns, matrix = box.coefficients[:, :, 0, 0], self.weight.values
+        product = integer_matmul(columns, matrix, largest(columns) * largest(matrix) * columns.shape[1])
+        return 0, [box.on(product[:, :, None, None])]
+
+    @classmethod
+    def example(cls) -> Example:
+        return cls(IntTensor([[1, -2, 3]]), Accumulator.wrap(5)), (((3,), IntType(0, 7)),)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from ..graph import Shape, Value
-from ..types import IntArray, IntType
-from .base import Op
+from ..types import IntArray, IntType, Mask
+from .base import Example, Free
+from .linear import Box, Pulled, WholeLinear
 
 
 @dataclass(frozen=True, eq=False)
-class Flatten(Op):
-    """C order: out[(c*H + y)*W + x] = in[c, y, x]."""
+class Flatten(WholeLinear, Free):
+    """C order: out[(c*H + y)*W + x] = in[c, y, x].
+
+    Result:
+        (C * H * W,), the range of the input.
+    """
 
     kind: ClassVar[str] = "flatten"
 
@@ -24,3 +32,15 @@ class Flatten(Op):
     def reference(self, *inputs: IntArray) -> IntArray:
         (x,) = inputs
         return x.reshape(x.shape[0], math.prod(x.shape[1:]))
+
+    def pull_back(self, inputs: Sequence[Value], box: Box) -> Pulled:
+        shape = (*inputs[0].shape, 1, 1)[:3]
+        return 0, [Box(0, 0, box.coefficients.reshape(-1, *shape))]
+
+    def demand(self, inputs: Sequence[Value], out: Mask, select: Mask | None = None) -> tuple[Mask, ...]:
+        live = np.asarray(out.reshape(inputs[0].shape[0], -1).any(axis=1))
+        return (live,)
+
+    @classmethod
+    def example(cls) -> Example:
+        return cls(), (((2, 4, 5), IntType(0, 7)),)

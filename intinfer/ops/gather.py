@@ -7,6 +7,7 @@ space to depth, transposes, reshapes.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,17 +16,20 @@ import numpy as np
 from ..errors import GraphError
 from ..graph import Shape, Value
 from ..tensor import IntTensor
-from ..types import IntArray, IntType
-from .base import Op
+from ..types import IntArray, IntType, Mask, Range
+from .base import Example, Free, Nonlinear
 
 
 @dataclass(frozen=True, eq=False)
-class Gather(Op):
+class Gather(Nonlinear, Free):
     """Elements of the input in another order and shape; the batch axis is outside.
 
     Attributes:
         index: of the output's shape, (C, H, W) or (C,): places in the input, flat in C order, or -1 for `fill`.
         fill: the constant.
+
+    Result:
+        the shape of `index`, the range of the input, which takes in `fill` where an index is -1.
     """
 
     kind: ClassVar[str] = "gather"
@@ -48,3 +52,22 @@ class Gather(Op):
         flat = x.reshape(len(x), math.prod(x.shape[1:]))
         index = self.index.values
         return np.where(index < 0, self.fill, flat[:, np.maximum(index, 0)])
+
+    def channel_range(self, inputs: Sequence[Value], ranges: Sequence[Range]) -> Range:
+        """The channels that a channel reads, and the constant where it does."""
+        (x,) = inputs
+        lo, hi = (end.reshape(-1, *(1 for _ in x.shape[1:])) for end in ranges[0])
+        ends = np.stack([np.broadcast_to(end, x.shape) for end in (lo, hi)])
+        low, high = self.reference(ends).reshape(2, self.index.shape[0], -1)
+        return low.min(axis=1), high.max(axis=1)
+
+    def demand(self, inputs: Sequence[Value], out: Mask, select: Mask | None = None) -> tuple[Mask, ...]:
+        (x,) = inputs
+        places = self.index.values.reshape(out.size, -1)[out]
+        demand = np.zeros(x.shape[0], dtype=bool)
+        demand[places[places >= 0] // (x.size // x.shape[0])] = True
+        return (demand,)
+
+    @classmethod
+    def example(cls) -> Example:
+        return cls(IntTensor([[[-1, 0, 1], [-1, 20, 21]]]), 0), (((2, 4, 5), IntType(0, 7)),)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from ..errors import GraphError
 from ..graph import Shape, Value
-from ..types import LIMIT, IntArray, IntType
-from .base import Op, need_map
+from ..types import LIMIT, IntArray, IntType, Range
+from .base import Channelwise, Example, Free, Nonlinear, need_map
 from .geometry import Pads, Pair, Window
+from .windowed import Windowed
 
 
 @dataclass(frozen=True, eq=False)
-class MaxPool(Op):
+class MaxPool(Windowed, Nonlinear, Channelwise, Free):
     """Largest value of each window.
 
     Attributes:
         kernel, stride, dilation: (y, x).
         pads: (top, left, bottom, right), such that every window holds at least one real value.
+
+    Result:
+        (C, OH, OW) as for conv2d, the range of the input. A window that sees nothing but padding is refused.
     """
 
     kind: ClassVar[str] = "max_pool"
@@ -56,3 +61,15 @@ class MaxPool(Op):
             skipped = max(0, -(first // step))  # taps that fall before the map
             if skipped >= window.kernel[axis] or first + skipped * step >= extent:
                 raise GraphError(f"pads {window.pads}: window {index} of axis {'HW'[axis]} holds nothing but padding")
+
+    def channel_range(self, inputs: Sequence[Value], ranges: Sequence[Range]) -> Range:
+        return ranges[0]
+
+    def rule_steps(self, height: int, width: int) -> int:
+        """Every tap of every window along each axis, and some for the window itself."""
+        outputs = self.window.output(height, width)
+        return sum(n * (k + 16) for n, k in zip(outputs, self.kernel, strict=True))
+
+    @classmethod
+    def example(cls) -> Example:
+        return cls((2, 3), (2, 2), (0, 1, 0, 1), (1, 1)), (((2, 4, 5), IntType(0, 7)),)

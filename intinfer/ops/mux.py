@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,13 +10,17 @@ import numpy as np
 
 from ..errors import GraphError
 from ..graph import Shape, Value
-from ..types import IntArray, IntType
-from .base import Op, need_map, need_same_shape
+from ..types import IntArray, IntType, Mask, Range
+from .base import Example, Free, Nonlinear, need_map, need_same_shape
 
 
 @dataclass(frozen=True, eq=False)
-class Mux(Op):
-    """Inputs: select bits S (C,), then I1 and I0 (C, H, W)."""
+class Mux(Nonlinear, Free):
+    """Inputs: select bits S (C,), then I1 and I0 (C, H, W).
+
+    Result:
+        the shape of I1 and I0, the smallest range that holds both of theirs.
+    """
 
     kind: ClassVar[str] = "mux"
     arity: ClassVar[int | None] = 3
@@ -33,3 +38,17 @@ class Mux(Op):
     def reference(self, *inputs: IntArray) -> IntArray:
         select, if_one, if_zero = inputs
         return np.where(select[:, :, None, None] == 1, if_one, if_zero)
+
+    def channel_range(self, inputs: Sequence[Value], ranges: Sequence[Range]) -> Range:
+        """Both branches, unless the select bit is known."""
+        (never, always), (lo1, hi1), (lo0, hi0) = (ranges[0][1] == 0, ranges[0][0] == 1), ranges[1], ranges[2]
+        lo = np.where(always, lo1, np.where(never, lo0, np.minimum(lo1, lo0)))
+        return lo, np.where(always, hi1, np.where(never, hi0, np.maximum(hi1, hi0)))
+
+    def demand(self, inputs: Sequence[Value], out: Mask, select: Mask | None = None) -> tuple[Mask, ...]:
+        """Of each branch the channels that are selected from it; all, where the select bits are not known."""
+        return (out, out, out) if select is None else (out, out & select, out & ~select)
+
+    @classmethod
+    def example(cls) -> Example:
+        return cls(), (((2,), IntType(0, 1)), ((2, 4, 5), IntType(0, 7)), ((2, 4, 5), IntType(-1, 1)))

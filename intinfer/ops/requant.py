@@ -12,17 +12,20 @@ from ..graph import Shape, Value
 from ..rounding import RoundMode, shift_right
 from ..tensor import IntTensor
 from ..types import LIMIT, IntArray, IntType
-from .base import Op, per_channel
+from .base import Channelwise, Example, Free, Monotone, per_channel
 
 
 @dataclass(frozen=True, eq=False)
-class Requant(Op):
+class Requant(Monotone, Channelwise, Free):
     """Multiply, add, shift, clip: the fixed-point alternative to thresholds.
 
     Attributes:
         multiplier, offset, shift: M, B, S, each (C,) or (1,); S in 0..62; the widths are their encodings.
         rounding: of the shift.
         lo, hi: the clip.
+
+    Result:
+        the shape of the input, lo..hi.
     """
 
     kind: ClassVar[str] = "requant"
@@ -53,3 +56,8 @@ class Requant(Op):
         product = z * per_channel(self.multiplier.values, z.ndim) + per_channel(self.offset.values, z.ndim)
         rounded = shift_right(product, per_channel(self.shift.values, z.ndim), self.rounding)
         return np.clip(rounded, self.lo, self.hi)
+
+    @classmethod
+    def example(cls) -> Example:
+        op = cls(IntTensor([77]), IntTensor([4, -9]), IntTensor([6]), RoundMode.HALF_UP, 0, 3)
+        return op, (((2, 4, 5), IntType(0, 7)),)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from ..errors import GraphError
 from ..graph import Shape, Value
 from ..types import LIMIT, IntArray, IntType
-from .base import Op, need_map
+from .base import Channelwise, Example, Free, need_map
 from .geometry import Pads, Pair, Window
+from .linear import Box, Pulled, WindowedLinear
 
 
 @dataclass(frozen=True, eq=False)
-class SumPool(Op):
+class SumPool(WindowedLinear, Channelwise, Free):
     """Sum of each window; padded positions count as 0. A kernel of the whole map is the global sum (GAP).
 
     Attributes:
         kernel, stride: (y, x).
         pads: (top, left, bottom, right).
+
+    Result:
+        (C, OH, OW) as for conv2d, KH * KW times the range of the input, which takes in 0 when there is padding.
     """
 
     kind: ClassVar[str] = "sum_pool"
@@ -43,3 +48,13 @@ class SumPool(Op):
         (x,) = inputs
         result: IntArray = self.window.view(self.window.pad(x, 0)).sum(axis=(4, 5))
         return result
+
+    def rule_steps(self, height: int, width: int) -> int:
+        return 0
+
+    def pull_back(self, inputs: Sequence[Value], box: Box) -> Pulled:
+        return self.spread(inputs[0], box, lambda i, j: box.coefficients, 0)
+
+    @classmethod
+    def example(cls) -> Example:
+        return cls((4, 5), (1, 1), (0, 0, 0, 0)), (((2, 4, 5), IntType(0, 7)),)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -10,14 +11,14 @@ import numpy as np
 from ..errors import GraphError
 from ..graph import Shape, Value
 from ..tensor import IntTensor
-from ..types import IntArray, IntType
-from .base import Op
+from ..types import IntArray, IntType, Range
+from .base import Channelwise, Example, Free, Nonlinear, Op
 
 MAX_ENTRIES = 4096
 
 
 @dataclass(frozen=True, eq=False)
-class Table(Op):
+class Table(Nonlinear, Channelwise, Free):
     """Replace each value by the entry of its channel.
 
     Attributes:
@@ -26,6 +27,9 @@ class Table(Op):
         start: the input's lowest value.
         lo, hi: the declared range of the result; every entry lies inside. A quantiser's code is wider than its
             entries when some levels are never reached, and padding may still need them.
+
+    Result:
+        the shape of the input, lo..hi.
     """
 
     kind: ClassVar[str] = "table"
@@ -54,3 +58,21 @@ class Table(Op):
         rows = np.broadcast_to(self.entries.values, (z.shape[1], self.entries.shape[1]))
         channel = np.arange(z.shape[1]).reshape((1, -1) + (1,) * (z.ndim - 2))
         return rows[channel, z - self.start]
+
+    def channel_range(self, inputs: Sequence[Value], ranges: Sequence[Range]) -> Range:
+        """The entries that the range reaches."""
+        lo, hi = ranges[0]
+        rows = np.broadcast_to(self.entries.values, (len(lo), self.entries.shape[1]))
+        reached = [row[a : b + 1] for row, a, b in zip(rows, lo - self.start, hi - self.start, strict=True)]
+        return np.array([part.min() for part in reached]), np.array([part.max() for part in reached])
+
+    def adapted(self, x: Value, before: IntType) -> Op:
+        """Without the entries that are no longer reached."""
+        if not before.contains(x.type):
+            raise GraphError(f"its input may become {x.type} and it has entries for {before}")
+        entries: IntArray = self.entries.values[:, x.type.lo - before.lo : x.type.hi - before.lo + 1]
+        return replace(self, entries=IntTensor(entries, self.entries.encoding), start=x.type.lo)
+
+    @classmethod
+    def example(cls) -> Example:
+        return cls(IntTensor([[0, 0, 1, 1, 1, 2, 2, 3]]), 0, 0, 3), (((2, 4, 5), IntType(0, 7)),)

@@ -10,15 +10,18 @@ import numpy as np
 from ..errors import GraphError
 from ..graph import Shape, Value
 from ..types import LIMIT, IntArray, IntType
-from .base import Op, need_map
+from .base import Channelwise, Example, Free, Monotone, need_map
 
 
 @dataclass(frozen=True, eq=False)
-class Tgap(Op):
+class Tgap(Monotone, Channelwise, Free):
     """One select bit a channel: is the mean of its levels above half of the top level?
 
     Attributes:
         top: N = 2^k - 1, the top level; the input lies in 0..N.
+
+    Result:
+        (C,), 0..1.
     """
 
     kind: ClassVar[str] = "tgap"
@@ -38,3 +41,7 @@ class Tgap(Op):
         pixels = x.shape[2] * x.shape[3]
         select: IntArray = (2 * x.sum(axis=(2, 3)) > self.top * pixels).astype(np.int64)
         return select
+
+    @classmethod
+    def example(cls) -> Example:
+        return cls(7), (((2, 4, 5), IntType(0, 7)),)

@@ -6,7 +6,7 @@ out = base + step * #{j : z <= T[c, j]}   for a descending channel (gamma < 0)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..errors import GraphError
 from ..graph import Shape, Value
 from ..tensor import IntTensor
 from ..types import IntArray, IntType
-from .base import Op, per_channel
+from .base import Channelwise, Example, Free, Monotone, Op, per_channel
 
 
 def clip_thresholds(thresholds: npt.ArrayLike, descending: npt.ArrayLike, type_: IntType) -> IntArray:
@@ -41,7 +41,7 @@ def clip_thresholds(thresholds: npt.ArrayLike, descending: npt.ArrayLike, type_:
 
 
 @dataclass(frozen=True, eq=False)
-class Threshold(Op):
+class Threshold(Monotone, Channelwise, Free):
     """Counts crossed thresholds, per channel.
 
     Attributes:
@@ -51,6 +51,9 @@ class Threshold(Op):
             written with these.
         descending: (C,) or (1,) of 0 and 1; 1 compares with <=.
         base, step: the code of count 0 and the distance of codes (bipolar: -1, 2); step at least 1.
+
+    Result:
+        the shape of the input, base .. base + step * N.
     """
 
     kind: ClassVar[str] = "threshold"
@@ -86,3 +89,13 @@ class Threshold(Op):
         for column in self.thresholds.values.T:
             count += signed >= per_channel(column * sign, z.ndim)
         return self.base + self.step * count
+
+    def adapted(self, x: Value, before: IntType) -> Op:
+        """With thresholds clipped to the new range, which stay the comparisons that they are: one above it becomes
+        hi + 1, which no value crosses, one below it lo, which every value does (descending: hi and lo - 1)."""
+        values = clip_thresholds(self.thresholds.values, self.descending.values, x.type)
+        return self if np.array_equal(values, self.thresholds.values) else replace(self, thresholds=IntTensor(values))
+
+    @classmethod
+    def example(cls) -> Example:
+        return cls(IntTensor([[1, 3, 6], [5, 4, 0]]), IntTensor([0, 1]), 0, 1), (((2, 4, 5), IntType(0, 7)),)

@@ -31,7 +31,7 @@ def assemble(manifest: Json) -> str:
     design.open()
     for node in manifest["nodes"]:
         design.begin(node)
-        _NODES[node["op"]](design, node)
+        NODES[node["op"]](design, node)
     return design.close()
 
 
@@ -297,7 +297,7 @@ def _argmax(design: Design, node: Json) -> None:
     design.single(node, "argmax", parameters, source)
 
 
-_NODES: dict[str, Callable[[Design, Json], None]] = {
+NODES: dict[str, Callable[[Design, Json], None]] = {
     "add": _add,
     "affine": _affine,
     "argmax": _argmax,
