@@ -30,7 +30,7 @@ SERVED |= {"flatten", "gather"}
 """Ops whose bins the general recipes reach; another one needs a recipe, or its name here."""
 
 
-def tested_ops() -> set[str]:
+def with_tests() -> set[str]:
     return {path.stem.removeprefix("test_") for path in (TESTS / "ops").glob("test_*.py")}
 
 
@@ -42,7 +42,7 @@ TABLES: dict[str, Callable[[], Collection[str]]] = {
     "golden/intinfer_golden/explain/table.py": lambda: STEPS,
     "golden/intinfer_golden/coverage/table.py": lambda: COVERGROUPS,
     "golden/intinfer_golden/stimulus/recipes.py": lambda: SERVED | set(RECIPES),
-    "tests/ops/test_<op>.py": tested_ops,
+    "tests/ops/test_<op>.py": with_tests,
     "tests/oracles/naive.py": lambda: naive.OPS,
     "tests/rtl/assemble.py": lambda: assemble.NODES,
 }
