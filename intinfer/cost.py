@@ -147,7 +147,7 @@ def graph_cost(graph: GraphLike) -> CostReport:
     graph = graph_of(graph)
     layers: list[LayerCost] = []
     for node in graph.nodes:
-        inputs = tuple(graph.values[name] for name in node.inputs)
+        inputs = graph.operands(node)
         cost = node.op.cost(inputs, node.output)
         layers.append(
             LayerCost(
@@ -172,13 +172,14 @@ def _bits(value: Value) -> int:
 
 def _live_bits(graph: Graph) -> Iterator[int]:
     """Bits alive before the first node and while each node runs; inputs live from the start, outputs to the end."""
-    last_use = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
-    last_use |= {output.value: len(graph.nodes) for output in graph.outputs}
+    from .graph import unread_after
+
     live = {value.name: _bits(value) for value in graph.inputs}
     yield sum(live.values())
-    for i, node in enumerate(graph.nodes):
+    outputs = {output.value for output in graph.outputs}
+    unread = unread_after([(node.inputs, node.name) for node in graph.nodes], outputs)
+    for node, dropped in zip(graph.nodes, unread, strict=True):
         live[node.name] = _bits(node.output)
         yield sum(live.values())
-        for name in {*node.inputs, node.name}:
-            if last_use.get(name, -1) <= i:
-                live.pop(name, None)
+        for name in dropped:
+            del live[name]

@@ -6,7 +6,8 @@ The batch axis is outside the graph: shapes are (C, H, W) or (C,).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -119,18 +120,89 @@ class Graph:
                 found[name].append(node)
         return {name: tuple(nodes) for name, nodes in found.items()}
 
-    def with_every_value(self) -> Graph:
-        """The same network with each value, inputs included, as an output: an engine can fuse and skip nothing."""
-        return replace(self, outputs=tuple(Output(name, name) for name in self.values), classes=())
+    def operands(self, node: Node) -> tuple[Value, ...]:
+        """The values that a node reads, in its order."""
+        return tuple(self.values[name] for name in node.inputs)
 
     def node(self, name: str) -> Node:
         """The node that makes value `name`; GraphError lists close names when there is none."""
         if name not in self.node_by_name:
-            from difflib import get_close_matches
-
-            near = get_close_matches(name, self.node_by_name, n=3) or list(self.node_by_name)[:3]
-            raise GraphError(f"no node named {name!r}; close names: {', '.join(near)}")
+            raise GraphError(f"no node named {name!r}; close names: {self.close_names(name)}")
         return self.node_by_name[name]
+
+    def close_names(self, name: str) -> str:
+        """Up to three nodes whose names are most like a name that none has, to quote in a message."""
+        from difflib import get_close_matches
+
+        return ", ".join(get_close_matches(name, self.node_by_name, n=3) or list(self.node_by_name)[:3])
+
+    def before(self, names: Iterable[str]) -> set[str]:
+        """The values from which these are made, inputs of the graph included, and they themselves."""
+        found = set(names)
+        for node in reversed(self.nodes):
+            if node.name in found:
+                found.update(node.inputs)
+        return found
+
+    def with_nodes(self, nodes: Iterable[Node], outputs: Iterable[Output] | None = None) -> Graph:
+        """The network of other nodes on the same inputs, each added anew: type rules run, so types may change.
+
+        Args:
+            nodes: in an order in which they can be computed; what they say of their results is not looked at.
+            outputs: other results, or None for the same. With others, class names are left out.
+
+        Raises GraphError as `GraphBuilder` does.
+        """
+        return self._rebuilt(nodes, lambda node, _: node.op, outputs, {})
+
+    def with_ops(self, op_of: Callable[[Node, tuple[Value, ...]], Op], notes: Mapping[str, str] | None = None) -> Graph:
+        """The network with the op `op_of(node, inputs)` in each node, given its inputs as they become; `notes` are
+        added to the provenance. Raises GraphError as `GraphBuilder` does."""
+        return self._rebuilt(self.nodes, op_of, None, notes or {})
+
+    def with_outputs(self, outputs: Iterable[Output]) -> Graph:
+        """The network with other results, and without class names. Raises GraphError as `GraphBuilder` does."""
+        return self.with_nodes(self.nodes, outputs)
+
+    def up_to(self, name: str) -> Graph:
+        """The nodes that the value of one node is made by; that value is the only result."""
+        found = self.before([self.node(name).name])
+        return self.with_nodes((node for node in self.nodes if node.name in found), [Output(name, name)])
+
+    def _rebuilt(
+        self,
+        nodes: Iterable[Node],
+        op_of: Callable[[Node, tuple[Value, ...]], Op],
+        outputs: Iterable[Output] | None,
+        notes: Mapping[str, str],
+    ) -> Graph:
+        from .builder import GraphBuilder
+
+        builder = GraphBuilder()
+        values = {value.name: builder.input(value.name, value.shape, value.type) for value in self.inputs}
+        for node in nodes:
+            read = tuple(values[name] for name in node.inputs)
+            values[node.name] = builder.add(op_of(node, read), *read, name=node.name, source=node.source)
+        for out in self.outputs if outputs is None else outputs:
+            builder.output(out.name, values[out.value], out.scale, out.offset)
+        return builder.finish(self.image, self.classes if outputs is None else (), {**self.provenance, **notes})
+
+
+def unread_after(steps: Sequence[tuple[Sequence[str], str]], kept: Collection[str] = ()) -> list[list[str]]:
+    """When values die: for each step the values that no step behind it reads.
+
+    A value that nobody reads is listed at the step that makes it; what no step makes or reads, and what is `kept`, at
+    none.
+
+    Args:
+        steps: in order, the names that a step reads, and the name of what it makes.
+    """
+    last = {name: i for i, (read, made) in enumerate(steps) for name in (*read, made)}
+    found: list[list[str]] = [[] for _ in steps]
+    for name, i in last.items():
+        if name not in kept:
+            found[i].append(name)
+    return found
 
 
 class HasGraph(Protocol):

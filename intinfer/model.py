@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from . import model_file, reference
 from .cost import graph_cost
 from .errors import DataError, RangeError
 from .graph import Graph, GraphLike, graph_of
+from .inputs import Arrays, Batch
 from .ops.windowed import Windowed
-from .reference import Arrays
 from .types import IntArray
 
 if TYPE_CHECKING:
     from .engine.session import Session
-
-Batch = dict[str, npt.NDArray[np.integer]]
 
 CHUNK_BYTES = 2**28
 """Working memory of one chunk of images; a larger batch is run in several."""
@@ -72,20 +69,20 @@ class Model:
         """
         if engine not in (None, *ENGINES):
             raise DataError(f"engine {engine!r} is unknown; there are {' and '.join(ENGINES)}")
-        arrays, batched = _with_batch_axis(self.graph, images)
-        count = len(next(iter(arrays.values())))
-        if (engine or self.choose(count)) == "fast":
-            results = _squeezed(self.session(skip).run(arrays, threads=threads), batched)
+        batch, batched = Batch.or_single(self.graph, images)
+        if (engine or self.choose(batch.count)) == "fast":
+            results = self.session(skip).run(batch, threads=threads)
         else:
             shapes = {output.name: self.graph.values[output.value].shape for output in self.graph.outputs}
-            results = _squeezed(self._in_chunks(arrays, count, reference.run, shapes), batched)
+            results = self._in_chunks(batch, reference.run, shapes)
+        results = _squeezed(results, batched)
         return next(iter(results.values())) if len(results) == 1 else results
 
     def trace(self, image: Arrays) -> dict[str, IntArray]:
         """Every value by node name, inputs included, unfused and with nothing skipped. Errors as `run`."""
-        arrays, batched = _with_batch_axis(self.graph, image)
+        batch, batched = Batch.or_single(self.graph, image)
         shapes = {name: value.shape for name, value in self.graph.values.items()}
-        return _squeezed(self._in_chunks(arrays, len(next(iter(arrays.values()))), reference.trace, shapes), batched)
+        return _squeezed(self._in_chunks(batch, reference.trace, shapes), batched)
 
     def session(self, skip: bool = True) -> Session:
         """The fast engine's session for this graph, made at the first call."""
@@ -97,24 +94,21 @@ class Model:
 
     def _in_chunks(
         self,
-        arrays: Batch,
-        count: int,
+        batch: Batch,
         function: Callable[[Graph, Batch], dict[str, IntArray]],
         shapes: Mapping[str, tuple[int, ...]],
     ) -> dict[str, IntArray]:
-        results = {name: np.empty((count, *shape), dtype=np.int64) for name, shape in shapes.items()}
-        for part in self._chunks(count):
+        results = {name: np.empty((batch.count, *shape), dtype=np.int64) for name, shape in shapes.items()}
+        for start in range(0, batch.count, self._chunk):
+            part = slice(start, start + self._chunk)
             try:
-                chunk = function(self.graph, {name: array[part] for name, array in arrays.items()})
+                chunk = function(self.graph, batch.part(part))
             except RangeError as error:
-                counted = f" (images counted from {part.start})" if part.start else ""
+                counted = f" (images counted from {start})" if start else ""
                 raise RangeError(f"{error}{counted}") from None
             for name, array in chunk.items():
                 results[name][part] = array
         return results
-
-    def _chunks(self, count: int) -> Iterator[slice]:
-        return (slice(start, min(start + self._chunk, count)) for start in range(0, count, self._chunk))
 
 
 def load(path: str | PathLike[str]) -> Model:
@@ -136,34 +130,3 @@ def _image_bytes(graph: Graph) -> int:
 def _squeezed(results: dict[str, IntArray], batched: bool) -> dict[str, IntArray]:
     """Without the batch axis where the inputs came without one."""
     return results if batched else {name: array[0] for name, array in results.items()}
-
-
-def _with_batch_axis(graph: Graph, images: Arrays) -> tuple[Batch, bool]:
-    """Checked inputs with a batch axis, and whether they came with one."""
-    given = images if isinstance(images, Mapping) else {graph.inputs[0].name: images}
-    wanted = {value.name for value in graph.inputs}
-    if set(given) != wanted:
-        form = "" if isinstance(images, Mapping) else "; pass a mapping {input name: array}"
-        raise DataError(f"inputs {sorted(given)} are given, {sorted(wanted)} are needed{form}")
-    arrays: Batch = {}
-    counts: set[int | None] = set()
-    for value in graph.inputs:
-        array = np.asarray(given[value.name])
-        what = f"input {value.name!r}"
-        if array.dtype.kind not in "iu":
-            raise DataError(f"{what} has dtype {array.dtype}, integers are needed; cast it if its values are integers")
-        if array.shape == value.shape:
-            counts.add(None)
-            value.type.check(array, what)
-            array = array[None]
-        elif array.shape[1:] == value.shape:
-            counts.add(len(array))
-            value.type.check(array, what)
-        else:
-            form = f"{value.shape} or {reference.batched(value.shape)}"
-            raise DataError(f"{what} has shape {array.shape}, {form} is needed")
-        arrays[value.name] = array
-    if len(counts) != 1:
-        sizes = ", ".join("one unbatched" if c is None else str(c) for c in sorted(counts, key=str))
-        raise DataError(f"inputs differ in the number of images: {sizes}; give all the same batch")
-    return arrays, counts != {None}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 from .accumulator import Accumulator, Overflow
-from .builder import GraphBuilder
 from .errors import GraphError
 from .graph import Graph, GraphLike, Node, Value, graph_of
 from .ops import Op
@@ -39,16 +38,13 @@ def narrow(graph: GraphLike, rule: Accumulator, nodes: str = "*") -> Graph:
     if not chosen:
         near = ", ".join(node.name for node in _accumulating(graph)[:5]) or "there are none at all"
         raise GraphError(f"no conv2d or dense node matches {nodes!r}; such nodes are: {near}")
-    builder = GraphBuilder()
-    values = {value.name: builder.input(value.name, value.shape, value.type) for value in graph.inputs}
-    for node in graph.nodes:
-        inputs = [values[name] for name in node.inputs]
-        op = _adapted(node, graph.values[node.inputs[0]].type, inputs[0], rule if node.name in chosen else None)
-        values[node.name] = builder.add(op, *inputs, name=node.name, source=node.source)
-    for out in graph.outputs:
-        builder.output(out.name, values[out.value], out.scale, out.offset)
     note = "; ".join(filter(None, [graph.provenance.get("accumulators"), f"{rule} in {nodes}"]))
-    return builder.finish(graph.image, graph.classes, {**graph.provenance, "accumulators": note})
+
+    def op_of(node: Node, inputs: tuple[Value, ...]) -> Op:
+        before = graph.values[node.inputs[0]].type
+        return _adapted(node, before, inputs[0], rule if node.name in chosen else None)
+
+    return graph.with_ops(op_of, {"accumulators": note})
 
 
 def _accumulating(graph: Graph) -> list[Node]:

@@ -120,7 +120,7 @@ def profile(
     """
     graph = graph_of(graph)
     watch = Watch(graph, rule, names)
-    skipping, full = Session(graph), Session(graph.with_every_value(), skip=False)
+    skipping, full = Session(graph), Session(graph, every_value=True)
     counts = SkipCounts()
     selects = {node.name: node.inputs[0] for node in graph.nodes if node.op.kind == "mux"}
     ones = dict.fromkeys(selects, 0)
@@ -141,7 +141,7 @@ def profile(
         channels = node.output.shape[0]
         if node.name in ones:
             muxes.append(MuxProfile(node.name, channels, ones[node.name] / (channels * images)))
-        macs = node.op.cost(tuple(graph.values[name] for name in node.inputs), node.output).macs
+        macs = node.op.cost(graph.operands(node), node.output).macs
         if macs:
             share = counts.channels.get(node.name, 0) / (channels * images)
             layers.append(LayerProfile(node.name, macs, macs * share))

@@ -55,7 +55,17 @@ THIRD_PARTY = {
 EXACT = ["intinfer/ops/*", "intinfer/spec/*", "intinfer/bounds/*"] + [
     f"intinfer/{name}"
     for name in (
-        *("accumulator", "automaton", "build_arguments", "build_ops", "builder", "graph", "packing", "reference"),
+        *(
+            "accumulator",
+            "automaton",
+            "build_arguments",
+            "build_ops",
+            "builder",
+            "graph",
+            "inputs",
+            "packing",
+            "reference",
+        ),
         *("rounding", "tensor", "types"),
     )
 ]
@@ -180,8 +190,36 @@ def test_imports_run_one_way():
         name: {known(found.name) for found in imports(module) if not found.late} - {None, name}
         for name, module in names.items()
     }
-    assert needs["intinfer.reference"] == {"intinfer.errors", "intinfer.graph", "intinfer.types"}
+    assert needs["intinfer.reference"] == {f"intinfer.{name}" for name in ("errors", "graph", "inputs", "types")}
     assert len(list(TopologicalSorter(needs).static_order())) == len(names)  # raises CycleError, naming the cycle
+
+
+def forged(tree: ast.AST) -> Iterator[str]:
+    """Calls that make a graph or change one without its type rules."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called, keywords = ast.unparse(node.func), {keyword.arg for keyword in node.keywords}
+            graph = called.split(".")[-1] == "Graph"
+            if graph or (called.split(".")[-1] == "replace" and keywords & {"inputs", "nodes", "outputs", "classes"}):
+                yield f"{node.lineno}: {ast.unparse(node)}"
+
+
+def test_the_detector_of_forged_graphs_sees_them():
+    for text in (
+        "Graph((), (), ())",
+        "graph.Graph(a, b, c)",
+        "replace(g, nodes=n)",
+        "dataclasses.replace(g, outputs=o)",
+    ):
+        assert list(forged(ast.parse(text))), text
+    assert not list(forged(ast.parse("replace(op, thresholds=t)\nisinstance(x, Graph)\ngraph.with_nodes(n)")))
+
+
+def test_the_builder_is_the_only_way_to_make_a_graph():
+    knows = [m for m in MODULES if any(found.name == "intinfer.graph.Graph" for found in imports(m))]
+    assert len(knows) > 20
+    found = {m for m in knows if list(forged(parsed(m)))}
+    assert found == {"intinfer/builder"}
 
 
 def floats(tree: ast.AST) -> Iterator[str]:

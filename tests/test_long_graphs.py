@@ -44,7 +44,7 @@ def chain(linear: bool) -> Graph:
     [
         to_bytes,
         Session,
-        lambda graph: Session(graph.with_every_value(), skip=False),
+        lambda graph: Session(graph, every_value=True),
         graph_cost,
         channel_ranges,
         each_node,

@@ -17,6 +17,7 @@ import intinfer
 from intinfer import model as model_module
 from intinfer import reference
 from intinfer.errors import DataError, IntinferError, RangeError
+from intinfer.inputs import Batch
 
 GRAPH = tiny_graph()
 MODEL = intinfer.Model(GRAPH)
@@ -62,8 +63,8 @@ def test_chunks_bound_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_module, "CHUNK_BYTES", 3 * per_image + 1)
     seen: list[int] = []
 
-    def watched(graph: intinfer.model.Graph, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        seen.append(len(arrays["image"]))
+    def watched(graph: intinfer.model.Graph, arrays: Batch) -> dict[str, np.ndarray]:
+        seen.append(arrays.count)
         return original(graph, arrays)
 
     original = reference.run

@@ -61,7 +61,7 @@ def assert_narrowed(graph: Graph, rule: Accumulator, names, narrowed: Graph, ima
                 run(narrowed, image[None])
         return
     traced = reference.trace(narrowed, image[None])
-    fast = Session(narrowed.with_every_value(), skip=False).run(image[None])
+    fast = Session(narrowed, every_value=True).run(image[None])
     for name in narrowed.values:
         assert traced[name][0].tolist() == wanted[name], name
         assert fast[name][0].tolist() == wanted[name], name

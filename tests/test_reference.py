@@ -14,7 +14,7 @@ from intinfer.bounds import channel_ranges
 from intinfer.builder import GraphBuilder
 from intinfer.cost import graph_cost
 from intinfer.engine.session import Session
-from intinfer.errors import GraphError, RangeError
+from intinfer.errors import DataError, GraphError, RangeError
 from intinfer.model import Model
 from intinfer.model_file import to_bytes
 from intinfer.ops import OPS, Add, Bitshift, Clamp, Dense, Flatten
@@ -82,23 +82,32 @@ def test_no_images_give_no_results():
     assert {name: array.shape for name, array in got.items()} == dict.fromkeys("abstm", (0, 2))
 
 
+CAST = "integers are needed; cast it if its values are integers"
+
+
 @pytest.mark.parametrize("function", [reference.run, reference.trace])
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ({"a": A}, "inputs ['a'] given, ['a', 'b'] needed"),
-        ({"a": A, "c": B}, "inputs ['a', 'c'] given, ['a', 'b'] needed"),
-        ({"a": A, "b": B, "c": B}, "inputs ['a', 'b', 'c'] given, ['a', 'b'] needed"),
-        (A, "inputs ['a'] given, ['a', 'b'] needed"),
-        ({"a": A, "b": B.astype(float)}, "input 'b' has dtype float64; integers are needed"),
-        ({"a": A.astype(bool), "b": B}, "input 'a' has dtype bool; integers are needed"),
+        ({"a": A}, "inputs ['a'] are given, ['a', 'b'] are needed"),
+        ({"a": A, "c": B}, "inputs ['a', 'c'] are given, ['a', 'b'] are needed"),
+        ({"a": A, "b": B, "c": B}, "inputs ['a', 'b', 'c'] are given, ['a', 'b'] are needed"),
+        (A, "inputs ['a'] are given, ['a', 'b'] are needed; pass a mapping {input name: array}"),
+        (
+            {"a": A, "b": B.astype(float)},
+            f"input 'b' has dtype float64, {CAST}",
+        ),
+        (
+            {"a": A.astype(bool), "b": B},
+            f"input 'a' has dtype bool, {CAST}",
+        ),
         ({"a": A, "b": B[0]}, "input 'b' has shape (2,), (N, 2) is needed"),
         ({"a": A, "b": B[:, :1]}, "input 'b' has shape (3, 1), (N, 2) is needed"),
-        ({"a": A, "b": B[:2]}, "inputs differ in the number of images"),
+        ({"a": A, "b": B[:2]}, "inputs differ in the number of images: 2, 3; give all the same batch"),
     ],
 )
 def test_inputs_that_do_not_fit(function, inputs, message):
-    with pytest.raises(GraphError) as caught:
+    with pytest.raises(DataError) as caught:
         function(merge_graph(), inputs)
     assert str(caught.value) == message
 

@@ -8,7 +8,6 @@ refusals are reported together.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -138,7 +137,7 @@ def _without_unread(state: Lowering, graph: Graph) -> Graph:
         if node.name in read or node.name not in state.optional:
             kept.append(node)
             read.update(node.inputs)
-    return replace(graph, nodes=tuple(reversed(kept)))
+    return graph.with_nodes(reversed(kept))
 
 
 def _output(state: Lowering, name: str, x: Lowered) -> None:

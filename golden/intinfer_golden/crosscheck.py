@@ -19,7 +19,7 @@ class CrossCheck:
 
         self._graph = model.graph
         self._skipping = model.session(True)
-        self._unfused = Session(model.graph.with_every_value(), skip=False, fuse=False)
+        self._unfused = Session(model.graph, every_value=True)
 
     def check(self, inputs: Mapping[str, IntArray], values: Mapping[str, IntArray], image: int) -> None:
         """Compare one image (arrays (1, *shape)) with the reference's `values`; `image` is its number.

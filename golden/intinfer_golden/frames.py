@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from intinfer import reference
-from intinfer.errors import DataError, GraphError, RangeError
+from intinfer.errors import DataError, RangeError
 from intinfer.graph import Graph
-from intinfer.reference import Arrays
+from intinfer.inputs import Arrays, Batch
 from intinfer.types import IntArray
 
 CHUNK = 64
@@ -31,27 +30,27 @@ class Frames:
 
     @classmethod
     def of(cls, graph: Graph, images: Arrays) -> Frames:
-        """Of arrays; see `write_vectors`. Raises GraphError for wrong names or shapes; values are checked when read."""
+        """Of arrays; see `write_vectors`. Raises DataError for wrong names or shapes; values are checked when read."""
         given = images if isinstance(images, Mapping) else {graph.inputs[0].name: images}
         shapes = {value.name: value.shape for value in graph.inputs}
         arrays = {name: np.atleast_1d(array) for name, array in given.items()}
         arrays = {name: array[None] if array.shape == shapes.get(name) else array for name, array in arrays.items()}
-        reference.checked_inputs(graph, {name: array[:0] for name, array in arrays.items()})
+        Batch.of(graph, {name: array[:0] for name, array in arrays.items()})
         counts = {len(array) for array in arrays.values()}
         if len(counts) != 1:
-            raise GraphError(f"inputs differ in the number of images: {', '.join(map(str, sorted(counts)))}")
+            raise DataError(f"inputs differ in the number of images: {', '.join(map(str, sorted(counts)))}")
         return cls(counts.pop(), lambda start, stop: {name: array[start:stop] for name, array in arrays.items()})
 
     def all(self, graph: Graph) -> dict[str, IntArray]:
         """All images in memory, checked."""
-        return reference.checked_inputs(graph, self.read(0, self.count))
+        return Batch.of(graph, self.read(0, self.count)).int64()
 
     def chunks(self, graph: Graph, start: int = 0, size: int = CHUNK) -> Iterator[dict[str, IntArray]]:
         """The images from `start` on as int64, checked, at most `size` at a time."""
         for begin in range(start, self.count, size):
             images = self.read(begin, min(begin + size, self.count))
             try:
-                chunk = reference.checked_inputs(graph, images)
+                chunk = Batch.of(graph, images).int64()
             except RangeError as error:
                 raise RangeError(f"{error}{f' (images counted from {begin})' if begin else ''}") from None
             yield chunk

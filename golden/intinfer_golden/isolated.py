@@ -18,8 +18,8 @@ from intinfer import reference
 from intinfer.errors import DataError
 from intinfer.files import write_into
 from intinfer.graph import Graph
+from intinfer.inputs import Arrays
 from intinfer.model import Model
-from intinfer.reference import Arrays
 from intinfer.types import IntArray
 
 from . import documents, journal, manifest

@@ -9,9 +9,9 @@ from intinfer.accumulator import Overflow
 from intinfer.builder import GraphBuilder
 from intinfer.errors import DataError
 from intinfer.graph import Graph, GraphLike, Node, graph_of
+from intinfer.inputs import Arrays
 from intinfer.model import Model
 from intinfer.ops import Affine, Conv2d, Dense, Requant, Table, Threshold
-from intinfer.reference import Arrays
 from intinfer.types import IntArray
 
 
@@ -101,10 +101,7 @@ def check_names(graph: Graph, nodes: Collection[str]) -> None:
     """Raise DataError for a name that no node of the graph has."""
     for name in nodes:
         if name not in graph.node_by_name:
-            from difflib import get_close_matches
-
-            near = get_close_matches(name, graph.node_by_name, n=3) or list(graph.node_by_name)[:3]
-            raise DataError(f"the model has no node {name!r}; close names: {', '.join(near)}")
+            raise DataError(f"the model has no node {name!r}; close names: {graph.close_names(name)}")
 
 
 def _check_choice(graph: Graph, nodes: Collection[str] | None) -> None:

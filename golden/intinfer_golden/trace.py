@@ -16,8 +16,8 @@ import numpy.typing as npt
 from intinfer.errors import DataError
 from intinfer.files import naming, write_into
 from intinfer.graph import Graph
+from intinfer.inputs import Arrays
 from intinfer.model import Model
-from intinfer.reference import Arrays
 
 from .names import file_stem
 

@@ -14,8 +14,8 @@ import intinfer
 from intinfer import model_file
 from intinfer.errors import DataError
 from intinfer.graph import Graph, GraphLike, graph_of
+from intinfer.inputs import Arrays
 from intinfer.model import Model
-from intinfer.reference import Arrays
 from intinfer.types import Mask
 
 from . import manifest

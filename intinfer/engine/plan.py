@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from ..graph import Graph, Node, Value
+from ..graph import Graph, Node, Value, unread_after
 from ..kernels.base import Kernel, container
 from ..kernels.table import KERNELS
 from ..ops import Threshold
@@ -49,42 +49,47 @@ class Region:
 class Plan:
     """What a `Session` executes.
 
-    `offsets` places each value in one arena of `arena_bytes`; values alive at the same time never overlap.
+    `results` says which values are wanted, by the names under which they are. `offsets` places each value in one
+    arena of `arena_bytes`; values alive at the same time never overlap.
     """
 
     graph: Graph
+    results: dict[str, str]
     steps: tuple[Step, ...]
     regions: tuple[Region, ...]
     offsets: dict[str, int]
     arena_bytes: int
 
 
-def make_plan(graph: Graph, *, fuse: bool = True, reuse: bool = True) -> Plan:
+def make_plan(graph: Graph, *, fuse: bool = True, reuse: bool = True, every_value: bool = False) -> Plan:
     """Plan a graph.
 
     Args:
         fuse: let a convolution and its threshold be one step where no one else reads the sums.
         reuse: let values that are not alive together share memory.
+        every_value: want all values, inputs included, by their own names, instead of the outputs.
     """
-    order = _selects_first(graph)
-    fused = _fusions(graph) if fuse else {}
+    results = {name: name for name in graph.values} if every_value else {out.name: out.value for out in graph.outputs}
+    kept = set(results.values())
+    order = _selects_first(graph, list(results.values()))
+    fused = _fusions(graph, kept) if fuse else {}
     steps = []
     absorbed = {threshold.name for threshold in fused.values()}
     for node in order:
         if node.name not in absorbed:
             steps.append(_choose(graph, node, fused.get(node.name)))
-    offsets, size = _place(graph, steps, reuse)
-    return Plan(graph, tuple(steps), _regions(graph, steps), offsets, size)
+    offsets, size = _place(graph, steps, kept if reuse else set(graph.values))
+    return Plan(graph, results, tuple(steps), _regions(graph, steps), offsets, size)
 
 
-def _selects_first(graph: Graph) -> list[Node]:
-    """Depth first from the outputs, a mux's select before its branches, so that it can shorten their work.
+def _selects_first(graph: Graph, results: Sequence[str]) -> list[Node]:
+    """Depth first from the results, a mux's select before its branches, so that it can shorten their work.
 
-    Nodes that no output reads are left out, unless they may trap: their error is a result too.
+    Nodes that no result is made by are left out, unless they may trap: their error is a result too.
     """
     order: dict[str, Node] = {}
     inputs = {value.name for value in graph.inputs}
-    ends = [*(out.value for out in graph.outputs), *(node.name for node in graph.nodes if may_trap(node))]
+    ends = [*results, *(node.name for node in graph.nodes if may_trap(node))]
     stack = [(name, False) for name in reversed(ends)]
     while stack:
         name, ready = stack.pop()
@@ -104,14 +109,13 @@ def may_trap(node: Node) -> bool:
     return isinstance(node.op, Accumulating) and node.op.may_trap
 
 
-def _fusions(graph: Graph) -> dict[str, Node]:
+def _fusions(graph: Graph, kept: Collection[str]) -> dict[str, Node]:
     """Convolution or dense name -> the threshold that alone reads its sums."""
-    kept = {out.value for out in graph.outputs}
     fused = {}
     for node in graph.nodes:
         behind = graph.readers[node.name]
         if isinstance(node.op, Accumulating) and node.name not in kept and len(behind) == 1:
-            inputs = tuple(graph.values[name] for name in node.inputs)
+            inputs = graph.operands(node)
             if isinstance(behind[0].op, Threshold) and any(
                 kernel.refuses(node, inputs, behind[0]) is None for kernel in KERNELS[node.op.kind]
             ):
@@ -121,7 +125,7 @@ def _fusions(graph: Graph) -> dict[str, Node]:
 
 def _choose(graph: Graph, node: Node, fused: Node | None) -> Step:
     """The first kernel of the table that does not refuse."""
-    inputs = tuple(graph.values[name] for name in node.inputs)
+    inputs = graph.operands(node)
     passed: list[str] = []
     for kernel in KERNELS[node.op.kind]:
         reason = kernel.refuses(node, inputs, fused)
@@ -152,32 +156,24 @@ def _regions(graph: Graph, steps: Sequence[Step]) -> tuple[Region, ...]:
     return tuple(sorted(regions, key=lambda region: region.after))
 
 
-def _place(graph: Graph, steps: Sequence[Step], reuse: bool) -> tuple[dict[str, int], int]:
-    """First fit in order of creation; a value dies after its last reader. Outputs live forever, behind the others."""
-    last = {value.name: 0 for value in graph.inputs}
-    for i, step in enumerate(steps):
-        last[step.output.name] = i
-        for name in step.node.inputs:
-            last[name] = i
-    forever = {out.value for out in graph.outputs} if reuse else set(last)
-    dying: dict[int, list[str]] = {}
-    for name in last.keys() - forever:
-        dying.setdefault(last[name], []).append(name)
+def _place(graph: Graph, steps: Sequence[Step], kept: Collection[str]) -> tuple[dict[str, int], int]:
+    """First fit in order of creation; a value dies after its last reader. Those kept never die, behind the others."""
+    dying = unread_after([(step.node.inputs, step.output.name) for step in steps], kept)
     memory, top = _Memory(), 0
-    kept: dict[str, int] = {}
+    behind: dict[str, int] = {}
     sizes: dict[str, int] = {}
     offsets: dict[str, int] = {}
     for i, value in enumerate([*graph.inputs, *(step.output for step in steps)]):
         now = i - len(graph.inputs)
-        for name in dying.pop(now - 1, ()):
+        for name in dying[now - 1] if now > 0 else ():
             memory.free(offsets[name], sizes[name])
         size = sizes[value.name] = -(-value.size * container(value.type).itemsize // ALIGNMENT) * ALIGNMENT
-        if value.name in forever:
-            kept[value.name] = top
+        if value.name in kept:
+            behind[value.name] = top
             top += size
         else:
             offsets[value.name] = memory.take(size)
-    return offsets | {name: memory.size + start for name, start in kept.items()}, memory.size + top
+    return offsets | {name: memory.size + start for name, start in behind.items()}, memory.size + top
 
 
 class _Memory:

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..errors import GraphError, RangeError
 from ..graph import Graph, Value
+from ..inputs import Arrays, Batch
 from ..kernels.base import Array, container
-from ..reference import Arrays, checked_inputs
 from ..types import IntArray, Mask
 from .plan import Plan, Region, make_plan, may_trap
 
@@ -32,16 +32,16 @@ class Session:
     Args:
         graph: what to run.
         skip: compute only demanded channels; without it every channel, with the same result.
-        fuse: see `make_plan`.
+        fuse, every_value: see `make_plan`; with every value nothing is fused or skipped.
     """
 
-    def __init__(self, graph: Graph, *, skip: bool = True, fuse: bool = True) -> None:
-        self.plan = make_plan(graph, fuse=fuse)
-        self.skip = skip and bool(self.plan.regions)
+    def __init__(self, graph: Graph, *, skip: bool = True, fuse: bool = True, every_value: bool = False) -> None:
+        self.plan = make_plan(graph, fuse=fuse, every_value=every_value)
+        self.skip = skip and not every_value and bool(self.plan.regions)
         self._idle: list[_Worker] = []
 
     def run(
-        self, inputs: Arrays, *, threads: int = 1, poison: bool = False, counts: SkipCounts | None = None
+        self, images: Arrays | Batch, *, threads: int = 1, poison: bool = False, counts: SkipCounts | None = None
     ) -> dict[str, IntArray]:
         """Outputs by name, int64 (N, *shape), equal to `reference.run` bit for bit. Errors as there.
 
@@ -55,13 +55,13 @@ class Session:
             raise GraphError(f"{threads} threads: at least 1 is needed")
         if counts is not None:
             threads = 1
-        arrays = checked_inputs(self.plan.graph, inputs)
-        images = len(next(iter(arrays.values())))
+        batch = Batch.of(self.plan.graph, images)
+        values = self.plan.graph.values
         outputs = {
-            out.name: np.empty((images, *self.plan.graph.values[out.value].shape), dtype=np.int64)
-            for out in self.plan.graph.outputs
+            name: np.empty((batch.count, *values[value].shape), dtype=np.int64)
+            for name, value in self.plan.results.items()
         }
-        parts = [range(start, images, threads) for start in range(min(threads, images))]
+        parts = [range(start, batch.count, threads) for start in range(min(threads, batch.count))]
 
         def work(part: range) -> None:
             try:
@@ -70,7 +70,7 @@ class Session:
                 worker = _Worker(self.plan, self.skip)
             worker.poison, worker.counts = poison, counts
             for image in part:
-                worker.run({name: array[image] for name, array in arrays.items()}, outputs, image)
+                worker.run({name: array[image] for name, array in batch.arrays.items()}, outputs, image)
             self._idle.append(worker)
 
         if len(parts) < 2:
@@ -109,7 +109,7 @@ class _Worker:
         view: Array = raw.view(dtype).reshape(value.shape)
         return view
 
-    def run(self, inputs: Mapping[str, IntArray], outputs: Mapping[str, IntArray], image: int) -> None:
+    def run(self, inputs: Mapping[str, Array], outputs: Mapping[str, IntArray], image: int) -> None:
         if self.poison:
             for memory in (self.arena, *(array for arrays in self.scratch for array in arrays)):
                 memory.view(np.uint8).fill(0xA5)
@@ -132,8 +132,8 @@ class _Worker:
                 self._count(i, channels[i])
             for region in self.regions.get(i, ()):
                 self._narrow(region, channels)
-        for out in self.plan.graph.outputs:
-            outputs[out.name][image] = self.values[out.value]
+        for name, value in self.plan.results.items():
+            outputs[name][image] = self.values[value]
 
     def _narrow(self, region: Region, channels: list[IntArray]) -> None:
         mux = self.plan.steps[region.mux]
@@ -155,17 +155,16 @@ class _Demand:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        values = plan.graph.values
-        self.operands = [tuple(values[name] for name in step.node.inputs) for step in plan.steps]
+        self.operands = [plan.graph.operands(step.node) for step in plan.steps]
         made_by = {step.output.name: i for i, step in enumerate(plan.steps)}
         self.readers: list[list[tuple[int, int]]] = [[] for _ in plan.steps]
         for i, step in enumerate(plan.steps):
             for position, name in enumerate(step.node.inputs):
                 if name in made_by:
                     self.readers[made_by[name]].append((i, position))
-        outputs = {out.value for out in plan.graph.outputs}
+        results = set(plan.results.values())
         # Whether a run ends with a trap must not depend on what is skipped.
-        self.whole = [step.output.name in outputs or may_trap(step.node) for step in plan.steps]
+        self.whole = [step.output.name in results or may_trap(step.node) for step in plan.steps]
         self.everything = [np.ones(step.output.shape[0], dtype=bool) for step in plan.steps]
         self.reset()
 

@@ -51,14 +51,9 @@ def test_the_demo_network(graph, images, logits, skip, fuse, threads):
 
 def test_unfused_values_equal_the_reference_at_every_node(graph, images):
     """Every value as an output: nothing is fused, so each kernel is compared on its own."""
-    from dataclasses import replace
-
-    from intinfer.graph import Output
-
-    everything = replace(graph, outputs=tuple(Output(name, name) for name in graph.values), classes=())
     wanted = reference.trace(graph, images[:6])
-    got = Session(everything).run(images[:6])
-    assert all(step.fused is None for step in make_plan(everything).steps)
+    got = Session(graph, every_value=True).run(images[:6])
+    assert all(step.fused is None for step in make_plan(graph, every_value=True).steps)
     assert got.keys() == wanted.keys()
     for name in wanted:
         np.testing.assert_array_equal(got[name], wanted[name], err_msg=name)
@@ -149,13 +144,8 @@ def test_skip_counts_say_what_was_computed(graph, images):
 @pytest.mark.slow
 def test_a_hundred_million_values(capsys):
     """Random images through the demo network until 10^8 values of all nodes have been compared."""
-    from dataclasses import replace
-
-    from intinfer.graph import Output
-
     graph = intinfer.load(DEMO).graph
-    everything = replace(graph, outputs=tuple(Output(name, name) for name in graph.values), classes=())
-    session, fused = Session(everything), Session(graph)
+    session, fused = Session(graph, every_value=True), Session(graph)
     rng, compared = np.random.default_rng(11), 0
     while compared < 10**8:
         pixels = rng.integers(0, 256, (20, 3, 32, 32)) * rng.integers(0, 2, (20, 3, 1, 1))

@@ -17,7 +17,7 @@ import intinfer
 from intinfer import ops, reference
 from intinfer.accumulator import Accumulator, TapOrder
 from intinfer.builder import GraphBuilder
-from intinfer.errors import DataError, GraphError, IntinferError, RangeError
+from intinfer.errors import DataError, IntinferError, RangeError
 from intinfer.graph import Graph
 from intinfer.strategies import MAKERS, Source, networks
 from intinfer.tensor import IntTensor
@@ -172,7 +172,7 @@ def test_frames_go_from_one_extreme_to_the_other_and_a_telling_one_follows_each(
             DataError,
             "1 labels for 2 given frames: give one each, or none",
         ),
-        ({"given": {"x": tiny_images(2)}}, GraphError, "inputs ['x'] given, ['image'] needed"),
+        ({"given": {"x": tiny_images(2)}}, DataError, "inputs ['x'] are given, ['image'] are needed"),
         (
             {"given": {"image": tiny_images(1) + 255}},
             RangeError,

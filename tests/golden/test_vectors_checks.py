@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 import intinfer
 from intinfer import reference
-from intinfer.errors import DataError, GraphError, IntinferError, RangeError
+from intinfer.errors import DataError, IntinferError, RangeError
 from intinfer.graph import Graph
 from intinfer.strategies import graphs_with_images
 from intinfer_golden import write_vectors
@@ -191,10 +191,14 @@ def test_inputs_that_are_none(tmp_path: Path) -> None:
     bad = maps.copy()
     bad[67, 1, 0, 2] = 4
     cases: list[tuple[Any, type[IntinferError], str]] = [
-        ({"a": maps, "b": maps[:3]}, GraphError, "inputs differ in the number of images: 3, 70"),
-        ({"a": maps}, GraphError, "inputs ['a'] given, ['a', 'b'] needed"),
-        ({"a": maps, "b": np.int64(3)}, GraphError, "input 'b' has shape (0,), (N, 2, 3, 3) is needed"),
-        ({"a": maps, "b": maps / 1}, GraphError, "input 'b' has dtype float64; integers are needed"),
+        ({"a": maps, "b": maps[:3]}, DataError, "inputs differ in the number of images: 3, 70"),
+        ({"a": maps}, DataError, "inputs ['a'] are given, ['a', 'b'] are needed"),
+        ({"a": maps, "b": np.int64(3)}, DataError, "input 'b' has shape (0,), (N, 2, 3, 3) is needed"),
+        (
+            {"a": maps, "b": maps / 1},
+            DataError,
+            "input 'b' has dtype float64, integers are needed; cast it if its values are integers",
+        ),
         (
             {"a": maps, "b": bad},
             RangeError,

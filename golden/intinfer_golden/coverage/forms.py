@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from intinfer import bounds
 from intinfer.accumulator import Accumulator, Overflow
 from intinfer.bounds import LinearForm
 from intinfer.graph import Graph
-from intinfer.ops import Conv2d, Dense
+from intinfer.ops.mac import Accumulating
 
 from .group import Intervals
 from .reach import Found, Sums
@@ -84,23 +84,16 @@ class Forms:
 
 def without_overflow(graph: Graph, name: str) -> Graph:
     """The graph in which a node's accumulator is wide enough for every sum. Nothing is read behind the node."""
-    nodes = []
-    for node in graph.nodes:
-        if node.name != name:
-            nodes.append(node)
-            continue
-        assert isinstance(node.op, Conv2d | Dense)
-        op = replace(node.op, accumulator=Accumulator.prove(62))
-        _, type_ = op.infer(*(graph.values[x] for x in node.inputs))
-        nodes.append(replace(node, op=op, output=replace(node.output, type=type_)))
-        break
-    return replace(graph, nodes=tuple(nodes), outputs=(), classes=())
+    op = graph.node(name).op
+    assert isinstance(op, Accumulating)
+    wide = op.accumulating(Accumulator.prove(62))
+    return graph.up_to(name).with_ops(lambda node, _: wide if node.name == name else node.op)
 
 
 def overflows(graph: Graph, name: str) -> Overflow | None:
     """The rule of a node whose sums may leave its accumulator; None when they never do."""
     node = graph.node_by_name.get(name)
-    if node is None or not isinstance(node.op, Conv2d | Dense):
+    if node is None or not isinstance(node.op, Accumulating):
         return None
     return None if bounds.bounds_of(graph).fits(name) else node.op.accumulator.overflow
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from intinfer import reference
 from intinfer.errors import DataError, IntinferError
-from intinfer.graph import Graph, GraphLike, Node, Output, graph_of
-from intinfer.reference import Arrays
+from intinfer.graph import Graph, GraphLike, Node, graph_of
+from intinfer.inputs import Arrays
 from intinfer.types import IntArray
 
 from .element import Element, Explanation, Operand, Place
@@ -34,7 +32,7 @@ def explain(graph: GraphLike, image: Arrays, node: str, at: Place, depth: int = 
     graph = graph_of(graph)
     chosen = graph.node(node)
     _check_place(chosen, at)
-    values = reference.trace(_before(graph, chosen), image)
+    values = reference.trace(graph.up_to(chosen.name), image)
     if any(len(array) != 1 for array in values.values()):
         raise DataError("an explanation is of one image; give a batch of 1")
     return _explained(graph, {name: array[0] for name, array in values.items()}, Element(node, at, 0), depth)
@@ -51,16 +49,6 @@ def _check_place(node: Node, at: Place) -> None:
     for letter, extent, i in zip(letters, shape, at, strict=True):
         if not 0 <= i < extent:
             raise DataError(f"node {node.name!r} has shape {shape}: {letter}={i} is outside 0..{extent - 1}")
-
-
-def _before(graph: Graph, node: Node) -> Graph:
-    """The part of the graph that makes a node, so that nothing behind it is computed, or traps."""
-    needed = {node.name}
-    for earlier in reversed(graph.nodes):
-        if earlier.name in needed:
-            needed.update(earlier.inputs)
-    nodes = tuple(earlier for earlier in graph.nodes if earlier.name in needed)
-    return replace(graph, nodes=nodes, outputs=(Output(node.name, node.name),), classes=())
 
 
 def _explained(graph: Graph, values: dict[str, IntArray], element: Element, depth: int) -> Explanation:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from intinfer import reference
 from intinfer.errors import DataError, RangeError
 from intinfer.graph import Graph, GraphLike, graph_of
+from intinfer.inputs import Batch
 from intinfer.types import IntArray
 
 from ..coverage.collect import Coverage, chunks
@@ -127,7 +128,7 @@ class _Run:
         return self.coverage.percent >= self._goal
 
     def give(self, given: Mapping[str, npt.NDArray[np.integer]] | None, labels: Sequence[str]) -> None:
-        checked = {} if given is None else reference.checked_inputs(self._graph, given)
+        checked = {} if given is None else Batch.of(self._graph, given).int64()
         count = len(next(iter(checked.values()))) if checked else 0
         if labels and len(labels) != count:
             raise DataError(f"{len(labels)} labels for {count} given frames: give one each, or none")
