@@ -12,7 +12,8 @@ import numpy.typing as npt
 from intinfer.errors import DataError
 
 from .symbolic import Symbolic, SymbolicNet, Unsupported
-from .symbolic.integers import type_range
+from .symbolic.facts import type_range
+from .symbolic.pointwise import pointwise
 
 PIXELS = (0, 255)
 WIDEST = 2**62
@@ -67,7 +68,7 @@ class Preprocess:
                 continue
             if kind.kind != "f":
                 raise Unsupported(f"it takes {kind}; divide, mean and std belong to float inputs")
-            x = net.pointwise(x, op, self._column(numbers.astype(kind), shape))
+            x = pointwise(net, x, op, self._column(numbers.astype(kind), shape))
         return x
 
     def _range(self, dtype: np.dtype[Any]) -> tuple[int, int]:

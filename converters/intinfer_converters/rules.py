@@ -143,16 +143,20 @@ def _select(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
 
 
 def _max_pool(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
-    """Commutes with a non-decreasing chain only; a negative gamma breaks it."""
+    """Commutes with a non-decreasing chain; where the chain falls, the largest value is that of the least integer."""
     op: Any = node.op
-    falling = np.flatnonzero(chain_direction(x.tail, x.scale, x.channels) < 0)
-    if falling.size:
-        raise RefusalError(
-            f"the float ops before it fall in {falling.size} of {x.channels} channels (the first is {falling[0]}): "
-            "the maximum does not pass a falling function; put the quantiser before the pool"
-        )
-    z = state.add(MaxPool(op.kernel, op.stride, op.pads, op.dilation), x.z, name=node.name, source=node.source)
-    return Lowered(z, x.scale, x.offset, x.tail, x.pending)
+    signs = np.where(chain_direction(x.tail, x.scale, x.channels) < 0, -1, 1)
+    pool = MaxPool(op.kernel, op.stride, op.pads, op.dilation)
+    z = state.add(pool, _turned(state, node, x.z, signs), name=node.name, source=node.source)
+    return replace(x, z=_turned(state, node, z, signs))
+
+
+def _turned(state: Lowering, node: FloatNode, z: Value, signs: IntArray) -> Value:
+    """`z` times 1 or -1 a channel."""
+    if (signs == 1).all():
+        return z
+    op = Affine(IntTensor(signs), IntTensor(np.zeros_like(signs)))
+    return state.add(op, z, name=f"{node.name}.turned", source=node.source)
 
 
 def _pooled(state: Lowering, node: FloatNode, x: Lowered, pool: SumPool, count: int, name: str) -> Lowered:

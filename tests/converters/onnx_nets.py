@@ -8,6 +8,11 @@ import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from intinfer_converters.symbolic import Reading, Symbolic, SymbolicNet, weight_of
+from intinfer_converters.symbolic.pointwise import pointwise
+from intinfer_converters.symbolic.vocabulary.arrangement import rearrange
+from intinfer_converters.symbolic.vocabulary.linear import dense
+from intinfer_converters.symbolic.vocabulary.normalisation import batch_norm
+from intinfer_converters.symbolic.vocabulary.windows import Sliding, conv, max_pool
 
 F = np.float32
 
@@ -49,9 +54,9 @@ class Both:
         out = self.node("Quant", *numbers, name=name, domain="qonnx.custom_op.general", **attributes)
         low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
         with self.net.at(out):
-            y = self.net.pointwise(self.net.pointwise(self.x, "div", F(scale)), "clip", np.array([low, high], F))
+            y = pointwise(self.net, pointwise(self.net, self.x, "div", F(scale)), "clip", np.array([low, high], F))
             kind = {"ROUND": "rint", "FLOOR": "floor", "HALF_UP": "half_away", "CEIL": "ceil"}[mode]
-            self.then(self.net.pointwise(self.net.pointwise(y, kind), "mul", F(scale)), out)
+            self.then(pointwise(self.net, pointwise(self.net, y, kind), "mul", F(scale)), out)
 
     def conv(
         self,
@@ -73,7 +78,7 @@ class Both:
         out = self.node("Conv", values, *more, pads=[pad] * 4, strides=[stride] * 2)
         with self.net.at(out):
             weight = weight_of(values, (q, np.array(F(scale))))
-            self.then(self.net.conv(self.x, weight, b, (stride, stride), (pad,) * 4), out)
+            self.then(conv(self.net, self.x, weight, b, Sliding((kernel, kernel), (stride, stride), (pad,) * 4)), out)
 
     def dense(self, outputs: int, *, scale: float) -> None:
         features = self.x.shape[-1]
@@ -81,7 +86,7 @@ class Both:
         values = (q * F(scale)).astype(F)
         out = self.node("MatMul", values.T)
         with self.net.at(out):
-            self.then(self.net.dense(self.x, weight_of(values, (q, np.array(F(scale))))), out)
+            self.then(dense(self.net, self.x, weight_of(values, (q, np.array(F(scale))))), out)
 
     def batch_norm(self, deviation: float) -> None:
         """Statistics of sums of about this deviation."""
@@ -91,23 +96,23 @@ class Both:
         variance = (deviation**2 * self.rng.uniform(0.5, 2, channels)).astype(F)
         out = self.node("BatchNormalization", gamma, beta, mean, variance, epsilon=1e-5)
         with self.net.at(out):
-            self.then(self.net.batch_norm(self.x, gamma, beta, mean, variance, 1e-5), out)
+            self.then(batch_norm(self.net, self.x, gamma, beta, mean, variance, 1e-5, folded=False), out)
 
     def max_pool(self, size: int = 2) -> None:
         out = self.node("MaxPool", kernel_shape=[size] * 2, strides=[size] * 2)
         with self.net.at(out):
-            self.then(self.net.max_pool(self.x, (size, size), (size, size)), out)
+            self.then(max_pool(self.net, self.x, Sliding((size, size), (size, size))), out)
 
     def flatten(self) -> None:
         """A reshape whose constant says one image."""
         out = self.node("Reshape", np.array([1, -1], dtype=np.int64))
         with self.net.at(out):
-            self.then(self.net.rearrange(self.x, lambda index: index.reshape(1, -1)), out)
+            self.then(rearrange(self.x, lambda index: index.reshape(1, -1)), out)
 
     def divide(self, number: float) -> None:
         out = self.node("Div", F(number))
         with self.net.at(out):
-            self.then(self.net.pointwise(self.x, "div", F(number)), out)
+            self.then(pointwise(self.net, self.x, "div", F(number)), out)
 
     def model(self) -> ModelProto:
         output = helper.make_tensor_value_info(self.last, TensorProto.FLOAT, None)

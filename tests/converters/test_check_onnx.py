@@ -22,6 +22,8 @@ from intinfer_converters.lower import lower
 from intinfer_converters.preprocess import Preprocess
 from intinfer_converters.read_onnx import read_onnx
 from intinfer_converters.symbolic import SymbolicNet, Tap
+from intinfer_converters.symbolic.pointwise import pointwise
+from intinfer_converters.symbolic.vocabulary.arrangement import rearrange
 
 F = np.float32
 IMAGES = np.random.default_rng(7).integers(0, 256, (6, 3, 8, 8))
@@ -260,7 +262,7 @@ def test_a_node_that_no_tensor_shows() -> None:
     both = Both((3, 2, 2), hi=7)
     both.quant(1.0, 3, signed=0)
     last = both.node("Transpose", perm=[0, 2, 3, 1])
-    both.then(both.net.rearrange(both.x, lambda index: index.transpose(0, 2, 3, 1)), last)
+    both.then(rearrange(both.x, lambda index: index.transpose(0, 2, 3, 1)), last)
     both.flatten()
     both.dense(4, scale=0.07)
     reading = both.reading()
@@ -354,7 +356,7 @@ def test_a_missing_node_is_named() -> None:
 def test_a_graph_that_moves_the_batch_axis_runs_image_by_image() -> None:
     net = SymbolicNet()
     x = net.input("x", (1, 2, 3, 4), 0, 9)
-    y = net.pointwise(net.pointwise(x, "div", F(3)), "floor")
+    y = pointwise(net, pointwise(net, x, "div", F(3)), "floor")
     both = Both((2, 3, 4))
     both.node("Transpose", perm=[1, 2, 3, 0])
     both.node("Div", F(3))
@@ -362,7 +364,7 @@ def test_a_graph_that_moves_the_batch_axis_runs_image_by_image() -> None:
     last = both.node("Transpose", perm=[3, 0, 1, 2])
     both.nodes[-1].output[0] = "moved"
     both.nodes.append(helper.make_node("Transpose", ["moved"], [last], perm=[0, 2, 1, 3]))
-    reading = net.finish({last: net.rearrange(y, lambda i: i.transpose(0, 2, 1, 3))}, {"x": x, "t2": y})
+    reading = net.finish({last: rearrange(y, lambda i: i.transpose(0, 2, 1, 3))}, {"x": x, "t2": y})
     runner = OnnxRunner(both.model(), reading)
     images = np.random.default_rng(0).integers(0, 10, (5, 2, 3, 4))
     found = runner.run(images)
@@ -374,7 +376,7 @@ def test_nodes_that_the_runtime_rejects_are_evaluated_by_the_reference() -> None
     """ConvInteger with padding is rejected by ONNX Runtime; a too new operator set too."""
     both = Both((1, 3, 3), opset=28)
     both.node("Relu")
-    reading = both.net.finish({both.last: both.net.pointwise(both.x, "clip", np.array([0, np.inf]))}, both.tensors)
+    reading = both.net.finish({both.last: pointwise(both.net, both.x, "clip", np.array([0, np.inf]))}, both.tensors)
     model = both.model()
     image = np.arange(9).reshape(1, 1, 3, 3)
     assert np.array_equal(OnnxRunner(model, reading).run(image)[both.last], image)

@@ -15,6 +15,7 @@ from intinfer.errors import DataError
 from intinfer_converters.check.onnx_exact import EXACT
 from intinfer_converters.check.onnx_runner import OnnxRunner
 from intinfer_converters.symbolic import SymbolicNet
+from intinfer_converters.symbolic.pointwise import pointwise
 
 F = np.float32
 HALF = Fraction(1, 2)
@@ -60,7 +61,7 @@ def run_one(
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset), helper.make_opsetid(domain, 1)])
     net = SymbolicNet()
     image = net.input("image", (1, *x.shape[1:]), -4096, 4096)
-    source = net.pointwise(image, "div", F(4))
+    source = pointwise(net, image, "div", F(4))
     reading = net.finish({"y": source}, {"x": source})
     integers = np.rint(4 * x).astype(np.int64)
     assert (integers == 4 * x).all()

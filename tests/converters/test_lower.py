@@ -203,7 +203,7 @@ def test_tgap_of_shifted_levels_is_refused():
     ]
 
 
-def test_max_pool_passes_a_rising_chain_and_refuses_a_falling_one():
+def test_max_pool_passes_a_rising_chain_and_turns_channels_that_fall():
     net = Net()
     net.c(conv(ternary(np.random.default_rng(12), 4, 3, 3, 3)), "image")
     net.bn(Pointwise((mul(0.5, 0.25, 1.0, 0.0), add(0.5))), "c")
@@ -216,10 +216,10 @@ def test_max_pool_passes_a_rising_chain_and_refuses_a_falling_one():
     falling.c(conv(ternary(np.random.default_rng(12), 4, 3, 3, 3)), "image")
     falling.bn(Pointwise((mul(0.5, -0.25, 1.0, -1.0),)), "c")
     falling.p(MaximumPool((2, 2), (2, 2), (0, 0, 0, 0), (1, 1)), "bn")
-    assert refusals(falling.finish(y="p")) == [
-        "p (MaximumPool): the float ops before it fall in 2 of 4 channels (the first is 1): the maximum does not "
-        "pass a falling function; put the quantiser before the pool"
-    ]
+    falling.q(quantise(), "p")
+    graph = assert_equal_to_rationals(falling.finish(y="q"))
+    assert kinds(graph) == ["conv2d", "affine", "max_pool", "affine", "threshold"]
+    assert graph.nodes[1].op.multiplier.values.tolist() == [1, -1, 1, -1]
 
 
 def test_average_pools_put_the_count_into_the_scale():

@@ -139,15 +139,36 @@ OPS = {
         torch.floor(x * 0.375) + torch.ceil(x * 0.375) + torch.trunc(x * 0.375) + torch.round(x * 0.375)
     ),
     "floor division": lambda x: torch.div(levels(x), 2, rounding_mode="floor"),
+    "division of integers": lambda x: sum(
+        torch.div(x.to(torch.int32), number, rounding_mode=mode)
+        for mode in ("trunc", "floor")
+        for number in (3, -7, torch.tensor([1, 2, -3, 40], dtype=torch.int32).view(1, 4, 1, 1))
+    ),
+    "true division of integers": lambda x: x.to(torch.int16) / 4,
     "sign": lambda x: torch.sign(x + CHANNEL),
+    "absolute": lambda x: torch.abs(x) - torch.absolute(levels(x * 0.5)),
+    "absolute of integers": lambda x: x.to(torch.int8).abs() - x.to(torch.int64).abs() + x.to(torch.int32).abs(),
+    "hard sigmoid": lambda x: torch.round(F.hardsigmoid(x * 0.375) * 31),
     "comparisons": lambda x: (x > 1).float() + (x >= -2).float() + (x < 0.5) + (x <= CHANNEL).to(torch.float32),
+    "logic": lambda x: (
+        (torch.logical_and(x > -3, x < 5) | (x > CHANNEL)).float()
+        + (torch.logical_or(x > 9, levels(x) + 4) & torch.logical_not(levels(x) + 4)).float()
+        + (~((x > 1) & (levels(x) > 2))).float()
+        + torch.logical_and(x > 1, torch.tensor([0, 2, 0, -1]).view(1, 4, 1, 1)).float()
+    ),
     "logical not": lambda x: torch.where(torch.logical_not(x > 2), 1.0, -1.0),
     "comparison of two": lambda x: torch.gt(levels(x), levels(x * 0.5)).float(),
     "where": lambda x: torch.where(x > 0, 3.0, -1.0),
     "where a clip": lambda x: levels(torch.where(x > 1, x, torch.tensor(1.0))),
     "multiplexer": chosen,
+    "a constant condition": lambda x: (
+        torch.where(torch.tensor(True), x, 3.0)
+        + x.masked_fill(torch.tensor(False), 9.0)
+        + x.masked_fill(CHANNEL > 9, 1)
+    ),
     "masked fill": lambda x: levels(x).masked_fill(x.mean((2, 3), keepdim=True) > 0.5, 2.0),
     "maximum": lambda x: torch.maximum(torch.minimum(x, torch.tensor(7.0)), torch.tensor(-3.0)),
+    "maximum of numbers": lambda x: torch.fmax(torch.fmin(x, torch.tensor(7.0)), levels(x * 0.5)),
     "max pool": lambda x: F.max_pool2d(x, 3, stride=2, padding=1, dilation=1),
     "max pool, ceil": lambda x: F.max_pool2d(x, 4, ceil_mode=True),
     "max pool 1d": lambda x: F.max_pool1d(x.flatten(2), 3),
@@ -159,6 +180,10 @@ OPS = {
     "sum": lambda x: x.sum((2, 3)),
     "amax": lambda x: x.amax((1,)),
     "max over an axis": lambda x: x.max(dim=1).values,
+    "amin": lambda x: x.amin((2, 3), keepdim=True) - torch.amin(levels(x), 1, keepdim=True).amax((2, 3), keepdim=True),
+    "min over an axis": lambda x: x.min(dim=1).values + x.to(torch.int8).amin((1,)),
+    "min of bits": lambda x: (x > 2).amin((2, 3)).float() + (x > 2).amax((1, 2)).sum(1, keepdim=True),
+    "argmin": lambda x: x.argmin(2).float() + x.to(torch.int32).argmin(2, keepdim=False) * 2,
     "argmax": lambda x: x.flatten(1).argmax(1).float(),
     "concatenate": lambda x: torch.cat([levels(x), levels(x * 0.25), torch.ones(1, 2, 6, 6)], 1),
     "concatenate rows": lambda x: torch.cat([x, x.flip(2)], 2),
@@ -228,6 +253,15 @@ def test_fake_quantisation_is_torchs(scale, zero, divide):
 
 def test_fake_quantisation_of_a_channel():
     scale, zero = torch.tensor([0.1, 0.25, 1 / 3, 2.0]), torch.zeros(4, dtype=torch.int32)
+    module = Wrapped(lambda x: torch.fake_quantize_per_channel_affine(x, scale, zero, 1, -8, 7))
+    images = given_images()
+    (found,) = real_outputs(read_graph(exported(module), pixels=SIGNED), images)
+    assert np.array_equal(found.astype(np.float32), module(torch.from_numpy(images).float()).numpy())
+
+
+def test_fake_quantisation_with_a_zero_point_a_channel():
+    """The levels of a channel are those of its own zero point."""
+    scale, zero = torch.tensor([0.1, 0.25, 1 / 3, 2.0]), torch.tensor([0, 3, -8, 7], dtype=torch.int32)
     module = Wrapped(lambda x: torch.fake_quantize_per_channel_affine(x, scale, zero, 1, -8, 7))
     images = given_images()
     (found,) = real_outputs(read_graph(exported(module), pixels=SIGNED), images)
@@ -431,6 +465,21 @@ REFUSED = {
     "a transposed convolution": (lambda x: F.conv_transpose2d(x, DEPTH), "conv_transpose2d"),
     "floor division by 3": (lambda x: torch.div(x, 3, rounding_mode="floor"), "by what is no power of two"),
     "a fused factor": (lambda x: torch.add(x, levels(x), alpha=0.3), "its alpha 0.3 is no power of two"),
+    "indices of a minimum": (
+        lambda x: x.min(dim=1).indices,
+        "indices of a maximum are not computed; argmax and argmin",
+    ),
+    "the minimum of a batch": (lambda x: levels(x) - x.min(), "it reduces over the batch axis; give the other axes"),
+    "bits of integers": (lambda x: x.to(torch.int32) & 3, r"its input is int32; bits \(bool\) are due"),
+    "what may be negative as a truth": (lambda x: torch.logical_not(x).float(), "casts to bool what may be negative"),
+    "a softmax": (
+        lambda x: torch.softmax(x, 1),
+        "the op is not supported; it has no integer meaning; the largest score",
+    ),
+    "large quotients": (
+        lambda x: torch.div((x * 2**20).to(torch.int64), 3, rounding_mode="floor"),
+        "it divides integers up to 2.09715e\\+07 by constants of int64; integers below 16777216",
+    ),
     "decimals": (lambda x: torch.round(x, decimals=1), "rounds to 1 decimals"),
     "an activation in double": (lambda x: x.double() * 0.1, "the float ops of a network are all in float32"),
     "NaN": (lambda x: x * float("nan"), "no integer meaning with NaN"),

@@ -7,8 +7,8 @@ import pytest
 
 import intinfer
 from intinfer_converters.read_aten.arrangement import MOVING
-from intinfer_converters.read_aten.tables import HANDLERS
-from intinfer_converters.read_onnx.table import CUSTOM, MICROSOFT, ONNX, QONNX
+from intinfer_converters.read_aten.tables import HANDLERS, REFUSED_OPS
+from intinfer_converters.read_onnx.table import CUSTOM, MICROSOFT, ONNX, QONNX, REFUSED
 from intinfer_converters.sources import SUFFIXES
 
 TEXT = (Path(intinfer.__file__).parent / "spec" / "sources.md").read_text(encoding="utf-8")
@@ -23,10 +23,10 @@ def section(start: str) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("start", "names"),
     [
-        ("ONNX, standard", set(ONNX)),
+        ("ONNX, standard", set(ONNX) | set(REFUSED)),
         ("ONNX, domains", set(QONNX)),
         ("ONNX, domain `com", set(MICROSOFT)),
-        ("ATen", set(HANDLERS) | set(MOVING)),
+        ("ATen", set(HANDLERS) | set(MOVING) | set(REFUSED_OPS)),
     ],
 )
 def test_the_listed_operators(start: str, names: set[str]) -> None:

@@ -21,6 +21,13 @@ from intinfer_converters.floatnet import (
 )
 from intinfer_converters.lower import lower
 from intinfer_converters.symbolic import SymbolicNet, Unsupported, weight_of
+from intinfer_converters.symbolic.pointwise import pointwise
+from intinfer_converters.symbolic.vocabulary.arithmetic import add, sub
+from intinfer_converters.symbolic.vocabulary.arrangement import pad, rearrange
+from intinfer_converters.symbolic.vocabulary.casts import cast
+from intinfer_converters.symbolic.vocabulary.reductions import argmax, mean
+from intinfer_converters.symbolic.vocabulary.selection import where
+from intinfer_converters.symbolic.vocabulary.windows import Sliding, conv
 
 F = np.float32
 
@@ -79,7 +86,7 @@ def test_a_layout_is_what_it_computes(name):
     shape, change, expected = LAYOUTS[name]
     net = SymbolicNet()
     x = net.input("x", shape, 0, 255)
-    y = net.rearrange(x, change)
+    y = rearrange(x, change)
     reading = net.finish({"y": y})
     assert [type(node.op) for node in reading.net.nodes[1:]] == expected
     size = reading.net.nodes[0].shape
@@ -91,14 +98,14 @@ def test_a_layout_is_what_it_computes(name):
 
 def again(shape, change):
     net = SymbolicNet()
-    return net, net.rearrange(net.input("x", shape, 0, 255), change)
+    return net, rearrange(net.input("x", shape, 0, 255), change)
 
 
 def test_an_image_with_channels_last_comes_in_channels_first():
     net = SymbolicNet()
     x = net.input("x", (1, 8, 9, 3), 0, 255)
     assert x.shape == (1, 8, 9, 3)
-    y = net.rearrange(x, lambda a: a.transpose(0, 3, 1, 2))
+    y = rearrange(x, lambda a: a.transpose(0, 3, 1, 2))
     reading = net.finish({"y": y})
     assert [node.shape for node in reading.net.nodes] == [(3, 8, 9)]
 
@@ -116,18 +123,18 @@ def one(net, lo=0, hi=255):
 
 def test_clip_before_the_rounding():
     net = SymbolicNet()
-    x = net.pointwise(one(net), "clip", np.array([0, 1], F))
-    y = net.pointwise(net.pointwise(net.pointwise(x, "mul", F(7)), "rint"), "div", F(7))
+    x = pointwise(net, one(net), "clip", np.array([0, 1], F))
+    y = pointwise(net, pointwise(net, pointwise(net, x, "mul", F(7)), "rint"), "div", F(7))
     op = quantiser(net, y)
     assert (op.base, op.step, op.count, len(op.chain)) == (0, 1, 7, 3)
 
 
 def test_clip_behind_the_rounding_and_the_zero_point_stay_in_the_quantiser():
     net = SymbolicNet()
-    x = net.pointwise(net.pointwise(one(net, -9, 9), "div", F(0.1)), "rint")
-    x = net.pointwise(net.pointwise(x, "add", F(3)), "clip", np.array([0, 15], F))
-    x = net.cast(net.cast(x, np.uint8), F)
-    y = net.pointwise(net.pointwise(x, "sub", F(3)), "mul", F(0.1))
+    x = pointwise(net, pointwise(net, one(net, -9, 9), "div", F(0.1)), "rint")
+    x = pointwise(net, pointwise(net, x, "add", F(3)), "clip", np.array([0, 15], F))
+    x = cast(net, cast(net, x, np.uint8), F)
+    y = pointwise(net, pointwise(net, x, "sub", F(3)), "mul", F(0.1))
     op = quantiser(net, y)
     assert (op.base, op.step, op.count) == (-3, 1, 15)
     assert isinstance(ops(net, z=y)[-1], Pointwise)
@@ -135,16 +142,16 @@ def test_clip_behind_the_rounding_and_the_zero_point_stay_in_the_quantiser():
 
 def test_two_levels_around_zero_have_step_two():
     net = SymbolicNet()
-    bit = net.pointwise(one(net), "greater_equal", F(5))
-    op = quantiser(net, net.where(bit, np.array(1, F), np.array(-1, F)))
+    bit = pointwise(net, one(net), "greater_equal", F(5))
+    op = quantiser(net, where(net, bit, np.array(1, F), np.array(-1, F)))
     assert (op.base, op.step, op.count) == (-1, 2, 1)
 
 
 def test_a_rounding_without_bounds_is_left_to_the_lowering():
     net = SymbolicNet()
     x = one(net)
-    x = net.pointwise(net.pointwise(net.add(x, net.pointwise(x, "mul", F(3))), "mul", F(0.5)), "floor")
-    half = net.pointwise(net.conv(x, weight_of(np.full((1, 1, 1, 1), F(0.3)))), "floor")
+    x = pointwise(net, pointwise(net, add(net, x, pointwise(net, x, "mul", F(3))), "mul", F(0.5)), "floor")
+    half = pointwise(net, conv(net, x, weight_of(np.full((1, 1, 1, 1), F(0.3))), None, Sliding((1, 1))), "floor")
     assert [op.count for op in ops(net, y=half) if isinstance(op, Quantise)] == [510, None]
     pixels = images((1, 1, 2, 2))
     assert np.array_equal(integers(net, half, pixels), np.floor((2 * pixels).astype(F) * F(0.3)))
@@ -152,8 +159,8 @@ def test_a_rounding_without_bounds_is_left_to_the_lowering():
 
 def test_one_quantiser_for_two_readers():
     net = SymbolicNet()
-    x = net.pointwise(net.pointwise(one(net), "clip", np.array([0, 9], F)), "rint")
-    y = net.add(net.pointwise(x, "mul", F(0.5)), x)
+    x = pointwise(net, pointwise(net, one(net), "clip", np.array([0, 9], F)), "rint")
+    y = add(net, pointwise(net, x, "mul", F(0.5)), x)
     assert [type(op) for op in ops(net, y=y)] == [Quantise, Pointwise, Sum]
 
 
@@ -161,25 +168,33 @@ def test_one_quantiser_for_two_readers():
 def test_where_of_the_compared_tensor_is_a_clip(swapped):
     net = SymbolicNet()
     x = one(net, -9, 9)
-    bit = net.pointwise(x, "less" if swapped else "greater", F(2))
+    bit = pointwise(net, x, "less" if swapped else "greater", F(2))
     limit = np.array(2, F)
-    y = net.where(bit, limit, x) if swapped else net.where(bit, x, limit)
+    y = where(net, bit, limit, x) if swapped else where(net, bit, x, limit)
     assert [p.kind for p in ops(net, y=y)[0].chain] == ["clip"]
     assert np.array_equal(y.bounds, (2, 9))
 
 
 def test_where_of_a_multiple_is_a_leaky_relu():
     net = SymbolicNet()
-    x = net.pointwise(one(net), "sub", F(100))
-    y = net.where(net.pointwise(x, "greater", F(0)), x, net.pointwise(x, "mul", F(0.125)))
+    x = pointwise(net, one(net), "sub", F(100))
+    y = where(net, pointwise(net, x, "greater", F(0)), x, pointwise(net, x, "mul", F(0.125)))
     assert [p.kind for p in ops(net, y=y)[0].chain] == ["sub", "leaky"]
+
+
+def test_where_of_a_multiple_of_other_elements_is_no_leaky_relu():
+    net = SymbolicNet()
+    x = pointwise(net, one(net), "sub", F(100))
+    other = rearrange(pointwise(net, x, "mul", F(0.125)), lambda a: a[..., ::-1])
+    with pytest.raises(Unsupported, match="not one bit a channel"):
+        where(net, pointwise(net, x, "greater", F(0)), x, other)
 
 
 def test_a_bit_a_channel_is_a_multiplexer():
     net = SymbolicNet()
     x = net.input("x", (1, 3, 2, 2), 0, 7)
-    bit = net.pointwise(net.mean(x, (2, 3), keepdims=True), "greater", F(3.5))
-    y = net.where(bit, x, np.zeros((), F))
+    bit = pointwise(net, mean(net, x, (2, 3), keepdims=True), "greater", F(3.5))
+    y = where(net, bit, x, np.zeros((), F))
     assert sorted(kind.__name__ for kind in kinds(net, y)) == ["Gather", "GlobalAverage", "Multiplex", "Quantise"]
     image = images((1, 3, 2, 2), 0, 7, 20)
     wanted = np.where(image.mean((2, 3), keepdims=True) > 3.5, image, 0)
@@ -190,13 +205,13 @@ def test_a_bit_a_pixel_is_refused():
     net = SymbolicNet()
     x = one(net)
     with pytest.raises(Unsupported, match="not one bit a channel: only whole channels are chosen between"):
-        net.where(net.pointwise(x, "greater", F(2)), net.pointwise(x, "mul", F(2)), x)
+        where(net, pointwise(net, x, "greater", F(2)), pointwise(net, x, "mul", F(2)), x)
 
 
 def test_zero_padding_moves_into_the_convolution():
     net = SymbolicNet()
-    x = net.pad(net.input("x", (1, 1, 3, 3), 0, 7), [(0, 0), (0, 0), (1, 0), (2, 1)])
-    y = net.conv(x, weight_of(np.ones((1, 1, 2, 2), F)), pads=(0, 0, 1, 0))
+    x = pad(net, net.input("x", (1, 1, 3, 3), 0, 7), [(0, 0), (0, 0), (1, 0), (2, 1)])
+    y = conv(net, x, weight_of(np.ones((1, 1, 2, 2), F)), None, Sliding((2, 2), pads=(0, 0, 1, 0)))
     (op,) = ops(net, y=y)
     assert isinstance(op, Conv)
     assert op.pads == (1, 2, 1, 1)
@@ -204,8 +219,8 @@ def test_zero_padding_moves_into_the_convolution():
 
 def test_other_padding_is_a_gather():
     net = SymbolicNet()
-    x = net.pad(net.input("x", (1, 1, 3, 3), 0, 7), [(0, 0), (0, 0), (1, 0), (2, 1)], 3.0)
-    y = net.conv(x, weight_of(np.ones((1, 1, 2, 2), F)))
+    x = pad(net, net.input("x", (1, 1, 3, 3), 0, 7), [(0, 0), (0, 0), (1, 0), (2, 1)], 3.0)
+    y = conv(net, x, weight_of(np.ones((1, 1, 2, 2), F)), None, Sliding((2, 2)))
     assert kinds(net, y) == [Gather, Conv]
     image = images((1, 1, 3, 3), 0, 7)
     padded = np.pad(image, ((0, 0), (0, 0), (1, 0), (2, 1)), constant_values=3)
@@ -217,7 +232,7 @@ def test_a_constant_that_varies_within_a_channel_makes_a_vector():
     net = SymbolicNet()
     x = net.input("x", (1, 2, 1, 3), 0, 7)
     offsets = np.arange(3, dtype=F).reshape(1, 1, 1, 3)
-    y = net.rearrange(net.add(x, offsets), lambda a: a.reshape(1, 6))
+    y = rearrange(add(net, x, offsets), lambda a: a.reshape(1, 6))
     image = images((1, 2, 1, 3), 0, 7)
     assert np.array_equal(integers(net, y, image), (image + offsets).reshape(-1, 6))
 
@@ -233,7 +248,7 @@ def test_a_constant_that_varies_within_a_channel_makes_a_vector():
 def test_integer_types_wrap_around(kind, operand, wanted):
     net = SymbolicNet()
     x = net.input("x", (1, 256), -128, 127, np.int8)
-    y = net.pointwise(x, kind, np.array(operand))
+    y = pointwise(net, x, kind, np.array(operand))
     assert y.dtype == np.int8
     image = np.arange(-128, 128)[None]
     assert np.array_equal(integers(net, y, image), wanted(image.astype(np.int8)))
@@ -244,13 +259,13 @@ def test_wide_integers_are_refused_with_their_range():
     x = net.input("x", (1, 4), -(2**31), 2**31 - 1, np.int32)
     message = r"its result may reach -2147483641..2147483654, outside int32, and wrap around; state the range"
     with pytest.raises(Unsupported, match=message):
-        net.add(x, np.array(7, np.int32))
+        add(net, x, np.array(7, np.int32))
 
 
 def test_wide_integers_in_range_are_exact():
     net = SymbolicNet()
     x = net.input("x", (1, 2), -(2**30), 2**30, np.int32)
-    y = net.pointwise(net.pointwise(x, "add", np.array([2**25 + 1, 0])), "clip", np.array([-(2**29) - 1, 2**30]))
+    y = pointwise(net, pointwise(net, x, "add", np.array([2**25 + 1, 0])), "clip", np.array([-(2**29) - 1, 2**30]))
     image = np.array([[2**29, -(2**30)]])
     assert integers(net, y, image).tolist() == [[2**29 + 2**25 + 1, -(2**29) - 1]]
 
@@ -288,8 +303,8 @@ def test_trained_floats_are_real_weights():
 def test_tensors_are_found_again():
     net = SymbolicNet()
     x = one(net)
-    rounded = net.pointwise(net.pointwise(net.pointwise(x, "mul", F(0.5)), "clip", np.array([0, 3], F)), "rint")
-    flat = net.rearrange(rounded, lambda a: a.reshape(1, -1))
+    rounded = pointwise(net, pointwise(net, pointwise(net, x, "mul", F(0.5)), "clip", np.array([0, 3], F)), "rint")
+    flat = rearrange(rounded, lambda a: a.reshape(1, -1))
     reading = net.finish({"y": flat}, {"x": x, "rounded": rounded, "flat": flat})
     assert reading.tensors["x"].node == "x"
     levels = next(node.name for node in reading.net.nodes if isinstance(node.op, Quantise))
@@ -300,12 +315,12 @@ def test_tensors_are_found_again():
 @pytest.mark.parametrize("form", ["x + (q - x)", "(q - x) + x", "(x - x) + q"])
 def test_a_straight_through_estimator_is_its_quantiser(form):
     net = SymbolicNet()
-    x = net.pointwise(net.pointwise(one(net), "mul", F(0.1)), "clip", np.array([0, 3], F))
-    q = net.pointwise(x, "rint")
+    x = pointwise(net, pointwise(net, one(net), "mul", F(0.1)), "clip", np.array([0, 3], F))
+    q = pointwise(net, x, "rint")
     y = {
-        "x + (q - x)": lambda: net.add(x, net.sub(q, x)),
-        "(q - x) + x": lambda: net.add(net.sub(q, x), x),
-        "(x - x) + q": lambda: net.add(net.sub(x, x), q),
+        "x + (q - x)": lambda: add(net, x, sub(net, q, x)),
+        "(q - x) + x": lambda: add(net, sub(net, q, x), x),
+        "(x - x) + q": lambda: add(net, sub(net, x, x), q),
     }[form]()
     assert kinds(net, y) == [Quantise]
 
@@ -313,31 +328,31 @@ def test_a_straight_through_estimator_is_its_quantiser(form):
 def test_what_no_output_needs_is_left_out():
     net = SymbolicNet()
     x = one(net)
-    net.add(net.pointwise(x, "mul", F(2)), x)
-    assert kinds(net, net.pointwise(x, "add", F(1))) == [Pointwise]
+    add(net, pointwise(net, x, "mul", F(2)), x)
+    assert kinds(net, pointwise(net, x, "add", F(1))) == [Pointwise]
 
 
 def test_a_quantiser_that_always_gives_one_level():
     net = SymbolicNet()
-    x = net.pointwise(net.pointwise(one(net), "add", F(300)), "clip", np.array([0, 7], F))
-    y = net.pointwise(net.pointwise(x, "rint"), "mul", F(0.5))
+    x = pointwise(net, pointwise(net, one(net), "add", F(300)), "clip", np.array([0, 7], F))
+    y = pointwise(net, pointwise(net, x, "rint"), "mul", F(0.5))
     assert (quantiser(net, y).base, quantiser(net, y).count) == (7, 1)
     assert (integers(net, y, images((1, 1, 2, 2))) == 3.5).all()
 
 
 def test_half_precision_is_exact_up_to_its_own_limit():
     net = SymbolicNet(np.float16)
-    x = net.cast(net.input("x", (1, 1, 1, 1), 0, 4096, np.int32), np.float16)
-    assert net.pointwise(x, "add", np.array(1, np.float16)).whole is False
-    assert net.pointwise(net.pointwise(x, "clip", np.array([0, 100])), "add", np.array(1, np.float16)).whole
+    x = cast(net, net.input("x", (1, 1, 1, 1), 0, 4096, np.int32), np.float16)
+    assert pointwise(net, x, "add", np.array(1, np.float16)).whole is False
+    assert pointwise(net, pointwise(net, x, "clip", np.array([0, 100])), "add", np.array(1, np.float16)).whole
 
 
 def test_an_eight_bit_tensor_is_found_behind_the_quantiser_that_took_its_zero_point_in():
     net = SymbolicNet()
-    x = net.conv(one(net), weight_of(np.ones((1, 1, 1, 1), F)))
-    q = net.pointwise(net.pointwise(net.pointwise(x, "rint"), "add", F(3)), "clip", np.array([0, 15], F))
-    codes = net.cast(q, np.uint8)
-    y = net.pointwise(net.pointwise(net.cast(codes, F), "sub", F(3)), "mul", F(0.1))
+    x = conv(net, one(net), weight_of(np.ones((1, 1, 1, 1), F)), None, Sliding((1, 1)))
+    q = pointwise(net, pointwise(net, pointwise(net, x, "rint"), "add", F(3)), "clip", np.array([0, 15], F))
+    codes = cast(net, q, np.uint8)
+    y = pointwise(net, pointwise(net, cast(net, codes, F), "sub", F(3)), "mul", F(0.1))
     reading = net.finish({"y": y}, {"codes": codes, "y": y})
     tap = reading.tensors["codes"]
     assert tap.node == reading.tensors["y"].node
@@ -346,17 +361,17 @@ def test_an_eight_bit_tensor_is_found_behind_the_quantiser_that_took_its_zero_po
 
 def test_arithmetic_of_another_float_type_is_refused_unless_it_is_exact():
     net = SymbolicNet()
-    x = net.cast(one(net), np.float64)
-    assert net.pointwise(x, "add", np.float64(3)).whole
+    x = cast(net, one(net), np.float64)
+    assert pointwise(net, x, "add", np.float64(3)).whole
     for kind, number in (("mul", 0.1), ("greater", 2.9999999999), ("div", 3.0)):
         with pytest.raises(Unsupported, match="computes in float64; the float ops of a network are all in float32"):
-            net.pointwise(x, kind, np.float64(number))
+            pointwise(net, x, kind, np.float64(number))
 
 
 @pytest.mark.parametrize("axis", [1, 2, -1])
 def test_argmax_along_any_axis(axis):
     net = SymbolicNet()
-    y = net.argmax(net.input("x", (1, 3, 4, 2), 0, 5), axis)
+    y = argmax(net, net.input("x", (1, 3, 4, 2), 0, 5), axis)
     image = images((1, 3, 4, 2), 0, 5, 9)
     wanted = image.argmax(axis)
     assert y.shape == (1, *wanted.shape[1:])

@@ -12,17 +12,25 @@ ELEMENTWISE = {
     *(
         "Abs",
         "Add",
+        "And",
         "Cast",
         "Ceil",
         "Clip",
         "Div",
         "Floor",
+        "Greater",
+        "GreaterOrEqual",
+        "HardSigmoid",
         "Identity",
         "LeakyRelu",
+        "Less",
+        "LessOrEqual",
         "Max",
         "Min",
         "Mul",
         "Neg",
+        "Not",
+        "Or",
         "PRelu",
     ),
     *("Relu", "Round", "Sign", "Sub", "Sum", "ThresholdedRelu", "Where"),
@@ -116,7 +124,7 @@ def _axes(graph: onnx.GraphProto, node: onnx.NodeProto, rank: int) -> None:
         _set_constant(graph, node, 1, _up(constant))
     elif _attribute(node, "noop_with_empty_axes"):
         return
-    elif constant is None and node.op_type == "ReduceMax":
+    elif constant is None and node.op_type in ("ReduceMax", "ReduceMin"):
         raise NotANetworkError("it reduces all axes")
     else:
         _set_constant(graph, node, 1, list(range(1, rank + 1)))
@@ -145,7 +153,7 @@ def _slice(graph: onnx.GraphProto, node: onnx.NodeProto, rank: int) -> None:
 
 MOVES = {
     **{kind: _axis(0) for kind in ("ArgMax", "ArgMin", "Gather", "Split")},
-    **dict.fromkeys(("ReduceMax", "ReduceMean", "ReduceSum", "Squeeze", "Unsqueeze"), _axes),
+    **dict.fromkeys(("ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Squeeze", "Unsqueeze"), _axes),
     **dict.fromkeys(("DequantizeLinear", "QuantizeLinear"), _quantiser),
     **dict.fromkeys(("Expand", "Reshape", "Tile"), _shape),
     "Concat": _concat,

@@ -21,7 +21,10 @@ from .node_axes import NotANetworkError, with_batch_axis
 
 Arrays = dict[str, np.ndarray]
 
-MERGES = {"Add", "Sub", "Max", "Min", "Sum", "Concat", "Where"}
+MERGES = {
+    *("Add", "Sub", "Max", "Min", "Sum", "Concat", "Where", "And", "Or"),
+    *("Greater", "GreaterOrEqual", "Less", "LessOrEqual"),
+}
 """All inputs are the network's; tried with the first alone when that is refused."""
 
 PER_IMAGE = {"BatchNormalization", "Gemm", "MatMul", "MatMulInteger", "QLinearMatMul", "SpaceToDepth", "Flatten"}
@@ -41,14 +44,15 @@ QUANTISED = {
     "Round",
     "Sign",
     "ThresholdedRelu",
+    "HardSigmoid",
 }
 """Pointwise on floats: when the plain form is refused, a QuantizeLinear is put behind."""
 
 ONE_INPUT = {
     *("Abs", "ArgMax", "ArgMin", "AveragePool", "Cast", "Conv", "ConvInteger", "DepthToSpace", "DequantizeLinear"),
     *("Div", "Expand", "Gather", "GlobalAveragePool", "GlobalMaxPool", "Identity", "MaxPool", "Mul", "Neg", "Pad"),
-    *("QLinearConv", "QuantizeLinear", "ReduceMax", "ReduceMean", "ReduceSum", "Reshape", "Resize", "Slice", "Split"),
-    *("Squeeze", "Tile", "Transpose", "Unsqueeze", "Upsample"),
+    *("Not", "QLinearConv", "QuantizeLinear", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Reshape", "Resize"),
+    *("Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Upsample"),
 }
 APPLICABLE = MERGES | PER_IMAGE | QUANTISED | ONE_INPUT
 """Operators that quantised networks are made of."""

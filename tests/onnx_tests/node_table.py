@@ -132,8 +132,8 @@ def table_text() -> str:
         *(f"| {row.name.removeprefix('test_')} | {row.result} | {_cell(row.detail)} |" for row in results),
         "",
         f"The other {sum(outside.values())} tests are about operators or types that are no part of quantised networks",
-        "(bitwise and logical operators, comparisons, 64-bit unsigned integers, 8-bit floats, strings, sequences,",
-        "recurrence, training, transcendental functions); models that hold them are refused by name.",
+        "(bitwise operators, equality, 64-bit unsigned integers, 8-bit floats, strings, sequences, recurrence,",
+        "training, transcendental functions); models that hold them are refused by name.",
         "",
     ]
     return "\n".join(lines)

@@ -1,51 +1,27 @@
-"""ATen ops that only move elements."""
+"""ATen ops that only move elements, and those that put tensors beside each other."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
-from ..symbolic import Symbolic, Unsupported
+from ..symbolic import Symbolic, SymbolicNet, Unsupported
+from ..symbolic.vocabulary import arrangement, joining
+from ..symbolic.vocabulary.operands import Operand
 from .schema import Bound
-from .scope import Scope
+from .scope import Arguments, Handler, Scope
 
-MOVING = frozenset(
-    "aten." + name
-    for name in (
-        *(
-            "view",
-            "_unsafe_view",
-            "reshape",
-            "flatten",
-            "unflatten",
-            "squeeze",
-            "unsqueeze",
-            "permute",
-            "transpose",
-            "t",
-        ),
-        *(
-            "numpy_T",
-            "mT",
-            "movedim",
-            "moveaxis",
-            "swapaxes",
-            "swapdims",
-            "expand",
-            "view_as",
-            "expand_as",
-            "reshape_as",
-        ),
-        *("repeat", "repeat_interleave", "tile", "slice", "select", "narrow", "split", "split_with_sizes", "chunk"),
-        *("unbind", "index_select", "index", "flip", "roll", "rot90", "pixel_shuffle", "pixel_unshuffle"),
-        *("channel_shuffle", "native_channel_shuffle", "upsample_nearest2d", "upsample_nearest1d", "broadcast_to"),
-        *("_upsample_nearest_exact2d", "_upsample_nearest_exact1d", "reflection_pad2d", "replication_pad2d"),
-        *("reflection_pad1d", "replication_pad1d", "_reshape_alias", "view_copy", "permute_copy", "slice_copy"),
-        *("unsqueeze_copy", "squeeze_copy", "expand_copy", "transpose_copy", "select_copy", "diagonal", "unfold"),
-    )
-)
+_MOVING = """
+view _unsafe_view reshape flatten unflatten squeeze unsqueeze permute transpose t numpy_T mT movedim moveaxis
+swapaxes swapdims expand view_as expand_as reshape_as repeat repeat_interleave tile slice select narrow split
+split_with_sizes chunk unbind index_select index flip roll rot90 pixel_shuffle pixel_unshuffle channel_shuffle
+native_channel_shuffle upsample_nearest2d upsample_nearest1d broadcast_to _upsample_nearest_exact2d
+_upsample_nearest_exact1d reflection_pad2d replication_pad2d reflection_pad1d replication_pad1d _reshape_alias
+view_copy permute_copy slice_copy unsqueeze_copy squeeze_copy expand_copy transpose_copy select_copy diagonal unfold
+"""
+MOVING = frozenset(f"aten.{name}" for name in _MOVING.split())
 SAME = frozenset(("aten.alias", "aten.detach", "aten.dropout", "aten.feature_dropout", "aten.lift_fresh"))
 """Ops whose result is their argument, the very same memory."""
 MAYBE_VIEWS = frozenset(
@@ -79,7 +55,7 @@ def move(scope: Scope, bound: Bound) -> Any:
     return scope.arranged(bound, x, shaped)
 
 
-def same(scope: Scope, a: Mapping[str, Any]) -> Symbolic:
+def same(scope: Scope, a: Arguments) -> Symbolic:
     """An op of `SAME` or `COPY`."""
     if a.get("train"):
         raise Unsupported("it is in training mode; call .eval() before exporting")
@@ -87,7 +63,7 @@ def same(scope: Scope, a: Mapping[str, Any]) -> Symbolic:
     return result
 
 
-def pad(scope: Scope, a: Mapping[str, Any]) -> Symbolic:
+def pad(scope: Scope, a: Arguments) -> Symbolic:
     """constant_pad_nd, and aten.pad where it is constant."""
     widths = list(a["pad"])
     x: Symbolic = a["self"]
@@ -96,4 +72,17 @@ def pad(scope: Scope, a: Mapping[str, Any]) -> Symbolic:
     pairs = [(widths[i], widths[i + 1]) for i in range(0, len(widths), 2)][::-1]
     value = a["value"] if a["value"] is not None else 0
     number = scope.promoted(x, value)[1].item() if x.is_float else scope.number(value)
-    return scope.net.pad(x, [(0, 0)] * (len(x.shape) - len(pairs)) + pairs, number)
+    return arrangement.pad(scope.net, x, [(0, 0)] * (len(x.shape) - len(pairs)) + pairs, number)
+
+
+def beside(word: Callable[[SymbolicNet, Sequence[Operand], int], Symbolic]) -> Handler:
+    """cat and stack."""
+    return lambda scope, a: word(scope.net, scope.promoted(*a["tensors"]), a["dim"])
+
+
+HANDLERS: dict[str, Handler] = {
+    **{name.removeprefix("aten."): same for name in SAME | COPY},
+    **dict.fromkeys(("constant_pad_nd", "pad"), pad),
+    **dict.fromkeys(("cat", "concat", "concatenate"), beside(joining.concat)),
+    "stack": beside(joining.stack),
+}

@@ -1,27 +1,20 @@
-"""ATen's ops with weights, windows and whole maps."""
+"""ATen's ops with weights, windows and axes: their arguments as arguments of the vocabulary."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..symbolic import Symbolic, Unsupported
-from .scope import Scope
+from ..symbolic import Symbolic, SymbolicNet, Unsupported
+from ..symbolic.vocabulary import arithmetic, linear, normalisation, reductions, windows
+from ..symbolic.vocabulary.refusals import TRANSPOSED
+from .elementwise import two
+from .scope import Absent, Arguments, Handler, Scope
 
-Arguments = Mapping[str, Any]
-
-
-class Absent:
-    """A result that is never computed: reading it is refused with `reason`."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-
-
-INDICES = Absent("the indices of a maximum are not computed")
+INDICES = Absent("the indices of a maximum are not computed; argmax and argmin are supported")
 
 
 def each_axis(numbers: Any, axes: int) -> list[int]:
@@ -32,46 +25,54 @@ def each_axis(numbers: Any, axes: int) -> list[int]:
     return found * axes if len(found) == 1 else found
 
 
+def _axes(x: Symbolic) -> int:
+    """How many axes a window slides along."""
+    if len(x.shape) not in (3, 4):
+        raise Unsupported(
+            f"a window on {x.shape}; the batch axis comes first, then channels, then one or two axes: 1-d and 2-d"
+        )
+    return len(x.shape) - 2
+
+
+# ---- products
+
+
 def convolution(scope: Scope, a: Arguments) -> Symbolic:
     """convolution, conv1d, conv2d; padding may be "same" or "valid"."""
-    x = _computed(a["input"])
     if a.get("transposed"):
-        raise Unsupported("transposed convolutions are not supported; use nearest upsampling and a convolution")
-    weight = scope.weight(a["weight"])
-    axes = len(x.shape) - 2
-    if axes not in (1, 2) or len(weight.shape) != axes + 2:
-        raise Unsupported(f"a convolution of {x.shape} with weights {weight.shape}; 1-d and 2-d ones are supported")
-    dilation = each_axis(a["dilation"], axes)
+        raise Unsupported(TRANSPOSED)
+    x, weight = _computed(a["input"]), scope.weight(a["weight"])
+    axes, kernel = _axes(x), weight.shape[2:]
+    stride, dilation = each_axis(a["stride"], axes), each_axis(a["dilation"], axes)
     if a["padding"] == "same":
-        reach = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
-        pads = [n // 2 for n in reach] + [n - n // 2 for n in reach]
-    elif a["padding"] == "valid":
-        pads = [0] * (2 * axes)
+        pads: Sequence[int] = windows.same_pads(x.shape[2:], kernel, stride, dilation, more_first=False)
     else:
-        pads = each_axis(a["padding"], axes) * 2
-    bias = None if a.get("bias") is None else scope.array(a["bias"])
-    return scope.net.conv(x, weight, bias, each_axis(a["stride"], axes), pads, dilation, a["groups"])
+        pads = each_axis(0 if a["padding"] == "valid" else a["padding"], axes) * 2
+    sliding = windows.Sliding(kernel, stride, pads, dilation)
+    return windows.conv(scope.net, x, weight, scope.optional(a.get("bias")), sliding, a["groups"])
 
 
-def linear(scope: Scope, a: Arguments) -> Symbolic:
-    return _dense(scope, a["input"], a["weight"], a.get("bias"))
+def linear_layer(scope: Scope, a: Arguments) -> Symbolic:
+    bias = scope.optional(a.get("bias"))
+    return linear.dense(scope.net, _computed(a["input"]), scope.weight(a["weight"]), bias)
 
 
 def addmm(scope: Scope, a: Arguments) -> Symbolic:
     """bias + x @ w; beta and alpha 1."""
     if a["beta"] != 1 or a["alpha"] != 1:
         raise Unsupported(f"beta {a['beta']} and alpha {a['alpha']}; both must be 1")
-    bias = a["self"]
+    x, weight, bias = _computed(a["mat1"]), scope.weight(_transposed(scope, a["mat2"])), scope.operand(a["self"])
     if isinstance(bias, Symbolic):
-        return scope.net.add(bias, _dense(scope, a["mat1"], _transposed(scope, a["mat2"]), None))
-    if scope.array(bias).ndim != 1:
-        raise Unsupported(f"its bias has shape {tuple(bias.shape)}; one number an output")
-    return _dense(scope, a["mat1"], _transposed(scope, a["mat2"]), bias)
+        return arithmetic.add(scope.net, bias, linear.dense(scope.net, x, weight))
+    if bias.ndim != 1:
+        raise Unsupported(f"its bias has shape {bias.shape}; one number an output")
+    return linear.dense(scope.net, x, weight, bias)
 
 
 def matmul(scope: Scope, a: Arguments) -> Symbolic:
     """x @ w with constant w."""
-    return _dense(scope, a["self"], _transposed(scope, a["other" if "other" in a else "mat2"]), None)
+    weight = scope.weight(_transposed(scope, a["other" if "other" in a else "mat2"]))
+    return linear.dense(scope.net, _computed(a["self"]), weight)
 
 
 def _transposed(scope: Scope, weight: Any) -> torch.Tensor:
@@ -86,12 +87,6 @@ def _transposed(scope: Scope, weight: Any) -> torch.Tensor:
     return result
 
 
-def _dense(scope: Scope, x: Any, weight: Any, bias: Any) -> Symbolic:
-    known = scope.weight(weight)
-    numbers = None if bias is None else scope.array(bias)
-    return scope.net.dense(_computed(x), known, numbers)
-
-
 def _computed(x: Any) -> Symbolic:
     if not isinstance(x, Symbolic):
         raise Unsupported("it multiplies a constant from the left; write it as a layer of the computed tensor")
@@ -104,151 +99,116 @@ def batch_norm(scope: Scope, a: Arguments) -> Symbolic:
         raise Unsupported("batch norm in training mode; call .eval() before exporting")
     if a["running_mean"] is None or a["running_var"] is None:
         raise Unsupported("batch norm without running statistics")
-    x = a["input"]
     mean, variance = scope.array(a["running_mean"]), scope.array(a["running_var"])
-    gamma = np.ones_like(mean) if a["weight"] is None else scope.array(a["weight"])
-    beta = np.zeros_like(mean) if a["bias"] is None else scope.array(a["bias"])
-    return scope.net.batch_norm(x, gamma, beta, mean, variance, float(a["eps"]), axis=1, form="torch")
+    gamma, beta = scope.optional(a["weight"]), scope.optional(a["bias"])
+    gamma, beta = np.ones_like(mean) if gamma is None else gamma, np.zeros_like(mean) if beta is None else beta
+    return normalisation.batch_norm(scope.net, a["input"], gamma, beta, mean, variance, float(a["eps"]), folded=True)
 
 
 def batch_norm_with_statistics(scope: Scope, a: Arguments) -> list[Any]:
-    """The forms whose other results are statistics of training."""
-    unused = Absent("statistics of a batch norm are not computed")
-    return [batch_norm(scope, a), unused, unused]
+    statistics = Absent("the statistics of a batch norm are not computed")
+    return [batch_norm(scope, a), statistics, statistics]
+
+
+# ---- pools
+
+
+def _sliding(a: Arguments) -> windows.Sliding:
+    axes = _axes(a["self"])
+    kernel = each_axis(a["kernel_size"], axes)
+    stride = each_axis(a["stride"], axes) if a["stride"] else kernel
+    pads, dilation = each_axis(a["padding"], axes) * 2, each_axis(a.get("dilation", 1), axes)
+    return windows.Sliding(kernel, stride, pads, dilation, bool(a["ceil_mode"]))
 
 
 def max_pool(scope: Scope, a: Arguments) -> Symbolic:
-    x = a["self"]
-    axes = _pooled_axes(x)
-    kernel = each_axis(a["kernel_size"], axes)
-    stride = each_axis(a["stride"], axes) if a["stride"] else kernel
-    pads, dilation = each_axis(a["padding"], axes) * 2, each_axis(a["dilation"], axes)
-    return scope.net.max_pool(x, kernel, stride, pads, dilation, bool(a["ceil_mode"]))
-
-
-def max_pool_with_indices(scope: Scope, a: Arguments) -> list[Any]:
-    return [max_pool(scope, a), INDICES]
-
-
-def _pooled_axes(x: Symbolic) -> int:
-    if len(x.shape) not in (3, 4):
-        raise Unsupported(f"a pool of {x.shape}; the batch axis comes first, then channels, then one or two axes")
-    return len(x.shape) - 2
+    return windows.max_pool(scope.net, a["self"], _sliding(a))
 
 
 def average_pool(scope: Scope, a: Arguments) -> Symbolic:
-    x = a["self"]
-    axes = _pooled_axes(x)
-    kernel = each_axis(a["kernel_size"], axes)
-    stride = each_axis(a["stride"], axes) if a["stride"] else kernel
-    divisor = a.get("divisor_override")
-    if divisor is not None and divisor != np.prod(kernel):
-        raise Unsupported(f"it divides by {divisor} instead of the {np.prod(kernel)} elements of its window")
-    pads = each_axis(a["padding"], axes) * 2
-    included = bool(a["count_include_pad"]) or not any(pads)
-    return scope.net.average_pool(x, kernel, stride, pads, included, bool(a["ceil_mode"]))
-
-
-def _adaptive(x: Symbolic, output: Any) -> list[int]:
-    """The window, when windows of one size tile the map."""
-    axes = _pooled_axes(x)
-    wanted = each_axis(output, axes)
-    extents = x.shape[2:]
-    if any(n < 1 or extent % n for extent, n in zip(extents, wanted, strict=True)):
-        raise Unsupported(f"its windows differ in size: {extents} does not divide into {tuple(wanted)}")
-    return [extent // n for extent, n in zip(extents, wanted, strict=True)]
+    sliding, divisor = _sliding(a), a.get("divisor_override")
+    count = int(np.prod(sliding.kernel))
+    if divisor not in (None, count):
+        raise Unsupported(f"it divides by {divisor} instead of the {count} elements of its window")
+    return windows.average_pool(scope.net, a["self"], sliding, bool(a["count_include_pad"]))
 
 
 def adaptive_average_pool(scope: Scope, a: Arguments) -> Symbolic:
-    x = a["self"]
-    window = _adaptive(x, a["output_size"])
-    if list(x.shape[2:]) == window:
-        return scope.net.mean(x, tuple(range(2, len(x.shape))), keepdims=True)
-    return scope.net.average_pool(x, window, window, [0] * (2 * len(window)))
+    return windows.average_pool(scope.net, a["self"], windows.tiles(a["self"], _counts(a)))
 
 
-def adaptive_max_pool(scope: Scope, a: Arguments) -> list[Any]:
-    x = a["self"]
-    window = _adaptive(x, a["output_size"])
-    pads, dilation = [0] * (2 * len(window)), [1] * len(window)
-    return [scope.net.max_pool(x, window, window, pads, dilation), INDICES]
+def adaptive_max_pool(scope: Scope, a: Arguments) -> Symbolic:
+    return windows.max_pool(scope.net, a["self"], windows.tiles(a["self"], _counts(a)))
 
 
-def _axes(a: Arguments) -> tuple[int, ...]:
-    """The axes of a reduction; none or an empty list are all."""
-    found = a.get("dim")
-    if found is None or found == []:
-        return tuple(range(len(a["self"].shape)))
-    return tuple(each_axis(found, 1)) if isinstance(found, int) else tuple(int(n) for n in found)
+def _counts(a: Arguments) -> list[int]:
+    return each_axis(a["output_size"], _axes(a["self"]))
 
 
-def _uncast(a: Arguments) -> Symbolic:
-    x: Symbolic = a["self"]
-    if a.get("dtype") is not None and str(a["dtype"]).removeprefix("torch.") != str(x.dtype):
-        raise Unsupported(f"it casts {x.dtype} to {str(a['dtype']).removeprefix('torch.')}; cast before it")
-    return x
+def with_places(handler: Handler) -> Handler:
+    """An op that gives places beside its result, which are not computed."""
+    return lambda scope, a: [handler(scope, a), INDICES]
 
 
-def mean(scope: Scope, a: Arguments) -> Symbolic:
-    return scope.net.mean(_uncast(a), _axes(a), bool(a.get("keepdim")))
+# ---- over axes
 
 
-def total(scope: Scope, a: Arguments) -> Symbolic:
+Reduction = Callable[[SymbolicNet, Symbolic, tuple[int, ...], bool], Symbolic]
+
+
+def reduced(word: Reduction) -> Handler:
+    """A reduction over the axes `dim`; none or an empty list are all."""
+
+    def handler(scope: Scope, a: Arguments) -> Symbolic:
+        x, dim = a["self"], a.get("dim")
+        if a.get("dtype") is not None and str(a["dtype"]).removeprefix("torch.") != str(x.dtype):
+            raise Unsupported(f"it casts {x.dtype} to {str(a['dtype']).removeprefix('torch.')}; cast before it")
+        axes = tuple(range(len(x.shape))) if dim is None or dim == [] else dim
+        return word(scope.net, x, (axes,) if isinstance(axes, int) else tuple(axes), bool(a.get("keepdim")))
+
+    return handler
+
+
+def total(scope: Scope, a: Arguments) -> Any:
     """sum; integers are summed in 64 bits, so that they are cast before."""
-    x = _uncast(a) if a["self"].is_float else scope.cast(a["self"], np.int64)
-    return scope.net.sum(x, _axes(a), bool(a.get("keepdim")))
+    x = a["self"]
+    return reduced(reductions.total)(scope, a if x.is_float else {**a, "self": scope.cast(x, np.int64)})
 
 
-def amax(scope: Scope, a: Arguments) -> Symbolic:
-    return scope.net.maximum_over(a["self"], _axes(a), bool(a.get("keepdim")))
+def extreme(of_two: Handler, word: Reduction) -> Handler:
+    """torch.max and torch.min: of two tensors, or over one axis with the places, which are not computed."""
+
+    over_axis = with_places(reduced(word))
+    return lambda scope, a: (of_two if "other" in a else over_axis)(scope, a)
 
 
-def max_over(scope: Scope, a: Arguments) -> Any:
-    """torch.max of two tensors, or over one axis with the places, which are not computed."""
-    if "other" in a:
-        return scope.net.maximum(*scope.promoted(a["self"], a["other"]))
-    if "dim" not in a:
-        raise Unsupported("the maximum over a whole batch; give its axes")
-    return [amax(scope, a), INDICES]
+def place_of(word: Callable[[SymbolicNet, Symbolic, int, bool], Symbolic]) -> Handler:
+    def handler(scope: Scope, a: Arguments) -> Symbolic:
+        if a["dim"] is None:
+            raise Unsupported("over a whole batch; give its axis")
+        return word(scope.net, a["self"], a["dim"], bool(a["keepdim"]))
+
+    return handler
 
 
-def min_over(scope: Scope, a: Arguments) -> Symbolic:
-    if "other" not in a:
-        raise Unsupported("the minimum over axes; use -amax(-x)")
-    return scope.net.minimum(*scope.promoted(a["self"], a["other"]))
-
-
-def argmax(scope: Scope, a: Arguments) -> Symbolic:
-    if a["dim"] is None:
-        raise Unsupported("over a whole batch; give its axis")
-    return scope.net.argmax(a["self"], a["dim"], bool(a["keepdim"]))
-
-
-HANDLERS: dict[str, Callable[[Scope, Arguments], Any]] = {
-    "convolution": convolution,
-    "conv1d": convolution,
-    "conv2d": convolution,
-    "linear": linear,
+HANDLERS: dict[str, Handler] = {
+    **dict.fromkeys(("convolution", "conv1d", "conv2d"), convolution),
+    "linear": linear_layer,
     "addmm": addmm,
-    "mm": matmul,
-    "matmul": matmul,
+    **dict.fromkeys(("mm", "matmul"), matmul),
     "batch_norm": batch_norm,
-    "_native_batch_norm_legit_no_training": batch_norm_with_statistics,
-    "native_batch_norm": batch_norm_with_statistics,
-    "max_pool1d": max_pool,
-    "max_pool2d": max_pool,
-    "max_pool2d_with_indices": max_pool_with_indices,
-    "avg_pool1d": average_pool,
-    "avg_pool2d": average_pool,
-    "adaptive_avg_pool1d": adaptive_average_pool,
-    "adaptive_avg_pool2d": adaptive_average_pool,
-    "_adaptive_avg_pool2d": adaptive_average_pool,
-    "adaptive_max_pool1d": adaptive_max_pool,
-    "adaptive_max_pool2d": adaptive_max_pool,
-    "mean": mean,
+    **dict.fromkeys(("_native_batch_norm_legit_no_training", "native_batch_norm"), batch_norm_with_statistics),
+    **dict.fromkeys(("max_pool1d", "max_pool2d"), max_pool),
+    "max_pool2d_with_indices": with_places(max_pool),
+    **dict.fromkeys(("avg_pool1d", "avg_pool2d"), average_pool),
+    **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d", "_adaptive_avg_pool2d"), adaptive_average_pool),
+    **dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d"), with_places(adaptive_max_pool)),
+    "mean": reduced(reductions.mean),
     "sum": total,
-    "amax": amax,
-    "max": max_over,
-    "min": min_over,
-    "argmax": argmax,
+    "amax": reduced(reductions.max_over),
+    "amin": reduced(reductions.min_over),
+    "max": extreme(two(arithmetic.maximum), reductions.max_over),
+    "min": extreme(two(arithmetic.minimum), reductions.min_over),
+    "argmax": place_of(reductions.argmax),
+    "argmin": place_of(reductions.argmin),
 }

@@ -7,7 +7,6 @@ to float32 when it meets the tensor; `quantize_per_channel` by 1/s in the type o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,10 @@ import numpy.typing as npt
 import torch
 
 from ..symbolic import Symbolic, Unsupported
-from .layers import Absent
-from .scope import Scope, numpy_type
+from ..symbolic.pointwise import pointwise
+from ..symbolic.vocabulary import quantisers
+from .scope import Absent, Arguments, Handler, Scope, numpy_type
 
-Arguments = Mapping[str, Any]
 Array = npt.NDArray[Any]
 MAX_LEVEL = 2**22
 """Bounds of the levels: sums of a rounded float32 and a zero point are exact below."""
@@ -31,7 +30,7 @@ def _column(values: Array, axis: int, rank: int) -> Array:
     return values.reshape([-1 if a == axis % rank else 1 for a in range(rank)])
 
 
-def _checked(scope: Scope, a: Arguments, scale: Array, zero: Array) -> tuple[Symbolic, int, int]:
+def _checked(scope: Scope, a: Arguments, scale: Array, zero: Array) -> tuple[Symbolic, tuple[int, int]]:
     """The tensor and its levels, after a look at scales and zero points."""
     x = a["self"] if "self" in a else a["input"]
     if not isinstance(x, Symbolic):
@@ -43,34 +42,21 @@ def _checked(scope: Scope, a: Arguments, scale: Array, zero: Array) -> tuple[Sym
         raise Unsupported(f"a scale is {float(scale.reshape(-1)[0]):g}; scales are positive")
     if (zero != np.rint(zero)).any() or zero.min() < low or zero.max() > high:
         raise Unsupported(f"a zero point is no integer in {low}..{high}")
-    return x, low, high
+    return x, (low, high)
 
 
-def _float32(x: Symbolic) -> None:
+def _scaled(scope: Scope, x: Symbolic, inverse: Array) -> Symbolic:
     if x.dtype != np.float32:
         raise Unsupported(f"it quantises {x.dtype}; float32 is supported")
-
-
-def _clipped(scope: Scope, x: Symbolic, low: Array, high: Array) -> Symbolic:
-    """Clip to bounds that are one number each; levels with one zero point a channel are refused by their reader."""
-    return scope.net.pointwise(x, "clip", np.array([low, high], dtype=np.float64))
-
-
-def _one(zero: Array) -> int:
-    if (zero != zero.reshape(-1)[0]).any():
-        raise Unsupported("its zero point differs between channels; with one a tensor, or 0, it is supported")
-    return int(zero.reshape(-1)[0])
+    return pointwise(scope.net, x, "mul", inverse)
 
 
 def _fake(scope: Scope, a: Arguments, scale: Array, zero: Array) -> Symbolic:
     """(clip(rint(x * (1 / s)) + z, lo, hi) - z) * s, as float32."""
-    x, low, high = _checked(scope, a, scale, zero)
-    _float32(x)
-    offset = _one(zero)
+    x, ends = _checked(scope, a, scale, zero)
     single = scale.astype(np.float32)
-    scaled = scope.net.pointwise(scope.net.pointwise(x, "mul", np.float32(1) / single), "rint")
-    levels = _clipped(scope, scaled, np.array(low - offset), np.array(high - offset))
-    return scope.net.pointwise(levels, "mul", single)
+    scaled = _scaled(scope, x, np.float32(1) / single)
+    return quantisers.fake_quantise(scope.net, scaled, single, zero.astype(np.int64), ends)
 
 
 def fake_per_tensor(scope: Scope, a: Arguments) -> Symbolic:
@@ -108,70 +94,44 @@ def check_observer(scope: Scope, a: Arguments) -> None:
         )
 
 
-def with_mask(handler: Callable[[Scope, Arguments], Symbolic]) -> Callable[[Scope, Arguments], list[Any]]:
+def with_mask(handler: Handler) -> Handler:
     return lambda scope, a: [handler(scope, a), Absent("the mask of a quantiser's gradient is not computed")]
 
 
-def quantize_per_tensor(scope: Scope, a: Arguments) -> Symbolic:
-    """clip(rint(x * (1 / s)) + z, lo, hi) as integers."""
-    scale = float(scope.number(a["scale"]))
-    zero = np.array([scope.number(a["zero_point"])])
-    x, low, high = _checked(scope, a, np.array([scale]), zero)
-    return _levels(scope, a, x, np.array([np.float32(1.0 / scale)]), zero, (low, high))
-
-
-def quantize_per_channel(scope: Scope, a: Arguments) -> Symbolic:
-    x = a["input"]
-    rank = len(x.shape) if isinstance(x, Symbolic) else 0
-    scale = _single(_column(scope.array(a["scales"]), a["axis"], rank))
-    zero = _column(scope.array(a["zero_points"]), a["axis"], rank)
-    x, low, high = _checked(scope, a, scale, zero)
-    return _levels(scope, a, x, np.float32(1) / scale, zero, (low, high))
-
-
-def _single(scale: Array) -> Array:
-    """Scales of a channel, which in float64 would make the whole computation float64."""
+def _parameters(scope: Scope, a: Arguments) -> tuple[Array, Array]:
+    """Scale and zero point of a tensor, or of its channels, which in float64 would make the computation float64."""
+    if "scale" in a:
+        return np.array([float(scope.number(a["scale"]))]), np.array([scope.number(a["zero_point"])])
+    rank = len(a["input"].shape) if isinstance(a["input"], Symbolic) else 0
+    scale = _column(scope.array(a["scales"]), a["axis"], rank)
     if scale.dtype != np.float32:
         raise Unsupported(f"its scales are {scale.dtype}; float32 is supported")
-    return scale
+    zero = scope.optional(a["zero_points"])
+    return scale, np.zeros_like(scale) if zero is None else _column(zero, a["axis"], rank)
 
 
-def _levels(scope: Scope, a: Arguments, x: Symbolic, inverse: Array, zero: Array, ends: tuple[int, int]) -> Symbolic:
-    _float32(x)
-    target = numpy_type(a["dtype"])
-    rounded = scope.net.pointwise(scope.net.pointwise(x, "mul", inverse), "rint")
-    shifted = scope.net.pointwise(rounded, "add", zero.astype(np.float32))
-    return scope.cast(_clipped(scope, shifted, np.array(ends[0]), np.array(ends[1])), target)
+def quantize(scope: Scope, a: Arguments) -> Symbolic:
+    """clip(rint(x * (1 / s)) + z, lo, hi) as integers."""
+    scale, zero = _parameters(scope, a)
+    x, ends = _checked(scope, a, scale, zero)
+    scaled = _scaled(scope, x, (scale.dtype.type(1) / scale).astype(np.float32))
+    return scope.cast(quantisers.quantise(scope.net, scaled, zero.astype(np.int64), ends), numpy_type(a["dtype"]))
 
 
-def dequantize_per_tensor(scope: Scope, a: Arguments) -> Symbolic:
+def dequantize(scope: Scope, a: Arguments) -> Symbolic:
     """(q - z) * s."""
-    scale, zero = np.array([float(scope.number(a["scale"]))]), np.array([scope.number(a["zero_point"])])
-    return _dequantised(scope, a, scale, zero)
-
-
-def dequantize_per_channel(scope: Scope, a: Arguments) -> Symbolic:
-    x = a["input"]
-    rank = len(x.shape) if isinstance(x, Symbolic) else 0
-    scale = _single(_column(scope.array(a["scales"]), a["axis"], rank))
-    points = a["zero_points"]
-    zero = np.zeros_like(scale) if points is None else _column(scope.array(points), a["axis"], rank)
-    return _dequantised(scope, a, scale, zero)
-
-
-def _dequantised(scope: Scope, a: Arguments, scale: Array, zero: Array) -> Symbolic:
-    x, _, _ = _checked(scope, a, scale, zero)
+    scale, zero = _parameters(scope, a)
+    x, _ = _checked(scope, a, scale, zero)
     if a.get("out_dtype") not in (None, torch.float32):
         raise Unsupported(f"it gives {a['out_dtype']}; float32 is supported")
     if numpy_type(a["dtype"]) != x.dtype:
         raise Unsupported(f"it reads {x.dtype} as {a['dtype']}")
-    real = scope.cast(x, np.float32)
-    return scope.net.pointwise(
-        scope.net.pointwise(real, "sub", zero.astype(np.float32)), "mul", scale.astype(np.float32)
-    )
+    if scope.net.dtype != np.float32:
+        raise Unsupported(f"it gives float32; the float ops of a network are all in {scope.net.dtype}")
+    return quantisers.dequantise(scope.net, x, scale.astype(np.float32), zero.astype(np.int64))
 
 
-HANDLERS: dict[str, Callable[[Scope, Arguments], Any]] = {
+HANDLERS: dict[str, Handler] = {
     "aten.fake_quantize_per_tensor_affine": fake_per_tensor,
     "aten.fake_quantize_per_channel_affine": fake_per_channel,
     "aten._fake_quantize_learnable_per_tensor_affine": fake_per_tensor,
@@ -181,10 +141,10 @@ HANDLERS: dict[str, Callable[[Scope, Arguments], Any]] = {
     "aten.fake_quantize_per_channel_affine_cachemask": with_mask(fake_per_channel),
     "aten.fused_moving_avg_obs_fake_quant": observed,
     "aten._fused_moving_avg_obs_fq_helper": with_mask(observed),
-    "quantized_decomposed.quantize_per_tensor": quantize_per_tensor,
-    "quantized_decomposed.quantize_per_channel": quantize_per_channel,
-    "quantized_decomposed.dequantize_per_tensor": dequantize_per_tensor,
-    "quantized_decomposed.dequantize_per_channel": dequantize_per_channel,
+    "quantized_decomposed.quantize_per_tensor": quantize,
+    "quantized_decomposed.quantize_per_channel": quantize,
+    "quantized_decomposed.dequantize_per_tensor": dequantize,
+    "quantized_decomposed.dequantize_per_channel": dequantize,
 }
 
 

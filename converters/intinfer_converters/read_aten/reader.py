@@ -21,7 +21,7 @@ from .nodes import Node, Ref, names_in
 from .program import Input, Program, read_program
 from .schema import OBSERVING, Bound, bind, call, packet_of
 from .scope import Scope, numpy_type
-from .tables import CONSTANT_ONLY, HANDLERS, IGNORED, SCALAR_OPS
+from .tables import CONSTANT_ONLY, HANDLERS, IGNORED, REFUSED_OPS, SCALAR_OPS
 from .values import REFUSED, Values
 
 if TYPE_CHECKING:
@@ -183,9 +183,8 @@ class _Reader:
             self.store(node, self.size(packet, [value for _, value in arguments]), self.values.set)
             return
         if not (packet in HANDLERS or packet in MOVING or packet in CONSTANT_ONLY):
-            raise Unsupported(
-                "the op is not supported; put it before or behind the network, or write it with ops that are"
-            )
+            reason = REFUSED_OPS.get(packet, "put it before or behind the network, or write it with ops that are")
+            raise Unsupported(f"the op is not supported; {reason}")
         bound = bind(node.target, arguments)
         result = self.result(bound)
         self.store(node, result, self.sharing(node, bound))
@@ -206,7 +205,8 @@ class _Reader:
             return move(self.scope, bound)
         if bound.packet not in HANDLERS:
             raise Unsupported("the op is supported for constants only; its argument is computed from the input")
-        return HANDLERS[bound.packet](self.scope, bound.arguments)
+        result = HANDLERS[bound.packet](self.scope, bound.arguments)
+        return torch.from_numpy(result.copy()) if isinstance(result, np.ndarray) else result
 
     def folded(self, bound: Bound) -> Any:
         """An op of constants, computed by torch; integers behind a dequantiser are remembered."""

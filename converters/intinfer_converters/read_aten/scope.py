@@ -15,10 +15,14 @@ from intinfer.types import IntArray
 
 from ..floatnet import QuantisedWeight, RealWeight
 from ..symbolic import Symbolic, SymbolicNet, Unsupported, weight_of
+from ..symbolic.vocabulary.arrangement import rearrange
+from ..symbolic.vocabulary.casts import cast
+from ..symbolic.vocabulary.operands import Operand
 from .schema import MAX_RESULT, Bound, call, mapped
 
 Array = npt.NDArray[Any]
-Handler = Callable[["Scope", Mapping[str, Any]], Any]
+Arguments = Mapping[str, Any]
+Handler = Callable[["Scope", Arguments], Any]
 NUMPY = {
     torch.float16: np.float16,
     torch.float32: np.float32,
@@ -37,6 +41,13 @@ def numpy_type(dtype: torch.dtype) -> np.dtype[Any]:
     if dtype not in NUMPY:
         raise Unsupported(f"{str(dtype).removeprefix('torch.')} tensors are not supported; export the model in float32")
     return np.dtype(NUMPY[dtype])
+
+
+class Absent:
+    """A result that is never computed: reading it is refused with `reason`."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
 
 
 @dataclass
@@ -66,6 +77,21 @@ class Scope:
         if not isinstance(value, (bool, int, float)):
             raise Unsupported(f"it needs a number where it is given {type(value).__name__}")
         return np.array(value)
+
+    def operand(self, value: Any) -> Operand:
+        """A computed tensor, or a constant as an array."""
+        return value if isinstance(value, Symbolic) else self.array(value)
+
+    def optional(self, value: Any) -> Array | None:
+        """A constant that may be left out."""
+        return None if value is None else self.array(value)
+
+    def truth(self, value: Any) -> Operand:
+        """Whether each element is not 0, as a bit."""
+        if isinstance(value, Symbolic):
+            return self.cast(value, np.bool_)
+        array = self.array(value)
+        return self.one_image(array != 0, array.ndim)
 
     def number(self, value: Any) -> int | float:
         """A constant of one element."""
@@ -123,7 +149,7 @@ class Scope:
         target = np.dtype(dtype)
         if target.kind == "f" and target != self.net.dtype:
             raise Unsupported(f"it computes in {target}; the float ops of a network are all in {self.net.dtype}")
-        return self.net.cast(x, target)
+        return cast(self.net, x, target)
 
     def _stand_in(self, value: Any) -> torch.Tensor:
         """An empty tensor that counts like `value` in torch's type promotion."""
@@ -178,4 +204,4 @@ class Scope:
         first = moved[:1]
         if first.max() >= x.size:
             raise Unsupported("it mixes the images of a batch")
-        return self.net.rearrange(x, lambda index: index.reshape(-1)[first])
+        return rearrange(x, lambda index: index.reshape(-1)[first])

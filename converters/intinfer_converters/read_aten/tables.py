@@ -6,105 +6,37 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from . import elementwise, layers, quantisers
-from .arrangement import COPY, SAME, pad, same
+from ..symbolic.vocabulary import refusals
+from . import arrangement, elementwise, layers, quantisers
 from .scope import Handler
 
 HANDLERS: dict[str, Handler] = {
-    **{f"aten.{name}": handler for table in (elementwise.HANDLERS, layers.HANDLERS) for name, handler in table.items()},
+    **{
+        f"aten.{name}": handler
+        for table in (elementwise.HANDLERS, layers.HANDLERS, arrangement.HANDLERS)
+        for name, handler in table.items()
+    },
     **quantisers.HANDLERS,
-    **dict.fromkeys(SAME | COPY, same),
-    "aten.constant_pad_nd": pad,
-    "aten.pad": pad,
 }
 """Op without its overload -> the function that reads it. Ops of `MOVING` are read by `arrangement.move`."""
 
-CONSTANT_ONLY = frozenset(
-    "aten." + name
-    for name in (
-        *(
-            "abs",
-            "sqrt",
-            "rsqrt",
-            "reciprocal",
-            "pow",
-            "exp",
-            "exp2",
-            "log",
-            "log2",
-            "square",
-            "sigmoid",
-            "tanh",
-            "erf",
-        ),
-        *(
-            "softplus",
-            "var",
-            "std",
-            "var_mean",
-            "amin",
-            "prod",
-            "norm",
-            "linalg_vector_norm",
-            "frobenius_norm",
-            "cumsum",
-        ),
-        *("eq", "ne", "logical_and", "logical_or", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor", "isnan"),
-        *(
-            "arange",
-            "full",
-            "full_like",
-            "zeros",
-            "zeros_like",
-            "ones",
-            "ones_like",
-            "new_zeros",
-            "new_ones",
-            "new_full",
-        ),
-        *(
-            "scalar_tensor",
-            "eye",
-            "linspace",
-            "tril",
-            "triu",
-            "bmm",
-            "dot",
-            "mv",
-            "outer",
-            "einsum",
-            "gather",
-            "scatter",
-        ),
-        *(
-            "argmin",
-            "sort",
-            "topk",
-            "quantile",
-            "median",
-            "remainder",
-            "fmod",
-            "ldexp",
-            "copysign",
-            "nan_to_num",
-            "all",
-        ),
-        *(
-            "any",
-            "fill",
-            "masked_select",
-            "nonzero",
-            "index_put",
-            "weight_norm",
-            "_weight_norm",
-            "log1p",
-            "expm1",
-            "cos",
-        ),
-        *("sin", "atan", "tan", "meshgrid", "count_nonzero", "sum_to_size", "bucketize", "searchsorted", "take"),
-    )
-)
+_CONSTANT_ONLY = """
+sqrt rsqrt reciprocal pow exp exp2 log log2 square sigmoid tanh erf softplus var std var_mean prod norm
+linalg_vector_norm frobenius_norm cumsum eq ne logical_xor bitwise_xor isnan arange full full_like zeros zeros_like
+ones ones_like new_zeros new_ones new_full scalar_tensor eye linspace tril triu bmm dot mv outer einsum gather
+scatter sort topk quantile median remainder fmod ldexp copysign nan_to_num all any fill masked_select nonzero
+index_put weight_norm _weight_norm log1p expm1 cos sin atan tan meshgrid count_nonzero sum_to_size bucketize
+searchsorted take
+"""
+CONSTANT_ONLY = frozenset(f"aten.{name}" for name in _CONSTANT_ONLY.split())
 """Ops of constants: pure, nothing read or written outside their arguments."""
+
+_SOFTMAX = refusals.SOFTMAX.format(way_out="export the network without it, its input as the output")
+REFUSED_OPS = {
+    **dict.fromkeys(("aten.softmax", "aten._softmax", "aten.log_softmax", "aten._log_softmax"), _SOFTMAX),
+    **{f"aten.conv_transpose{axes}d": refusals.TRANSPOSED for axes in (1, 2, 3)},
+}
+"""Ops with a reason of their own."""
 
 IGNORED = frozenset(
     (

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..symbolic import Unsupported
-from .layers import Absent
 from .nodes import Ref
+from .scope import Absent
 
 
 class Refused:

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import numpy as np
 
-from intinfer.types import IntArray
-
 from ..floatnet import QuantisedWeight, RealWeight
 from ..symbolic import Symbolic, SymbolicNet, Unsupported, weight_of
 from .load import Node
-from .tensors import MAX_ELEMENTS, Array, Constant
+from .tensors import Array, Constant
 
 Value = Symbolic | Constant
 FLAGS = frozenset(
     (
         *("allowzero", "broadcast", "ceil_mode", "channels_last", "count_include_pad", "is_test", "keepdims"),
-        *("noop_with_empty_axes", "select_last_index", "transA", "transB"),
+        *("narrow", "noop_with_empty_axes", "select_last_index", "signed", "transA", "transB"),
     )
 )
 """Integer attributes that are truth values."""
-Result = Symbolic | Constant | Sequence[Symbolic | Constant]
+Result = Value | Array | Sequence[Value]
+Rule = Callable[["Call"], Result]
+"""What reads an operator; a constant result may be a plain array."""
 
 
 @dataclass(frozen=True)
@@ -138,34 +137,26 @@ class Call:
         if value not in allowed:
             raise Unsupported(f"{name} = {value!r} is not supported; {', '.join(map(repr, allowed))} is")
 
-    # ---- results
+    # ---- what has to hold
 
-    def rearranged(self, x: Symbolic, shape: Sequence[int], change: Callable[[IntArray], IntArray]) -> Symbolic:
-        """`x` in another order, refused before a result of more than `MAX_ELEMENTS` is made."""
-        if prod(shape) > MAX_ELEMENTS:
-            raise Unsupported(f"it gives {prod(shape):,} elements; at most {MAX_ELEMENTS:,}")
-        return self.net.rearrange(x, change)
+    def lone_output(self) -> None:
+        """Refuse a node of which another output than the first is used."""
+        if any(self.node.outputs[1:]):
+            raise Unsupported("its second output is used; only the first is supported")
+
+    def in_inference(self) -> Call:
+        """Refuse the training mode of opsets before 7."""
+        if self.opset < 7 and not self.integer("is_test", 0):
+            raise Unsupported("it is in training mode (is_test = 0); export the network in evaluation mode")
+        return self
 
     def reals(self, values: Any) -> Array:
         """Numbers of an attribute in the network's float type."""
         return np.asarray(values, dtype=self.net.dtype)
 
 
-def axis_of(axis: int, rank: int) -> int:
-    """A negative axis counted from the end."""
-    if not -rank <= axis < rank:
-        raise Unsupported(f"axis {axis} of a tensor with {rank} axes")
-    return axis % rank
-
-
-def weight_in(
-    constant: Constant, change: Callable[[Array], Array] = lambda values: values
-) -> QuantisedWeight | RealWeight:
-    """Constant weights in the layout that `change` brings them to, with the integers that a quantiser gave them."""
-    values = np.ascontiguousarray(change(constant.values))
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
+def weight_in(constant: Constant) -> QuantisedWeight | RealWeight:
+    """Constant weights, with the integers that a quantiser gave them."""
+    if constant.values.dtype.kind == "f" and not np.isfinite(constant.values).all():
         raise Unsupported("its weights have NaN or infinite entries")
-    if constant.quantised is None:
-        return weight_of(values)
-    q, scale = (np.ascontiguousarray(change(part)) for part in constant.quantised)
-    return weight_of(values, (q, scale))
+    return weight_of(constant.values, constant.quantised)

@@ -1,15 +1,16 @@
-"""Operators that only move elements: each is the same operation on an array of indices."""
+"""Operators that only move elements: what ONNX's attributes and inputs say of shapes, axes and places."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 import numpy as np
 
-from intinfer.types import IntArray
-
 from ..symbolic import Symbolic, Unsupported
-from .call import Call, axis_of
+from ..symbolic.vocabulary import arrangement, joining
+from ..symbolic.vocabulary.arrangement import axis_of, take
+from .call import Call, Rule
 from .tensors import Constant, constant_of
 
 
@@ -26,15 +27,14 @@ def reshape(call: Call) -> Symbolic:
         shape[shape.index(-1)] = x.size // known
     if prod(shape) != x.size or min(shape, default=1) < 1:
         raise Unsupported(f"shape {wanted} for {x.size} elements of {x.shape}; export with batch 1, or give --shape")
-    return call.net.rearrange(x, lambda index: index.reshape(shape))
+    return arrangement.reshape(x, shape)
 
 
 def flatten(call: Call) -> Symbolic:
     """Flatten to a matrix."""
     x, axis = call.tensor(), call.integer("axis", 1)
     axis = axis + len(x.shape) if axis < 0 else axis
-    shape = (prod(x.shape[:axis]), prod(x.shape[axis:]))
-    return call.net.rearrange(x, lambda index: index.reshape(shape))
+    return arrangement.reshape(x, (prod(x.shape[:axis]), prod(x.shape[axis:])))
 
 
 def transpose(call: Call) -> Symbolic:
@@ -43,46 +43,44 @@ def transpose(call: Call) -> Symbolic:
     order = call.integers("perm") or tuple(reversed(range(len(x.shape))))
     if sorted(order) != list(range(len(x.shape))):
         raise Unsupported(f"perm {order} for {x.shape}")
-    return call.net.rearrange(x, lambda index: index.transpose(order))
+    return arrangement.transpose(x, order)
 
 
 def squeeze(call: Call) -> Symbolic:
-    """Squeeze; without axes, every axis of 1 but the batch axis."""
-    x = call.tensor()
-    axes = call.integers_or_input("axes", 1, 13)
+    x, axes = call.tensor(), call.integers_or_input("axes", 1, 13)
     if axes is None:
         raise Unsupported("without axes it takes away the batch axis too; give the axes")
-    chosen = tuple(axis_of(axis, len(x.shape)) for axis in axes)
-    return call.net.rearrange(x, lambda index: np.squeeze(index, chosen))
+    chosen = {axis_of(axis, len(x.shape)) for axis in axes}
+    if any(x.shape[axis] != 1 for axis in chosen):
+        raise Unsupported(f"axes {axes} of {x.shape} are not all of 1")
+    return arrangement.reshape(x, [n for axis, n in enumerate(x.shape) if axis not in chosen])
 
 
 def unsqueeze(call: Call) -> Symbolic:
     """Unsqueeze: the axes are places in the result."""
-    x = call.tensor()
-    axes = call.integers_or_input("axes", 1, 13) or ()
-    chosen = tuple(axis_of(axis, len(x.shape) + len(axes)) for axis in axes)
-    return call.net.rearrange(x, lambda index: np.expand_dims(index, chosen))
+    x, axes = call.tensor(), call.integers_or_input("axes", 1, 13) or ()
+    rank = len(x.shape) + len(axes)
+    chosen = {axis_of(axis, rank) for axis in axes}
+    if len(chosen) != len(axes):
+        raise Unsupported(f"its axes {axes} name one place twice")
+    extents = iter(x.shape)
+    return arrangement.reshape(x, [1 if axis in chosen else next(extents) for axis in range(rank)])
 
 
 def expand(call: Call) -> Symbolic:
     """Expand to a shape, both ways of broadcasting."""
-    x, wanted = call.tensor(), tuple(int(n) for n in call.array(1, "shape"))
-    shape = np.broadcast_shapes(x.shape, wanted)
-    return call.rearranged(x, shape, lambda index: np.broadcast_to(index, shape))
+    return arrangement.broadcast(call.tensor(), tuple(int(n) for n in call.array(1, "shape")))
 
 
 def tile(call: Call) -> Symbolic:
     """Tile by repeats an axis."""
-    x, repeats = call.tensor(), tuple(int(n) for n in call.array(1, "repeats"))
-    if len(repeats) != len(x.shape) or min(repeats) < 1:
-        raise Unsupported(f"repeats {repeats} for {x.shape}")
-    shape = [n * r for n, r in zip(x.shape, repeats, strict=True)]
-    return call.rearranged(x, shape, lambda index: np.tile(index, repeats))
+    return arrangement.tile(call.tensor(), [int(n) for n in call.array(1, "repeats")])
 
 
 def concat(call: Call) -> Symbolic:
     """Concat along an axis."""
-    return call.net.concat([call.operand(place) for place in range(len(call.inputs))], call.integer("axis", 1))
+    operands = [call.operand(place) for place in range(len(call.inputs))]
+    return joining.concat(call.net, operands, call.integer("axis", 1))
 
 
 def split(call: Call) -> list[Symbolic]:
@@ -96,13 +94,7 @@ def split(call: Call) -> list[Symbolic]:
     if len(sizes) != parts or sum(sizes) != x.shape[axis] or min(sizes) < 1:
         raise Unsupported(f"sizes {sizes} of {x.shape[axis]} entries for {parts} outputs")
     ends = np.cumsum(sizes)
-    return [taken(call, x, axis, np.arange(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
-
-
-def taken(call: Call, x: Symbolic, axis: int, places: IntArray) -> Symbolic:
-    """The entries at `places` along an axis; an array of places gives as many axes as it has."""
-    shape = (*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
-    return call.rearranged(x, shape, lambda index: np.take(index, places, axis))
+    return [take(x, np.arange(end - size, end), axis) for size, end in zip(sizes, ends, strict=True)]
 
 
 def slice_(call: Call) -> Symbolic:
@@ -119,11 +111,9 @@ def slice_(call: Call) -> Symbolic:
         if step == 0:
             raise Unsupported("a step of 0")
         start, end = (n + extent if n < 0 else n for n in (start, end))
-        if step > 0:
-            start, end = min(max(start, 0), extent), min(max(end, 0), extent)
-        else:
-            start, end = min(max(start, 0), extent - 1), min(max(end, -1), extent - 1)
-        x = taken(call, x, axis, np.arange(start, end, step))
+        low, high = (0, extent) if step > 0 else (-1, extent - 1)
+        places = np.arange(min(max(start, 0), high), min(max(end, low), high), step)
+        x = take(x, places, axis)
     return x
 
 
@@ -135,10 +125,7 @@ def gather(call: Call) -> Symbolic:
         raise Unsupported(f"indices outside the {x.shape[axis]} entries of axis {axis}")
     if axis == 0:
         raise Unsupported("it gathers along the batch axis")
-    return taken(call, x, axis, places.astype(np.int64))
-
-
-_PAD_MODES = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
+    return take(x, places.astype(np.int64), axis)
 
 
 def pad(call: Call) -> Symbolic:
@@ -152,55 +139,25 @@ def pad(call: Call) -> Symbolic:
     widths = [(0, 0)] * rank
     for place, axis in enumerate(axes):
         widths[axis] = (pads[place], pads[place + len(axes)])
-    shape = [n + before + after for n, (before, after) in zip(x.shape, widths, strict=True)]
     mode = call.text("mode", "constant")
     if mode == "constant":
         value = call.number("value", 0.0) if call.opset < 11 else call.one(2, "value", 0)
-        if prod(shape) > 2**28 or min(shape) < 1:
-            raise Unsupported(f"it gives shape {tuple(shape)}")
-        return call.net.pad(x, widths, value)
-    if mode not in _PAD_MODES:
-        raise Unsupported(f"mode {mode!r} is not supported; constant, {', '.join(_PAD_MODES)} are")
-    cut = tuple(slice(max(0, -a), n - max(0, -b)) for (a, b), n in zip(widths, x.shape, strict=True))
-    grown = [(max(0, a), max(0, b)) for a, b in widths]
-    return call.rearranged(x, shape, lambda index: np.pad(index[cut], grown, mode=mode))  # type: ignore[call-overload]
+        return arrangement.pad(call.net, x, widths, value)
+    if mode not in ("reflect", "edge", "wrap"):
+        raise Unsupported(f"mode {mode!r} is not supported; constant, reflect, edge, wrap are")
+    return arrangement.pad_with_elements(x, widths, mode)
 
 
-def depth_to_space(call: Call) -> Symbolic:
-    """DepthToSpace, DCR (depth first) or CRD."""
-    x, block, (channels, height, width) = _blocks(call)
-    mode = call.text("mode", "DCR")
-    if mode not in ("DCR", "CRD") or channels % block**2:
-        raise Unsupported(f"mode {mode!r} of {channels} channels in blocks of {block}")
-    rest = channels // block**2
+def in_blocks(word: Callable[[Symbolic, int, bool], Symbolic]) -> Rule:
+    """DepthToSpace, SpaceToDepth: DCR (depth first) or CRD."""
 
-    def move(index: IntArray) -> IntArray:
-        if mode == "DCR":
-            parts = index.reshape(1, block, block, rest, height, width).transpose(0, 3, 4, 1, 5, 2)
-        else:
-            parts = index.reshape(1, rest, block, block, height, width).transpose(0, 1, 4, 2, 5, 3)
-        return parts.reshape(1, rest, height * block, width * block)
+    def rule(call: Call) -> Symbolic:
+        mode = call.text("mode", "DCR")
+        if mode not in ("DCR", "CRD"):
+            raise Unsupported(f"mode {mode!r} is not supported; DCR and CRD are")
+        return word(call.tensor(), call.integer("blocksize", 0), mode == "DCR")
 
-    return call.net.rearrange(x, move)
-
-
-def space_to_depth(call: Call) -> Symbolic:
-    """SpaceToDepth, DCR (all channels of a block's first element first) or CRD."""
-    x, block, (channels, height, width) = _blocks(call)
-    mode = call.text("mode", "DCR")
-    if mode not in ("DCR", "CRD") or height % block or width % block:
-        raise Unsupported(f"mode {mode!r} of {height} by {width} in blocks of {block}")
-    order = (0, 3, 5, 1, 2, 4) if mode == "DCR" else (0, 1, 3, 5, 2, 4)
-    split_shape = (1, channels, height // block, block, width // block, block)
-    shape = (1, channels * block**2, height // block, width // block)
-    return call.net.rearrange(x, lambda i: i.reshape(split_shape).transpose(order).reshape(shape))
-
-
-def _blocks(call: Call) -> tuple[Symbolic, int, tuple[int, int, int]]:
-    x, block = call.tensor(), call.integer("blocksize", 0)
-    if len(x.shape) != 4 or block < 1:
-        raise Unsupported(f"blocks of {block} of a tensor {x.shape}")
-    return x, block, (x.shape[1], x.shape[2], x.shape[3])
+    return rule
 
 
 def shape_of(call: Call) -> Constant:

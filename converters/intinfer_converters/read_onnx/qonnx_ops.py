@@ -14,6 +14,9 @@ import numpy.typing as npt
 
 from ..evaluator import Primitive
 from ..symbolic import Symbolic, SymbolicNet, Unsupported
+from ..symbolic.pointwise import pointwise
+from ..symbolic.vocabulary import quantisers
+from ..symbolic.vocabulary.arrangement import move_axis
 from .call import Call, Value
 from .tensors import Array, Constant, constant_of
 
@@ -42,15 +45,14 @@ class Chain:
 
     def then(self, kind: str, operand: npt.ArrayLike | None = None) -> Chain:
         if isinstance(self.value, Symbolic):
-            return Chain(self.net, self.net.pointwise(self.value, kind, operand))
+            return Chain(self.net, pointwise(self.net, self.value, kind, operand))
         return Chain(self.net, _applied(self.value, kind, operand))
 
     def bipolar(self) -> Chain:
         """1 where it is at least 0, else -1."""
-        if not isinstance(self.value, Symbolic):
-            return Chain(self.net, np.where(self.value >= 0, 1, -1).astype(self.value.dtype))
-        bit = self.net.cast(self.net.pointwise(self.value, "greater_equal", 0), self.net.dtype)
-        return Chain(self.net, bit).then("mul", 2).then("sub", 1)
+        if isinstance(self.value, Symbolic):
+            return Chain(self.net, quantisers.bipolar(self.net, self.value))
+        return Chain(self.net, np.where(self.value >= 0, 1, -1).astype(self.value.dtype))
 
 
 _BINARY: dict[str, Callable[[Array, Array], Array]] = {
@@ -105,13 +107,6 @@ def rounding(call: Call, default: str) -> str:
     return ROUNDING_MODES[mode.upper()]
 
 
-def _flag(call: Call, name: str, default: int) -> bool:
-    flag = call.integer(name, default)
-    if flag not in (0, 1):
-        raise Unsupported(f"{name} = {flag}; it is 0 or 1")
-    return bool(flag)
-
-
 def _start(call: Call, inputs: int) -> Chain:
     """The first of at most `inputs` inputs; a constant in the network's float type."""
     if len(call.inputs) > inputs:
@@ -127,7 +122,7 @@ def _start(call: Call, inputs: int) -> Chain:
 def quant(call: Call) -> Value:
     """Quant(x, scale, zero point, bit width)."""
     scale, zero = scale_of(call, 1), call.array(2, "zero point").astype(call.net.dtype)
-    bits, signed, narrow = bit_width(call, 3), _flag(call, "signed", 1), _flag(call, "narrow", 0)
+    bits, signed, narrow = bit_width(call, 3), bool(call.integer("signed", 1)), bool(call.integer("narrow", 0))
     mode = rounding(call, "ROUND")
     chain = _start(call, 4).then("div", scale).then("add", zero)
     if bits == 1 and signed:
@@ -178,7 +173,7 @@ def trunc(call: Call) -> Value:
     if (ratio <= 0).any():
         raise Unsupported("its scale and output scale have different signs")
     step = np.exp2(np.rint(np.log2(ratio))).astype(call.net.dtype)
-    bounds = level_range(_flag(call, "signed", 1), _flag(call, "narrow", 0), bits)
+    bounds = level_range(bool(call.integer("signed", 1)), bool(call.integer("narrow", 0)), bits)
     new_zero = zero / step
     if len(call.inputs) == 7 and (call.array(5, "output zero point") != new_zero).any():
         raise Unsupported("its output zero point is not its zero point divided by the ratio of the scales")
@@ -199,14 +194,7 @@ def multi_threshold(call: Call) -> Value:
     if not np.isfinite(thresholds).all():
         raise Unsupported("its thresholds have NaN or infinite entries")
     last = layout == "NHWC" and rank == 4
-    first = call.net.rearrange(x, lambda index: index.transpose(0, 3, 1, 2)) if last else x
-    if not first.is_float:
-        first = call.net.cast(first, call.net.dtype)
-    ordered = np.sort(thresholds, axis=1)
-    try:
-        levels = call.net.pointwise(first, "count", ordered)
-    except Unsupported:  # its channels are no channels of the node that it lies in
-        levels = call.net.pointwise(call.net.spread(first), "count", ordered)
-    levels = call.net.rearrange(levels, lambda index: index.transpose(0, 2, 3, 1)) if last else levels
-    scaled = call.net.pointwise(levels, "mul", call.reals(call.number("out_scale", 1.0)))
-    return call.net.pointwise(scaled, "add", call.reals(call.number("out_bias", 0.0)))
+    levels = quantisers.reached(call.net, move_axis(x, -1, 1) if last else x, np.sort(thresholds, axis=1))
+    levels = move_axis(levels, 1, -1) if last else levels
+    scaled = pointwise(call.net, levels, "mul", call.reals(call.number("out_scale", 1.0)))
+    return pointwise(call.net, scaled, "add", call.reals(call.number("out_bias", 0.0)))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Shapes = Mapping[str, Sequence[int]]
 MAX_DEPTH = 32
-"""Of If in If."""
+"""How many If nodes may lie inside each other."""
 _OTHER_FLOATS = {"Cast", "CastLike", "Resize", "Upsample", "Shape", "Size"}
 """Ops that may have a float input of another type than the network's."""
 _WITHOUT_EFFECT = {
@@ -146,6 +146,8 @@ class _Reader:
             self._check_types(call)
             result = rule(call)
             _check_attributes(call)
+            if isinstance(result, np.ndarray):
+                result = constant_of(result)
             results = [result] if isinstance(result, Symbolic | Constant) else list(result)
         self._keep(node, results)
 

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..symbolic import Symbolic, Unsupported
-from .call import Call, axis_of
-from .layout_ops import taken
+from ..symbolic.vocabulary.arrangement import axis_of, take
+from .call import Call
 
 
 def resize(call: Call) -> Symbolic:
@@ -29,7 +29,7 @@ def resize(call: Call) -> Symbolic:
     policy = call.text("keep_aspect_ratio_policy", "stretch")
     if policy not in _POLICIES:
         raise Unsupported(f"keep_aspect_ratio_policy {policy!r} is not supported; {', '.join(_POLICIES)} are")
-    return _resized(call, x, axes, scales, sizes, (transform, nearest, policy))
+    return _resized(x, axes, scales, sizes, (transform, nearest, policy))
 
 
 def upsample(call: Call) -> Symbolic:
@@ -41,11 +41,10 @@ def upsample(call: Call) -> Symbolic:
         call.asked.add("scales")
     else:
         scales = call.array(1, "scales")
-    return _resized(call, x, tuple(range(len(x.shape))), scales, None, ("asymmetric", "floor", "stretch"))
+    return _resized(x, tuple(range(len(x.shape))), scales, None, ("asymmetric", "floor", "stretch"))
 
 
 def _resized(
-    call: Call,
     x: Symbolic,
     axes: tuple[int, ...],
     scales: npt.NDArray[Any] | None,
@@ -79,7 +78,7 @@ def _resized(
         if length == extent and scale == 1:
             continue
         places = [_NEAREST[nearest](_TRANSFORMS[transform](i, scale, length, extent)) for i in range(length)]
-        x = taken(call, x, axis, np.clip(np.array(places, dtype=np.int64), 0, extent - 1))
+        x = take(x, np.clip(np.array(places, dtype=np.int64), 0, extent - 1), axis)
     return x
 
 

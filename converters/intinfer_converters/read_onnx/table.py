@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,41 +9,38 @@ import onnx
 from onnx import defs
 
 from ..symbolic import Symbolic, Unsupported
-from . import float_ops, layout_ops, pointwise_ops, qdq_ops, qonnx_ops, resize
-from .call import Call, Result
+from ..symbolic.vocabulary import activations, arithmetic, arrangement, comparisons, reductions, refusals
+from . import layer_ops, layout_ops, pointwise_ops, qdq_ops, qonnx_ops, resize
+from .call import Call, Rule
 from .load import STANDARD, Node
 from .tensors import Constant
 
-Rule = Callable[[Call], Result]
-
 ONNX: dict[str, Rule] = {
-    "Abs": pointwise_ops.absolute,
-    "Add": pointwise_ops.add,
-    "And": pointwise_ops.logical(larger=False),
-    "ArgMax": float_ops.argmax,
-    "ArgMin": float_ops.argmin,
-    "AveragePool": float_ops.average_pool,
-    "BatchNormalization": float_ops.batch_normalization,
+    "Abs": pointwise_ops.one(arithmetic.absolute),
+    "Add": pointwise_ops.two(arithmetic.add),
+    "And": pointwise_ops.two(comparisons.logical_and),
+    "ArgMax": layer_ops.place_of(reductions.argmax),
+    "ArgMin": layer_ops.place_of(reductions.argmin),
+    "AveragePool": layer_ops.average_pool,
+    "BatchNormalization": layer_ops.batch_normalization,
     "Cast": pointwise_ops.cast,
     "CastLike": pointwise_ops.cast_like,
-    "Ceil": pointwise_ops.simple("ceil"),
+    "Ceil": pointwise_ops.one(activations.ceil),
     "Clip": pointwise_ops.clip,
     "Concat": layout_ops.concat,
-    "Conv": float_ops.conv,
+    "Conv": layer_ops.conv,
     "ConvInteger": qdq_ops.conv_integer,
-    "ConvTranspose": float_ops.conv_transpose,
-    "DepthToSpace": layout_ops.depth_to_space,
+    "DepthToSpace": layout_ops.in_blocks(arrangement.depth_to_space),
     "DequantizeLinear": qdq_ops.dequantize_linear,
     "Div": pointwise_ops.div,
     "Dropout": pointwise_ops.dropout,
-    "DynamicQuantizeLinear": qdq_ops.dynamic,
     "Expand": layout_ops.expand,
     "Flatten": layout_ops.flatten,
-    "Floor": pointwise_ops.simple("floor"),
+    "Floor": pointwise_ops.one(activations.floor),
     "Gather": layout_ops.gather,
-    "Gemm": float_ops.gemm,
-    "GlobalAveragePool": float_ops.global_average_pool,
-    "GlobalMaxPool": float_ops.global_max_pool,
+    "Gemm": layer_ops.gemm,
+    "GlobalAveragePool": layer_ops.pooled_over_all(reductions.mean),
+    "GlobalMaxPool": layer_ops.pooled_over_all(reductions.max_over),
     "Greater": pointwise_ops.compare("greater"),
     "GreaterOrEqual": pointwise_ops.compare("greater_equal"),
     "HardSigmoid": pointwise_ops.hard_sigmoid,
@@ -52,39 +48,37 @@ ONNX: dict[str, Rule] = {
     "LeakyRelu": pointwise_ops.leaky_relu,
     "Less": pointwise_ops.compare("less"),
     "LessOrEqual": pointwise_ops.compare("less_equal"),
-    "LogSoftmax": float_ops.softmax,
-    "MatMul": float_ops.matmul,
+    "MatMul": layer_ops.matmul,
     "MatMulInteger": qdq_ops.matmul_integer,
-    "Max": pointwise_ops.maximum,
-    "MaxPool": float_ops.max_pool,
+    "Max": pointwise_ops.many(arithmetic.maximum, np.maximum),
+    "MaxPool": layer_ops.max_pool,
     "Mean": pointwise_ops.mean,
-    "Min": pointwise_ops.minimum,
-    "Mul": pointwise_ops.mul,
-    "Neg": pointwise_ops.negative,
-    "Not": pointwise_ops.logical_not,
-    "Or": pointwise_ops.logical(larger=True),
+    "Min": pointwise_ops.many(arithmetic.minimum, np.minimum),
+    "Mul": pointwise_ops.two(arithmetic.mul),
+    "Neg": pointwise_ops.one(arithmetic.negative),
+    "Not": pointwise_ops.one(comparisons.logical_not),
+    "Or": pointwise_ops.two(comparisons.logical_or),
     "Pad": layout_ops.pad,
     "PRelu": pointwise_ops.prelu,
     "QLinearConv": qdq_ops.qlinear_conv,
     "QLinearMatMul": qdq_ops.qlinear_matmul,
     "QuantizeLinear": qdq_ops.quantize_linear,
-    "ReduceMax": float_ops.reduce_max,
-    "ReduceMean": float_ops.reduce_mean,
-    "ReduceMin": float_ops.reduce_min,
-    "ReduceSum": float_ops.reduce_sum,
-    "Relu": pointwise_ops.relu,
+    "ReduceMax": layer_ops.reduced(reductions.max_over),
+    "ReduceMean": layer_ops.reduced(reductions.mean),
+    "ReduceMin": layer_ops.reduced(reductions.min_over),
+    "ReduceSum": layer_ops.reduced(reductions.total, since=13),
+    "Relu": pointwise_ops.one(activations.relu),
     "Reshape": layout_ops.reshape,
     "Resize": resize.resize,
-    "Round": pointwise_ops.simple("rint"),
+    "Round": pointwise_ops.one(activations.rint),
     "Shape": layout_ops.shape_of,
-    "Sign": pointwise_ops.simple("sign"),
+    "Sign": pointwise_ops.one(activations.sign),
     "Size": layout_ops.size_of,
     "Slice": layout_ops.slice_,
-    "Softmax": float_ops.softmax,
-    "SpaceToDepth": layout_ops.space_to_depth,
+    "SpaceToDepth": layout_ops.in_blocks(arrangement.space_to_depth),
     "Split": layout_ops.split,
     "Squeeze": layout_ops.squeeze,
-    "Sub": pointwise_ops.sub,
+    "Sub": pointwise_ops.two(arithmetic.sub),
     "Sum": pointwise_ops.total,
     "ThresholdedRelu": pointwise_ops.thresholded_relu,
     "Tile": layout_ops.tile,
@@ -94,6 +88,13 @@ ONNX: dict[str, Rule] = {
     "Where": pointwise_ops.where,
 }
 """The standard operators, for tensors that depend on the network's input."""
+REFUSED = {
+    "ConvTranspose": refusals.TRANSPOSED,
+    "DynamicQuantizeLinear": refusals.DYNAMIC,
+    "LogSoftmax": refusals.SOFTMAX,
+    "Softmax": refusals.SOFTMAX,
+}
+"""Standard operators with a reason of their own."""
 
 _QUANTISERS = {"signed", "narrow", "rounding_mode"}
 QONNX: dict[str, tuple[Rule, set[str]]] = {
@@ -140,6 +141,9 @@ def rule_for(node: Node, opset: int) -> Rule:
         return _checked(node, *QONNX[node.op])
     if node.domain in STANDARD:
         _check_schema(node, opset)
+        if node.op in REFUSED:
+            way_out = f"cut the network before it, with {node.inputs[0]!r} as its output (--cut)"
+            raise Unsupported(REFUSED[node.op].format(way_out=way_out))
         if node.op not in ONNX:
             raise Unsupported(f"supported are {', '.join(ONNX)}")
         return ONNX[node.op]
@@ -196,13 +200,10 @@ def _check_schema(node: Node, opset: int) -> None:
 
 def channels_last(call: Call) -> Symbolic:
     """A standard layer whose input, result and convolution weights have the channels on the last axis."""
-    x, net = call.tensor(), call.net
     inputs = list(call.inputs)
-    inputs[0] = net.rearrange(x, lambda index: np.moveaxis(index, -1, 1))
+    inputs[0] = arrangement.move_axis(call.tensor(), -1, 1)
     if call.node.op == "Conv":
-        weight = call.constant(1, "weight")
-        parts = weight.quantised and (np.moveaxis(weight.quantised[0], -1, 1), np.moveaxis(weight.quantised[1], -1, 1))
-        inputs[1] = Constant(np.moveaxis(weight.values, -1, 1), weight.elem_type, parts)
+        inputs[1] = call.constant(1, "weight").changed(lambda values: np.moveaxis(values, -1, 1))
     result = ONNX[call.node.op](replace(call, inputs=tuple(inputs)))
     assert isinstance(result, Symbolic)
-    return net.rearrange(result, lambda index: np.moveaxis(index, 1, -1))
+    return arrangement.move_axis(result, 1, -1)

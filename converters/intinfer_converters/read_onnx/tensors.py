@@ -5,6 +5,7 @@ External data is read by this module alone, and only from regular files inside t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -75,6 +76,14 @@ class Constant:
     def shape(self) -> tuple[int, ...]:
         shape: tuple[int, ...] = self.values.shape
         return shape
+
+    def changed(self, change: Callable[[Array], Array]) -> Constant:
+        """In the layout that `change` brings values, integers and scales to."""
+        values = np.ascontiguousarray(change(self.values))
+        if self.quantised is None:
+            return Constant(values, self.elem_type)
+        q, scale = (np.ascontiguousarray(change(part)) for part in self.quantised)
+        return Constant(values, self.elem_type, (q, scale))
 
 
 def constant_of(values: npt.ArrayLike) -> Constant:

@@ -14,30 +14,17 @@ from intinfer.tensor import IntTensor
 
 from ..floatnet import IntegerOp
 from . import chains
-from .emitter import Emitter
+from .facts import known_range, type_range
+from .floats import float_pointwise, per_channel
+from .net import SymbolicNet
 from .tensor import Bounds, Symbolic, Unsupported
 
 MAX_WRAPPED = 4096
 """Values for which a wrap around is a table."""
 
 
-def type_range(dtype: np.dtype[Any]) -> tuple[int, int]:
-    """The integers of a NumPy type; bool is 0 and 1."""
-    if dtype.kind == "b":
-        return 0, 1
-    info = np.iinfo(dtype)
-    return int(info.min), int(info.max)
-
-
-def known_range(x: Symbolic) -> tuple[int, int]:
-    """The integers that `x` may hold: what is known of it, else its type."""
-    if x.bounded:
-        return int(x.bounds[0]), int(x.bounds[1])
-    return type_range(x.dtype)
-
-
-def integer_pointwise(net: Emitter, x: Symbolic, kind: str, operand: npt.ArrayLike | None) -> Symbolic:
-    """`SymbolicNet.pointwise` of an integer type: add, sub, mul, clip, comparisons, sign; roundings do nothing."""
+def integer_pointwise(net: SymbolicNet, x: Symbolic, kind: str, operand: npt.ArrayLike | None) -> Symbolic:
+    """`pointwise` of an integer type: add, sub, mul, clip, comparisons, sign; roundings do nothing."""
     if kind in chains.ROUNDINGS:
         return x
     numbers = None if operand is None else np.asarray(operand)
@@ -51,7 +38,7 @@ def integer_pointwise(net: Emitter, x: Symbolic, kind: str, operand: npt.ArrayLi
     largest = max(abs(n) for n in (*known_range(x), *reach, *_finite(numbers)))
     exact = chains.exact_limit(net.dtype)
     if largest <= exact:
-        return in_type(net, net.float_pointwise(x, kind, numbers))
+        return in_type(net, float_pointwise(net, x, kind, numbers))
     if kind in (*chains.COMPARISONS, "sign"):
         raise Unsupported(f"compares integers up to {largest}; up to {exact} is supported")
     return in_type(net, _big(net, x, kind, numbers, reach))
@@ -83,13 +70,15 @@ def _reach(known: tuple[int, int], kind: str, numbers: npt.NDArray[Any] | None) 
     return low + ends[0], high + ends[1]
 
 
-def _big(net: Emitter, x: Symbolic, kind: str, numbers: npt.NDArray[Any] | None, reach: tuple[int, int]) -> Symbolic:
+def _big(
+    net: SymbolicNet, x: Symbolic, kind: str, numbers: npt.NDArray[Any] | None, reach: tuple[int, int]
+) -> Symbolic:
     """As integer ops: beyond 2^24 a chain of float32 would round."""
     assert numbers is not None
     if kind == "clip":
         return integer_op(net, x, Clamp(*reach), reach)
     x = net.without_chain(x)
-    x, constants = net.per_channel(x, numbers.astype(np.int64))
+    x, constants = per_channel(net, x, numbers.astype(np.int64))
     channels = net.value_shape(x.node)[0]
     wide = np.broadcast_to(constants, (channels,)).astype(np.int64)
     one, none = np.ones(channels, dtype=np.int64), np.zeros(channels, dtype=np.int64)
@@ -97,14 +86,14 @@ def _big(net: Emitter, x: Symbolic, kind: str, numbers: npt.NDArray[Any] | None,
     return integer_op(net, x, Affine(IntTensor(multiplier), IntTensor(offset)), reach)
 
 
-def integer_op(net: Emitter, x: Symbolic, op: Op, bounds: Bounds) -> Symbolic:
+def integer_op(net: SymbolicNet, x: Symbolic, op: Op, bounds: Bounds) -> Symbolic:
     """An elementwise integer op on the node of `x`."""
     x = net.spread(x) if x.padded else net.without_chain(x)
     node = net.emit(IntegerOp(op, net.value_shape(x.node)), x.node)
     return replace(x, node=node, bounds=(float(bounds[0]), float(bounds[1])), whole=True)
 
 
-def in_type(net: Emitter, x: Symbolic) -> Symbolic:
+def in_type(net: SymbolicNet, x: Symbolic) -> Symbolic:
     """`x`, whose values are exact, as its type holds them: two's complement wraps around.
 
     Raises:

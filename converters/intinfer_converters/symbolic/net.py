@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,16 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from intinfer.graph import ImageInput, Shape
-from intinfer.types import IntArray
 
 from ..evaluator import Chain, Primitive
 from ..floatnet import FloatNet, FloatNetBuilder, FloatOp, Pixels, Pointwise, Quantise
-from . import chains, layout
-from .tensor import Compared, Symbolic, Tap, Unsupported
+from . import layout
+from .facts import UNKNOWN, Known
+from .tensor import Symbolic, Tap
 
-MAX_VECTOR = 2**16
-"""A constant that varies within a channel makes every element a channel of its own, up to this many."""
-Array = npt.NDArray[Any]
 _INVERSE = {"add": "sub", "sub": "add"}
 
 
@@ -34,8 +31,15 @@ class Reading:
     tensors: dict[str, Tap]
 
 
-class Emitter:
-    """The float net under construction: names, layouts, pending chains, quantisers."""
+class SymbolicNet:
+    """The float net under construction: what a function of the vocabulary adds nodes to.
+
+    It knows names, closes quantisers, turns pending ops and layouts into nodes, each once, and nothing of what
+    ops mean.
+
+    Attributes:
+        dtype: of all float ops of the network.
+    """
 
     def __init__(self, dtype: npt.DTypeLike = np.float32) -> None:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
@@ -57,12 +61,17 @@ class Emitter:
             self._at = before
 
     @property
+    def name(self) -> str:
+        """What nodes are called that are added now."""
+        return self._at[0]
+
+    @property
     def sources(self) -> tuple[str, ...]:
         return self._at[1:] or self._at
 
     def emit(self, op: FloatOp, *inputs: str, name: str = "", sources: Sequence[str] = ()) -> str:
         """Add a float node; its name is made unique."""
-        wanted = name or self._at[0]
+        wanted = name or self.name
         unique, number = wanted, 2
         while unique in self._names:
             unique, number = f"{wanted}.{number}", number + 1
@@ -72,9 +81,9 @@ class Emitter:
     def value_shape(self, node: str) -> Shape:
         return self._builder.shape(node)
 
-    def made(self, node: str, shape: tuple[int, ...], dtype: np.dtype[Any], **known: Any) -> Symbolic:
+    def made(self, node: str, shape: tuple[int, ...], dtype: npt.DTypeLike, known: Known = UNKNOWN) -> Symbolic:
         """The whole value of `node` as a tensor of `shape`."""
-        return Symbolic(node, layout.identity(shape), dtype, **known)
+        return Symbolic(node, layout.identity(shape), np.dtype(dtype), bounds=known.bounds, whole=known.whole)
 
     def settled(self, x: Symbolic) -> Symbolic:
         """`x` with its quantiser closed, when its chain is one."""
@@ -88,7 +97,7 @@ class Emitter:
             op = Quantise(x.chain, int(low) if x.bounded else None, x.step, count)
             node = self.emit(op, x.node, name=x.sources[-1] if x.sources else "", sources=x.sources)
             self._closed[key] = (node, x.chain)  # the chain is kept, so that its id stays its own
-        return _plain(x, self._closed[key][0])
+        return _done(x, self._closed[key][0])
 
     def without_chain(self, x: Symbolic) -> Symbolic:
         """`x` with its pending ops as a node, so that nothing waits between its index and its node."""
@@ -100,7 +109,7 @@ class Emitter:
             name = x.sources[-1] if x.sources else ""
             node = self.emit(Pointwise(x.chain), x.node, name=name, sources=x.sources)
             self._chained[key] = (node, x.chain)
-        return _plain(x, self._chained[key][0])
+        return _done(x, self._chained[key][0])
 
     def realised(self, x: Symbolic, shape: Shape | None = None) -> str:
         """A node whose value is `x`, in `shape` (by default that of `layout.value_shape`)."""
@@ -113,132 +122,14 @@ class Emitter:
         if key not in self._arranged:
             node = x.node
             for op in layout.arrangement(before, index, x.fill):
-                node = self.emit(op, node, name=f"{self._at[0]}.in")
+                node = self.emit(op, node, name=f"{self.name}.in")
             self._arranged[key] = node
         return self._arranged[key]
 
-    def per_channel(self, x: Symbolic, operand: Array) -> tuple[Symbolic, Array]:
-        """The operand as one number, or one a channel of x's node; x is made a vector where it varies within one."""
-        if operand.size == 1:
-            return x, operand.reshape(1)
-        try:
-            wide = np.broadcast_to(operand, x.shape)
-        except ValueError:
-            raise Unsupported(f"its constant of shape {operand.shape} does not fit {x.shape}") from None
-        if (operand == operand.reshape(-1)[0]).all():
-            return x, operand.reshape(-1)[:1]
-        value = self.value_shape(x.node)
-        channel, flat = layout.channel_of(x.index, value).reshape(-1), wide.reshape(-1)
-        numbers = np.full(value[0], flat[0], dtype=operand.dtype)
-        numbers[channel] = flat
-        if (numbers[channel] == flat).all():
-            return x, numbers
-        if x.size > MAX_VECTOR or value == (x.size,):
-            raise Unsupported(
-                f"its constant of shape {operand.shape} varies within a channel of {x.shape}; constants are one "
-                "number or one a channel"
-            )
-        node = self.realised(x, (x.size,))
-        return replace(_plain(x, node), index=layout.identity(x.shape), fill=Fraction(0)), flat
-
-    # ---- elementwise with constants
-
-    def pointwise(self, x: Symbolic, kind: str, operand: npt.ArrayLike | None = None) -> Symbolic:
-        """An op of `evaluator.Primitive` with a constant that does not vary within a channel.
-
-        Args:
-            kind: as `Primitive.kind`. `clip` takes (lo, hi), numbers; `count` the thresholds (C, n) or (1, n) along
-                axis 1 of `x`.
-            operand: broadcasts against `x`.
-
-        Raises:
-            Unsupported: the constant is not finite or varies within a channel; an integer type would overflow.
-        """
-        if x.dtype.kind not in "iufb":
-            raise Unsupported(f"works on {x.dtype}")
-        if x.dtype.kind in "iu":
-            from .integers import integer_pointwise
-
-            return integer_pointwise(self, x, kind, operand)
-        return self.float_pointwise(x, kind, operand)
-
-    def float_pointwise(self, x: Symbolic, kind: str, operand: npt.ArrayLike | None) -> Symbolic:
-        """`pointwise` as arithmetic of the chain's dtype, whatever the type of `x`."""
-        numbers = chains.operand_of(kind, operand, self.dtype)
-        if chains.is_nothing(kind, numbers):
-            return x
-        if x.padded:
-            x = self.spread(x)
-        origin, given = x, numbers
-        if x.integral:
-            closing = self._absorbed(x, kind, numbers)
-            if closing is not None:
-                return closing
-            x = self.settled(x)
-        if kind == "count" and numbers is not None:
-            numbers = self._rows(x, numbers)
-        elif kind != "clip" and numbers is not None:
-            x, numbers = self.per_channel(x, numbers)
-        result = replace(chains.appended(x, Primitive(kind, numbers), self.dtype), sources=self._sources(x))
-        if x.is_float and x.dtype != self.dtype:
-            self._need_exact(x, result, operand, given)
-        if kind in chains.COMPARISONS and given is not None:
-            result = replace(result, dtype=np.dtype(bool), compared=Compared(origin, kind, given))
-        return result
-
-    def _need_exact(self, x: Symbolic, result: Symbolic, operand: npt.ArrayLike | None, numbers: Array | None) -> None:
-        """Refuse arithmetic of another float type than the chain's, but for small integers, which no type rounds."""
-        given = np.asarray(0 if operand is None else operand, dtype=np.float64)
-        kept = numbers is None or np.array_equal(given, np.asarray(numbers, dtype=np.float64))
-        limit = min(chains.exact_limit(self.dtype), chains.exact_limit(x.dtype))
-        small = x.whole and result.whole and max(map(abs, (*x.bounds, *result.bounds))) <= limit
-        if not (kept and small):
-            raise Unsupported(f"computes in {x.dtype}; the float ops of a network are all in {self.dtype}")
-
-    def _absorbed(self, x: Symbolic, kind: str, numbers: Array | None) -> Symbolic | None:
-        if numbers is not None and kind not in ("clip", "count"):
-            if (numbers != numbers.reshape(-1)[0]).any():
-                return None
-            numbers = numbers.reshape(-1)[:1]
-        result = chains.absorbed(x, Primitive(kind, numbers), self.dtype)
-        if result is None or result is x:
-            return result
-        dtype = np.dtype(bool) if kind in chains.COMPARISONS else x.dtype
-        return replace(result, sources=self._sources(x), dtype=dtype)
-
-    def _sources(self, x: Symbolic) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*x.sources, *self.sources)))
-
-    def _rows(self, x: Symbolic, thresholds: Array) -> Array:
-        """(C, n) along axis 1 of x to one row a channel of its node."""
-        if thresholds.ndim != 2 or thresholds.shape[0] not in (1, x.shape[1]):
-            raise Unsupported(f"thresholds of shape {thresholds.shape} do not fit {x.shape}: one row, or one a channel")
-        if thresholds.shape[0] == 1:
-            return thresholds
-        value = self.value_shape(x.node)
-        channel = layout.channel_of(x.index, value)
-        axis = np.broadcast_to(np.arange(x.shape[1]).reshape(1, -1, *[1] * (len(x.shape) - 2)), x.shape)
-        row = np.zeros(value[0], dtype=np.int64)
-        row[channel.reshape(-1)] = axis.reshape(-1)
-        if (row[channel] != axis).any():
-            raise Unsupported("its thresholds vary within a channel of what it reads")
-        return thresholds[row]
-
-    def spread(self, x: Symbolic) -> Symbolic:
-        """`x` as the whole value of a node of its own."""
-        node = self.realised(x)
-        return replace(_plain(x, node), index=layout.identity(x.shape), fill=Fraction(0))
-
-    # ---- only indices
-
-    def rearrange(self, x: Symbolic, change: Callable[[IntArray], IntArray]) -> Symbolic:
-        """The elements of `x` in another order or shape: `change` does to an index array what the op does to `x`."""
-        index = layout.rearranged(x.index, change)
-        if index.size == 0 or index.shape[:1] != (1,):
-            raise Unsupported(
-                f"it gives shape {index.shape}; the batch axis stays first and of 1, and no other is empty"
-            )
-        return replace(x, index=index, compared=None, difference=None)
+    def spread(self, x: Symbolic, shape: Shape | None = None) -> Symbolic:
+        """`x` as the whole value of a node of its own, in `shape` as `realised` has it."""
+        node = self.realised(x, shape)
+        return replace(_done(x, node), index=layout.identity(x.shape), fill=Fraction(0))
 
     def finish(self, outputs: Mapping[str, Symbolic], tensors: Mapping[str, Symbolic] | None = None) -> Reading:
         """The float net with these outputs; `tensors` are the source's, by name, for `Reading.tensors`.
@@ -292,7 +183,7 @@ class Emitter:
         return Symbolic(node, index, np.dtype(dtype), bounds=(lo, hi), whole=True)
 
 
-def _plain(x: Symbolic, node: str) -> Symbolic:
+def _done(x: Symbolic, node: str) -> Symbolic:
     """`x` with its chain done, in `node`."""
     return replace(x, node=node, chain=(), sources=(), integral=False, step=1, compared=None, difference=None)
 

@@ -1,0 +1,149 @@
+"""Arithmetic of tensors and constants: NumPy broadcasting; a constant does not vary within a channel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from intinfer.ops import Add
+
+from ...floatnet import IntegerOp, Sum
+from .. import chains, integers
+from ..facts import hull, known, of_integers
+from ..net import SymbolicNet
+from ..pointwise import pointwise
+from ..tensor import Bounds, Symbolic, Unsupported
+from .activations import clip
+from .arrangement import broadcast
+from .casts import cast
+from .operands import Array, Operand, aligned, apart, one_number
+from .selection import where
+
+
+def add(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
+    """a + b. x + (q(x) - x), the straight-through estimator of fake-quant code, is q(x), and so is (x - x) + q(x)."""
+    if isinstance(a, Symbolic) and isinstance(b, Symbolic):
+        return _straight_through(a, b) or _straight_through(b, a) or _sum(net, a, b, (1, 1))
+    x, constant = apart(a, b)
+    return pointwise(net, broadcast(x, constant.shape), "add", constant)
+
+
+def _straight_through(x: Symbolic, rest: Symbolic) -> Symbolic | None:
+    """q for x + (q - x), x for x + (y - y)."""
+    if rest.difference is None:
+        return None
+    more, less = rest.difference
+    if x.same(less) and x.shape == more.shape:
+        return more
+    return x if more.same(less) and x.shape == more.shape else None
+
+
+def sub(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
+    """a - b. A constant minus a tensor is -(tensor - constant), which rounds alike."""
+    if isinstance(a, Symbolic) and isinstance(b, Symbolic):
+        return replace(_sum(net, a, b, (1, -1)), difference=(a, b))
+    x, constant = apart(a, b)
+    difference = pointwise(net, broadcast(x, constant.shape), "sub", constant)
+    return difference if x is a else negative(net, difference)
+
+
+def _sum(net: SymbolicNet, a: Symbolic, b: Symbolic, signs: tuple[int, int], typed: bool = True) -> Symbolic:
+    """a + b or a - b; of integers inside their type, or, unless `typed`, as 64-bit integers."""
+    if a.dtype != b.dtype:
+        raise Unsupported(f"its inputs are {a.dtype} and {b.dtype}")
+    (left, right), index = aligned(net, [a, b])
+    one, two = (known(x) if x.is_float else of_integers(x) for x in (a, b))
+    facts = one.plus(two if signs[1] > 0 else two.negated())
+    if a.is_float:
+        node = net.emit(Sum(() if signs == (1, 1) else signs), left, right)
+    else:
+        node = net.emit(IntegerOp(Add(signs), net.value_shape(left)), left, right)
+    result = Symbolic(node, index, a.dtype, bounds=facts.bounds, whole=facts.whole)
+    if a.is_float:
+        return result
+    return integers.in_type(net, result) if typed else replace(result, dtype=np.dtype(np.int64))
+
+
+def negative(net: SymbolicNet, x: Symbolic) -> Symbolic:
+    """-x."""
+    return pointwise(net, x, "mul", np.array([-1], dtype=x.dtype if x.dtype.kind in "if" else np.int64))
+
+
+def absolute(net: SymbolicNet, x: Symbolic) -> Symbolic:
+    """max(x, -x); of integers in their type, which holds no |least|."""
+    if x.dtype.kind == "u" or x.bounds[0] >= 0:
+        return x
+    wide = x if x.is_float else cast(net, x, np.int64)
+    return cast(net, maximum(net, wide, negative(net, wide)), x.dtype)
+
+
+def mul(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
+    """a * b where one is constant, or one bit a channel: then the product is a multiplexer with 0."""
+    if not (isinstance(a, Symbolic) and isinstance(b, Symbolic)):
+        x, constant = apart(a, b)
+        return pointwise(net, broadcast(x, constant.shape), "mul", constant)
+    for bit, x in ((a, b), (b, a)):
+        if bit.is_bit and bit.size <= x.size:
+            product = where(net, bit, x, np.zeros(1, dtype=x.dtype))
+            assert isinstance(product, Symbolic)
+            return product
+    raise Unsupported(
+        "it multiplies two computed tensors, which is no op of fixed weights; a constant factor, or a 0/1 factor a "
+        "channel (a multiplexer), is supported"
+    )
+
+
+def div(net: SymbolicNet, a: Operand, b: Operand, rounding: str | None = None) -> Symbolic:
+    """a / b with a constant b.
+
+    Args:
+        rounding: None for true division of floats; "trunc" or "floor" for the integer below the exact quotient: of
+            integers, and of floats where b is a power of two, so that the quotient is not rounded before.
+    """
+    if isinstance(b, Symbolic):
+        raise Unsupported("it divides by a computed tensor; a constant divisor is supported")
+    assert isinstance(a, Symbolic)
+    if rounding not in (None, "trunc", "floor"):
+        raise Unsupported(f"rounding mode {rounding!r}; trunc and floor are supported")
+    x = broadcast(a, b.shape)
+    if rounding is None:
+        return pointwise(net, x, "div", b)
+    if not a.is_float:
+        return _integer_quotient(net, x, b, rounding)
+    if (np.abs(np.frexp(b)[0]) != 0.5).any():
+        raise Unsupported("it divides with rounding by what is no power of two; divide, then floor")
+    return pointwise(net, pointwise(net, x, "div", b), rounding)
+
+
+def _integer_quotient(net: SymbolicNet, x: Symbolic, b: Array, rounding: str) -> Symbolic:
+    """As floats: a quotient of integers that are exact in the type never rounds to an integer that it is not."""
+    exact = chains.exact_limit(net.dtype)
+    largest = max(map(abs, (*x.bounds, *(int(n) for n in b.reshape(-1)))))
+    if b.dtype.kind not in "iu" or not b.all() or not largest < exact:
+        raise Unsupported(
+            f"it divides integers up to {largest:g} by constants of {b.dtype}; integers below {exact} by such but 0 "
+            "are supported: clip before, or state the range of the input (--input-range)"
+        )
+    quotient = pointwise(net, cast(net, x, net.dtype), "div", b)
+    return cast(net, pointwise(net, quotient, rounding), x.dtype)
+
+
+def maximum(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
+    """max(a, b); of two tensors a + max(b - a, 0)."""
+    return _extreme(net, a, b, (0.0, np.inf))
+
+
+def minimum(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
+    """min(a, b); of two tensors a + min(b - a, 0)."""
+    return _extreme(net, a, b, (-np.inf, 0.0))
+
+
+def _extreme(net: SymbolicNet, a: Operand, b: Operand, side: Bounds) -> Symbolic:
+    if isinstance(a, Symbolic) and isinstance(b, Symbolic):
+        rest = replace(clip(net, _sum(net, b, a, (1, -1), typed=False), *side), dtype=a.dtype)
+        return replace(_sum(net, a, rest, (1, 1), typed=False), dtype=a.dtype, bounds=hull(known(a), known(b)).bounds)
+    x, constant = apart(a, b)
+    limit = one_number(constant, "a maximum or minimum takes one number")
+    ends = (limit, np.inf) if side[1] == np.inf else (-np.inf, limit)
+    return clip(net, broadcast(x, constant.shape), *ends)

@@ -1,0 +1,68 @@
+"""Comparisons, and the logic of the bits that they give."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..net import SymbolicNet
+from ..pointwise import pointwise
+from ..tensor import Symbolic, Unsupported
+from .arithmetic import add, maximum, minimum, mul, sub
+from .arrangement import broadcast
+from .casts import cast
+from .operands import Operand, apart
+
+_OPPOSITE = {"greater": "less_equal", "less": "greater_equal", "greater_equal": "less", "less_equal": "greater"}
+_MIRRORED = {"greater": "less", "less": "greater", "greater_equal": "less_equal", "less_equal": "greater_equal"}
+
+
+def compare(net: SymbolicNet, kind: str, a: Operand, b: Operand) -> Symbolic:
+    """[a kind b] as a bit; two tensors are compared by their difference, whose sign is exact.
+
+    Args:
+        kind: "greater", "greater_equal", "less" or "less_equal".
+    """
+    if not isinstance(a, Symbolic):
+        assert isinstance(b, Symbolic)
+        return pointwise(net, broadcast(b, a.shape), _MIRRORED[kind], a)
+    if not isinstance(b, Symbolic):
+        return pointwise(net, broadcast(a, b.shape), kind, b)
+    if not a.is_float:
+        a, b = cast(net, a, np.int64), cast(net, b, np.int64)
+    return pointwise(net, sub(net, a, b), kind, np.zeros(1, a.dtype))
+
+
+def logical_not(net: SymbolicNet, x: Symbolic) -> Symbolic:
+    """1 - x of a bit; of a comparison, the opposite one."""
+    _bit(x)
+    if x.compared is not None:
+        return pointwise(net, x.compared.tensor, _OPPOSITE[x.compared.kind], x.compared.operand)
+    return pointwise(net, x, "less", np.ones(1, net.dtype))
+
+
+def logical_and(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
+    """1 where both bits are: their minimum; beside a constant their product."""
+    a, b = _numbers(net, a, b)
+    both = isinstance(a, Symbolic) and isinstance(b, Symbolic)
+    return cast(net, (minimum if both else mul)(net, a, b), np.bool_)
+
+
+def logical_or(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
+    """1 where one of the bits is: their maximum; beside a constant the bits that it lets through, plus its own."""
+    a, b = _numbers(net, a, b)
+    if isinstance(a, Symbolic) and isinstance(b, Symbolic):
+        return cast(net, maximum(net, a, b), np.bool_)
+    x, constant = apart(a, b)
+    return cast(net, add(net, mul(net, x, 1 - constant), constant), np.bool_)
+
+
+def _numbers(net: SymbolicNet, *bits: Operand) -> list[Operand]:
+    """Bits as the integers 0 and 1."""
+    for x in bits:
+        _bit(x)
+    return [cast(net, x, np.int32) if isinstance(x, Symbolic) else x.astype(np.int32) for x in bits]
+
+
+def _bit(x: Operand) -> None:
+    if x.dtype.kind != "b":
+        raise Unsupported(f"its input is {x.dtype}; bits (bool) are due: compare before it")
