@@ -139,6 +139,63 @@ def gated(folder: Path) -> tuple[Path, IntArray]:
     return directory, images
 
 
+MONITORED = """`timescale 1ns / 1ps
+module inner (input logic clk, input logic rst_n,
+    input logic [7:0] in_tdata, input logic in_tvalid, output logic in_tready,
+    output logic [7:0] out_tdata, output logic out_tvalid, input logic out_tready);
+  logic [7:0] count;
+  bit wrong = 0;
+  initial wrong = $test$plusargs("wrong") != 0;
+  assign out_tdata = in_tdata + 8'(wrong && in_tdata == 150);
+  assign out_tvalid = in_tvalid;
+  assign in_tready = out_tready;
+endmodule
+module dut (input logic clk, input logic rst_n,
+    input logic [7:0] s0_axis_tdata, input logic s0_axis_tvalid, output logic s0_axis_tready,
+    output logic [7:0] m0_axis_tdata, output logic m0_axis_tvalid, input logic m0_axis_tready);
+  logic [7:0] a_tdata;
+  logic a_tvalid, a_tready;
+  inner first (.clk, .rst_n, .in_tdata(s0_axis_tdata), .in_tvalid(s0_axis_tvalid), .in_tready(s0_axis_tready),
+      .out_tdata(a_tdata), .out_tvalid(a_tvalid), .out_tready(a_tready));
+  for (genvar i = 0; i < 2; i++) begin : rows  // the same module twice: only one of them carries the node
+    logic [7:0] data, unused_tdata;
+    logic unused_tvalid, unused_tready;
+    assign data = i == 1 ? a_tdata : 8'd7;
+    inner pass (.clk, .rst_n, .in_tdata(data), .in_tvalid(a_tvalid), .in_tready(unused_tready), .out_tdata(unused_tdata),
+        .out_tvalid(unused_tvalid), .out_tready(m0_axis_tready));
+  end
+  assign m0_axis_tdata = a_tdata > 100 ? 8'd100 : a_tdata;
+  assign m0_axis_tvalid = a_tvalid;
+  assign a_tready = m0_axis_tready;
+endmodule
+"""
+"""Two clamps, of which +wrong adds 1 to a value that the second hides."""
+OWN_TOP = """`timescale 1ns / 1ps
+module own;
+  logic clk = 0, rst_n = 0, valid = 0;
+  logic [7:0] words[0:35];
+  logic [7:0] data = 0;
+  int count;
+  dut chip (.clk, .rst_n, .s0_axis_tdata(data), .s0_axis_tvalid(valid), .s0_axis_tready(), .m0_axis_tdata(),
+      .m0_axis_tvalid(), .m0_axis_tready(1'b1));
+  initial $readmemh("values/x.memh", words);
+  always #5 clk = !clk;
+  initial begin
+    if ($value$plusargs("words=%d", count) == 0) count = 36;
+    repeat (3) @(negedge clk);
+    rst_n = 1;
+    for (int i = 0; i < count; i++) begin
+      data = words[i];
+      valid = 1;
+      @(negedge clk);
+    end
+    $finish;
+  end
+endmodule
+"""
+"""A bench of one's own for MONITORED, which sends +words=NUMBER of the set's 36."""
+
+
 def make(directory: Path, target: str, *variables: str) -> subprocess.CompletedProcess[str]:
     """`make` as a user calls it, in the bench's folder."""
     command = ["make", target, f"RTL={os.path.relpath(FIFO, directory / 'bench')}", f"PYTHON={sys.executable}"]

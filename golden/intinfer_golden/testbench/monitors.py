@@ -34,16 +34,6 @@ class Monitor:
         return self.port.name
 
     @property
-    def scope(self) -> str:
-        """The instance that the signals are in; empty for the module under test itself."""
-        return self.path.rpartition(".")[0]
-
-    @property
-    def prefix(self) -> str:
-        """What the signals' names begin with."""
-        return self.path.rpartition(".")[2]
-
-    @property
     def name(self) -> str:
         """A name for the checker's instance."""
         return "monitor_" + re.sub(r"\W", "_", self.path)
@@ -89,27 +79,42 @@ def monitors(found: Sequence[Monitor]) -> str:
 
 
 def bind(found: Sequence[Monitor], interface: Interface, top: str) -> str:
-    """A file of `bind` statements for a simulation of one's own.
+    """A file that puts the checkers into a simulation of one's own: `bind` statements, and for Icarus Verilog, which has
+    none, a further top module.
 
     Args:
-        top: the module under test, which streams of its own level are bound to; others are bound to their instance.
+        top: the module under test. Checkers are bound to it alone and reach into its instances, because Verilator 5.006
+            binds to names of modules only; clock and reset are those of the module under test.
     """
-    lines = [
-        "// Checkers for a simulation of your own: compile tb.sv, then the design, then this file, with your own top",
-        "// module, and run it in the folder that holds manifest.json. They need the clock and the reset under these",
-        "// names in the scope of each stream. The set is sent whole, as often as you like; a reset begins it anew.",
-        "// Verilator 5.006 binds to modules, not to instances: there the generated bench checks the same streams.",
-    ]
+    lines = [*_BIND_HEAD, "`ifdef __ICARUS__", "module bench_bound;"]
     for monitor in found:
-        reset = f"!{interface.reset}" if interface.active_high else interface.reset
-        own = {"clk": interface.clock, "rst_n": reset}
-        target = f"{top}.{monitor.scope}" if monitor.scope else top
-        own |= {"probe": "1'b0", "counting": "1'b1", "repeats": "32'h7fffffff", "start": "0"}
-        own |= {"got": "", "ignored": "", "done": ""}
-        parameters = _parameters(monitor) | {"ALONE": 1}
-        [head, *rest] = instance("bench_check", monitor.name, parameters, own | _signals(monitor, monitor.prefix))
-        lines += [f"bind {target} {head.strip()}", *rest]
-    return "\n".join(lines) + "\n"
+        lines += _alone(monitor, interface, "`DUT_PATH.")
+    lines += ["endmodule", "`else"]
+    for monitor in found:
+        [head, *rest] = _alone(monitor, interface, "")
+        lines += [f"bind {top} {head.strip()}", *rest]
+    return "\n".join([*lines, "`endif"]) + "\n"
+
+
+_BIND_HEAD = """\
+// Checkers of streams inside the design for a simulation of your own. Generated from manifest.json.
+//
+// Compile tb.sv, then the design, then this file, with your own top module, and run it in the folder that holds
+// manifest.json. The set is sent whole, as often as you like; a reset begins it anew. At the end each checker prints a
+// line, PASS: STREAM: ... or FAIL: STREAM: ...; a checker that prints none did not look.
+// Icarus Verilog 11 has no `bind`: there `bench_bound` is a top module beside your own, and DUT_PATH is where the
+// module under test is: iverilog -s my_tb -s bench_bound -D DUT_PATH=my_tb.under_test ...
+`timescale 1ns / 1ps""".splitlines()
+
+
+def _alone(monitor: Monitor, interface: Interface, scope: str) -> list[str]:
+    """A checker without the rest of the bench; `scope` is what names of the module under test begin with."""
+    reset = f"{scope}{interface.reset}"
+    own = {"clk": f"{scope}{interface.clock}", "rst_n": f"!{reset}" if interface.active_high else reset}
+    own |= {"probe": "1'b0", "counting": "1'b1", "repeats": "32'h7fffffff", "start": "32'd0"}
+    own |= {"got": "", "ignored": "", "done": ""}
+    streams = _signals(monitor, f"{scope}{monitor.path}")
+    return instance("bench_check", monitor.name, _parameters(monitor) | {"ALONE": 1}, own | streams)
 
 
 def _signals(monitor: Monitor, prefix: str) -> dict[str, str]:

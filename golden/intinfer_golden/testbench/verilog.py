@@ -26,7 +26,8 @@ def top_module(ports: Sequence[Port], *, unit: bool, asynchronous: bool, monitor
     inputs = [port for port in ports if port.direction != "out"]
     outputs = [port for port in ports if port.direction == "out"]
     demand = next((f"{port.name}_begun" for port in ports if port.direction == "demand"), None)
-    lines = ["module tb;", "  logic clk, rst_n, probe, give_up, counting, hold;", "  int cycle, repeats, start, pass;"]
+    lines = ["module tb;", "  logic clk, rst_n, probe, give_up, counting, hold;"]
+    lines += ["  int cycle, repeats, start, limit, pass;"]
     lines += [*_wires(ports), *(["  logic monitors_done;", "  int monitors_ignored;"] if monitored else []), ""]
     lines += ["  always_comb begin", "    pass = 0;"]
     lines += [f"    if ({port.name}_pass > pass) pass = {port.name}_pass;" for port in inputs]
@@ -37,7 +38,8 @@ def top_module(ports: Sequence[Port], *, unit: bool, asynchronous: bool, monitor
         "run",
         {
             "FRAMES": ports[0].tensor["shape"][0],
-            "BEATS": sum(port.words for port in outputs),
+            "IN_BEATS": sum(port.words for port in inputs),
+            "OUT_BEATS": sum(port.words for port in outputs),
             "BUSIEST": max(port.words for port in inputs),
             "IN_WORDS": inputs[0].tensor["frame_words"],
             "OUT_WORDS": outputs[0].tensor["frame_words"],
@@ -45,9 +47,10 @@ def top_module(ports: Sequence[Port], *, unit: bool, asynchronous: bool, monitor
             "ASYNCHRONOUS": int(asynchronous),
         },
         {
-            **_shared(*_BENCH, "probe", "hold", "pass"),
+            **_shared(*_BENCH, "limit", "probe", "hold", "pass"),
             "sent": f"{inputs[0].name}_sent",
             "got": f"{outputs[0].name}_got",
+            "waits": f"{outputs[0].name}_tvalid",
             "moves": _any("|", names(ports), "moves"),
             "arrives": _any("|", names(outputs), "moves"),
             "stalls": _any("|", names(ports), "stalls"),
@@ -141,7 +144,7 @@ def _source(number: int, port: Port, demand: str | None) -> list[str]:
     }
     allowed = demand if demand and port.direction == "in" else "32'h7fffffff"
     own = _own(port, "begun", "sent", "pass", "moves", "stalls", "done", "tdata", "tvalid", "tready", "tlast")
-    return instance("bench_source", port.name, parameters, _shared(*_BENCH) | own | {"allowed": allowed})
+    return instance("bench_source", port.name, parameters, _shared(*_BENCH, "limit") | own | {"allowed": allowed})
 
 
 def _sink(number: int, port: Port) -> list[str]:

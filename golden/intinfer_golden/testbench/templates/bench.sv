@@ -4,16 +4,19 @@
 // adapter.sv, beside it, holds the design, with its own ports. Run it in the folder that holds manifest.json: files are
 // opened by the paths written there.
 //
-// A run resets the design, resets it again early, three times in the middle of a frame, and then sends the whole set,
-// several times over, without a pause for the design to forget anything. After the first of the early resets the set
-// begins with frame 1: a sum that keeps something shows in that frame or in frame 0.
+// A run resets the design, resets it again early, six times, and then sends the whole set, several times over, without a
+// pause for the design to forget anything. Three early resets come in the middle of a frame; three at the end of a single
+// one: when it is sent, while the rest of it comes out, and when it came out. After the first of them the set begins with
+// frame 1: a sum that keeps something shows in that frame or in frame 0. Before the second the sinks wait until a beat
+// stands.
 //
 // Plusargs: +profile=NAME        when streams move: always, random, bursty, slow_sink, slow_source (always)
 //           +profile.PORT=NAME   of one stream: always, random, bursty, slow
 //           +seed=N              of all but always (1)
 //           +repeat=N            how often the whole set is sent (what the README beside this file says)
-//           +resets=N            early resets, 0 to 3 (3)
-//           +longest=N           cycles of the longest stall, which a slow stream has once (65700)
+//           +resets=N            early resets, 0 to 6 (6)
+//           +longest=N           cycles of the longest stalls of a slow stream: one within a frame, one between two, and
+//                                of a source one before the first frame (65700)
 //           +skew=N              inputs change N ns after the rising edge, not at it: 1 to 8; a period is 10 ns (0)
 //           +mismatches=N        errors printed; all are counted (10)
 //           +watchdog=N          cycles without any beat after which the run is given up (1000000)
@@ -60,6 +63,24 @@ package bench;
   function automatic void fail(input string where, input string what);
     if (errors < shown) emit($sformatf("ERROR: %0s: %0s", where, what));
     errors = errors + 1;
+  endfunction
+
+  // The number that the plusarg `name` gives, or `usual` without it.
+  function automatic int option(input string name, input int usual, input int lowest, input int highest);
+    string key, text;
+    longint value;
+    bit good;
+    key = $sformatf("%0s=%%s", name);
+    if ($value$plusargs(key, text) == 0) return usual;
+    value = 0;
+    good = text.len() > 0 && text.len() < 11;
+    for (int i = 0; i < text.len(); i++) begin
+      if (text[i] < "0" || text[i] > "9") good = 0;
+      value = 10 * value + 64'(text[i]) - 64'd48;
+    end
+    if (good && value >= 64'(lowest) && value <= 64'(highest)) return int'(value);
+    fail($sformatf("+%0s", name), $sformatf("'%0s' is no whole number from %0d to %0d", text, lowest, highest));
+    return usual;
   endfunction
 
   // The next state of a generator of pseudo-random bits (xorshift, Marsaglia 2003): the same in every simulator.
@@ -155,14 +176,18 @@ module bench_pace #(
 );
   import bench::*;
   localparam int STALLS = 48;  // of a slow stream a pass, about
-  logic bursting;
   localparam int GAP = FRAME_WORDS - (SINK || FRAME_WORDS == 1 ? 1 : 2);  // behind it a source has put one more
-  int left, pause, free, pauses, profile;
+  localparam int BEFORE = 0, WITHIN = 1, BETWEEN = 2, OVER = 3;  // which of the longest stalls comes next
+  localparam int FIRST_MOVING = FRAME_WORDS == 1 ? BETWEEN : WITHIN;  // nothing is within a frame of one word
+  logic bursting;
+  int left, pause, free, profile;
   int beat;  // of a frame, the next that moves
+  logic [1:0] next_longest;
   bit between;  // the stall to come waits for the end of a frame
   string common, own, key;
 
-  assign go = profile == ALWAYS || (profile == RANDOM ? noise[7] : profile == BURSTY ? bursting : pause == 0);
+  assign go = profile == ALWAYS
+      || (profile == RANDOM ? noise[7] : profile == BURSTY ? bursting : pause == 0 && !(counting && next_longest == BEFORE));
   assign stalls = profile == SLOW && pause != 0 && awaited;
 
   initial begin
@@ -171,9 +196,9 @@ module bench_pace #(
     left = 0;
     pause = 0;
     free = 0;
-    pauses = 0;
     profile = ALWAYS;
     beat = 0;
+    next_longest = SINK ? 2'(FIRST_MOVING) : 2'(BEFORE);
     between = 0;
     key = $sformatf("profile.%0s=%%s", PORT);
     if ($value$plusargs("profile=%s", common) == 0) common = "always";
@@ -194,15 +219,19 @@ module bench_pace #(
       bursting <= !bursting;
       left <= int'({24'b0, noise[15:8]} >> noise[18:16]);  // 0 to 255, short ones far more often
     end
-    // A slow stream moves freely for some beats, then rests for 256 to 511 cycles, and once for `longest`; of four times
-    // about once between two frames.
-    if (pause != 0) begin
+    // A slow source rests for `longest` before the first frame. Then a slow stream moves freely for some beats and rests:
+    // once for `longest` within a frame, once for `longest` between two, and from then on for 256 to 511 cycles, of four
+    // times about once between two frames.
+    if (counting && rst_n && profile == SLOW && next_longest == BEFORE) begin
+      pause <= longest;
+      next_longest <= 2'(FIRST_MOVING);
+    end else if (pause != 0) begin
       if (awaited) pause <= pause - 1;
     end else if (moves && rst_n && profile == SLOW) begin
       if (free != 0) free <= free - 1;
-      else if (!between || beat == GAP) begin
-        pause <= counting && pauses == 1 ? longest : 256 + int'({24'b0, noise[15:8]});
-        if (counting) pauses <= pauses + 1;
+      else if (next_longest == WITHIN ? beat != GAP : beat == GAP || (next_longest != BETWEEN && !between)) begin
+        pause <= counting && next_longest != OVER ? longest : 256 + int'({24'b0, noise[15:8]});
+        if (counting && next_longest != OVER) next_longest <= next_longest + 1;
         free <= int'(noise[31:8]) % (2 * (WORDS / STALLS) + 1);
         between <= noise[5:4] == 0;
       end
@@ -232,6 +261,7 @@ module bench_source #(
     input int repeats,
     input int start,  // the frame that comes first after the reset
     input int allowed,  // frames that may begin, since the reset
+    input int limit,  // the same, for all inputs
     output int begun,  // frames that have begun, or do so at the next edge, since the reset
     output int sent,  // beats taken since the reset
     output int pass,  // repetitions that have begun to be sent, less 1
@@ -278,7 +308,7 @@ module bench_source #(
     #1 if (sound(FILE, WORDS, WORD_BITS)) $readmemh(FILE, words);
   end
 
-  assign puts = rst_n && (!tvalid || tready === 1'b1) && pass < repeats && begun_before < allowed && go;
+  assign puts = rst_n && (!tvalid || tready === 1'b1) && pass < repeats && begun_before < allowed && begun_before < limit && go;
   assign begun_before = pass * FRAMES + frame;
   assign begun = begun_before + (puts || place != 0 ? 1 : 0);
   assign moves = rst_n && tvalid && tready === 1'b1;
@@ -384,7 +414,7 @@ module bench_check #(
     #1 if (sound(FILE, WORDS, WORD_BITS)) $readmemh(FILE, words);
     for (int n = 0; n < FRAMES; n++) masks[n] = '1;
     if (MASKED) if (sound(MASK, FRAMES, CHANNELS)) $readmemh(MASK, masks);  // Icarus calls both sides of a &&
-    if ($value$plusargs("dump_pass=%d", dump_pass) == 0) dump_pass = 0;
+    dump_pass = option("dump_pass", 0, 0, 32'h7fffffff);
     if (DUMP != "") if ($value$plusargs("dump=%s", folder) != 0) begin
       folder = $sformatf("%0s/%0s", folder, DUMP);
       dump = $fopen(folder, "w");
@@ -538,11 +568,12 @@ module bench_check #(
     end
   end
 
-  final
+  final  // Icarus Verilog 11 can call no function of a package here
     if (ALONE) begin
-      if (got == 0) fail(PORT, "no beat was seen");
-      if (at != 0) fail(PORT, $sformatf("the simulation ended within a set: %0d of %0d beats", at, WORDS));
-      emit($sformatf("%0s: %0d beats seen, %0d errors in all", PORT, got, errors));
+      if (got == 0) $display("ERROR: %0s: no beat was seen", PORT);
+      if (at != 0) $display("ERROR: %0s: the simulation ended within a set: %0d of %0d beats", PORT, at, WORDS);
+      $display("%0s: %0s: %0d beats seen, %0d errors of all checkers", errors == 0 && got != 0 && at == 0 ? "PASS" : "FAIL",
+               PORT, got, errors);
     end
 endmodule
 
@@ -599,7 +630,8 @@ endmodule
 // Clock, resets, repetitions, the end and the verdict.
 module bench_run #(
     parameter int FRAMES = 1,
-    parameter int BEATS = 1,  // of all outputs a pass
+    parameter int IN_BEATS = 1,  // of all inputs a pass
+    parameter int OUT_BEATS = 1,  // of all outputs
     parameter int BUSIEST = 1,  // beats a pass of the input that has most
     parameter int IN_WORDS = 1,  // a frame of the first input
     parameter int OUT_WORDS = 1,  // a frame of the first output
@@ -614,9 +646,11 @@ module bench_run #(
     output logic counting,
     output int repeats,
     output int start,  // the frame that comes first after the reset
+    output int limit,  // frames that may begin, since the reset
     output logic hold,  // sinks wait: an early reset finds a beat that waits
     input int sent,  // by the first input
     input int got,  // by the first output
+    input logic waits,  // the first output has a beat
     input int pass,  // of any input
     input logic moves,  // any stream
     input logic arrives,  // anything on an output
@@ -625,15 +659,19 @@ module bench_run #(
     input int ignored
 );
   import bench::*;
-  // Repetitions go on until 65,536 frames and beats are past, or so many cycles: a counter of 16 bits has wrapped then.
+  // Repetitions go on until 65,536 frames are past, so that a counter of 16 bits has wrapped. Where that would take more
+  // than MOST cycles, 65,536 beats do, and LEAST cycles.
   localparam int WRAP = 65536;
+  localparam int DRAINED = 1024;  // cycles in which extra beats are waited for, beyond what the design ever took for one
+  localparam int PATIENCE = 4096;  // cycles in which a beat to be held is waited for
 `ifdef VERILATOR
-  localparam int FRAME_CYCLES = 2000000, BEAT_CYCLES = 8000000;
+  localparam int LEAST = 2000000, MOST = 8000000;
 `else
-  localparam int FRAME_CYCLES = 150000, BEAT_CYCLES = 500000;
+  localparam int LEAST = 150000, MOST = 500000;
 `endif
   string name, verdict_file;
   int watchdog, quiet, silent, slowest, last, resets, spent;
+  int taken_then;  // beats that had come out when the first frame was sent
   bit stopped, given;
   logic running, released, now, holding, held;
   int skew;
@@ -657,29 +695,32 @@ module bench_run #(
     start = 0;
     held = 0;
     holding = 0;
-    if ($value$plusargs("skew=%d", skew) == 0) skew = 0;
+    limit = 32'h7fffffff;
     if ($value$plusargs("verdict=%s", verdict_file) != 0) verdict = $fopen(verdict_file, "w");
     if ($value$plusargs("profile=%s", name) == 0) name = "always";
-    if ($value$plusargs("seed=%d", seed) == 0) seed = 1;
-    if ($value$plusargs("longest=%d", longest) == 0) longest = 65700;
-    if ($value$plusargs("mismatches=%d", shown) == 0) shown = 10;
-    if ($value$plusargs("watchdog=%d", watchdog) == 0) watchdog = 1000000;
-    if ($value$plusargs("resets=%d", resets) == 0) resets = 3;
-    given = $value$plusargs("repeat=%d", repeats) != 0;
-    if (!given) repeats = !UNIT ? 1 : name == "always" ? (WRAP + FRAMES) / FRAMES : 2;
+    shown = option("mismatches", 10, 0, 32'h7fffffff);
+    skew = option("skew", 0, 0, 8);
+    seed = option("seed", 1, 0, 32'h7fffffff);
+    longest = option("longest", 65700, 1, 32'h7fffffff);
+    watchdog = option("watchdog", 1000000, 1, 32'h7fffffff);
+    resets = option("resets", 6, 0, 6);
+    given = $test$plusargs("repeat=") != 0;
+    if (given) repeats = option("repeat", 1, 1, 32'h7fffffff / (FRAMES > BUSIEST ? FRAMES : BUSIEST));
+    else repeats = !UNIT ? 1 : name == "always" ? (WRAP + FRAMES) / FRAMES : 2;
     #4 if (errors != 0) end_in_failure;
     noise = first_random(-2 - int'(name[name.len()-1]));  // the last letters of profiles differ
-    reset(16);
-    for (int early = 0; early < resets && early < 3; early++) begin
+    reset(16, resets == 0);
+    for (int early = 0; early < resets; early++) begin
+      limit = early < 3 ? 32'h7fffffff : 1;
       do @(negedge clk); while (!rst_n || (!give_up && !due(early)));
       start = early == 0 && FRAMES > 1 ? 1 : 0;
-      holding = early == 1;
-      if (give_up) early = 3;
-      else if (ASYNCHRONOUS) reset_without_clock;
-      else reset(4);
+      if (early == 1) hold_a_beat;
+      if (give_up) early = resets;
+      else if (ASYNCHRONOUS) reset_without_clock(early == resets - 1);
+      else reset(4, early == resets - 1);
       holding = 0;
     end
-    @(negedge clk) counting = 1;
+    limit = 32'h7fffffff;
   end
 
   initial begin
@@ -688,27 +729,43 @@ module bench_run #(
   end
 
   // Whether an early reset is due: in the middle of the first frame sent, in the middle of a frame that comes out, the
-  // second if there is one, and anywhere behind the first quarter of a frame sent: something of it is left.
+  // second if there is one, and anywhere behind the first quarter of a frame sent: something of it is left. Then, of a
+  // single frame, when it is sent, when half of what was to come out from then on came, and when all of it came.
   function automatic bit due(input int early);
-    if (early == 0) return sent >= (IN_WORDS + 1) / 2;
-    if (early == 1) return got >= (FRAMES - start > 1 ? OUT_WORDS : 0) + (OUT_WORDS + 1) / 2;
-    return sent > int'(noise[30:16]) % (FRAMES > 3 ? 3 : FRAMES) * IN_WORDS + IN_WORDS / 4
-                  + int'(noise[30:0]) % (IN_WORDS - IN_WORDS / 4);
+    case (early)
+      0: return sent >= (IN_WORDS + 1) / 2;
+      1: return got >= (FRAMES - start > 1 ? OUT_WORDS : 0) + (OUT_WORDS + 1) / 2;
+      2:
+      return sent > int'(noise[30:16]) % (FRAMES > 3 ? 3 : FRAMES) * IN_WORDS + IN_WORDS / 4
+                    + int'(noise[30:0]) % (IN_WORDS - IN_WORDS / 4);
+      3: return sent >= IN_WORDS;
+      4: return sent >= IN_WORDS && 2 * got >= taken_then + OUT_WORDS;
+      default: return got >= OUT_WORDS;
+    endcase
   endfunction
 
+  // Until a beat has waited for some cycles, and what stands behind it too; it may be that none comes.
+  task automatic hold_a_beat;
+    holding = 1;
+    for (int i = 0; i < PATIENCE && waits !== 1'b1; i++) @(negedge clk);
+    repeat (4) @(negedge clk);
+  endtask
+
   // From one rising edge to another: `released` and `now` change between edges, so that no simulator can see a race.
-  task automatic reset(input int cycles);
+  task automatic reset(input int cycles, input bit last_one);
     @(negedge clk) released = 0;
     repeat (cycles) @(negedge clk);
+    counting = last_one;
     probe = 1;
     #1 probe = 0;
     released = 1;
   endtask
 
   // Without any edge of the clock.
-  task automatic reset_without_clock;
+  task automatic reset_without_clock(input bit last_one);
     @(negedge clk) stopped = 1;
     #7 now = 1;
+    counting = last_one;
     #13 probe = 1;
     #1 probe = 0;
     #4 now = 0;
@@ -722,6 +779,10 @@ module bench_run #(
     held <= holding;
   end
 
+  // Whether 65,536 frames can be past within MOST cycles, at the rate so far.
+  logic affordable;
+  assign affordable = longint'(pass) * longint'(FRAMES) * longint'(MOST) > longint'(WRAP) * longint'(spent);
+
   // quiet: cycles without a beat; silent: cycles without one on an output, the longest while beats were due. Stalls of
   // the bench's own do not count.
   always @(posedge clk) begin
@@ -732,28 +793,36 @@ module bench_run #(
     if (!rst_n || arrives) silent <= 0;
     else if (!stalls) silent <= silent + 1;
     if (!done && silent > slowest) slowest <= silent;
+    if (sent < IN_WORDS) taken_then <= got;
     if (arrives) last <= cycle + 1;
     if (!done && quiet >= watchdog) give_up <= 1;
     if (counting && !given && pass + 1 < repeats)
-      if (errors != 0 || spent >= BEAT_CYCLES || (spent >= FRAME_CYCLES && pass * BUSIEST > WRAP)) repeats <= pass + 1;
+      if (errors != 0 || spent >= MOST || (spent >= LEAST && pass * BUSIEST > WRAP && !affordable)) repeats <= pass + 1;
   end
 
   // After the last beat, extra ones are waited for as long as the design ever took for one, and some more.
   always @(negedge clk) begin
     if (give_up) fail("watchdog", $sformatf("no beat for %0d cycles; cycle %0d", quiet, cycle));
-    if (give_up || (counting && rst_n && done && silent > slowest + 64)) begin
+    if (give_up || (counting && rst_n && done && silent > slowest + DRAINED)) begin
       if (errors == 0) begin
         if (ignored != 0) emit($sformatf("%0d elements differ that are not demanded", ignored));
-        if (UNIT && !given && repeats > 2 && FRAMES * repeats <= WRAP && BUSIEST * repeats <= WRAP)
-          emit($sformatf("sent %0d times: no stream came past %0d frames or beats in %0d cycles; +repeat=N sends more",
-                         repeats, WRAP, spent));
-        emit($sformatf("PASS: %0d frames, %0d beats, %0d cycles; profile %0s, seed %0d", FRAMES * repeats,
-                      BEATS * repeats, last, name, seed));
+        if (UNIT && !given && name == "always" && FRAMES * repeats <= WRAP)
+          emit($sformatf("a counter of frames of 16 bits was not tried, which %0d cycles do not reach; +repeat=%0d does",
+                         MOST, (WRAP + FRAMES) / FRAMES));
+        emit($sformatf("PASS: %0d frames (%0s), %0d beats in (%0s), %0d beats out (%0s), %0d cycles; profile %0s, seed %0d",
+                       FRAMES * repeats, past(FRAMES * repeats), longint'(IN_BEATS) * longint'(repeats),
+                       past(BUSIEST * repeats), longint'(OUT_BEATS) * longint'(repeats),
+                       past(OUT_WORDS * FRAMES * repeats), last, name, seed));
         if (verdict != 0) $fclose(verdict);
         $finish;
       end else end_in_failure;
     end
   end
+
+  // For the verdict: beats are those of one stream.
+  function automatic string past(input int count);
+    return count > WRAP ? "past 65536" : "not past 65536";
+  endfunction
 
   task automatic end_in_failure;
     if (chosen) emit($sformatf("to see the cause, in this folder: intinfer explain . %0s", chosen_element));
