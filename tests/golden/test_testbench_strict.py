@@ -14,7 +14,15 @@ from intinfer_golden.testbench import Interface, write_bench
 driver = module("pyslang.driver")
 
 
-def accepted(directory: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
+PART = """module part;
+  logic [15:0] m_tdata;
+  logic m_tvalid, m_tready, m_tlast;
+endmodule
+"""
+"""What monitors look at, inside the design."""
+
+
+def accepted(directory: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> bool:
     """Whether every file of the bench compiles, elaborated with a design of its ports that does nothing."""
     monkeypatch.chdir(directory)
     text = (directory / "bench" / "adapter.sv").read_text()
@@ -27,11 +35,11 @@ def accepted(directory: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
         for port in ports
     ]
     declared = ", ".join(f"{kind} logic [15:0] {port}" for kind, port in zip(kinds, ports, strict=True))
-    stub.write_text(f"`timescale 1ns / 1ps\nmodule dut ({declared});\nendmodule\n")
+    stub.write_text(f"`timescale 1ns / 1ps\n{PART}module dut ({declared});\n  part inner ();\nendmodule\n")
     slang = driver.Driver()
     slang.addStandardArgs()
     files = (directory / "bench" / "files.f").read_text().split()
-    assert slang.parseCommandLine(" ".join(["slang", "--top", "tb", "-DDUT=dut", *files, str(stub)]))
+    assert slang.parseCommandLine(" ".join(["slang", "--top", "tb", "-DDUT=dut", *files, str(stub), *options]))
     return bool(slang.processOptions() and slang.parseAllSources() and slang.runFullCompilation(True))
 
 
@@ -41,6 +49,15 @@ def test_every_form_of_a_bench_is_accepted(tmp_path: Path, monkeypatch: pytest.M
     other = Interface("aclk", "rst", active_high=True, asynchronous=True, tlast="none", tkeep=True, tuser=True)
     write_bench(directory, other)
     assert accepted(directory, monkeypatch)
+    write_bench(directory, other, {"inner.m": "clip0"})
+    assert accepted(directory, monkeypatch, "bench/bind.sv")
+    write_bench(directory, Interface(), {"inner.m": "clip0"})
+    assert accepted(directory, monkeypatch, "bench/bind.sv")
+    icarus = ("-D__ICARUS__", "-DDUT_PATH=tb.adapter.under_test", "--top", "bench_bound")
+    assert accepted(directory, monkeypatch, "bench/bind.sv", *icarus)
+    binding = directory / "bench" / "bind.sv"
+    binding.write_text(binding.read_text().replace("inner.m_tdata", "inner.m_data"))
+    assert not accepted(directory, monkeypatch, "bench/bind.sv")
     (tmp_path / "masked").mkdir()
     masked, _ = gated(tmp_path / "masked")
     assert accepted(masked, monkeypatch)

@@ -10,7 +10,8 @@ from .text import instance
 
 
 def adapter(ports: Sequence[Port], interface: Interface) -> str:
-    """The module `bench_adapter`: delays what the bench drives (+skew), and makes signals that the design lacks."""
+    """The module `bench_adapter`: delays what the bench drives (+skew), inverts what means nothing because tvalid is low,
+    and makes signals that the design lacks."""
     lines = ["module bench_adapter (", "    input logic clk,", "    input logic rst_n,"]
     lines += [",\n".join(_declarations(ports)), ");", *_DELAY]
     connections = {
@@ -107,12 +108,18 @@ def _delayed(port: Port, interface: Interface) -> list[str]:
 
 
 def _late(port: Port, interface: Interface) -> list[str]:
-    """Delayed copies."""
+    """Delayed copies. What stands beside a low tvalid is inverted, since sources may leave the last beat there: a design
+    that looks at it all the same must not find what it hopes for."""
     lines = []
     for signal in _delayed(port, interface):
-        width = _width(port, signal.rpartition("_")[2])
+        kind = signal.rpartition("_")[2]
+        width = _width(port, kind)
+        value = f"skew == 0 ? {signal} : held_{signal}"
         lines.append(f"  logic {width}held_{signal}, late_{signal};")
-        lines.append(f"  assign late_{signal} = skew == 0 ? {signal} : held_{signal};")
+        if kind not in ("tvalid", "tready"):
+            bits = port.tensor["beat_bits"] if kind == "tdata" else 1
+            value = f"({value}) ^ {{{bits}{{!late_{port.name}_tvalid}}}}"
+        lines.append(f"  assign late_{signal} = {value};")
     return lines
 
 

@@ -49,6 +49,7 @@ def monitors(found: Sequence[Monitor]) -> str:
     """The module `bench_monitors` of the generated bench, which reads the streams by hierarchical names."""
     lines = [
         "// Passive checkers of streams inside the design. Generated from manifest.json.",
+        "`timescale 1ns / 1ps",
         "module bench_monitors (",
         "    input logic clk,",
         "    input logic rst_n,",

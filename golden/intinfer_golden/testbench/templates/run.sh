@@ -12,7 +12,7 @@ begun=$(date +%s)
 "$@" "+verdict=$verdict" 2>&1 | tee "$results/$name.log"
 seconds=$(($(date +%s) - begun))
 if [ ! -s "$verdict" ] || ! tail -n 1 "$verdict" | grep -q '^PASS: \|^FAIL: '; then
-    echo "FAIL: the simulation ended without a verdict of the bench" >>"$verdict"
+    echo "FAIL: the simulation ended without a verdict of the bench, after $seconds seconds" >>"$verdict"
     tail -n 1 "$verdict"
 fi
 if tail -n 1 "$verdict" | grep -q '^PASS: ' && ! grep -q '^FAIL: \|^ERROR: ' "$verdict"; then failures=0; else failures=1; fi
