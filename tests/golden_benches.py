@@ -161,8 +161,8 @@ module dut (input logic clk, input logic rst_n,
     logic [7:0] data, unused_tdata;
     logic unused_tvalid, unused_tready;
     assign data = i == 1 ? a_tdata : 8'd7;
-    inner pass (.clk, .rst_n, .in_tdata(data), .in_tvalid(a_tvalid), .in_tready(unused_tready), .out_tdata(unused_tdata),
-        .out_tvalid(unused_tvalid), .out_tready(m0_axis_tready));
+    inner pass (.clk, .rst_n, .in_tdata(data), .in_tvalid(a_tvalid), .in_tready(unused_tready),
+        .out_tdata(unused_tdata), .out_tvalid(unused_tvalid), .out_tready(m0_axis_tready));
   end
   assign m0_axis_tdata = a_tdata > 100 ? 8'd100 : a_tdata;
   assign m0_axis_tvalid = a_tvalid;

@@ -41,7 +41,7 @@ def test_cocotb_fails_wrong_designs(tmp_path: Path) -> None:
         assert get_results(results) == (1, 0 if name == "NONE" else 1), text
         return text
 
-    assert "PASS: 3 frames, 36 beats" in printed("NONE", "bursty")
+    assert "PASS: 3 frames (not past 65536), 36 beats in, 36 beats out" in printed("NONE", "bursty")
     assert "actual unknown (0b" in printed("UNKNOWN_VALUE", "always")
     assert "the upper 4 bits of tdata must be 0" in printed("PADDING", "always")
     assert "lane 2 is unused and must be 0, actual 0b0010" in printed("UNUSED_LANE", "always")
@@ -51,6 +51,7 @@ def test_cocotb_fails_wrong_designs(tmp_path: Path) -> None:
     assert "35 of 36 beats came" in printed("MISSING_BEAT", "always")
     assert "tvalid fell before tready" in printed("DROPPED_VALID", "random")
     assert "before tready" in printed("CHANGED_DATA", "bursty")
+    assert "expected" in printed("IGNORES_VALID", "random")
     assert "0 of 36 beats came; tvalid 0" in printed("WAITS_FOR_READY", "bursty")
     assert "tvalid is X after reset" in printed("UNKNOWN_VALID", "always")
     assert "20 beats taken; tready 0" in printed("STUCK_READY", "always")

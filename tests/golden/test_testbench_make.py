@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
-from golden_benches import fault, fifo_set, make
+from golden_benches import FIFO, fault, fifo_set, make
 from rtl.simulate import PROFILES
 from tools import needs_cocotb, needs_icarus, needs_verilator
 
@@ -24,7 +25,7 @@ def test_make_runs_all_profiles_and_fails_when_one_does(tmp_path: Path, target: 
     right = make(directory, target, flags, "REPEAT=1", "ARGS=+longest=300")
     assert right.returncode == 0, right.stdout + right.stderr
     assert [profile in right.stdout for profile in PROFILES] == [True] * 5
-    assert right.stdout.count("PASS: 3 frames, 36 beats") == 5
+    assert len(re.findall(r"PASS: 3 frames \(not past 65536\), 36 beats in.*, 36 beats out", right.stdout)) == 5
     wrong = make(directory, target, flags, "PROFILES=random", f"ARGS=+fault={fault('FLIP')}")
     assert wrong.returncode != 0
     assert f"clip0 n=1 c=4 y=0 x=2: expected {images[1, 4, 0, 2]} " in wrong.stdout
@@ -37,7 +38,7 @@ def test_make_runs_all_profiles_and_fails_when_one_does(tmp_path: Path, target: 
         f"ARGS=+fault={fault('IGNORES_FULL')} {watchdog}",
     )
     assert deaf.returncode != 0
-    assert deaf.stdout.count("PASS: 3 frames") == 1  # always
+    assert deaf.stdout.count("PASS: 3 frames ") == 1  # always
 
 
 @needs_icarus
@@ -47,3 +48,27 @@ def test_make_fails_when_the_design_ends_the_simulation(tmp_path: Path) -> None:
     unnamed = make(directory, "icarus", "RTL=")
     assert unnamed.returncode != 0
     assert 'give the design: make icarus RTL="a.sv b.sv"' in unnamed.stderr
+
+
+@needs_icarus
+def test_make_fails_a_design_that_hangs_within_a_moment(tmp_path: Path) -> None:
+    """No cycle of a bench comes then."""
+    directory, _ = fifo_set(tmp_path)
+    design = tmp_path / "hangs.sv"
+    text = FIFO.read_text()
+    loop = "  logic spin;\n  initial #60 spin = 0;\n  always @(spin) spin <= !spin;\nendmodule\n"
+    design.write_text("`timescale 1ns / 1ps\n" + text.replace("endmodule\n", loop))
+    hangs = make(directory, "icarus", f"RTL={design}", "PROFILES=always", "TIMEOUT=2")
+    assert hangs.returncode != 0
+    assert "FAIL: the simulation ended without a verdict of the bench, after " in hangs.stdout
+
+
+@needs_cocotb
+def test_cocotb_fails_designs_that_hang_or_stop(tmp_path: Path) -> None:
+    directory, _ = fifo_set(tmp_path)
+    design = tmp_path / "stops.sv"
+    for what in ("spin <= !spin", "$stop"):
+        more = f"  logic spin;\n  initial #60 spin = 0;\n  always @(spin) {what};\nendmodule\n"
+        design.write_text("`timescale 1ns / 1ps\n" + FIFO.read_text().replace("endmodule\n", more))
+        wrong = make(directory, "cocotb", f"RTL={design}", "PROFILES=always", "TIMEOUT=3")
+        assert wrong.returncode != 0, what

@@ -64,7 +64,8 @@ def test_monitors_can_be_bound_to_a_design_in_a_bench_of_ones_own(tmp_path: Path
     top.write_text(OWN_TOP)
     files = ["bench/tb.sv", str(tmp_path / "design.sv"), "bench/bind.sv", str(top)]
     if simulator == "icarus":
-        command = ["iverilog", "-g2012", "-s", "own", "-s", "bench_bound", "-D", "DUT_PATH=own.chip", "-o", str(program)]
+        command = ["iverilog", "-g2012", "-s", "own", "-s", "bench_bound", "-D", "DUT_PATH=own.chip"]
+        command += ["-o", str(program)]
         call = ["vvp", "-n", str(program)]
     else:
         command = ["verilator", "--binary", "--timing", "--timescale", "1ns/1ps", "-Wno-fatal", "-CFLAGS", "-O0"]

@@ -10,7 +10,7 @@ from .text import instance
 
 
 def adapter(ports: Sequence[Port], interface: Interface) -> str:
-    """The module `bench_adapter`: delays what the bench drives (+skew), inverts what means nothing because tvalid is low,
+    """The module `bench_adapter`: delays what the bench drives (+skew), inverts what means nothing while tvalid is low,
     and makes signals that the design lacks."""
     lines = ["module bench_adapter (", "    input logic clk,", "    input logic rst_n,"]
     lines += [",\n".join(_declarations(ports)), ");", *_DELAY]
@@ -108,9 +108,9 @@ def _delayed(port: Port, interface: Interface) -> list[str]:
 
 
 def _late(port: Port, interface: Interface) -> list[str]:
-    """Delayed copies. What stands beside a low tvalid is inverted, since sources may leave the last beat there: a design
-    that looks at it all the same must not find what it hopes for."""
-    lines = []
+    """Delayed copies. What stands beside a low tvalid is inverted, since sources may leave the last beat there: a
+    design that looks at it all the same must not find what it hopes for."""
+    lines, values = [], []
     for signal in _delayed(port, interface):
         kind = signal.rpartition("_")[2]
         width = _width(port, kind)
@@ -119,8 +119,8 @@ def _late(port: Port, interface: Interface) -> list[str]:
         if kind not in ("tvalid", "tready"):
             bits = port.tensor["beat_bits"] if kind == "tdata" else 1
             value = f"({value}) ^ {{{bits}{{!late_{port.name}_tvalid}}}}"
-        lines.append(f"  assign late_{signal} = {value};")
-    return lines
+        values.append(f"  assign late_{signal} = {value};")
+    return [*lines, *values]
 
 
 def _frame(port: Port) -> list[str]:

@@ -80,8 +80,8 @@ def monitors(found: Sequence[Monitor]) -> str:
 
 
 def bind(found: Sequence[Monitor], interface: Interface, top: str) -> str:
-    """A file that puts the checkers into a simulation of one's own: `bind` statements, and for Icarus Verilog, which has
-    none, a further top module.
+    """A file that puts the checkers into a simulation of one's own: `bind` statements, and for Icarus Verilog, which
+    has none, a further top module.
 
     Args:
         top: the module under test. Checkers are bound to it alone and reach into its instances, because Verilator 5.006

@@ -33,6 +33,7 @@ def top_module(ports: Sequence[Port], *, unit: bool, asynchronous: bool, monitor
     lines += [f"    if ({port.name}_pass > pass) pass = {port.name}_pass;" for port in inputs]
     lines += ["  end", ""]
     more = ["monitors"] if monitored else []
+    stalls = _any("|", names(ports), "stalls")
     lines += instance(
         "bench_run",
         "run",
@@ -53,13 +54,14 @@ def top_module(ports: Sequence[Port], *, unit: bool, asynchronous: bool, monitor
             "waits": f"{outputs[0].name}_tvalid",
             "moves": _any("|", names(ports), "moves"),
             "arrives": _any("|", names(outputs), "moves"),
-            "stalls": _any("|", names(ports), "stalls"),
+            "stalls": stalls,
             "done": _any("&", [*names(ports), *more], "done"),
             "ignored": " + ".join(f"{name}_ignored" for name in [*names(outputs), *more]),
         },
     )
     for number, port in enumerate(ports):
-        lines += _sink(number, port) if port.direction == "out" else _source(number, port, demand)
+        others = f"{stalls} || {_any('|', names(ports[:number]), 'wants')}" if number else stalls
+        lines += _sink(number, port, others) if port.direction == "out" else _source(number, port, demand, others)
     if monitored:
         own = {"done": "monitors_done", "ignored": "monitors_ignored"}
         lines += instance("bench_monitors", "monitors", {}, _shared(*CHECK, "give_up") | own)
@@ -120,7 +122,7 @@ def _wires(ports: Iterable[Port]) -> list[str]:
     lines = []
     for port in ports:
         out = port.direction == "out"
-        bits = ("tvalid", "tready", "tlast", *(("keep", "first") if out else ()), "moves", "stalls", "done")
+        bits = ("tvalid", "tready", "tlast", *(("keep", "first") if out else ()), "moves", "stalls", "wants", "done")
         counts = ("got", "ignored") if out else ("begun", "sent", "pass")
         lines += [
             f"  logic [{port.tensor['beat_bits'] - 1}:0] {port.name}_tdata;",
@@ -130,7 +132,7 @@ def _wires(ports: Iterable[Port]) -> list[str]:
     return lines
 
 
-def _source(number: int, port: Port, demand: str | None) -> list[str]:
+def _source(number: int, port: Port, demand: str | None, others: str) -> list[str]:
     """A frame's first beat stands no earlier than its demand mask."""
     tensor = port.tensor
     parameters: dict[str, int | str] = {
@@ -143,15 +145,17 @@ def _source(number: int, port: Port, demand: str | None) -> list[str]:
         "BEAT_BITS": tensor["beat_bits"],
     }
     allowed = demand if demand and port.direction == "in" else "32'h7fffffff"
-    own = _own(port, "begun", "sent", "pass", "moves", "stalls", "done", "tdata", "tvalid", "tready", "tlast")
-    return instance("bench_source", port.name, parameters, _shared(*_BENCH, "limit") | own | {"allowed": allowed})
+    own = _own(port, "begun", "sent", "pass", "moves", "stalls", "wants", "done", "tdata", "tvalid", "tready", "tlast")
+    return instance(
+        "bench_source", port.name, parameters, _shared(*_BENCH, "limit") | own | {"allowed": allowed, "others": others}
+    )
 
 
-def _sink(number: int, port: Port) -> list[str]:
+def _sink(number: int, port: Port, others: str) -> list[str]:
     """What takes an output's beats, and what checks them."""
     takes: dict[str, int | str] = {"STREAM": number, "PORT": quoted(port.name), "WORDS": port.words}
     takes["FRAME_WORDS"] = port.tensor["frame_words"]
-    own = _own(port, "got", "done", "moves", "stalls", "tvalid", "tready")
+    own = _own(port, "got", "done", "moves", "stalls", "wants", "tvalid", "tready") | {"others": others}
     shared = _shared("clk", "rst_n", "give_up", "counting", "hold", "repeats")
     checks = {**check_parameters(port), "DUMP": quoted(PurePosixPath(port.file).name)}
     checked = _own(port, "got", "ignored", "done", "tdata", "tvalid", "tready", "tlast", "keep", "first")

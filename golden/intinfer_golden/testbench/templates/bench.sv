@@ -170,6 +170,8 @@ module bench_pace #(
     input logic counting,  // no early reset will come
     input logic awaited,  // a burst begins, and a slow sink's stall passes, only then
     input logic moves,
+    input logic others,  // a stream stalls, or one before this one wants its longest stall
+    output logic wants,  // to begin its longest stall at the next edge
     output logic go,
     output logic stalls,  // a stall of 256 cycles or more is going on
     output logic [31:0] noise
@@ -189,6 +191,12 @@ module bench_pace #(
   assign go = profile == ALWAYS
       || (profile == RANDOM ? noise[7] : profile == BURSTY ? bursting : pause == 0 && !(counting && next_longest == BEFORE));
   assign stalls = profile == SLOW && pause != 0 && awaited;
+  // The longest stalls of streams come one after the other, so that the other streams go on as long as the design lets
+  // them; WITHIN and BETWEEN are what they say.
+  logic ends, due;
+  assign ends = beat == GAP;
+  assign due = moves && rst_n && profile == SLOW && pause == 0 && free == 0;
+  assign wants = counting && due && (next_longest == WITHIN ? !ends : next_longest == BETWEEN && ends);
 
   initial begin
     noise = 1;
@@ -227,14 +235,13 @@ module bench_pace #(
       next_longest <= 2'(FIRST_MOVING);
     end else if (pause != 0) begin
       if (awaited) pause <= pause - 1;
-    end else if (moves && rst_n && profile == SLOW) begin
-      if (free != 0) free <= free - 1;
-      else if (next_longest == WITHIN ? beat != GAP : beat == GAP || (next_longest != BETWEEN && !between)) begin
-        pause <= counting && next_longest != OVER ? longest : 256 + int'({24'b0, noise[15:8]});
-        if (counting && next_longest != OVER) next_longest <= next_longest + 1;
-        free <= int'(noise[31:8]) % (2 * (WORDS / STALLS) + 1);
-        between <= noise[5:4] == 0;
-      end
+    end else if (free != 0) begin
+      if (moves && rst_n) free <= free - 1;
+    end else if (wants ? !others : due && (!counting || next_longest == OVER) && (ends || !between)) begin
+      pause <= wants ? longest : 256 + int'({24'b0, noise[15:8]});
+      if (wants) next_longest <= next_longest + 1;
+      free <= int'(noise[31:8]) % (2 * (WORDS / STALLS) + 1);
+      between <= noise[5:4] == 0;
     end
   end
 
@@ -265,6 +272,8 @@ module bench_source #(
     output int begun,  // frames that have begun, or do so at the next edge, since the reset
     output int sent,  // beats taken since the reset
     output int pass,  // repetitions that have begun to be sent, less 1
+    input logic others,
+    output logic wants,
     output logic moves,
     output logic stalls,
     output logic done,
@@ -292,6 +301,8 @@ module bench_source #(
       .counting,
       .awaited(1'b1),
       .moves,
+      .others,
+      .wants,
       .go,
       .stalls,
       .noise
@@ -592,6 +603,8 @@ module bench_sink #(
     input int repeats,
     input int got,
     input logic done,
+    input logic others,
+    output logic wants,
     output logic moves,
     output logic stalls,
     input logic tvalid,
@@ -613,6 +626,8 @@ module bench_sink #(
       .counting,
       .awaited(tvalid === 1'b1),  // a burst waits for tvalid, because tvalid must not wait for tready
       .moves,
+      .others,
+      .wants,
       .go,
       .stalls,
       .noise(unused)
