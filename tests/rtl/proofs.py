@@ -4,8 +4,8 @@ Each module of a mutated file is taken as it is in a design: with concrete param
 registers of the same name begin equal (initial values are, and what has none is arbitrary in both), and if all are
 equal in a cycle, so are all outputs, and the registers in the next cycle, for any inputs. Instances inside are cut out
 where they are the same modules with the same parameters: their inputs are compared as outputs are, their outputs are
-any inputs. Bounded: no output differs in the first N cycles after a reset, whatever comes in. What stands as argued is
-not proven: yosys compares cycle by cycle, and a design that is right but slower is another one to it.
+any inputs. As streams: what is not the same cycle by cycle, because it is slower or keeps other bits, sends the same
+words for N cycles in one design, see `streams`. What stands as argued is not proven.
 """
 
 from __future__ import annotations
@@ -19,26 +19,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 
+from rtl import streams
+
 from intinfer_golden.mutants import Design
 from intinfer_golden.mutants.mutation import Mutant
 from intinfer_golden.mutants.processes import Processes
+from intinfer_golden.testbench.ports import ports
 
 FILE = Path(__file__).with_name("equivalent.toml")
 RTL = Path(__file__).parent
-TIME = {"induction": 30, "bounded": 300}
+TIME = 60
 """Seconds that yosys may take for a step."""
 _BODY = "memory -nomap; memory_map; clean"
 _READY = {"cut": f"expose -evert; {_BODY}", "flat": f"flatten; {_BODY}"}
-_MERGES = ("equiv_struct -icells;", "", "equiv_struct;")
-"""Equal cells become one before the proof; sometimes that helps, sometimes it takes away what induction needs."""
+_MERGES = ("equiv_struct -icells;", "equiv_struct -fwonly -icells;", "", "equiv_struct;")
+"""Equal cells become one before the proof; sometimes that helps, sometimes it takes away what induction needs. With
+-fwonly only cells of equal inputs do: without, two different comparisons before one multiplexer are to be equal."""
 _INDUCTION = (
     "read_rtlil gold.il; read_rtlil gate.il; equiv_make gold gate equiv; hierarchy -top equiv; clean; {merge} "
     "equiv_simple -undef -short; equiv_simple -undef; equiv_induct -undef; equiv_status -assert"
-)
-_BOUNDED = (
-    "read_rtlil gold.il; read_rtlil gate.il; miter -equiv -flatten -ignore_gold_x gold gate miter; "
-    "hierarchy -top miter; opt -full; sat -enable_undef -set-def-inputs -set-init-undef -set-at 1 in_rst_n 0 "
-    "-tempinduct-baseonly -maxsteps {cycles} -prove trigger 0 -verify miter"
 )
 
 
@@ -49,9 +48,9 @@ class Entry:
     Attributes:
         key: of the mutant.
         reason: why it is the same design, for people.
-        proof: "induction", "bounded", or "argued".
-        cycles: of a bounded proof.
-        case: the design whose parameters a bounded proof is for; one by induction is for all of them.
+        proof: "induction", "streams", or "argued".
+        cycles: that a proof of streams is for.
+        case: the design that a proof of streams is for; one by induction is for all of them.
     """
 
     key: str
@@ -63,7 +62,7 @@ class Entry:
     @property
     def how(self) -> str:
         """For the kill table."""
-        return {"induction": "proven", "bounded": "proven, bounded", "argued": "argued"}[self.proof]
+        return {"induction": "proven", "streams": "proven, bounded", "argued": "argued"}[self.proof]
 
 
 def installed() -> bool:
@@ -101,10 +100,10 @@ def unproven(entry: Entry, mutant: Mutant, designs: Sequence[Design]) -> str | N
     for design in concerned:
         with tempfile.TemporaryDirectory(prefix="intinfer-proof-") as folder:
             pair = _Pair(mutant, design, Path(folder))
+            if entry.proof == "streams":
+                return None if pair.streams(entry.cycles) else f"{design.name}: {entry.cycles} cycles"
             for module in pair.modules():
-                if module not in proven and not (
-                    pair.bounded(module, entry.cycles) if entry.proof == "bounded" else pair.induction(module)
-                ):
+                if module not in proven and not pair.induction(module):
                     return f"{design.name}: {module}"
                 proven.add(module)
     return None if proven else "no design here has it"
@@ -115,6 +114,7 @@ class _Pair:
 
     def __init__(self, mutant: Mutant, design: Design, folder: Path) -> None:
         self._folder = folder
+        self._ports = ports(design.directory)
         self._names = re.findall(r"^\s*module\s+(\w+)", (RTL / mutant.file).read_text(), re.MULTILINE)
         changed = folder / mutant.file
         changed.write_text(mutant.apply((RTL / mutant.file).read_text()))
@@ -139,8 +139,8 @@ class _Pair:
             for merge in _MERGES
         )
 
-    def bounded(self, module: str, cycles: int) -> bool:
-        return self._ready(module, "flat") and _yosys(_BOUNDED.format(cycles=cycles), self._folder, TIME["bounded"])
+    def streams(self, cycles: int) -> bool:
+        return self._ready("dut", "flat") and streams.proven(self._folder, self._ports, cycles)
 
     def _of_file(self, name: str) -> list[str]:
         """A module with parameters has the name `$paramod...\\name`."""
@@ -175,5 +175,5 @@ class _Pair:
         return (self._folder / f"{name}.il").read_text()
 
 
-def _yosys(script: str, directory: Path, time: float = TIME["induction"]) -> bool:
-    return Processes().run(["yosys", "-q", "-p", script], directory, time, directory).returncode == 0
+def _yosys(script: str, directory: Path) -> bool:
+    return Processes().run(["yosys", "-q", "-p", script], directory, TIME, directory).returncode == 0

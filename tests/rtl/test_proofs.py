@@ -64,11 +64,38 @@ def test_a_parameter_of_an_instance_is_not_cut_away(designs: list[Design]) -> No
     assert proofs.unproven(Entry(changed.key, "", "induction"), wrong, designs) is not None
 
 
-def test_a_bounded_proof_fails_where_outputs_differ(designs: list[Design]) -> None:
-    same, other = (f"clamp.sv | {CLIPPED} | < -> <= | {place}" for place in (1, 0))
-    for key, proven in ((same, True), (other, False)):
-        entry = Entry(key, "", "bounded", cycles=4, case="clamp")
-        assert (proofs.unproven(entry, mutant(key), designs) is None) == proven
+@pytest.mark.parametrize(
+    ("key", "cycles", "proven"),
+    [
+        (WRONG["another initial value"], 140, False),
+        (f"clamp.sv | {CLIPPED} | < -> <= | 1", 40, True),
+        (f"clamp.sv | {CLIPPED} | < -> <= | 0", 40, False),
+        (f"clamp.sv | {CLIPPED} | < -> <= | 1", 8, False),
+        ("clamp.sv | m_last <= s_last; | m_last <= s_last ->  | 0", 40, False),
+        ("clamp.sv | m_valid <= s_valid; | m_valid <= s_valid ->  | 0", 40, False),
+    ],
+    ids=[
+        "another initial value",
+        "the same",
+        "other words",
+        "no frame within the bound",
+        "undefined tlast",
+        "nothing is sent",
+    ],
+)
+def test_streams_are_proven_where_every_word_comes(key: str, cycles: int, proven: bool, designs: list[Design]) -> None:
+    entry = Entry(key, "", "streams", cycles, key.split(".")[0])
+    assert (proofs.unproven(entry, mutant(key), designs) is None) == proven
+
+
+def test_streams_may_be_slower(designs: list[Design]) -> None:
+    """A pool that takes a pixel every other cycle is another design cycle by cycle."""
+    key = WRONG["another initial value"]
+    place = (Path(mutants.RTL) / "tgap.sv").read_text().index("assign pixel_ready = !done;")
+    rests = "logic rests; always_ff @(posedge clk) rests <= rst_n && !rests; assign pixel_ready = !done && !rests;"
+    slower = replace(mutant(key), edits=((place, place + len("assign pixel_ready = !done;"), rests),))
+    assert proofs.unproven(Entry(key, "", "induction"), slower, designs) is not None
+    assert proofs.unproven(Entry(key, "", "streams", 140, "tgap"), slower, designs) is None
 
 
 def test_a_proof_without_its_design_is_none(designs: list[Design]) -> None:
