@@ -66,8 +66,8 @@ class Entry:
 
 
 def installed() -> bool:
-    """Whether yosys is."""
-    return which("yosys") is not None
+    """Whether yosys is, with the abc that comes with it."""
+    return None not in (which("yosys"), which("yosys-abc"))
 
 
 def entries() -> list[Entry]:
