@@ -40,6 +40,7 @@ from intinfer.tensor import IntTensor
 from intinfer.types import IntArray, IntType
 from intinfer_golden import verify
 from intinfer_golden.compare import Comparison
+from intinfer_golden.spans import Spans
 
 Design = Callable[[dict[str, Any]], Any]
 """From the set's own values, as nested lists by node, to what the faulty design gives."""
@@ -159,8 +160,8 @@ def others() -> Net:
 NETS = {make.__name__: make() for make in (plain, depthwise, grouped, pointwise, block, others)}
 
 
-def told(folder: Path, net: str, node: str, actual: Any) -> Comparison:
-    """What `verify` says of a dump in the order of the vectors."""
+def told(folder: Path, net: str, node: str, actual: Any, frames: Spans | None = None) -> Comparison:
+    """What `verify` says of a dump in the order of the vectors, of all frames or of some."""
     target = folder / net
     if not target.exists():
         write_unchecked(NETS[net].graph, NETS[net].inputs, target, formats=["npy"])
@@ -168,7 +169,7 @@ def told(folder: Path, net: str, node: str, actual: Any) -> Comparison:
     dump = folder / "dump.csv"
     flat = array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
     dump.write_text("\n".join(map(str, flat.reshape(-1).tolist())))
-    (comparison,) = verify(target, [dump], node=node).comparisons
+    (comparison,) = verify(target, [dump], node=node, frames=frames).comparisons
     return comparison
 
 

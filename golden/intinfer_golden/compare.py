@@ -151,7 +151,7 @@ def verify(
         raise DataError(f"{constants[0]}: {node} is a constant, which no stream carries; dump its memory")
     if constants and frames is not None:
         raise DataError(f"{constants[0]}: is of a constant, which has no frames; compare it without --frames")
-    diagnoses = Diagnoses(causes and frames is None)
+    diagnoses = Diagnoses(causes)
     comparisons = tuple(
         _of_constant(_compare(path, match, stream, full, frames, passes, diagnoses), match.entry)
         for path, match in found

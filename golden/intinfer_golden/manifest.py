@@ -24,6 +24,7 @@ from intinfer.types import IntArray
 
 from . import documents
 from .entries import Port, Written, ports_of, tensor_of
+from .folders import no_set
 from .formats import FORMATS
 from .tensors import Tensor
 
@@ -215,7 +216,7 @@ def read(directory: Path) -> tuple[dict[str, Any], VectorSet]:
     `load`."""
     path = directory / NAME
     if not path.is_file():
-        raise DataError(f"{directory}: has no {NAME}; give a folder that intinfer golden made")
+        raise DataError(no_set(directory, NAME))
     document = documents.read(path, FORMAT, VERSION, "manifest of golden vectors")
     try:
         return document, _vectors(directory, document)

@@ -14,8 +14,7 @@ from .dumps import Dump, Packing, Words
 from .dumps.dump import sign_top
 from .extent import Extent
 from .hints import Case, Mask
-from .sets import Match, demanded
-from .spans import split
+from .sets import Match, check, golden
 from .tensors import Tensor
 
 _CHUNK = 2**19
@@ -81,10 +80,7 @@ class Pieces:
 
     def tally(self) -> Tally:
         tally, frames = Tally(), self._tensor.shape[0]
-        entry = self._match.entry
-        entry.check()
-        if (mask := self._match.vectors.masks.get(entry.tensor.node)) is not None:
-            mask.check()
+        check(self._match.vectors, self._match.entry)
         step = max(1, _CHUNK * frames // self._tensor.elements)
         each = self._extent.packing.words(self._tensor.elements // frames)
         for begin in range(0, frames, step):
@@ -129,7 +125,7 @@ class Pieces:
         expected, asked = self._golden(0, self._tensor.shape[0])
         kept = words if extent.passes > 1 else extent.words
         dump = Dump.of(kept, extent.packing, self._top)
-        return Case(self._tensor, expected, asked, words, dump, self._match.vectors)
+        return Case(self._tensor, expected, asked, words, dump, self._match.vectors, self._numbers)
 
     def notes(self) -> list[str]:
         """Of words that are wider than what they hold."""
@@ -142,12 +138,8 @@ class Pieces:
 
     def _golden(self, begin: int, end: int) -> tuple[IntArray, Mask]:
         """What is expected of some frames, and which of it is compared."""
-        entry, vectors = self._match.entry, self._match.vectors
-        spans = [(first, last + 1) for first, last in split(self._numbers[begin:end])]
-        expected = np.concatenate([entry.frames(*span) for span in spans])
-        if self._full:
-            return expected, np.ones(len(expected), dtype=bool)
-        return expected, np.concatenate([demanded(vectors, entry.tensor, *span) for span in spans])
+        expected, asked = golden(self._match.vectors, self._match.entry, self._numbers[begin:end])
+        return expected, np.ones_like(asked) if self._full else asked
 
     def _dump(self, begin: int, end: int) -> Dump:
         return Dump.of(self._extent.words.part(begin, end), self._extent.packing, self._top)

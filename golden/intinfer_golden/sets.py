@@ -13,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from intinfer.errors import DataError
+from intinfer.types import IntArray
 
 from . import documents, isolated, manifest
 from .constants import FOLDER, Memory, named
 from .dumps.foreign import short
 from .manifest import Stored, VectorSet
 from .names import file_stem
+from .spans import split
 from .tensors import Tensor
 
 MOST_NAMED = 5
@@ -212,15 +214,25 @@ def _read_index(path: Path) -> Iterable[Listed]:
     return found
 
 
-def demanded(vectors: VectorSet, tensor: Tensor, start: int = 0, stop: int | None = None) -> npt.NDArray[np.bool_]:
-    """Which values of some frames of a tensor are compared, as a vector in the order of files: of inputs and constants
-    all."""
+def check(vectors: VectorSet, entry: Stored) -> None:
+    """Raises DataError where a file of a tensor or of its demand mask is not the one that was written."""
+    entry.check()
+    if (mask := vectors.masks.get(entry.tensor.node)) is not None:
+        mask.check()
+
+
+def golden(vectors: VectorSet, entry: Stored, numbers: Sequence[int]) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+    """What is expected of some frames of a tensor that `check` was called for, and which of it is demanded: vectors in
+    the order of files."""
+    spans = [(first, last + 1) for first, last in split(numbers)]
+    expected = np.concatenate([entry.frames(*span) for span in spans])
+    return expected, np.concatenate([_demanded(vectors, entry.tensor, *span) for span in spans])
+
+
+def _demanded(vectors: VectorSet, tensor: Tensor, start: int, stop: int) -> npt.NDArray[np.bool_]:
+    """Which values of some frames are compared: of inputs and constants all."""
     if tensor.attribute:
         return np.ones(tensor.elements, dtype=bool)
-    if stop is None:
-        stop = tensor.shape[0]
-        if tensor.node in vectors.masks:
-            vectors.masks[tensor.node].check()
     shape = (stop - start, *tensor.shape[1:])
     if tensor.node not in vectors.masks:
         if tensor.role != "input":

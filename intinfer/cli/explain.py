@@ -73,7 +73,9 @@ def _place(text: str) -> tuple[int, ...]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    return _of_set(arguments) if Path(arguments.model).is_dir() else _of_model(arguments)
+    folder = Path(arguments.model)
+    missing = arguments.frame is not None and not folder.exists()
+    return _of_set(arguments) if folder.is_dir() or missing else _of_model(arguments)
 
 
 def _of_model(arguments: argparse.Namespace) -> int:

@@ -57,8 +57,6 @@ def _of_set(arguments: argparse.Namespace) -> dict[str, Any]:
     from intinfer_golden.sets import open_set
     from intinfer_golden.subset import write_frames
 
-    if not Path(arguments.model).is_dir():
-        raise DataError(f"{arguments.model}: is not a folder; --frames is of a set that intinfer golden made")
     vectors = open_set(Path(arguments.model))
     bar = Bar(sum(last - first + 1 for first, last in arguments.frames), "images")
     document = write_frames(

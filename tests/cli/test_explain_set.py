@@ -166,6 +166,10 @@ def test_refusals(network: Path, index: Path, tmp_path: Path, capsys: pytest.Cap
     assert refusal(["explain", str(index), "--node", "fc", *at], capsys) == (
         f"{index}: holds 4 sets, none of which computes node 'fc'; give one of them: {sets}"
     )
+    none = tmp_path / "none"
+    assert refusal(["explain", str(none), *at], capsys) == (
+        f"{none}: no such folder; give a folder that intinfer golden made"
+    )
     assert refusal(["explain", str(tmp_path), *at], capsys) == (
         f"{tmp_path}: has no manifest.json; give a folder that intinfer golden made"
     )

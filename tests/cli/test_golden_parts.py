@@ -275,9 +275,9 @@ def test_refusals_of_frames(model: str, masked: Path, tmp_path: Path, capsys: py
             [str(masked), "--frames", "1", "--cover", "9"],
             "--frames takes all but the frames from the set; leave --cover out",
         ),
-        ([model, "--frames", "1"], f"{model}: is not a folder; --frames is of a set that intinfer golden made"),
+        ([model, "--frames", "1"], f"{model}: is a file; give a folder that intinfer golden made"),
         ([str(masked)], f"{masked}: is a folder; of a set of vectors, say which frames with --frames"),
-        ([model + "x", "--frames", "1"], f"{model}x: is not a folder; --frames is of a set that intinfer golden made"),
+        ([model + "x", "--frames", "1"], f"{model}x: no such folder; give a folder that intinfer golden made"),
     ]:
         assert refusal([*arguments, *target], capsys) == message
     assert main(["golden", index, "--frames", "0", *target]) == 0  # an index of one set

@@ -40,6 +40,6 @@ def test_any_dump_of_any_node(data: st.DataObject) -> None:
     noise = rng.integers(node.output.type.lo, node.output.type.hi, actual[place].shape, endpoint=True)
     actual[place] = np.where(rng.random(noise.shape) < 0.5, noise, actual[place])
     asked = np.ones(actual.shape, dtype=bool)
-    scene = Scene(graph, Traced(graph, values), node, actual, expected, asked, bits, Budget(2e8))
+    scene = Scene(graph, Traced(graph, values), node, range(len(actual)), actual, expected, asked, bits, Budget(2e8))
     if scene.wrong.any():
         assert all(cause.split(": ")[0] in graph.node_by_name for cause in told(scene))

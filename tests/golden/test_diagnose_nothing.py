@@ -191,7 +191,7 @@ def place(text: str, shape: tuple[int, ...] = (12, 8, 6, 7), asked: IntArray | N
     """`where` of the values for which a condition on n, c, y and x holds."""
     n, c, y, x = np.indices(shape)
     wrong = np.broadcast_to(eval_(text, n, c, y, x), shape)
-    return where(wrong, np.ones(shape, bool) if asked is None else asked == 1, ("N", "C", "H", "W"))
+    return where(wrong, np.ones(shape, bool) if asked is None else asked == 1, ("N", "C", "H", "W"), range(shape[0]))
 
 
 def eval_(text: str, n: IntArray, c: IntArray, y: IntArray, x: IntArray) -> IntArray:
@@ -245,7 +245,7 @@ def test_where_counts_what_was_compared() -> None:
 def test_what_chance_would_do_is_not_told() -> None:
     wrong = np.zeros((12, 8, 6, 7), dtype=bool)
     wrong[[0, 3, 5, 6, 8], [1, 1, 4, 6, 2], [2, 3, 1, 4, 4], [5, 1, 2, 2, 0]] = True
-    assert where(wrong, np.ones_like(wrong), ("N", "C", "H", "W")) == "on every axis"
+    assert where(wrong, np.ones_like(wrong), ("N", "C", "H", "W"), range(12)) == "on every axis"
 
 
 def test_evidence() -> None:

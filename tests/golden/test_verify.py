@@ -396,13 +396,33 @@ def test_dumps_of_no_node(vectors: Path, tmp_path: Path) -> None:
     assert refusal(lambda: verify(vectors, [])) == "there are no dumps to compare"
 
 
+def test_what_is_no_set_of_vectors(vectors: Path, tmp_path: Path) -> None:
+    dump, empty, file = write(tmp_path / "dw.mem", words("dw")), tmp_path / "empty", tmp_path / "file"
+    empty.mkdir()
+    file.touch()
+    (tmp_path / "killed.partial").mkdir()
+    for place in ("many/b", "many/a"):
+        shutil.copytree(vectors, tmp_path / place)
+    wanted = "give a folder that intinfer golden made"
+    for path, message in {
+        tmp_path / "none": f"no such folder; {wanted}",
+        tmp_path / "killed": f"no such folder; {tmp_path}/killed.partial is of a run that was cut short, which golden "
+        "--resume finishes",
+        empty: f"has no manifest.json; {wanted}",
+        file: f"is a file; {wanted}",
+        vectors / "manifest.json": f"is a file; give the set that it is a part of, {vectors}",
+        vectors / "values" / "dw.npy": f"is a file; give the set that it is a part of, {vectors}",
+        vectors / "values": f"has no manifest.json; give the set that it is a part of, {vectors}",
+        tmp_path / "many": f"has no manifest.json, but its folders do; give one: {tmp_path}/many/a, {tmp_path}/many/b",
+    }.items():
+        assert refusal(lambda path=path: verify(path, [dump])) == f"{path}: {message}"
+    assert verify(tmp_path / "many" / "a", [dump]).equal
+
+
 def test_vectors_that_are_damaged(vectors: Path, tmp_path: Path) -> None:
     dump = write(tmp_path / "dw.mem", words("dw"))
     bad = tmp_path / "bad"
     path = bad / "manifest.json"
-    assert refusal(lambda: verify(bad, [dump])) == (
-        f"{bad}: has no manifest.json; give a folder that intinfer golden made"
-    )
     shutil.copytree(vectors, bad)
     values, mask = bad / "values" / "dw.npy", bad / "demand" / "dw.npy"
     for file in (values, mask):

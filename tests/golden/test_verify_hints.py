@@ -55,7 +55,7 @@ class Made:
         expected = np.array([value for run in runs(self.array, self.order) for value in run])
         dump = Dump.of(read, Packing.of(tensor, self.read_fold))
         asked = np.ones(len(expected), dtype=bool) if demanded is None else demanded
-        return hints(Case(tensor, expected, asked, read, dump, NOTHING_ELSE))
+        return hints(Case(tensor, expected, asked, read, dump, NOTHING_ELSE, range(shape[0])))
 
     @property
     def looks(self) -> int:

@@ -89,7 +89,7 @@ class Diagnoses:
         tensor = case.tensor
         if not wrong.any():
             return Diagnosis("", ())
-        place = where(along_axes(wrong, tensor), along_axes(case.demanded, tensor), tensor.axes)
+        place = where(along_axes(wrong, tensor), along_axes(case.demanded, tensor), tensor.axes, case.numbers)
         if not self.causes or not case.complete:
             return Diagnosis(place, ())
         if len(wrong) > MAX_VALUES:

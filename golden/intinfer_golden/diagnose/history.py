@@ -20,9 +20,23 @@ Running = Callable[[IntArray], IntArray]
 def mistakes(suspect: Suspect) -> Iterator[Mistake]:
     if len(suspect.scene.frames) < 2:
         return
+    yield from _twice(suspect)
     for text, run in _carried(suspect):
         yield Mistake(text, run, history=True)
     yield from _late(suspect)
+
+
+def _twice(suspect: Suspect) -> Iterator[Mistake]:
+    """One frame that comes a second time in place of the next."""
+    frames, numbers, reference = suspect.scene.wrong_frames, suspect.scene.numbers, suspect.reference
+    if len(frames) == 1 and frames[0] and len(numbers) > 2:
+        (n,) = frames
+
+        def run(*xs: IntArray) -> IntArray:
+            y = reference(*xs)
+            return np.concatenate([y[:n], y[n - 1 : n], y[n + 1 :]])
+
+        yield Mistake(f"frame {numbers[n]} is frame {numbers[n - 1]} once more", run, history=True)
 
 
 def delayed(values: IntArray, first: IntArray) -> IntArray:
@@ -117,11 +131,3 @@ def _late(suspect: Suspect) -> Iterator[Mistake]:
             return reference(*(np.repeat(x[:1], len(x), axis=0) if k == i else x for k, x in enumerate(xs)))
 
         yield Mistake(f"operand {name} is that of frame 0 for ever", kept, history=True)
-    frames = suspect.scene.wrong_frames
-    if len(frames) == 1 and frames[0] and len(suspect.scene.frames) > 2:
-        n = frames[0]
-        yield Mistake(
-            f"frame {n} is frame {n - 1} once more",
-            result(lambda y: np.concatenate([y[:n], y[n - 1 : n], y[n + 1 :]])),
-            history=True,
-        )

@@ -45,7 +45,7 @@ class Budget:
 
 
 class Values:
-    """The right values of a set's graph, for any frames: as stored, or computed from what is."""
+    """The right values of a set's graph, for any of its frames: as stored, or computed from what is."""
 
     def __init__(self, graph: Graph, vectors: VectorSet) -> None:
         self.graph, self._vectors = graph, vectors
@@ -78,6 +78,7 @@ class Scene:
     """A dump that differs, whole and known in every bit.
 
     Attributes:
+        numbers: of the set's frames, those that the dump holds; all else counts frames by their place in the dump.
         actual, expected, asked: of the dump along the tensor's axes.
         bits: of the words that `actual` was read from; values are compared modulo 2^bits.
     """
@@ -85,6 +86,7 @@ class Scene:
     graph: Graph
     values: Values
     node: Node
+    numbers: Sequence[int]
     actual: IntArray
     expected: IntArray
     asked: Mask
@@ -104,12 +106,25 @@ class Scene:
             graph,
             values,
             node,
+            case.numbers,
             along_axes(actual, tensor),
             along_axes(case.expected, tensor),
             asked,
             bits,
             budget,
         )
+
+    def right(self, name: str, frames: Sequence[int]) -> IntArray:
+        """What a value of the graph is when nothing is wrong, int64 (len(frames), *shape)."""
+        return self.values.get(name, [self.numbers[n] for n in frames])
+
+    def histories(self, frames: Sequence[int]) -> list[tuple[list[int], list[int]]]:
+        """What a design may have seen when the dump was made, if it held these frames alone: the numbers of the set's
+        frames, and the places of the dump's among them."""
+        numbers = [self.numbers[n] for n in frames]
+        whole = list(range(max(numbers) + 1))
+        alone = numbers, list(range(len(numbers)))
+        return [alone] if numbers == whole else [alone, (whole, numbers)]
 
     @cached_property
     def wrong(self) -> Mask:

@@ -37,6 +37,7 @@ def _rules(suspect: Suspect, mac: Mac) -> Iterator[Mistake]:
         *(bits for bits in range(min(own, signed_bits(node.output.type)) + 2, MIN_BITS - 1, -1) if bits != own),
     ]
     orders = [order for order in TapOrder if order is not TapOrder.KKC or not isinstance(suspect.op, Dense)]
+    yield Mistake("negative sums are 0", lambda x: np.maximum(mac.run(x, rule=EXACT), 0), kind="no negative sums")
     for bits in (bits for bits in widths if MIN_BITS <= bits <= MAX_BITS):
         lo, hi = IntType.twos_complement(bits).lo, IntType.twos_complement(bits).hi
         wrap = Accumulator.wrap(bits)
@@ -49,6 +50,7 @@ def _rules(suspect: Suspect, mac: Mac) -> Iterator[Mistake]:
         yield Mistake(
             f"the sum is clipped to {bits} bits without sign, 0..{2 * hi + 1}",
             lambda x, hi=hi: np.clip(mac.run(x, rule=EXACT), 0, 2 * hi + 1),
+            kind="no negative sums",
         )
         for order, fold in product(orders, _folds(mac)):
             other = Accumulator.saturate(bits, order, fold)
@@ -56,7 +58,6 @@ def _rules(suspect: Suspect, mac: Mac) -> Iterator[Mistake]:
                 after = "each product" if fold == 1 else f"{fold} products"
                 text = f"the accumulator saturates at {bits} bits after {after}, in the order {order}"
                 yield Mistake(text, lambda x, other=other: mac.run(x, rule=other))
-    yield Mistake("negative sums are 0", lambda x: np.maximum(mac.run(x, rule=EXACT), 0))
 
 
 def _folds(mac: Mac) -> list[int]:

@@ -69,11 +69,11 @@ class Suspect:
         return self.node.output.shape[0]
 
     def operands(self, frames: Sequence[int]) -> list[IntArray]:
-        return [self.scene.values.get(name, frames) for name in self.node.inputs]
+        return [self.scene.right(name, frames) for name in self.node.inputs]
 
     def right(self, frames: Sequence[int]) -> IntArray:
         """What the node gives when nothing is wrong."""
-        return self.scene.values.get(self.node.name, frames)
+        return self.scene.right(self.node.name, frames)
 
     # ------------------------------------------------------------------------------------------- whole tensors
 
@@ -130,9 +130,10 @@ class Suspect:
         if axis == 1:
             choices = extent ** min(len(bad), extent - len(bad), 8)
         mask = np.isin(np.arange(extent), kept).reshape([-1 if i == axis else 1 for i in range(wrong.ndim)])
-        text = f"in {name if len(kept) == 1 else name + 's'} {spans(kept)} alone"
+        told = [self.scene.numbers[n] for n in kept] if axis == 0 else kept
+        text = f"in {name if len(kept) == 1 else name + 's'} {spans(told)} alone"
         if axis != 1 and len(kept) > 2 and kept[1] - kept[0] > 1:
-            text = f"in {name}s {kept[0]}, {kept[1]}, {kept[2]} ... alone"
+            text = f"in {name}s {told[0]}, {told[1]}, {told[2]} ... alone"
         return Scope(text, mask, max(2, choices), axis)
 
     @cached_property
@@ -146,12 +147,20 @@ class Suspect:
             return []
         with np.errstate(all="ignore"):  # absurd values overflow on the way, and then differ
             try:
-                values = mistake.values(*self.operands(frames))
+                if mistake.history:
+                    return self._alive_in_time(mistake, frames, scopes)
+                return self.alive(mistake.values(*self.operands(frames)), frames, scopes)
             except IndexError:  # a place that the op does not have: nothing to compute
                 return []
-            if mistake.history and len(frames) < len(self.scene.frames):  # the last may need the one after it
-                return self.alive(values[:-1], frames[:-1], scopes)
-            return self.alive(values, frames, scopes)
+
+    def _alive_in_time(self, mistake: Mistake, frames: list[int], scopes: list[Scope]) -> list[Scope]:
+        """The same of frames one after the other, from the dump's first on."""
+        told = frames if len(frames) == len(self.scene.frames) else frames[:-1]  # the last may need the one after it
+        for seen, places in self.scene.histories(frames):
+            values = mistake.values(*(self.scene.values.get(name, seen) for name in self.node.inputs))[places]
+            if kept := self.alive(values[: len(told)], told, scopes):
+                return kept
+        return []
 
     def alive(self, values: IntArray, frames: Sequence[int], scopes: list[Scope]) -> list[Scope]:
         """Of some scopes those in which the node's `values` make the dump, all other values being right.
@@ -181,7 +190,7 @@ class Suspect:
         """What the dump holds then; None where a node on the way is not defined for it."""
         made = {self.node.name: values}
         for node in self.path:
-            inputs = [made[x] if x in made else self.scene.values.get(x, frames) for x in node.inputs]
+            inputs = [made[x] if x in made else self.scene.right(x, frames) for x in node.inputs]
             if isinstance(node.op, Table) and _outside(inputs[0], node.op):
                 return None
             made[node.name] = node.op.reference(*inputs)
@@ -249,7 +258,7 @@ class Suspect:
         unique = sorted(set(frames))
         rows = [unique.index(n) for n in frames[: len(unique)]] * (len(frames) // len(unique))
         for node in self.path:
-            inputs = [made[x] if x in made else self.scene.values.get(x, unique)[rows, one] for x in node.inputs]
+            inputs = [made[x] if x in made else self.scene.right(x, unique)[rows, one] for x in node.inputs]
             op = of_channel(node.op, channel)
             if isinstance(op, Table) and _outside(inputs[0], op):
                 return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import comb, log2
 
 import numpy as np
@@ -21,12 +21,13 @@ CHANCE = 50
 _NAMES = {"N": ("n", "frame"), "C": ("c", "channel"), "H": ("y", "row"), "W": ("x", "column")}
 
 
-def where(wrong: Mask, asked: Mask, axes: tuple[str, ...]) -> str:
+def where(wrong: Mask, asked: Mask, axes: tuple[str, ...], frames: Sequence[int]) -> str:
     """What all wrong values have in common.
 
     Args:
         wrong: along `axes`, the values that differ, one at least.
         asked: of the same shape, the values that were compared.
+        frames: numbers of the frames.
 
     Returns:
         Parts like "only c=5" and "only the border", or "on every axis" where there is nothing to say.
@@ -36,7 +37,8 @@ def where(wrong: Mask, asked: Mask, axes: tuple[str, ...]) -> str:
     for i, axis in enumerate(axes):
         bad, all_ = _seen(wrong, i), _seen(asked, i)
         if count <= FEW or _telling(int(bad.sum()), int(all_.sum()), count):
-            parts.append(_along(axis, bad, all_))
+            numbers = np.asarray(frames) if axis == "N" else np.arange(len(bad))
+            parts.append(_along(axis, sorted(set(numbers[bad].tolist())), sorted(set(numbers[all_].tolist()))))
     if "H" in axes and count > 1:
         parts.append(_border(wrong, asked, axes))
     return "; ".join(part for part in parts if part) or "on every axis"
@@ -57,15 +59,14 @@ def _any(mask: Mask, axes: tuple[int, ...]) -> Mask:
     return found
 
 
-def _along(axis: str, wrong: Mask, asked: Mask) -> str:
-    """One axis; empty where every index that was compared has wrong values."""
+def _along(axis: str, bad: list[int], all_: list[int]) -> str:
+    """Indices of one axis that have wrong values, among those that were compared; empty where they are the same."""
     letter, name = _NAMES[axis]
-    bad, all_ = np.flatnonzero(wrong).tolist(), np.flatnonzero(asked).tolist()
     if bad == all_:
         return ""
     low, high = bad[0], bad[-1]
     if len(bad) == 1:
-        edge = {all_[0]: "first", all_[-1]: "last"}.get(low)
+        edge = {0: "first", len(all_) - 1: "last"}.get(low) if all_ == list(range(len(all_))) else None
         return f"only {letter}={low}" + (f", the {edge} {name}" if edge and axis != "C" else "")
     if bad == [i for i in all_ if i >= low]:
         return f"from {letter}={low} on"

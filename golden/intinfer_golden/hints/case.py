@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -32,6 +32,7 @@ class Case:
         expected, demanded: vectors in the order of files, one entry an element.
         dump: what was read from `words`.
         vectors: the set, with the other tensors that the dump may be of.
+        numbers: of the set's frames, those that the dump holds.
     """
 
     tensor: Tensor
@@ -40,6 +41,7 @@ class Case:
     words: Words
     dump: Dump
     vectors: VectorSet
+    numbers: Sequence[int]
 
     @cached_property
     def varied(self) -> bool:

@@ -90,4 +90,4 @@ def frames(case: Case) -> Iterator[str]:
     order = np.arange(count)
     order[[one, two]] = two, one
     if case.explained_by_places(lambda at: case.index(at | {"N": order[at["N"]]})):
-        yield f"images: n={one} and n={two} are exchanged"
+        yield f"images: n={case.numbers[one]} and n={case.numbers[two]} are exchanged"

@@ -71,4 +71,4 @@ def missing(case: Case) -> Iterator[str]:
     gone = int(different[0]) if len(different) else count - 1
     rest, asked = np.delete(expected, gone, axis=0).reshape(-1), np.delete(demanded, gone, axis=0).reshape(-1)
     if varied(rest[asked]) and not case.dump.spare.any() and matches(case.dump, slice(None), rest, asked):
-        yield f"images: n={gone} is missing, all others are right"
+        yield f"images: n={case.numbers[gone]} is missing, all others are right"

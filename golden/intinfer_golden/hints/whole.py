@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..dumps import Dump, Packing, Words
-from ..sets import demanded
+from ..sets import check, golden
 from .case import Case, matches, varied
 
 MAX_FOLD = 4096
@@ -56,11 +56,13 @@ def _agreement(case: Case, name: str) -> int:
     entry = case.vectors.values[name]
     if name == case.tensor.node:
         return 0
-    for elements in sorted({entry.tensor.fold, 1}, reverse=True):
-        packing = Packing.of(entry.tensor, elements)
-        if packing.words(entry.tensor.elements) != _count(case.words, packing):
+    elements = entry.tensor.elements // entry.tensor.shape[0] * len(case.numbers)
+    for fold_ in sorted({entry.tensor.fold, 1}, reverse=True):
+        packing = Packing.of(entry.tensor, fold_)
+        if packing.words(elements) != _count(case.words, packing):
             continue
-        dump, expected, asked = Dump.of(case.words, packing), entry.values(), demanded(case.vectors, entry.tensor)
+        check(case.vectors, entry)
+        dump, (expected, asked) = Dump.of(case.words, packing), golden(case.vectors, entry, case.numbers)
         if varied(expected[asked]) and not dump.spare.any() and matches(dump, slice(None), expected, asked):
             return 2 if matches(dump, slice(None), expected, np.ones_like(asked)) else 1
     return 0
