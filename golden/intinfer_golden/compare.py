@@ -10,13 +10,15 @@ from pathlib import Path
 from intinfer.errors import DataError
 
 from .constants import Memory
-from .diagnose import Diagnoses, Diagnosis
+from .diagnose import Diagnoses
+from .diagnose.scene import along_axes
+from .diagnose.where import where
 from .dumps import read_words
 from .dumps.waveform import Stream
 from .extent import extent_of_stream, extent_of_words
 from .hints import hints
 from .manifest import Stored
-from .pieces import Difference, Pieces, wrong_values
+from .pieces import Difference, Pieces
 from .sets import Match, Sets
 from .spans import Spans, numbers, ranges
 
@@ -40,7 +42,8 @@ class Comparison:
         errors: actual - expected -> how often, most frequent first, where both are values.
         hints: single changes of how the dump lies in its file that would make all of it equal.
         where: what all differences have in common, by axis; empty where no value of the vectors differs.
-        causes: single mistakes of the design that explain all differences exactly, each after the node that makes it.
+        causes: single mistakes of the design that explain all differences exactly, each after the node that makes it;
+            of a dump of more than `pieces.MOST` values those in some of its frames, which a note names.
         notes: what was read in another way than it stands in the file, or left out.
         passes: how often the set comes in the dump.
         constant: its name among the node's attributes, and which of its memories; None of a value.
@@ -182,9 +185,14 @@ def _compare(
     pieces = Pieces(match, tensor, held, full, extent)
     tally = pieces.tally()
     first = tally.first or pieces.length()
-    case = pieces.case(first) if first and not tensor.attribute else None  # hints and causes are of values
-    diagnosis = diagnoses.of(case, wrong_values(case.dump, case.expected, case.demanded)) if case else Diagnosis("", ())
+    case = pieces.case(first, tally.wrong_frames) if first and not tensor.attribute else None  # they are of values
+    diagnosis, place = diagnoses.of(case) if case else (), ""
     notes = [f"the dump holds frames {ranges(held)} of {count:,}"] if frames is not None else []
+    if case and first and tally.differences:
+        wrong, asked = pieces.wrong((first.pass_ or 1) - 1)
+        place = where(along_axes(wrong, tensor), along_axes(asked, tensor), tensor.axes, held)
+    if case and len(case.numbers) < len(held):
+        notes.append(f"hints and causes are of frames {ranges(case.numbers)} alone; for others, compare with --frames")
     return Comparison(
         dump=str(path),
         set=match.set,
@@ -201,11 +209,11 @@ def _compare(
         differences=tally.differences,
         first=first,
         frames=0 if tensor.attribute else whole.shape[0],
-        wrong_frames=() if tensor.attribute else tuple(sorted(tally.wrong_frames)),
+        wrong_frames=() if tensor.attribute else tuple(sorted({held[place] for place in tally.wrong_frames})),
         errors=tally.sorted_errors(),
         hints=tuple(hints(case)) if case else (),
-        where=diagnosis.where,
-        causes=diagnosis.causes,
+        where=place,
+        causes=diagnosis,
         notes=(*notes, *extent.notes, *pieces.notes()),
         passes=extent.passes,
     )

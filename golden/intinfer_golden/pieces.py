@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from .tensors import Tensor
 
 _CHUNK = 2**19
 """Values that are compared at a time, if a frame has not more."""
+MOST = 2**20
+"""Values that hints and causes are looked for in, if two frames have not more: they take a hundred bytes each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,7 @@ class Tally:
     first: Difference | None = None
     errors: Counter[int] = field(default_factory=Counter)
     wrong_frames: set[int] = field(default_factory=set)
+    """Their places among those of the dump."""
 
     def sorted_errors(self) -> dict[int, int]:
         return dict(sorted(self.errors.items(), key=lambda pair: (-pair[1], abs(pair[0]), pair[0])))
@@ -78,10 +81,15 @@ class Pieces:
         self._match, self._tensor, self._numbers, self._full, self._extent = match, tensor, numbers, full, extent
         self._top = sign_top(extent.words, extent.packing)
 
+    @property
+    def _step(self) -> int:
+        """Frames that are compared at a time."""
+        return max(1, _CHUNK * self._tensor.shape[0] // self._tensor.elements)
+
     def tally(self) -> Tally:
         tally, frames = Tally(), self._tensor.shape[0]
         check(self._match.vectors, self._match.entry)
-        step = max(1, _CHUNK * frames // self._tensor.elements)
+        step = self._step
         each = self._extent.packing.words(self._tensor.elements // frames)
         for begin in range(0, frames, step):
             end = min(begin + step, frames)
@@ -95,7 +103,7 @@ class Pieces:
                 tally.differences += int(wrong.sum())
                 tally.errors.update(_errors(dump, expected, wrong))
                 found = np.flatnonzero(wrong.reshape(end - begin, -1).any(axis=1)) + begin
-                tally.wrong_frames.update(self._numbers[frame] for frame in found.tolist())
+                tally.wrong_frames.update(found.tolist())
                 if wrong.any() and (tally.first is None or place < tally.first.word):
                     tally.first = self._difference(dump, expected, int(np.argmax(wrong)), place, number)
         return tally
@@ -116,16 +124,42 @@ class Pieces:
         dump = self._dump(place, place + per // frames)
         return self._difference(dump, expected, len(dump), place, number)
 
-    def case(self, first: Difference) -> Case:
-        """All of the first pass that differs, for hints."""
-        extent = self._extent
-        per = extent.expected // extent.passes
-        number = (first.pass_ or 1) - 1
-        words = extent.raw if extent.passes == 1 else extent.words.part(number * per, (number + 1) * per)
-        expected, asked = self._golden(0, self._tensor.shape[0])
-        kept = words if extent.passes > 1 else extent.words
-        dump = Dump.of(kept, extent.packing, self._top)
-        return Case(self._tensor, expected, asked, words, dump, self._match.vectors, self._numbers)
+    def case(self, first: Difference, wrong_frames: Collection[int]) -> Case:
+        """The first pass that differs, for hints and causes: all of it, or where that has more than `MOST` values some
+        frames in a row, from the one before the first that differs on."""
+        extent, frames = self._extent, self._tensor.shape[0]
+        per, number = extent.expected // extent.passes, (first.pass_ or 1) - 1
+        begin, end = self._looked_at(wrong_frames)
+        expected, asked = self._golden(begin, end)
+        tensor = replace(self._tensor, shape=(end - begin, *self._tensor.shape[1:]))
+        words, raw = extent.words, extent.raw
+        if (begin, end) != (0, frames) or extent.passes > 1:
+            words = words.part(number * per + begin * (per // frames), number * per + end * (per // frames))
+            raw = words
+        dump = Dump.of(words, extent.packing, self._top)
+        return Case(tensor, expected, asked, raw, dump, self._match.vectors, self._numbers[begin:end])
+
+    def _looked_at(self, wrong_frames: Collection[int]) -> tuple[int, int]:
+        """First frame that hints and causes are looked for in, and the one behind the last."""
+        frames = self._tensor.shape[0]
+        count = max(MOST // (self._tensor.elements // frames), 2)
+        if count >= frames:
+            return 0, frames
+        begin = min(max(0, min(wrong_frames, default=0) - 1), frames - count)
+        return begin, begin + count
+
+    def wrong(self, number: int) -> tuple[Mask, Mask]:
+        """Of all values of pass `number`, counted from 0, those that are wrong, and those that are compared."""
+        frames, step = self._tensor.shape[0], self._step
+        each = self._extent.expected // self._extent.passes // frames
+        wrong, asked = [], []
+        for begin in range(0, frames, step):
+            end = min(begin + step, frames)
+            place = (number * frames + begin) * each
+            expected, compared = self._golden(begin, end)
+            wrong.append(wrong_values(self._dump(place, place + (end - begin) * each), expected, compared))
+            asked.append(compared)
+        return np.concatenate(wrong), np.concatenate(asked)
 
     def notes(self) -> list[str]:
         """Of words that are wider than what they hold."""

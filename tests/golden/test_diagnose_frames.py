@@ -10,6 +10,7 @@ import pytest
 from diagnose_nets import NETS, right, told
 
 from intinfer.types import IntArray
+from intinfer_golden import pieces
 
 SPANS = {"first": [(0, 4)], "inner": [(5, 9)], "mixed": [(8, 9), (2, 3), (11, 11)], "twice": [(7, 8), (7, 8)]}
 
@@ -83,3 +84,17 @@ def test_frames_are_counted_as_in_the_set(folder: Path) -> None:
     )
     act = right("plain")["act"][numbers]
     assert told(folder, "plain", "conv", act, SPANS["mixed"]).hints == ("node: these are the values of node act",)
+
+
+def test_of_a_large_dump_some_frames_are_looked_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "MOST", 4 * right("plain")["conv"][0].size)
+    actual = right("plain")["conv"].copy()
+    actual[7:] = conv(weights()[..., ::-1])[7:]
+    found = told(folder, "plain", "conv", actual)
+    assert found.notes == ("hints and causes are of frames 6-9 alone; for others, compare with --frames",)
+    assert (found.where, found.wrong_frames) == ("from n=7 on", (7, 8, 9, 10, 11))
+    assert "conv: the kernel is flipped left to right, in frames 7..9 alone" in found.causes
+    assert "conv: the kernel is flipped left to right" in told(folder, "plain", "conv", actual[9:], [(9, 11)]).causes
+    actual[-1] = right("plain")["conv"][-1] + 1
+    assert told(folder, "plain", "conv", actual[[11]], [(11, 11)]).causes[0] == "conv: +1 is added"
+    assert not told(folder, "plain", "conv", right("plain")["conv"]).notes

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from intinfer.errors import IntinferError
 
-from ..hints import Case, Mask
+from ..hints import Case
 from . import (
     constants,
     elementwise,
@@ -33,14 +33,13 @@ from . import (
     weights,
     windows,
 )
-from .scene import Budget, Scene, Values, along_axes
+from .scene import Budget, Scene, Values
 from .suspect import Family, Suspect, suspects
-from .where import where
 
-__all__ = ["Diagnoses", "Diagnosis"]
+__all__ = ["Diagnoses"]
 
-MAX_VALUES = 2**25
-"""Values of a dump that is diagnosed; several copies of them are held in memory."""
+MAX_VALUES = 2**24
+"""Values that are diagnosed; several copies of them are held in memory."""
 SHOWN = 8
 """Explanations that are told."""
 OF_A_FAMILY = 3
@@ -59,19 +58,6 @@ FAMILIES: tuple[Family, ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Diagnosis:
-    """Of a dump that differs.
-
-    Attributes:
-        where: what all differences have in common, by axis.
-        causes: mistakes that explain all of them, each after the node that makes it; empty when none is known.
-    """
-
-    where: str
-    causes: tuple[str, ...]
-
-
 @dataclass
 class Diagnoses:
     """Of several dumps, with as much work for all of them together as for one.
@@ -84,21 +70,17 @@ class Diagnoses:
     _budget: Budget = field(default_factory=Budget)
     _values: dict[Path, Values] = field(default_factory=dict)
 
-    def of(self, case: Case, wrong: Mask) -> Diagnosis:
-        """`wrong`: one an element in the order of the vectors, as `case.demanded`."""
-        tensor = case.tensor
-        if not wrong.any():
-            return Diagnosis("", ())
-        place = where(along_axes(wrong, tensor), along_axes(case.demanded, tensor), tensor.axes, case.numbers)
+    def of(self, case: Case) -> tuple[str, ...]:
+        """Mistakes that explain all differences of a dump, each after the node that makes it; none where none is known,
+        or one that says why none is looked for."""
         if not self.causes or not case.complete:
-            return Diagnosis(place, ())
-        if len(wrong) > MAX_VALUES:
-            text = f"none is looked for: {len(wrong):,} values are more than {MAX_VALUES:,}; compare fewer frames"
-            return Diagnosis(place, (text,))
+            return ()
+        if len(case.expected) > MAX_VALUES:
+            return (f"none is looked for: two frames have {len(case.expected):,} values, more than {MAX_VALUES:,}",)
         try:
-            return Diagnosis(place, tuple(self._causes(case)))
+            return tuple(self._causes(case))
         except IntinferError as error:
-            return Diagnosis(place, (f"none is looked for: {error}",))
+            return (f"none is looked for: {error}",)
 
     def _causes(self, case: Case) -> list[str]:
         vectors = case.vectors

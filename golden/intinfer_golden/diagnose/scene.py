@@ -17,6 +17,7 @@ from intinfer.types import IntArray
 from ..dumps.words import Words
 from ..hints import Case, Mask
 from ..manifest import VectorSet
+from ..spans import split
 from ..tensors import Tensor
 from .mistake import Evidence
 
@@ -49,13 +50,13 @@ class Values:
 
     def __init__(self, graph: Graph, vectors: VectorSet) -> None:
         self.graph, self._vectors = graph, vectors
-        self._stored: dict[str, npt.NDArray[np.integer]] = {}
+        self._stored: dict[str, dict[int, npt.NDArray[np.integer]]] = {}
         self._kept: dict[tuple[str, tuple[int, ...]], IntArray] = {}
 
     def get(self, name: str, frames: Sequence[int]) -> IntArray:
         """int64 (len(frames), *shape)."""
         if name in self._vectors.values:
-            return self._read(name)[list(frames)].astype(np.int64)
+            return self._read(name, frames)
         key = name, tuple(frames)
         if key not in self._kept:
             node = self.graph.node_by_name[name]
@@ -65,12 +66,16 @@ class Values:
             self._kept[key] = result
         return self._kept[key]
 
-    def _read(self, name: str) -> npt.NDArray[np.integer]:
+    def _read(self, name: str, frames: Sequence[int]) -> IntArray:
+        entry = self._vectors.values[name]
         if name not in self._stored:
-            entry = self._vectors.values[name]
-            array = along_axes(entry.values(), entry.tensor)
-            self._stored[name] = array.astype(self.graph.values[name].type.dtype)
-        return self._stored[name]
+            entry.check()
+        kept = self._stored.setdefault(name, {})
+        dtype = self.graph.values[name].type.dtype
+        for first, last in split(sorted(set(frames) - kept.keys())):
+            for number, values in enumerate(along_axes(entry.frames(first, last + 1), entry.tensor), first):
+                kept[number] = values.astype(dtype)
+        return np.stack([kept[number] for number in frames]).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,8 @@ class Scene:
         numbers = [self.numbers[n] for n in frames]
         whole = list(range(max(numbers) + 1))
         alone = numbers, list(range(len(numbers)))
-        return [alone] if numbers == whole else [alone, (whole, numbers)]
+        many = len(whole) * self.node.output.size > CHUNK
+        return [alone] if numbers == whole or many else [alone, (whole, numbers)]
 
     @cached_property
     def wrong(self) -> Mask:
