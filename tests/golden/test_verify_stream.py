@@ -147,6 +147,17 @@ def test_unknown_data_and_unknown_handshakes(vectors: Path, tmp_path: Path) -> N
     with pytest.raises(DataError, match=r"sim\.vcd: time 15: ready is 'x' at a clock edge; drive it 0 or 1"):
         one(vectors, tmp_path / "sim.vcd", wave.text())
     wave = Wave()
+    wave.cycle(tdata=f"{WORDS[0]:b}", tvalid="1", tready="x")  # whether it moved nobody knows
+    for word in WORDS:
+        wave.cycle(tdata=f"{word:b}", tvalid="1", tready="1")
+    with pytest.raises(DataError, match=r"sim\.vcd: time 5: ready is 'x' at a clock edge; drive it 0 or 1"):
+        one(vectors, tmp_path / "sim.vcd", wave.text())
+    wave = Wave()
+    wave.cycle(tvalid="x", tready="1")  # not yet begun
+    for word in WORDS:
+        wave.cycle(tdata=f"{word:b}", tvalid="1", tready="1")
+    assert one(vectors, tmp_path / "sim.vcd", wave.text()).equal
+    wave = Wave()
     wave.cycle(tdata="x", tvalid="1", tready="1")  # all bits, however few are written
     assert one(vectors, tmp_path / "sim.vcd", wave.text()).differences == ARRAY.size
 

@@ -93,9 +93,9 @@ class Beats:
 def read_stream(path: Path, stream: Stream, inputs: Sequence[str] = ()) -> Beats:
     """What the stream's data is at each rising edge of the clock with valid and ready 1; places are times.
 
-    The values just before the edge count: what changes at the time of the edge was caused by it. Until the first word
-    valid and ready may be unknown (before a reset); after it that is an error. A reset, as soon as it is active, takes
-    back every word before it, and no word moves while it is.
+    The values just before the edge count: what changes at the time of the edge was caused by it. Before a reset, or
+    where there is none before the first word, valid may be unknown; else, and beside a valid of 1, unknown handshakes
+    are an error. A reset, as soon as it is active, takes back every word before it, and no word moves while it is.
 
     Args:
         inputs: ports whose words are counted beside the stream, such as s0_axis for m0_axis.
@@ -130,6 +130,8 @@ class _Found:
     done: list[Words] = field(default_factory=list)
     tokens: list[Token] = field(default_factory=list)
     count: int = 0
+    doubt: str = ""
+    """Where it is not known whether a word moved."""
 
     def add(self, token: Token) -> None:
         self.tokens.append(token)
@@ -144,6 +146,11 @@ class _Found:
     def words(self) -> Words:
         self._flush()
         return Words.of_parts(self.done) if self.done else Words.of_tokens([], "beats", "time")
+
+
+def _handshake(parts: dict[str, Signal], step: Changes, now: dict[bytes, bytes]) -> dict[str, bytes]:
+    """Valid, and ready if there is one, before a change: 0, 1 or x."""
+    return {part: parts[part].bit(step.before, now) for part in ("valid", "ready") if part in parts}
 
 
 class _Reader:
@@ -168,7 +175,7 @@ class _Reader:
         assert clock is not None, "refused where there is none"
         active = b"0" if reset is not None and self._reset_low(reset) else b"1"
         watched = [code for signal in self._watched(clock) for code in signal.codes]
-        dropped, began, now = 0, None, self._dump.now
+        dropped, began, now, known = 0, None, self._dump.now, False
         clock_code = clock.codes[0]
         reset_code = reset.codes[0] if reset else None
         triggers = frozenset(code for code in (clock_code, reset_code) if code is not None)
@@ -177,36 +184,31 @@ class _Reader:
             if step.off and found.count:
                 raise DataError(f"{self._path}: time {step.time}: $dumpoff leaves words out; dump the whole run")
             held = reset_code is not None and (step.before.get(reset_code) or now[reset_code]) == active
+            known = known or held  # there was a reset
             if step.before.get(clock_code) == b"0" and now[clock_code] == b"1" and not held:
-                self._edge(step, now, found)
+                self._edge(step, now, found, known)
             if reset_code in step.before and now[reset_code] == active and not held:
                 dropped, began = dropped + found.count, step.time
                 found = _Found()
                 for handshake in (self._inputs or {}).values():
                     handshake.moved = 0
+        if found.doubt:
+            raise DataError(f"{self._path}: {found.doubt} is 'x' at a clock edge; drive it 0 or 1")
         counts = None if self._inputs is None else {name: shake.moved for name, shake in self._inputs.items()}
         name = None if reset is None else short_name(reset.name)
         data = self._parts["data"]
         return Beats(found.words(), dropped, began, name, counts, short_name(data.name), data.size)
 
-    def _edge(self, step: Changes, now: dict[bytes, bytes], found: _Found) -> None:
-        """A rising edge of the clock."""
-        if self._moves(self._parts, step, now, found.count > 0):
+    def _edge(self, step: Changes, now: dict[bytes, bytes], found: _Found, known: bool) -> None:
+        """A rising edge of the clock; `known`: after a reset."""
+        values = _handshake(self._parts, step, now)
+        if set(values.values()) == {b"1"}:
             found.add(self._parts["data"].token(step.before, now, step.time))
+        elif b"0" not in values.values() and (found.count or known or values["valid"] == b"1"):
+            unknown = next(part for part, value in values.items() if value == b"x")
+            found.doubt = found.doubt or f"time {step.time}: {unknown}"
         for handshake in (self._inputs or {}).values():
-            handshake.moved += self._moves(handshake.parts, step, now, False)
-
-    def _moves(self, parts: dict[str, Signal], step: Changes, now: dict[bytes, bytes], moved: bool) -> bool:
-        known = True
-        for part in ("valid", "ready"):
-            value = parts[part].bit(step.before, now) if part in parts else b"1"
-            if value == b"0":
-                return False
-            known = known and value == b"1"
-        if not known and moved:
-            unknown = next(part for part in ("valid", "ready") if parts[part].bit(step.before, now) == b"x")
-            raise DataError(f"{self._path}: time {step.time}: {unknown} is 'x' at a clock edge; drive it 0 or 1")
-        return known
+            handshake.moved += set(_handshake(handshake.parts, step, now).values()) == {b"1"}
 
     def _watched(self, clock: Signal) -> list[Signal]:
         others = [signal for shake in (self._inputs or {}).values() for signal in shake.parts.values()]
