@@ -27,6 +27,7 @@ from . import (
     solve_constants,
     solve_groups,
     solve_inputs,
+    solve_linear,
     solve_sums,
     solve_weights,
     sums,
@@ -50,6 +51,7 @@ FAMILIES: tuple[Family, ...] = (
     *(
         solve_weights.mistakes,
         solve_inputs.mistakes,
+        solve_linear.mistakes,
         solve_groups.mistakes,
         solve_constants.mistakes,
         solve_channels.mistakes,
