@@ -57,6 +57,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.set_defaults(usual=parser.get_default)
     add_json(parser)
+    _add_files(parser)
+    add_words(parser)
+    _add_parts(parser)
+    _add_stimuli(parser)
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
     files = parser.add_argument_group("files")
     files.add_argument(
         "--format",
@@ -82,7 +89,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="nodes to write (default: all), by name or glob; of the whole network these are the outputs that the "
         "bench compares, in place of the network's",
     )
-    add_words(parser)
+
+
+def _add_parts(parser: argparse.ArgumentParser) -> None:
     parts = parser.add_argument_group("parts of the network, a set each").add_mutually_exclusive_group()
     parts.add_argument("--isolated", action="store_true", help="each node alone")
     parts.add_argument(
@@ -95,6 +104,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="the nodes whose names match, as one, called NAME; may be given several times",
     )
+
+
+def _add_stimuli(parser: argparse.ArgumentParser) -> None:
     stimuli = parser.add_argument_group("directed stimuli")
     stimuli.add_argument(
         "--cover", metavar="PERCENT", type=_percent, help="of bins to reach (default: 100 for parts, none otherwise)"

@@ -485,23 +485,3 @@ def simple_words(text: str) -> list[int]:
             before.setdefault(code, now.get(code, "x"))
             now[code] = value
     return found
-
-
-@pytest.mark.parametrize(("before", "after"), [({"ready": 2}, {}), ({"valid": 2}, {}), ({}, {"valid": 2})])
-def test_unknown_handshakes_before_and_after_a_reset(
-    before: dict[str, int], after: dict[str, int], vectors: Path, tmp_path: Path
-) -> None:
-    def put(name: str, value: int) -> str:
-        return f"x{name[0]}" if value == 2 and name != "data" else plain_put(name, value)
-
-    wave = Wave(RESET, put)
-    wave.cycle(data=1, valid=1, ready=1, rst_n=1)
-    wave.cycle(**{"data": 1, "valid": 1, "ready": 1, **before})  # taken back by the reset
-    wave.cycle(rst_n=0, valid=0, ready=1)
-    wave.cycle(rst_n=1, **after)
-    text = played(wave).text()
-    if after:
-        message = refusal(vectors, tmp_path / "sim.vcd", text)
-        assert message == "time 35: valid is 'x' at a clock edge; drive it 0 or 1"
-    else:
-        assert check(vectors, tmp_path / "sim.vcd", text).equal

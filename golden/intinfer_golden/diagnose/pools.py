@@ -114,7 +114,20 @@ def _tgap(op: Tgap, height: int, width: int) -> Iterator[Mistake]:
     yield Mistake("the select is stuck at 0", lambda x: np.zeros(x.shape[:2], dtype=np.int64))
     yield Mistake("the select is stuck at 1", lambda x: np.ones(x.shape[:2], dtype=np.int64))
     yield Mistake("the compare is < in place of >", lambda x: (2 * x.sum(axis=(2, 3)) < top * pixels).astype(np.int64))
-    others = {
+    yield Mistake(
+        "any pixel above half of the top level gives 1 (maximum)",
+        lambda x: (2 * x.max(axis=(2, 3)) > top).astype(np.int64),
+    )
+    for text, limit in _limits(top, height, width).items():
+        yield Mistake(text, above(limit))
+    yield from _left_out(top, pixels)
+    yield from _narrow(top, pixels)
+
+
+def _limits(top: int, height: int, width: int) -> dict[str, int]:
+    """What twice the sum may be compared with in place of top * pixels."""
+    pixels = height * width
+    return {
         f"the sum is not doubled: it is compared with {top * pixels}": 2 * top * pixels,
         f"the top level is {top + 1}, not {top}": (top + 1) * pixels,
         f"the top level is {top - 1}, not {top}": (top - 1) * pixels,
@@ -128,8 +141,10 @@ def _tgap(op: Tgap, height: int, width: int) -> Iterator[Mistake]:
         f"the pixels are taken to be {(height - 1) * width}, not {pixels}": top * (height - 1) * width,
         f"the pixels are taken to be {height * (width - 1)}, not {pixels}": top * height * (width - 1),
     }
-    for text, limit in others.items():
-        yield Mistake(text, above(limit))
+
+
+def _left_out(top: int, pixels: int) -> Iterator[Mistake]:
+    """Pixels that are not summed, or twice."""
     parts = {
         "the last row": np.s_[:, :, :-1],
         "the first row": np.s_[:, :, 1:],
@@ -148,6 +163,10 @@ def _tgap(op: Tgap, height: int, width: int) -> Iterator[Mistake]:
                 return np.where(2 * total > top * pixels, 1, 0)
 
             yield Mistake(f"the {text} pixel is {verb}", run)
+
+
+def _narrow(top: int, pixels: int) -> Iterator[Mistake]:
+    """Sums of too few bits."""
     bits = (top * pixels).bit_length()
     for cut in range(1, bits):
         mask = (1 << cut) - 1
@@ -162,7 +181,3 @@ def _tgap(op: Tgap, height: int, width: int) -> Iterator[Mistake]:
             lambda x, h=1 << cut: (((2 * x.sum(axis=(2, 3)) + h) & (2 * h - 1)) - h > top * pixels).astype(np.int64),
             bits,
         )
-    yield Mistake(
-        "any pixel above half of the top level gives 1 (maximum)",
-        lambda x: (2 * x.max(axis=(2, 3)) > top).astype(np.int64),
-    )
