@@ -56,7 +56,8 @@ def test_every_bin_of_a_single_op_is_hit_or_proven_unreachable(kind: str) -> Non
         assert stimulus.coverage.percent == 100
         assert stimulus.rounds == 0
         assert counted_again(graph, stimulus).document() == stimulus.coverage.document()
-        assert len(stimulus.labels) <= 60 + sum(x.type.hi - x.type.lo < 256 for x in graph.inputs) * 300
+        codes = (300 if x.type.hi - x.type.lo < 256 else 2 * x.type.bits for x in graph.inputs)
+        assert len(stimulus.labels) <= 60 + sum(codes)
         for x in graph.inputs:
             x.type.check(stimulus.frames[x.name], x.name)
             assert stimulus.frames[x.name].shape == (len(stimulus.labels), *x.shape)

@@ -88,9 +88,9 @@ def max_pool(site: Site) -> Iterator[Faults]:
     if x.type.lo < 0:
         words = f"{site.name}: the maximum begins with 0"
         yield fault(RESET, words, lambda now, _: bool((site.at(now, site.first_place) < 0).any()), "")
-    if site.free and x.shape[0] > 1:  # with one channel its first pixel would always be the lowest
+    if site.free and x.shape[0] > 1 and not same:  # with one channel its first pixel would always be the lowest
         words = f"{site.name}: the maximum begins above the lowest number"
-        yield fault(RESET, words, lambda now, _: bool((site.at(now, site.first_place) == x.type.lo).any()), same)
+        yield fault(RESET, words, lambda now, _: bool((site.at(now, site.first_place) == x.type.lo).any()), "")
     address = np.arange(x.size // x.shape[0]).reshape(1, 1, *x.shape[1:])
     windows = op.window.view(op.window.pad(address, -1))[0, 0]
     first, last = (set(windows[place].reshape(-1).tolist()) - {-1} for place in ((0, 0), (-1, -1)))

@@ -6,8 +6,9 @@ import numpy as np
 
 from intinfer.graph import Graph, Node
 from intinfer.ops import MaxPool, SumPool
-from intinfer.types import LIMIT
+from intinfer.types import LIMIT, IntArray
 
+from . import rivals
 from .forms import Prover
 from .group import Axis, Bools, Covergroup, Values, grid
 
@@ -35,7 +36,26 @@ def max_pool(graph: Graph, node: Node, prover: Prover) -> list[Covergroup]:
     if x.type.lo == x.type.hi:
         lonely = (real & (real.sum(axis=2, keepdims=True) == 1)).any(axis=(0, 1))
         group.exclude(np.tile(~lonely, channels), f"every input is {x.type.lo}")
-    return [group, _lows(x.name, node, x.type.lo), *_padding(graph, node)]
+    return [
+        group,
+        *_close(graph, node, real.sum(axis=2).max() > 1),
+        _lows(x.name, node, x.type.lo),
+        *_padding(graph, node),
+    ]
+
+
+def _close(graph: Graph, node: Node, several: bool) -> list[Covergroup]:
+    """Of a node that reads an input of the graph, and windows of several numbers."""
+    op, x = node.op, graph.values[node.inputs[0]]
+    assert isinstance(op, MaxPool)
+    if x not in graph.inputs or not several:
+        return []
+
+    def compared(values: Values) -> IntArray:
+        view = op.window.view(op.window.pad(values[x.name], rivals.NEVER))
+        return np.moveaxis(view, 1, 0).reshape(x.shape[0], -1, op.kernel[0] * op.kernel[1])
+
+    return [rivals.covergroup(node, x.shape[0], x.type, compared)]
 
 
 def _lows(x: str, node: Node, lo: int) -> Covergroup:

@@ -8,6 +8,7 @@ from intinfer.graph import Graph, Node
 from intinfer.ops import Tgap
 from intinfer.types import IntArray
 
+from . import rivals
 from .forms import Prover
 from .group import Axis, Bools, Covergroup, Values, grid
 
@@ -88,13 +89,13 @@ def argmax(graph: Graph, node: Node, prover: Prover) -> list[Covergroup]:
     classes = x.shape[0]
 
     def wins(values: Values) -> Bools:
-        array = np.moveaxis(values[x.name], 1, -1).reshape(-1, classes)
+        array = _scores(values[x.name])
         top = array == array.max(axis=1, keepdims=True)
         alone = top.sum(axis=1) == 1
         return np.asarray(top[alone].any(axis=0))
 
     def ties(values: Values) -> Bools:
-        array = np.moveaxis(values[x.name], 1, -1).reshape(-1, classes)
+        array = _scores(values[x.name])
         top = array == array.max(axis=1, keepdims=True)
         return np.array([(top[:, a] & top[:, b] & ~top[:, :a].any(axis=1)).any() for a, b in pairs])
 
@@ -112,4 +113,11 @@ def argmax(graph: Graph, node: Node, prover: Prover) -> list[Covergroup]:
             later = np.array([a > 0 for a, _ in pairs])
             tie.exclude(later, f"every input is {x.type.lo}: class 0 always shares the top")
         groups.append(tie)
+    if pairs and x in graph.inputs:
+        groups.append(rivals.covergroup(node, 1, x.type, lambda values: _scores(values[x.name])[None]))
     return groups
+
+
+def _scores(array: IntArray) -> IntArray:
+    """(N, C, ...) as a row of classes for each pixel."""
+    return np.moveaxis(array, 1, -1).reshape(-1, array.shape[1])

@@ -9,13 +9,14 @@ import numpy as np
 from intinfer.accumulator import Overflow
 from intinfer.graph import Graph, Node, Value
 from intinfer.ops import MaxPool, Tgap
-from intinfer.types import IntArray
+from intinfer.types import IntArray, IntType
 
 from ..coverage.elementwise import Combinations
 from ..coverage.forms import overflows
 from ..coverage.group import Covergroup
 from ..coverage.mac import Mac, border_patterns
 from ..coverage.reach import Sums
+from ..coverage.rivals import winners
 from ..coverage.saturation import Way
 from ..coverage.select import tgap_sums
 from . import textures
@@ -90,7 +91,22 @@ def max_pool(graph: Graph, node: Node, rng: np.random.Generator) -> Iterator[Fra
             numbers = np.where(real == row[tap], x.type.hi, x.type.lo)
             indices = np.stack([np.zeros_like(real), real // x.shape[2], real % x.shape[2]], axis=1)
             goals.append(_every_channel(x, indices, numbers))
+    row = max(reads, key=lambda row: int((row >= 0).sum()))
+    real = row[row >= 0]
+    indices = np.stack([np.zeros_like(real), real // x.shape[2], real % x.shape[2]], axis=1)
+    goals += [_every_channel(x, indices, numbers) for numbers in _close_calls(x.type, len(real), rng)]
     yield from pack(goals, lambda: textures.constant(graph, "lo"))
+
+
+def _close_calls(type_: IntType, count: int, rng: np.random.Generator) -> Iterator[IntArray]:
+    """`count` numbers of which the largest is one above the next, for each bit, before it and behind it in turn."""
+    for turn, winner in enumerate(winners(type_).values() if count > 1 else ()):
+        for behind in (True, False):
+            numbers = rng.integers(type_.lo, winner, count)
+            first = turn % (count - 1)
+            numbers[first], numbers[first + 1] = (winner - 1, winner) if behind else (winner, winner - 1)
+            numbers[first + 2 :] -= numbers[first + 2 :] == winner - 1  # one rival
+            yield numbers.clip(type_.lo)
 
 
 def _every_channel(x: Value, indices: IntArray, numbers: IntArray) -> Goal:
@@ -116,6 +132,7 @@ def argmax(graph: Graph, node: Node, rng: np.random.Generator) -> Iterator[Frame
         indices = np.zeros((classes, len(x.shape)), dtype=np.int64)
         indices[:, 0] = np.arange(classes)
         goals.append(Goal(x.name, indices, numbers, shifts))
+    goals += [Goal(x.name, indices, numbers, shifts) for numbers in _close_calls(x.type, classes, rng)]
     yield from pack(goals, lambda: textures.noise(graph, rng))
 
 
