@@ -47,7 +47,7 @@ THIRD_PARTY = {
     "torch": sorted(TORCH_MODULES),
     "safetensors": sorted(TORCH_MODULES),
     "hypothesis": ["intinfer/strategies"],
-    "threadpoolctl": ["intinfer_golden/run"],
+    "threadpoolctl": ["intinfer_golden/blas"],
     "pylibfst": ["intinfer_golden/dumps/fst_child"],
 }
 """Distribution -> the modules that may import it, at the top or inside a function."""

@@ -105,16 +105,20 @@ def write_isolated(
     }
     if resume and journal.complete(final, identity):
         return documents.read(final / NAME, FORMAT, VERSION, "index of golden vectors")
+    from .stimulus.alike import Alike
+
     with journal.growing(final, identity, resume, force) as (partial, found):
         if progress:
             progress(found.images)
         given = _values_of(model.graph, frames, regions)
+        alike = Alike(region.graph for region in regions)
         entries = []
         for region in regions:
             target = partial / file_stem(region.name)
             if not (target / manifest.NAME).is_file():
                 more = {"formats": formats, "order": order, "options": options, **layout.of_region(region.graph)}
-                _write_region(model, region, target, given, search | {"time_limit": time_limit}, more)
+                how = search | {"time_limit": time_limit, "found": alike.of(region.graph)}
+                _write_region(model, region, target, given, how, more)
             (target / journal.NAME).unlink(missing_ok=True)  # of a run that was killed just there
             entries.append(_entry(region, target))
             Journal(identity, len(entries)).write(partial)

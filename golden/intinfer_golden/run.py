@@ -24,6 +24,7 @@ from intinfer.ops import Conv2d, Dense
 from intinfer.types import IntArray, Mask
 
 from . import journal, manifest
+from .blas import one_thread
 from .crosscheck import CrossCheck
 from .demand import demand_masks
 from .entries import port_entries
@@ -108,10 +109,8 @@ class _Run:
 
     def images(self, progress: Progress | None) -> None:
         """Write what the journal lacks."""
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
         self._set.begin(self._found)
-        with threadpool_limits(1, "blas"):  # products this small take several threads up to 10 times as long
+        with one_thread():
             self._batches(progress)
 
     def _batches(self, progress: Progress | None) -> None:

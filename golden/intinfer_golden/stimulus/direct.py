@@ -15,11 +15,13 @@ from intinfer.graph import Graph, GraphLike, graph_of
 from intinfer.inputs import Batch
 from intinfer.types import IntArray
 
+from ..blas import one_thread
 from ..coverage.collect import Coverage, chunks
 from ..coverage.fault import EQUAL, HIGHEST, LOWEST, RESET
 from ..coverage.frames import KIND as FRAMES
 from ..coverage.group import Bools, Intervals, Values
 from . import recipes, textures
+from .alike import Found
 from .masks import masks as given_masks
 from .numbers import Numbers
 from .pack import Goal, pack
@@ -60,6 +62,7 @@ class Stimulus:
     rounds: int
 
 
+@one_thread()
 def directed(
     graph: GraphLike,
     *,
@@ -70,6 +73,7 @@ def directed(
     rounds: int | None = None,
     time_limit: float | None = None,
     masks: bool = False,
+    found: Found | None = None,
 ) -> Stimulus:
     """Frames that drive a graph to its corners, from one node to a whole network.
 
@@ -88,6 +92,7 @@ def directed(
         rounds: search rounds at most; None for as many as bring something.
         time_limit: seconds after which no further round is begun.
         masks: for a graph of one convolution or dense layer, append frames that demand only some channels.
+        found: of graphs that are like this one; see `Alike`. The same frames come sooner.
 
     Raises:
         DataError: goal outside 0..100, labels that do not fit the frames.
@@ -99,7 +104,7 @@ def directed(
         raise DataError(f"goal {goal} is no percentage: give 0..100")
     if rounds is not None and rounds < 0:
         raise DataError(f"{rounds} rounds are asked for: give 0 or more")
-    run = _Run(graph, goal, seed)
+    run = _Run(graph, goal, seed, found)
     run.tell_first_faults()
     run.give(given, given_labels)
     run.textures()
@@ -115,11 +120,11 @@ def directed(
 class _Run:
     """The frames kept so far."""
 
-    def __init__(self, graph: Graph, goal: float, seed: int) -> None:
+    def __init__(self, graph: Graph, goal: float, seed: int, found: Found | None) -> None:
         self._graph, self._goal = graph, goal
         self._rng = np.random.default_rng(seed)
         self.coverage = Coverage(graph)
-        self._telling = Telling(graph, self.coverage.first, self._traces, self._rng)
+        self._telling = Telling(graph, self.coverage.first, self._traces, self._rng, found or Found())
         self.frames: list[Frame] = []
         self.labels: list[str] = []
 

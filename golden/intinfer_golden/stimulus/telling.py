@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..coverage.first import FirstFrames
 from ..coverage.group import Values
 from ..coverage.reach import Sums
 from . import textures
+from .alike import Found
 from .textures import Frame
 
 COMPOSED = 6
@@ -37,8 +38,8 @@ Trace = Callable[[list[Frame]], list[Values | None]]
 class Telling:
     """Composes frames, and finds the one that hits most bins of a group in its place."""
 
-    def __init__(self, graph: Graph, group: FirstFrames, trace: Trace, rng: np.random.Generator) -> None:
-        self._graph, self._group, self._trace, self._rng = graph, group, trace, rng
+    def __init__(self, graph: Graph, group: FirstFrames, trace: Trace, rng: np.random.Generator, found: Found) -> None:
+        self._graph, self._group, self._trace, self._rng, self._found = graph, group, trace, rng, found
         self._numbers = {x.name: self._telling(x) for x in graph.inputs}
         size = sum(value.size for value in graph.values.values())
         self._changes = min(CHANGED, ELEMENTS // size)
@@ -46,7 +47,9 @@ class Telling:
     def best(self, afters: Sequence[int]) -> Frame | None:
         """The frame that hits most open bins after each of these; None when all frames that are tried trap."""
         wanted = int((self._group.open & np.isin(self._group.coordinates[:, 0], afters)).sum())
-        return self._search(lambda v: sum(int(self._group.shown(v, after).sum()) for after in afters), wanted, {})
+        return self._known(
+            tuple(afters), lambda v: sum(int(self._group.shown(v, after).sum()) for after in afters), wanted, {}
+        )
 
     def opposite(self, first: Frame) -> Frame | None:
         """The frame that hits most of what `first` left open after reset, then most of what it hit.
@@ -61,7 +64,16 @@ class Telling:
             return unit * int(group.shown(values, RESET).sum()) + int(group.shown(values, RESET, anew=True).sum())
 
         wanted = (unit + 1) * int((group.open & after_reset).sum())
-        return self._search(score, wanted + int((group.hit & after_reset).sum()) // 2, first)
+        return self._known("opposite", score, wanted + int((group.hit & after_reset).sum()) // 2, first)
+
+    def _known(self, place: Hashable, score: Callable[[Values], int], wanted: int, first: Frame) -> Frame | None:
+        """As `_search`, which is done once for graphs that are alike; `place` and `first` decide the score."""
+        group, rng = self._group, self._rng
+        before = tuple(array.tobytes() for array in (group.hit, group.unreachable, *first.values()))
+        key = (place, before, repr(rng.bit_generator.state))
+        if key not in self._found:
+            self._found.keep(key, self._graph, self._search(score, wanted, first), rng)
+        return self._found.take(key, self._graph, rng)
 
     def _search(self, score: Callable[[Values], int], wanted: int, first: Frame) -> Frame | None:
         """The frame of highest score among those that are composed and changed; None when all of them trap."""
