@@ -86,8 +86,8 @@ class IntType:
 
     def check(self, values: npt.NDArray[np.integer], what: str) -> None:
         """Raise RangeError naming the first value outside the type and where it stands."""
-        outside = (values < self.lo) | (values > self.hi)
-        if outside.any():
+        if values.size and (int(values.min()) < self.lo or int(values.max()) > self.hi):
+            outside = (values < self.lo) | (values > self.hi)
             where = tuple(int(i) for i in np.argwhere(outside)[0])
             raise RangeError(
                 f"{what}: value {int(values[where])} at index {where} is outside {self}; "

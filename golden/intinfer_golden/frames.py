@@ -73,7 +73,7 @@ class Hashes:
         images: list[bytes] = []
         for chunk in frames.chunks(graph):
             for name, digest in digests.items():
-                digest.update(chunk[name].astype("<i8").tobytes())
+                digest.update(_little(chunk[name]).data)
             images += image_hashes(graph, chunk)
         return cls({name: digest.hexdigest() for name, digest in digests.items()}, tuple(images))
 
@@ -81,5 +81,13 @@ class Hashes:
 def image_hashes(graph: Graph, chunk: Mapping[str, IntArray]) -> list[bytes]:
     """SHA-256 of each image, of all its inputs."""
     count = len(next(iter(chunk.values())))
-    rows = [b"".join(chunk[value.name][i].astype("<i8").tobytes() for value in graph.inputs) for i in range(count)]
-    return [hashlib.sha256(row).digest() for row in rows]
+    digests = [hashlib.sha256() for _ in range(count)]
+    for value in graph.inputs:
+        for digest, row in zip(digests, _little(chunk[value.name]), strict=True):
+            digest.update(row.data)
+    return [digest.digest() for digest in digests]
+
+
+def _little(array: IntArray) -> npt.NDArray[np.int64]:
+    """As little-endian int64 in C order, which a digest reads in place."""
+    return np.ascontiguousarray(array, dtype="<i8")
