@@ -117,7 +117,7 @@ def lay_out(x: Array, pad_values: Array, geometry: tuple[int, int, int, int], pl
             target[...] = part[:, : target.shape[1], : target.shape[2]]
 
 
-@njit(nogil=True)
+@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def add_runs(planes, start, n, offsets, first, last, row):
     """row[:n] += the runs first..last, four at a time."""
     t = first
@@ -135,7 +135,7 @@ def add_runs(planes, start, n, offsets, first, last, row):
             row[x] += a[x]
 
 
-@njit(nogil=True)
+@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def sum_run(planes, start, n, offsets, weights, first, middle, last, unit, row):
     """row[:n] = the weighted sum of the runs first..last; with unit weights first..middle add, the rest subtract."""
     for x in range(n):

@@ -57,7 +57,7 @@ class ThresholdCount(UnfusedKernel):
         count(planes(z), channels, *self.table.arrays, *scratch, planes(out))
 
 
-@njit(nogil=True)
+@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def count_row(row, n, limits, down, counts):
     """counts[:n] = #{j : row >= limits[j]}, the row complemented first in a descending channel. Changes `row`."""
     if down:
