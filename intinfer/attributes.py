@@ -32,8 +32,10 @@ _Enum = TypeVar("_Enum", bound=StrEnum)
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How one attribute type is written and read; the string is the path of the attribute, for messages."""
+    """How one attribute type is written and read; the string is the path of the attribute, for messages. `name` is
+    what `spec/model_file.md` calls the type."""
 
+    name: str
     encode: Callable[[Any, str, Tensors], Json]
     decode: Callable[[Json, str, TensorReader], Any]
 
@@ -85,15 +87,15 @@ def _member(enum: type[_Enum], item: Any, where: str) -> _Enum:
     return enum(choice(item, where, [str(member) for member in enum]))
 
 
-def _enum_codec(enum: type[StrEnum]) -> Codec:
+def _enum_codec(name: str, enum: type[StrEnum]) -> Codec:
     def encode(value: Any, where: str, _: Tensors) -> Json:
         _need(value, enum, where)
         return str(value)
 
-    return Codec(encode, lambda item, where, _: _member(enum, item, where))
+    return Codec(name, encode, lambda item, where, _: _member(enum, item, where))
 
 
-def _ints_codec(length: int | None, lo: int | None = None, hi: int | None = None) -> Codec:
+def _ints_codec(name: str, length: int | None, lo: int | None = None, hi: int | None = None) -> Codec:
     """A tuple of ints: exactly `length`, or 0..MAX_TUPLE of them; each in lo..hi where these are given."""
     bounds = () if lo is None or hi is None else (lo, hi)
 
@@ -107,7 +109,7 @@ def _ints_codec(length: int | None, lo: int | None = None, hi: int | None = None
         _need(value, tuple, where)
         return list(decode(list(value), where, tensors))
 
-    return Codec(encode, decode)
+    return Codec(name, encode, decode)
 
 
 def _encode_tensor(value: Any, where: str, tensors: Tensors) -> Json:
@@ -155,13 +157,13 @@ def _need(value: object, kind: type, where: str) -> None:
 
 
 CODECS: dict[object, Codec] = {
-    int: Codec(_integer, _integer),
-    bool: Codec(_boolean, _boolean),
-    RoundMode: _enum_codec(RoundMode),
-    tuple[int, ...]: _ints_codec(None),
-    Pair: _ints_codec(2, 0, MAX_WINDOW),
-    Pads: _ints_codec(4, 0, MAX_WINDOW),
-    IntTensor: Codec(_encode_tensor, _decode_tensor),
-    Weights: Codec(_encode_weights, _decode_weights),
-    Accumulator: Codec(_encode_accumulator, _decode_accumulator),
+    int: Codec("int", _integer, _integer),
+    bool: Codec("bool", _boolean, _boolean),
+    RoundMode: _enum_codec("round", RoundMode),
+    tuple[int, ...]: _ints_codec("ints", None),
+    Pair: _ints_codec("pair", 2, 0, MAX_WINDOW),
+    Pads: _ints_codec("pads", 4, 0, MAX_WINDOW),
+    IntTensor: Codec("tensor", _encode_tensor, _decode_tensor),
+    Weights: Codec("weights", _encode_weights, _decode_weights),
+    Accumulator: Codec("accumulator", _encode_accumulator, _decode_accumulator),
 }

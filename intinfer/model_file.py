@@ -25,7 +25,8 @@ from .strict_json import Json, check_canonical, choice, dump, integer, items, pa
 from .types import IntType
 
 FORMAT = "intinfer-model"
-VERSION = 1
+VERSION = 2
+"""The newest that is read. The lowest that has all of a graph is written, so that the bytes of older ones stay."""
 
 MAX_FILE = 2**29
 MAX_HEADER = 2**23
@@ -109,7 +110,7 @@ def _encode(graph: Graph) -> bytes:
     tensors = TensorWriter()
     header: Json = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": version_of(graph),
         "inputs": [_value_to_json(value, f"inputs[{i}]") for i, value in enumerate(graph.inputs)],
         "nodes": [_node_to_json(node, f"nodes[{i}]", tensors) for i, node in enumerate(graph.nodes)],
         "outputs": [_output_to_json(output, f"outputs[{i}]") for i, output in enumerate(graph.outputs)],
@@ -118,6 +119,11 @@ def _encode(graph: Graph) -> bytes:
         "provenance": {text(k, "provenance"): _note(v, f"provenance.{k}") for k, v in graph.provenance.items()},
     }
     return npz.write([("header", dump(header)), *tensors.members])
+
+
+def version_of(graph: Graph) -> int:
+    """The lowest version of the format in which the graph can be written."""
+    return max([1, *(node.op.since for node in graph.nodes)])
 
 
 def _decode(data: bytes) -> Graph:
@@ -130,18 +136,22 @@ def _decode(data: bytes) -> Graph:
     if len(header) > MAX_HEADER:
         raise ModelFileError(f"header: {len(header)} bytes, at most {MAX_HEADER} are allowed")
     document = parse(bytes(header))
-    _check_version(document)
+    version = _version(document)
     check_canonical(document, bytes(header))
-    return _graph(record(document, "header", _HEADER_KEYS), TensorReader(members))
+    graph = _graph(record(document, "header", _HEADER_KEYS), TensorReader(members))
+    if version_of(graph) != version:
+        raise ModelFileError(f"version: {version} is declared, and what the file holds is of {version_of(graph)}")
+    return graph
 
 
-def _check_version(document: Json) -> None:
+def _version(document: Json) -> int:
     """First of all, because a newer version may have other fields."""
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ModelFileError(f"header: not a model file: its format is not {FORMAT!r}")
     version = integer(document.get("version"), "version", 1)
     if version > VERSION:
-        raise ModelFileError(f"written by a newer intinfer: version {version}; this one reads {VERSION}")
+        raise ModelFileError(f"written by a newer intinfer: version {version}; this one reads 1 to {VERSION}")
+    return version
 
 
 def _graph(header: dict[str, Json], tensors: TensorReader) -> Graph:

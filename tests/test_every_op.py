@@ -57,7 +57,7 @@ def test_every_table_knows_every_op(table):
 def test_an_op_that_leaves_a_fact_out_is_refused_as_its_class_is_made():
     with pytest.raises(
         TypeError,
-        match=r"^op 'half' \(Half\) does not say its channel_range, cost, demand, example: define these methods, or "
+        match=r"^op 'half' \(Half\) does not say its channel_range, cost, demand, example, since: define these, or "
         r"name a class of intinfer.ops that has them in its bases$",
     ):
 
@@ -73,7 +73,9 @@ def test_an_op_that_leaves_a_fact_out_is_refused_as_its_class_is_made():
 
 
 def test_an_op_must_say_how_it_is_bounded():
-    with pytest.raises(TypeError, match=r"^op 'half' \(Half\) does not say its example, infer, linear, reference: "):
+    with pytest.raises(
+        TypeError, match=r"^op 'half' \(Half\) does not say its example, infer, linear, reference, since: "
+    ):
 
         class Half(Channelwise, Free):
             kind = "half"

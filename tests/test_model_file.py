@@ -110,7 +110,7 @@ def test_every_codec_is_tried_by_an_op_or_here(tmp_path: Path) -> None:
 
 
 def test_the_constants() -> None:
-    assert (FORMAT, VERSION) == ("intinfer-model", 1)
+    assert (FORMAT, VERSION) == ("intinfer-model", 2)
 
 
 def test_the_same_graph_gives_the_same_bytes(tmp_path: Path) -> None:

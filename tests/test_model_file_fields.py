@@ -34,7 +34,8 @@ KINDS = (
 BIG = 2**62 + 1
 
 FIELDS: list[tuple[Edit, str]] = [
-    (put("version", value=2), "written by a newer intinfer: version 2; this one reads 1"),
+    (put("version", value=3), "written by a newer intinfer: version 3; this one reads 1 to 2"),
+    (put("version", value=2), "version: 2 is declared, and what the file holds is of 1"),
     (put("version", value=0), "version: 0 is outside 1..4611686018427387904"),
     (put("version", value=True), "version: an integer is needed, got true"),
     (put("version", value="1"), "version: an integer is needed, got '1'"),
@@ -182,7 +183,7 @@ def test_a_newer_version_is_named_whatever_else_it_has(path: Path) -> None:
         document.update(version=7, layout="new")
         del document["nodes"]
 
-    refused(with_header(GOOD, edit), path, "written by a newer intinfer: version 7; this one reads 1")
+    refused(with_header(GOOD, edit), path, "written by a newer intinfer: version 7; this one reads 1 to 2")
 
 
 def test_bits_that_are_no_code(path: Path) -> None:

@@ -156,8 +156,9 @@ def test_the_spec_lists_the_attributes_of_every_op() -> None:
         "Weights": "weights",
         "Accumulator": "accumulator",
     }
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) ?\|$", SPEC.split("## 4.")[1].split("## 5.")[0], re.MULTILINE))
+    rows = dict(re.findall(r"^\| `(\w+)` \| (\d+ \| .*?) ?\|$", SPEC.split("## 4.")[1].split("## 5.")[0], re.MULTILINE))
     expected = {
-        kind: ", ".join(f"{field.name}: {names[str(field.type)]}" for field in fields(op)) for kind, op in OPS.items()
+        kind: f"{op.since} | " + ", ".join(f"{field.name}: {names[str(field.type)]}" for field in fields(op))
+        for kind, op in OPS.items()
     }
     assert rows == expected

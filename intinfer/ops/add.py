@@ -27,6 +27,7 @@ class Add(PixelwiseLinear, Channelwise, Free):
     """
 
     kind: ClassVar[str] = "add"
+    since: ClassVar[int] = 1
     arity: ClassVar[int | None] = None
     multipliers: tuple[int, ...]
 

@@ -30,6 +30,7 @@ class Affine(PixelwiseLinear, Channelwise, Free):
     """
 
     kind: ClassVar[str] = "affine"
+    since: ClassVar[int] = 1
     multiplier: IntTensor
     offset: IntTensor
 

@@ -22,6 +22,7 @@ class ArgMax(Nonlinear, ReadsAll, Free):
     """
 
     kind: ClassVar[str] = "argmax"
+    since: ClassVar[int] = 1
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
         (x,) = inputs

@@ -42,10 +42,12 @@ class Op(ABC):
     """Base of the ops. A subclass is a frozen dataclass whose fields are its attributes.
 
     Field types are those that `model_file` stores: int, bool, str enums, tuples of ints, IntTensor, Weights,
-    Accumulator. `arity` is the number of inputs, None when it varies (at least one).
+    Accumulator. `since` is the first version of the model file that has the op. `arity` is the number of inputs, None
+    when it varies (at least one).
     """
 
     kind: ClassVar[str]
+    since: ClassVar[int]
     arity: ClassVar[int | None] = 1
 
     def __init_subclass__(cls) -> None:
@@ -53,10 +55,11 @@ class Op(ABC):
         super().__init_subclass__()
         if "kind" not in vars(cls):
             return
-        names = sorted(name for name in dir(cls) if getattr(getattr(cls, name, None), "__isabstractmethod__", False))
+        names = {name for name in dir(cls) if getattr(getattr(cls, name, None), "__isabstractmethod__", False)}
+        names |= set() if hasattr(cls, "since") else {"since"}
         if names:
             raise TypeError(
-                f"op {cls.kind!r} ({cls.__name__}) does not say its {', '.join(names)}: define these methods, or name "
+                f"op {cls.kind!r} ({cls.__name__}) does not say its {', '.join(sorted(names))}: define these, or name "
                 "a class of intinfer.ops that has them in its bases"
             )
 

@@ -23,6 +23,7 @@ class Bitshift(Monotone, Channelwise, Free):
     """
 
     kind: ClassVar[str] = "bitshift"
+    since: ClassVar[int] = 1
     arity: ClassVar[int | None] = 2
     bits: int
 

@@ -28,6 +28,7 @@ class ChannelSelect(PixelwiseLinear, Free):
     """
 
     kind: ClassVar[str] = "channel_select"
+    since: ClassVar[int] = 1
     indices: IntTensor
 
     @classmethod

@@ -25,6 +25,7 @@ class Clamp(Monotone, Channelwise, Free):
     """
 
     kind: ClassVar[str] = "clamp"
+    since: ClassVar[int] = 1
     lo: int
     hi: int
 

@@ -24,6 +24,7 @@ class Concat(PixelwiseLinear, Free):
     """
 
     kind: ClassVar[str] = "concat"
+    since: ClassVar[int] = 1
     arity: ClassVar[int | None] = None
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:

@@ -44,6 +44,7 @@ class Conv2d(WindowedLinear, Accumulating):
     """
 
     kind: ClassVar[str] = "conv2d"
+    since: ClassVar[int] = 1
     weight: Weights
     stride: Pair
     pads: Pads

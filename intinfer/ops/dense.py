@@ -32,6 +32,7 @@ class Dense(WholeLinear, ReadsAll, Accumulating):
     """
 
     kind: ClassVar[str] = "dense"
+    since: ClassVar[int] = 1
     weight: IntTensor
     accumulator: Accumulator
 

@@ -24,6 +24,7 @@ class Flatten(WholeLinear, Free):
     """
 
     kind: ClassVar[str] = "flatten"
+    since: ClassVar[int] = 1
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
         (x,) = inputs

@@ -33,6 +33,7 @@ class Gather(Nonlinear, Free):
     """
 
     kind: ClassVar[str] = "gather"
+    since: ClassVar[int] = 1
     index: IntTensor
     fill: int = 0
 

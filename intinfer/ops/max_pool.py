@@ -27,6 +27,7 @@ class MaxPool(Windowed, Nonlinear, Channelwise, Free):
     """
 
     kind: ClassVar[str] = "max_pool"
+    since: ClassVar[int] = 1
     kernel: Pair
     stride: Pair
     pads: Pads

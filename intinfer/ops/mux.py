@@ -23,6 +23,7 @@ class Mux(Nonlinear, Free):
     """
 
     kind: ClassVar[str] = "mux"
+    since: ClassVar[int] = 1
     arity: ClassVar[int | None] = 3
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:

@@ -29,6 +29,7 @@ class Requant(Monotone, Channelwise, Free):
     """
 
     kind: ClassVar[str] = "requant"
+    since: ClassVar[int] = 1
     multiplier: IntTensor
     offset: IntTensor
     shift: IntTensor

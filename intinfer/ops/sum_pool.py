@@ -27,6 +27,7 @@ class SumPool(WindowedLinear, Channelwise, Free):
     """
 
     kind: ClassVar[str] = "sum_pool"
+    since: ClassVar[int] = 1
     kernel: Pair
     stride: Pair
     pads: Pads

@@ -33,6 +33,7 @@ class Table(Nonlinear, Channelwise, Free):
     """
 
     kind: ClassVar[str] = "table"
+    since: ClassVar[int] = 1
     entries: IntTensor
     start: int
     lo: int

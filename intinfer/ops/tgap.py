@@ -25,6 +25,7 @@ class Tgap(Monotone, Channelwise, Free):
     """
 
     kind: ClassVar[str] = "tgap"
+    since: ClassVar[int] = 1
     top: int
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:

@@ -57,6 +57,7 @@ class Threshold(Monotone, Channelwise, Free):
     """
 
     kind: ClassVar[str] = "threshold"
+    since: ClassVar[int] = 1
     thresholds: IntTensor
     descending: IntTensor
     base: int
