@@ -257,3 +257,7 @@ class OpMethods(ABC):
     def argmax(self, x: Value, *, name: str, source: Sequence[str] = ()) -> Value:
         """The channel of the largest value, the first of several."""
         return self.add(ops.ArgMax(), x, name=name, source=source)
+
+    def abs(self, x: Value, *, name: str, source: Sequence[str] = ()) -> Value:
+        """The absolute value."""
+        return self.add(ops.Abs(), x, name=name, source=source)

@@ -20,6 +20,7 @@ Public: `int_types`, `arrays`, `images`, `graphs`, `graphs_with_images`, `networ
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -306,10 +307,6 @@ def clamp(source: Source) -> Value:
     return source.add(ops.Clamp(limits.lo, limits.hi), source.value(-(2**62), 2**62))
 
 
-def flatten(source: Source) -> Value:
-    return source.add(ops.Flatten(), source.value(-(2**62), 2**62))
-
-
 def gather(source: Source) -> Value:
     draw, value = source.draw, source.value(-(2**62), 2**62)
     shape = draw(st.one_of(st.tuples(st.integers(1, 6)), st.tuples(*[st.integers(1, 4)] * 3)))
@@ -319,15 +316,16 @@ def gather(source: Source) -> Value:
     return source.add(ops.Gather(IntTensor(np.array(index).reshape(shape)), fill), value)
 
 
-def argmax(source: Source) -> Value:
-    return source.add(ops.ArgMax(), source.value(-(2**62), 2**62))
+def plain(kind: str) -> Callable[[Source], Value]:
+    """An op without attributes, of any one value."""
+    return lambda source: source.add(ops.OPS[kind](), source.value(-(2**62), 2**62))
 
 
-MAKERS = {
+MAKERS = {kind: plain(kind) for kind, op in ops.OPS.items() if not fields(op) and op.arity == 1} | {
     maker.__name__: maker
     for maker in (
         *(conv2d, dense, threshold, requant, bitshift, add, affine, table, tgap, mux, concat, channel_select),
-        *(max_pool, sum_pool, clamp, flatten, gather, argmax),
+        *(max_pool, sum_pool, clamp, gather),
     )
 }
 

@@ -15,6 +15,7 @@ from intinfer.accumulator import Accumulator, TapOrder
 from intinfer.builder import GraphBuilder
 from intinfer.graph import Graph
 from intinfer.ops import (
+    Abs,
     Add,
     Affine,
     ArgMax,
@@ -157,7 +158,15 @@ def others() -> Net:
     return Net(graph, arrays)
 
 
-NETS = {make.__name__: make() for make in (plain, depthwise, grouped, pointwise, block, others)}
+def signs() -> Net:
+    """An absolute value, and one seen through a clamp."""
+    graph, arrays = made(
+        {"x": ((3, 4, 5), -8, 7)}, ("abs", Abs(), ("x",)), ("size", Abs(), ("x",)), ("low", Clamp(0, 6), ("size",))
+    )
+    return Net(graph, arrays)
+
+
+NETS = {make.__name__: make() for make in (plain, depthwise, grouped, pointwise, block, others, signs)}
 
 
 def told(folder: Path, net: str, node: str, actual: Any, frames: Spans | None = None) -> Comparison:

@@ -141,6 +141,7 @@ CASES: dict[str, tuple[Any, ops.Op, tuple[Any, ...]]] = {
         ops.Affine(IntTensor([-2] * 4), IntTensor([1, 2, 3, 4])),
         (SIGNED,),
     ),
+    "abs": (lambda b, x: b.abs(x, name="y"), ops.Abs(), (SIGNED,)),
     "table": (
         lambda b, x: b.table(x, [[i % 5 for i in range(16)]], name="y", lo=0, hi=7, encoding="u3"),
         ops.Table(IntTensor([[i % 5 for i in range(16)]], "u3"), -8, 0, 7),

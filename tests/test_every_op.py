@@ -26,7 +26,7 @@ METHODS = {"add": "weighted_sum"}
 
 
 SERVED = {"threshold", "requant", "bitshift", "add", "affine", "table", "concat", "channel_select", "sum_pool", "clamp"}
-SERVED |= {"flatten", "gather"}
+SERVED |= {"flatten", "gather", "abs"}
 """Ops whose bins the general recipes reach; another one needs a recipe, or its name here."""
 
 

@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from model_files import refused, with_header
 from model_graphs import assert_same, described, graphs_of, mognet_like, small
 
 from intinfer import reference
@@ -126,6 +127,28 @@ def test_the_bytes_do_not_change_from_release_to_release(tmp_path: Path) -> None
     save(small(), tmp_path / "m.npz")
     digest = hashlib.sha256((tmp_path / "m.npz").read_bytes()).hexdigest()
     assert digest == "a61eb5df365bc00b5a9afe7d2bef5e083d80109cadf009fad183433697a36518"
+
+
+def test_the_lowest_version_that_has_all_of_a_graph_is_written(tmp_path: Path) -> None:
+    builder = GraphBuilder()
+    x = builder.input("x", (2,), IntType(-4, 3))
+    builder.output("y", builder.abs(x, name="y"))
+    save(builder.finish(), tmp_path / "new.npz")
+    save(small(), tmp_path / "old.npz")
+    versions = []
+    for name in ("new.npz", "old.npz"):
+        with np.load(tmp_path / name, allow_pickle=False) as arrays:
+            versions.append(json.loads(bytes(arrays["header"]))["version"])
+    assert versions == [2, 1]
+    assert load(tmp_path / "new.npz").values["y"].type == IntType(0, 4)
+
+
+def test_an_op_is_refused_in_a_file_of_a_version_before_it(tmp_path: Path) -> None:
+    builder = GraphBuilder()
+    builder.output("y", builder.abs(builder.input("x", (2,), IntType(-4, 3)), name="y"))
+    save(builder.finish(), tmp_path / "m.npz")
+    data = with_header((tmp_path / "m.npz").read_bytes(), lambda document: document.update(version=1))
+    refused(data, tmp_path / "m.npz", "version: 1 is declared, and what the file holds is of 2")
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "12345"])

@@ -1,4 +1,4 @@
-"""Ops that map each pixel on its own: requant, affine, table, clamp, bitshift, add, mux. int64 inside."""
+"""Ops that map each pixel on its own: requant, affine, table, clamp, abs, bitshift, add, mux. int64 inside."""
 
 from __future__ import annotations
 
@@ -108,6 +108,24 @@ def clamp(z, channels, lo, hi, out):
         c = channels[k]
         for x in range(z.shape[1]):
             out[c, x] = min(max(np.int64(z[c, x]), lo), hi)
+
+
+class AbsNegate(UnfusedKernel):
+    name: ClassVar[str] = "abs_negate"
+
+    def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
+        pass
+
+    def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
+        absolute(planes(inputs[0]), channels, planes(out))
+
+
+@njit(nogil=True)
+def absolute(z, channels, out):
+    for k in range(channels.size):
+        c = channels[k]
+        for x in range(z.shape[1]):
+            out[c, x] = abs(np.int64(z[c, x]))  # widened first: -128 has no opposite in int8
 
 
 class BitshiftMerge(UnfusedKernel):

@@ -6,6 +6,7 @@ from .conv2d_planes import Conv2dPlanes
 from .conv2d_portable import Conv2dPortable
 from .dense_as_conv2d import DensePlanes, DensePortable
 from .elementwise import (
+    AbsNegate,
     AddMultiples,
     AffineMultiply,
     BitshiftMerge,
@@ -36,4 +37,5 @@ KERNELS: dict[str, tuple[type[Kernel], ...]] = {
     "flatten": (FlattenCopy,),
     "gather": (GatherCopy,),
     "argmax": (ArgMaxScan,),
+    "abs": (AbsNegate,),
 }

@@ -1,5 +1,6 @@
 """The specification of every op. `OPS` is the whole list: kind -> class."""
 
+from .abs import Abs
 from .add import Add
 from .affine import Affine
 from .argmax import ArgMax
@@ -39,12 +40,14 @@ _ALL: tuple[type[Op], ...] = (
     Flatten,
     Gather,
     ArgMax,
+    Abs,
 )
 
 OPS: dict[str, type[Op]] = {op.kind: op for op in _ALL}
 
 __all__ = [
     "OPS",
+    "Abs",
     "Add",
     "Affine",
     "ArgMax",

@@ -11,12 +11,12 @@ import numpy as np
 from ..errors import GraphError
 from ..graph import Shape, Value
 from ..types import LIMIT, IntArray, IntType
-from .base import Channelwise, Example, Free, need_same_shape
+from .base import Elementwise, Example, Free, need_same_shape
 from .linear import Box, PixelwiseLinear, Pulled
 
 
 @dataclass(frozen=True, eq=False)
-class Add(PixelwiseLinear, Channelwise, Free):
+class Add(PixelwiseLinear, Elementwise, Free):
     """Elementwise sum of two or more tensors of one shape.
 
     Attributes:

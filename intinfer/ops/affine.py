@@ -14,12 +14,12 @@ from ..errors import GraphError
 from ..graph import Shape, Value
 from ..tensor import IntTensor
 from ..types import LIMIT, IntArray, IntType
-from .base import Channelwise, Example, Free, need_per_channel, per_channel
+from .base import Elementwise, Example, Free, need_per_channel, per_channel
 from .linear import Box, PixelwiseLinear, Pulled
 
 
 @dataclass(frozen=True, eq=False)
-class Affine(PixelwiseLinear, Channelwise, Free):
+class Affine(PixelwiseLinear, Elementwise, Free):
     """Per-channel multiply and add, exact.
 
     Attributes:

@@ -1,7 +1,7 @@
 """What an op is: attributes, and what everybody else needs to know about it. One file an op, NumPy int64 only.
 
-An op says each fact itself or takes it from a class below that its bases name: `Nonlinear` or `Monotone` (`Linear` of
-`linear.py` otherwise), `Channelwise` or `ReadsAll`, `Free`. There is no default where no answer is right for every
+An op says each fact itself or takes it from a class that its bases name: `Linear` (linear.py), `Monotone` or
+`Nonlinear`; `Elementwise`, `Channelwise` or `ReadsAll`; `Free`. There is no default where no answer is right for every
 op: one that leaves a fact out raises TypeError as its class is made, when it is imported.
 """
 
@@ -132,6 +132,10 @@ class Channelwise(Op):
 
     def demand(self, inputs: Sequence[Value], out: Mask, select: Mask | None = None) -> tuple[Mask, ...]:
         return (out,) * len(inputs)
+
+
+class Elementwise(Channelwise):
+    """An element of the result depends on the same element of every input, and on nothing else."""
 
 
 class ReadsAll(Op):

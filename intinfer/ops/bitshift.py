@@ -8,11 +8,11 @@ from typing import ClassVar
 from ..errors import GraphError
 from ..graph import Shape, Value
 from ..types import IntArray, IntType
-from .base import Channelwise, Example, Free, Monotone, need_same_shape
+from .base import Elementwise, Example, Free, Monotone, need_same_shape
 
 
 @dataclass(frozen=True, eq=False)
-class Bitshift(Monotone, Channelwise, Free):
+class Bitshift(Monotone, Elementwise, Free):
     """Mean of two k-bit levels, rounded down; for one bit the OR.
 
     Attributes:

@@ -10,11 +10,11 @@ import numpy as np
 from ..errors import GraphError
 from ..graph import Shape, Value
 from ..types import IntArray, IntType
-from .base import Channelwise, Example, Free, Monotone
+from .base import Elementwise, Example, Free, Monotone
 
 
 @dataclass(frozen=True, eq=False)
-class Clamp(Monotone, Channelwise, Free):
+class Clamp(Monotone, Elementwise, Free):
     """Saturate to lo..hi.
 
     Attributes:

@@ -12,11 +12,11 @@ from ..graph import Shape, Value
 from ..rounding import RoundMode, shift_right
 from ..tensor import IntTensor
 from ..types import LIMIT, IntArray, IntType
-from .base import Channelwise, Example, Free, Monotone, per_channel
+from .base import Elementwise, Example, Free, Monotone, per_channel
 
 
 @dataclass(frozen=True, eq=False)
-class Requant(Monotone, Channelwise, Free):
+class Requant(Monotone, Elementwise, Free):
     """Multiply, add, shift, clip: the fixed-point alternative to thresholds.
 
     Attributes:

@@ -12,13 +12,13 @@ from ..errors import GraphError
 from ..graph import Shape, Value
 from ..tensor import IntTensor
 from ..types import IntArray, IntType, Range
-from .base import Channelwise, Example, Free, Nonlinear, Op
+from .base import Elementwise, Example, Free, Nonlinear, Op
 
 MAX_ENTRIES = 4096
 
 
 @dataclass(frozen=True, eq=False)
-class Table(Nonlinear, Channelwise, Free):
+class Table(Nonlinear, Elementwise, Free):
     """Replace each value by the entry of its channel.
 
     Attributes:

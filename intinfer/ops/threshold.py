@@ -16,7 +16,7 @@ from ..errors import GraphError
 from ..graph import Shape, Value
 from ..tensor import IntTensor
 from ..types import IntArray, IntType
-from .base import Channelwise, Example, Free, Monotone, Op, per_channel
+from .base import Elementwise, Example, Free, Monotone, Op, per_channel
 
 
 def clip_thresholds(thresholds: npt.ArrayLike, descending: npt.ArrayLike, type_: IntType) -> IntArray:
@@ -41,7 +41,7 @@ def clip_thresholds(thresholds: npt.ArrayLike, descending: npt.ArrayLike, type_:
 
 
 @dataclass(frozen=True, eq=False)
-class Threshold(Monotone, Channelwise, Free):
+class Threshold(Monotone, Elementwise, Free):
     """Counts crossed thresholds, per channel.
 
     Attributes:

@@ -219,6 +219,8 @@ SMALL: dict[str, Graph] = {
     "add": chain([ops.Add((1, -2))], ((2,), CODES), ((2,), TRITS)),
     "affine": chain([ops.Affine(IntTensor([2, 0]), IntTensor([1, 1]))], ((2,), IntType(-4, 4))),
     "clamp": chain([ops.Clamp(-1, 2)], ((2,), IntType(-4, 4))),
+    "abs": chain([ops.Abs()], ((2,), IntType(-4, 3))),
+    "abs of one sign": chain([ops.Abs()], ((2, 1, 2), IntType(-3, -1))),
     "clamp beyond": chain([ops.Clamp(7, 9)], ((2,), IntType(-4, 4))),
     "table": chain([ops.Table(IntTensor([[1, 5, 2]]), -1, 0, 7)], ((3,), TRITS)),
     "tgap": chain([ops.Tgap(3)], ((2, 1, 2), CODES)),

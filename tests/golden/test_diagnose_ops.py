@@ -330,6 +330,20 @@ OTHERS: dict[str, tuple[str, str, Design, str]] = {
         lambda v: each(v["x"], lambda z, *_: max(-3, min(5, z))),
         "clamp: the clamp is to -3..5, not -3..4",
     ),
+    "sign kept": ("signs", "abs", lambda v: v["x"], "abs: the sign is kept, there is no absolute value"),
+    "inverted": (
+        "signs",
+        "abs",
+        lambda v: each(v["x"], lambda z, *_: z if z >= 0 else -z - 1),
+        "abs: negative values are inverted, not negated: 1 too low",
+    ),
+    "rectified": ("signs", "abs", lambda v: each(v["x"], lambda z, *_: max(z, 0)), "abs: negative values give 0"),
+    "sign kept before": (
+        "signs",
+        "low",
+        lambda v: each(v["x"], lambda z, *_: min(z & 15, 6)),
+        "size: the sign is kept, there is no absolute value",
+    ),
     "start at 0": (
         "others",
         "max",

@@ -72,6 +72,7 @@ def graph_of(kind: str, shape: tuple[int, int, int], rng: np.random.Generator) -
         "affine": lambda: node(ops.Affine(IntTensor(np.arange(c) + 1), IntTensor(np.arange(c) * 3)), (shape, SIGNED)),
         "table": lambda: node(ops.Table(IntTensor(rng.integers(0, 90, (c, 8))), 0, 0, 90), (shape, LEVELS)),
         "clamp": lambda: node(ops.Clamp(-3, 4), (shape, SIGNED)),
+        "abs": lambda: node(ops.Abs(), (shape, SIGNED)),
         "or": lambda: node(ops.Bitshift(1), (shape, BITS), (shape, BITS)),
         "mean": lambda: node(ops.Bitshift(3), (shape, LEVELS), (shape, LEVELS)),
         "add": lambda: node(ops.Add((2, -1)), (shape, SIGNED), (shape, LEVELS)),
@@ -295,7 +296,7 @@ OWN: dict[str, Callable[[Any, Frame], Iterator[tuple[str, IntArray]]]] = {
 KINDS = [
     *("conv", "conv of bits", "depthwise", "dense", "threshold", "requant", "affine", "table", "clamp", "or", "mean"),
     *("add", "tgap", "tgap of bits", "mux", "mux of bits", "max", "max signed", "sum", "argmax", "concat", "select"),
-    *("flatten", "gather"),
+    *("flatten", "gather", "abs"),
 ]
 
 

@@ -85,6 +85,7 @@ NODES: dict[str, Graph] = {
     "add": node(ops.Add((2, -1)), (SMALL, SIGNED), (SMALL, LEVELS)),
     "affine": node(ops.Affine(IntTensor([3, -2, 5, 0]), IntTensor([7, -1, 0, 4])), (SMALL, SIGNED)),
     "clamp": node(ops.Clamp(-5, 9), (SMALL, SIGNED)),
+    "abs": node(ops.Abs(), (SMALL, SIGNED)),
     "table": node(ops.Table(IntTensor(np.arange(80).reshape(2, 40) * 7 % 83), -20, 0, 90), ((2, 3, 3), SIGNED)),
     "argmax": node(ops.ArgMax(), ((5,), SIGNED)),
     "argmax map": node(ops.ArgMax(), ((4, 2, 3), LEVELS)),
@@ -297,6 +298,9 @@ MUTANTS: list[tuple[str, str, Callable[..., IntArray]]] = [
     ("clamp", "upper limit one low", lambda op, z: np.clip(z, -5, 8)),
     ("clamp", "lower limit one low", lambda op, z: np.clip(z, -6, 9)),
     ("clamp", "not below", lambda op, z: np.minimum(z, 9)),
+    ("abs", "sign kept", lambda op, z: z),
+    ("abs", "inverted, not negated", lambda op, z: np.where(z < 0, ~z, z)),
+    ("abs", "result of 5 signed bits", lambda op, z: wrapped(np.abs(z), 5)),
     # selection
     ("tgap", ">= for >", lambda op, x: (2 * x.sum(axis=(2, 3)) >= 7 * 24).astype(np.int64)),
     ("tgap", "one more", lambda op, x: (2 * x.sum(axis=(2, 3)) > 7 * 24 + 2).astype(np.int64)),

@@ -100,6 +100,10 @@ def clamp(op, x):
     return _each(lambda z: min(max(z, op.lo), op.hi), x)
 
 
+def absolute(_, x):
+    return _each(lambda z: z if z >= 0 else -z, x)
+
+
 # ---------------------------------------------------------------------------------- channels and whole maps
 
 
@@ -280,4 +284,5 @@ OPS = {
     "flatten": flatten,
     "gather": gather,
     "argmax": argmax,
+    "abs": absolute,
 }

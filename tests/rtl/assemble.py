@@ -124,6 +124,12 @@ def _clamp(design: Design, node: Json) -> None:
     design.single(node, "clamp", _elements(design, node, source) | ends, source)
 
 
+def _abs(design: Design, node: Json) -> None:
+    fold = design.values[node["name"]]["elements_per_word"]
+    source = design.take(node["inputs"][0], fold=fold)
+    design.single(node, "absolute", _elements(design, node, source), source)
+
+
 def _table(design: Design, node: Json) -> None:
     rows, size = design.constants[node["name"], "entries"]["shape"]
     fold = design.values[node["name"]]["elements_per_word"]
@@ -298,6 +304,7 @@ def _argmax(design: Design, node: Json) -> None:
 
 
 NODES: dict[str, Callable[[Design, Json], None]] = {
+    "abs": _abs,
     "add": _add,
     "affine": _affine,
     "argmax": _argmax,

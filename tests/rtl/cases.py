@@ -24,6 +24,7 @@ from intinfer.builder import GraphBuilder
 from intinfer.graph import Graph, Shape
 from intinfer.model import Model
 from intinfer.ops import (
+    Abs,
     Add,
     Affine,
     ArgMax,
@@ -308,6 +309,7 @@ CASES: dict[str, tuple[Make, int]] = {
     "chain": (chain, 2),
     "forked": (forked, 2),
     "clamp": (lambda rng: one(Clamp(-20, 30), ((3, 2, 3), WIDE)), 2),
+    "abs": (lambda rng: one(Abs(), ((3, 2, 3), SIGNED4)), 2),
     "table": (
         lambda rng: one(Table(IntTensor(rng.integers(-9, 10, (3, 8))), 0, -9, 9), ((3, 2, 3), BITS3)),
         2,

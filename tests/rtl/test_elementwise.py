@@ -19,6 +19,7 @@ from tools import needs_icarus, needs_verilator
 from intinfer.builder import GraphBuilder
 from intinfer.graph import Graph, Shape
 from intinfer.ops import (
+    Abs,
     Add,
     Affine,
     ArgMax,
@@ -135,6 +136,9 @@ CASES = {
     "clamp above 0": Case(Clamp(2, 9), maps((3, 2, 3), BYTE), 2, "always"),
     "clamp below 0": Case(Clamp(-9, -2), maps((5, 1, 3), SIGNED), 4, "bursty"),
     "clamp of 63 bits": Case(Clamp(-LIMIT, LIMIT - 1), maps((2, 1, 3), HUGE), 2),
+    "absolute value": Case(Abs(), maps((3, 1, 16), SIGNED), {"x0": 3, "y": 2}, "bursty"),
+    "absolute value of what has one sign": Case(Abs(), maps((2, 2, 3), IntType(-9, -2)), 2, "always"),
+    "absolute value of 63 bits": Case(Abs(), maps((2, 1, 3), HUGE), 2),
     "table, one row a channel": Case(lookup(3, SIGNED, -9, 10), maps((3, 1, 16), SIGNED), 2),
     "table for all channels": Case(lookup(1, BYTE, 3, 90), maps((5, 2, 5), BYTE), 3, "bursty"),
     "concat of three": Case(
@@ -211,6 +215,7 @@ def test_icarus(name: str, tmp_path: Path) -> None:
 IN_VERILATOR = (
     "sum of three",
     "clamp of 63 bits",
+    "absolute value of 63 bits",
     "table, one row a channel",
     "mux of a signed and an unsigned branch",
     "argmax with ties",

@@ -112,6 +112,12 @@ def clamp(graph: Graph, node: Node, prover: Prover) -> list[Covergroup]:
     return [_points(graph, node, "clip", "z at, below and above both limits, and at the ends of its type", points)]
 
 
+def absolute(graph: Graph, node: Node, prover: Prover) -> list[Covergroup]:
+    type_ = graph.values[node.inputs[0]].type
+    points = sorted({type_.lo, type_.lo + 1, -1, 0, 1, type_.hi - 1, type_.hi})
+    return [_points(graph, node, "sign", "z at both ends, beside them and around 0", points)]
+
+
 def table(graph: Graph, node: Node, prover: Prover) -> list[Covergroup]:
     op = node.op
     assert isinstance(op, Table)

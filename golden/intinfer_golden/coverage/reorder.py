@@ -9,7 +9,9 @@ import numpy as np
 
 from intinfer.accumulator import Overflow
 from intinfer.graph import Value
-from intinfer.ops import MaxPool, SumPool, Table
+from intinfer.ops import MaxPool, SumPool
+from intinfer.ops.base import Elementwise, Monotone
+from intinfer.ops.linear import Linear
 from intinfer.types import IntArray
 
 from .fault import RESET, Faults, Site, fault, varies
@@ -84,7 +86,7 @@ def hidden(site: Site, value: Value, order: Order) -> str:
     if value.type.lo == value.type.hi:
         return f"{value.name!r} is always {value.type.lo}"
     kind = site.node.op.kind
-    if kind in ELEMENTWISE:
+    if isinstance(site.node.op, Elementwise):
         channels = order.moved.reshape(value.shape[0], -1).any(axis=1)
         alike = not (channels & depends(site, value)).any()
         return f"{site.name!r} does not depend on what moves" if alike else ""
@@ -103,21 +105,24 @@ def hidden(site: Site, value: Value, order: Order) -> str:
     return ""
 
 
-ELEMENTWISE = ("threshold", "requant", "clamp", "table", "affine", "add", "bitshift")
+FEW = 4096
+"""Numbers of a type that are all looked at."""
 ROUTING = ("concat", "channel_select", "flatten", "gather")
 
 
 def depends(site: Site, value: Value) -> Bools:
     """Whether a channel of an elementwise op depends on one of its inputs, (C,).
 
-    But for a table these ops are monotone in each input: they depend on it when its ends give different results, for
-    a mean of two levels beside one of two neighbouring levels.
+    A monotone op depends on an input when its ends give different results, for a mean of two levels beside one of two
+    neighbouring levels. Of another op all numbers are looked at, if they are few; if not, it counts as depending.
     """
-    channels = value.shape[0]
-    if isinstance(site.node.op, Table):
-        numbers = np.arange(value.type.lo, value.type.hi + 1)
+    channels, type_ = value.shape[0], value.type
+    if isinstance(site.node.op, Monotone | Linear):
+        numbers = np.array([type_.lo, type_.hi])
+    elif type_.hi - type_.lo < FEW:
+        numbers = np.arange(type_.lo, type_.hi + 1)
     else:
-        numbers = np.array([value.type.lo, value.type.hi])
+        return np.ones(channels, dtype=bool)
     rows = np.repeat(numbers[:, None], channels, axis=1)
     results = []
     for step in (0, 1):

@@ -28,6 +28,7 @@ COVERGROUPS: dict[str, Covergroups] = {
     "affine": elementwise.affine,
     "table": elementwise.table,
     "clamp": elementwise.clamp,
+    "abs": elementwise.absolute,
     "tgap": select.tgap,
     "mux": select.mux,
     "argmax": select.argmax,

@@ -1,4 +1,4 @@
-"""Thresholds, requantisation, affine maps, tables and clamps that decide otherwise."""
+"""Thresholds, requantisation, affine maps, tables, clamps and absolute values that decide otherwise."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from intinfer.ops import Affine, Clamp, Requant, Table, Threshold
+from intinfer.ops import Abs, Affine, Clamp, Requant, Table, Threshold
 from intinfer.ops.base import per_channel
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
@@ -28,6 +28,8 @@ def mistakes(suspect: Suspect) -> Iterator[Mistake]:
         yield from _table(op)
     elif isinstance(op, Clamp):
         yield from _clamp(op, suspect)
+    elif isinstance(op, Abs):
+        yield from _absolute(suspect)
 
 
 # ----------------------------------------------------------------------------------------------------- thresholds
@@ -204,7 +206,7 @@ def _requant(op: Requant, suspect: Suspect) -> Iterator[Mistake]:
         )
 
 
-# ---------------------------------------------------------------------------------------- affine, table and clamp
+# ---------------------------------------------------------------------- affine, table, clamp and absolute value
 
 
 def _affine(op: Affine) -> Iterator[Mistake]:
@@ -274,3 +276,13 @@ def _other_ends(op: Clamp, suspect: Suspect) -> Iterator[tuple[int, int]]:
         low, high = int(seen.min()), int(seen.max())
         ends += [(low, high), (low, op.hi), (op.lo, high)]
     return ((lo, hi) for lo, hi in dict.fromkeys(ends) if lo <= hi)
+
+
+def _absolute(suspect: Suspect) -> Iterator[Mistake]:
+    bits = suspect.node.output.type.bits
+    yield Mistake("the sign is kept, there is no absolute value", lambda z: z)
+    yield Mistake("negative values are inverted, not negated: 1 too low", lambda z: np.where(z < 0, ~z, z))
+    yield Mistake("negative values give 0", lambda z: np.maximum(z, 0))
+    yield Mistake("the negative of the absolute value is given", lambda z: -np.abs(z))
+    yield Mistake("positive values are negated, negative ones are not", lambda z: -z)
+    yield Mistake(f"the sign bit is cut off: the value modulo 2^{bits}", lambda z: z & ((1 << bits) - 1))

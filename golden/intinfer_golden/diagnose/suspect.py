@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from intinfer.graph import Node
-from intinfer.ops import Add, Affine, Bitshift, Clamp, MaxPool, Mux, Op, Requant, SumPool, Table, Threshold
+from intinfer.ops import Mux, Op, Table, Tgap
+from intinfer.ops.base import Channelwise
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
@@ -18,7 +19,6 @@ from .macs import Mac
 from .mistake import Mistake, spans
 from .scene import CHUNK, Scene, work
 
-_CHANNELWISE = (Add, Affine, Bitshift, Clamp, MaxPool, Mux, Requant, SumPool, Table, Threshold)
 _FIXED = 1e4
 """Elements that a try costs whatever its size."""
 
@@ -204,7 +204,7 @@ class Suspect:
         made = {self.node.name}
         for node in self.path:
             mixes = isinstance(node.op, Mux) and node.inputs[0] in made
-            if not isinstance(node.op, _CHANNELWISE) or mixes:
+            if not isinstance(node.op, Channelwise | Mux) or isinstance(node.op, Tgap) or mixes:
                 return False
             made.add(node.name)
         return True

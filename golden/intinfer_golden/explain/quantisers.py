@@ -1,8 +1,8 @@
-"""Ops that make a code of one number: threshold, requant, table, affine, clamp."""
+"""Ops that make a code of one number: threshold, requant, table, affine, clamp, abs."""
 
 from __future__ import annotations
 
-from intinfer.ops import Affine, Clamp, Requant, Table, Threshold
+from intinfer.ops import Abs, Affine, Clamp, Requant, Table, Threshold
 from intinfer.rounding import RoundMode
 from intinfer.tensor import IntTensor
 
@@ -90,3 +90,9 @@ def clamp(op: Clamp, at: Place, x: Operand) -> Steps:
     z = x.element(at)
     facts: dict[str, Cell] = {"z": z.number, "lo": op.lo, "hi": op.hi}
     return Steps("min(max(z, lo), hi)", (), facts, min(max(z.number, op.lo), op.hi), (z,))
+
+
+def absolute(op: Abs, at: Place, x: Operand) -> Steps:
+    z = x.element(at)
+    facts: dict[str, Cell] = {"z": z.number, "sign": "negative" if z.number < 0 else "not negative"}
+    return Steps("z or -z, whichever is not negative", (), facts, -z.number if z.number < 0 else z.number, (z,))

@@ -26,4 +26,5 @@ STEPS: dict[str, Callable[..., Steps]] = {
     "max_pool": pools.max_pool,
     "sum_pool": pools.sum_pool,
     "argmax": pools.argmax,
+    "abs": quantisers.absolute,
 }
