@@ -7,7 +7,7 @@ from onnx.reference import ReferenceEvaluator
 
 from converters.onnx_reading import constants, model, node, read, values
 from intinfer.errors import DataError
-from intinfer_converters.floatnet import Conv, Dense, QuantisedWeight, RealWeight
+from intinfer_converters.floatnet import Conv, Dense, IntegerOp, QuantisedWeight, RealWeight
 
 I8, F = TensorProto.INT8, TensorProto.FLOAT
 RNG = np.random.default_rng(5)
@@ -297,6 +297,11 @@ def test_local_functions_are_put_in_place():
     call = helper.make_node("Twice", ["x"], ["y"], name="call", domain="own")
     proto = model([call], VECTOR, domains=["own"], functions=[function])
     assert values(read(proto, -6, 6), np.array([[*range(-6, 6)]]))["y"].tolist() == [max(0, -n) for n in range(-6, 6)]
+
+
+def test_the_absolute_value_of_integers_is_one_op():
+    nodes = read(model([node("Abs", "x", "y")], VECTOR, elem=I8), -127, 100).net.nodes
+    assert [n.op.op.kind for n in nodes if isinstance(n.op, IntegerOp)] == ["abs"]
 
 
 def test_nodes_in_any_order_are_read_in_topological_order():

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from intinfer.ops import Add
+from intinfer.ops import Abs, Add
 
 from ...floatnet import IntegerOp, Sum
 from .. import chains, integers
-from ..facts import hull, known, of_integers
+from ..facts import hull, known, known_range, of_integers
 from ..net import SymbolicNet
 from ..pointwise import pointwise
 from ..tensor import Bounds, Symbolic, Unsupported
@@ -71,11 +71,14 @@ def negative(net: SymbolicNet, x: Symbolic) -> Symbolic:
 
 
 def absolute(net: SymbolicNet, x: Symbolic) -> Symbolic:
-    """max(x, -x); of integers in their type, which holds no |least|."""
+    """|x|: of a float max(x, -x), of integers the op abs, then in their type, which holds no |least|."""
     if x.dtype.kind == "u" or x.bounds[0] >= 0:
         return x
-    wide = x if x.is_float else cast(net, x, np.int64)
-    return cast(net, maximum(net, wide, negative(net, wide)), x.dtype)
+    if x.is_float:
+        return maximum(net, x, negative(net, x))
+    low, high = known_range(x)
+    wide = integers.integer_op(net, cast(net, x, np.int64), Abs(), (max(low, -high, 0), max(-low, high)))
+    return cast(net, wide, x.dtype)
 
 
 def mul(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
