@@ -123,11 +123,11 @@ class Accumulator:
 
     @property
     def sequential(self) -> bool:
-        """Whether partial sums matter, so that the products must be added in the stated order."""
+        """Tell whether partial sums matter, so that the products must be added in the stated order."""
         return self.overflow in (Overflow.SATURATE, Overflow.TRAP)
 
     def __str__(self) -> str:
-        """Such as "16 wrap" or "16 saturate CKK fold 1"."""
+        """Write the accumulator, such as "16 wrap" or "16 saturate CKK fold 1"."""
         return f"{self.bits} {self.overflow}" + (f" {self.order} fold {self.fold}" if self.sequential else "")
 
     def wrap_sum(self, total: IntArray) -> IntArray:

@@ -103,7 +103,7 @@ def vector(numbers: Numbers, channels: int = 1) -> IntTensor:
 
 
 def descending_of(flags: npt.ArrayLike, thresholds: npt.ArrayLike) -> IntArray:
-    """One flag for each row of the thresholds."""
+    """Give one flag for each row of the thresholds."""
     array = np.asarray(flags)
     if array.dtype.kind not in "biu":
         raise GraphError(f"descending is made of 0 and 1, got dtype {array.dtype}")

@@ -32,7 +32,7 @@ COUNTS = ("macs", "weights", "weight_bits", "params", "activation_bits", "bops")
 
 @dataclass(frozen=True, slots=True)
 class LayerCost:
-    """One layer. Shapes are (C, H, W) or (C,); the counts follow RULES."""
+    """What one layer costs. Shapes are (C, H, W) or (C,); the counts follow RULES."""
 
     name: str
     op: str
@@ -48,7 +48,7 @@ class LayerCost:
 
 @dataclass(frozen=True, slots=True)
 class PaperTotal:
-    """One number counted as a network's paper counts it: `value` exactly, shown as value / unit with 3 decimals."""
+    """One number, counted as a network's paper counts it: `value` exactly, shown as value / unit with 3 decimals."""
 
     key: str
     label: str

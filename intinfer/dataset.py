@@ -31,7 +31,10 @@ class DataSpec:
 
     @classmethod
     def of(cls, graph: Graph) -> DataSpec:
-        """Of a classifier: one tensor in, one vector of at least 2 logits out. DataError for other graphs."""
+        """Describe what a classifier needs: one tensor in, one vector of at least 2 logits out.
+
+        Raises DataError for other graphs.
+        """
         if len(graph.inputs) != 1:
             shapes = ", ".join(f"{value.name} {value.shape}" for value in graph.inputs)
             raise DataError(f"the model takes {shapes}, not images; call intinfer.load(...).run from Python")
@@ -82,7 +85,7 @@ def load_dataset(path: str | PathLike[str], graph: GraphLike) -> Dataset:
 
 
 def load_images(path: str | PathLike[str], spec: DataSpec) -> Dataset:
-    """As `load_dataset`, for any `spec`."""
+    """Read a data set as `load_dataset` does, for any `spec`."""
     path = Path(path)
     if path.is_dir():
         return _folder(path, spec)
@@ -202,7 +205,7 @@ def _check_form(path: Path, form: Form, value: Value, pictures: bool) -> None:
 
 
 def _arranged(path: Path, images: npt.NDArray[Any], value: Value, pictures: bool) -> Pixels:
-    """As (N, *shape of the input), in its range."""
+    """Arrange images as (N, *shape of the input), in its range."""
     if pictures:
         channels, height, width = value.shape
         return images.reshape(len(images), height, width, channels).transpose(0, 3, 1, 2)

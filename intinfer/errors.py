@@ -1,22 +1,29 @@
-"""The failures a user can cause, one class each. Every message names the file, node or key, says what is
-wrong with numbers, and what to do; the command line prints it as one line and exits with 2."""
+"""The failures a user can cause: what was given is malformed, or a value is out of range.
+
+Every message names the file, node or key, says what is wrong with numbers, and what to do; the command line prints it
+as one line and exits with 2.
+"""
 
 
 class IntinferError(ValueError):
-    """Base of everything intinfer refuses on purpose."""
+    """Base of everything intinfer refuses on purpose. A subclass of it is one of the two kinds below."""
 
 
-class GraphError(IntinferError):
-    """The graph itself is malformed: wrong shape, attribute or type, whatever the input values are."""
+class MalformedError(IntinferError):
+    """What was given is not what it has to be, whatever the values in it: a graph, a file, data, an argument."""
 
 
 class RangeError(IntinferError):
-    """A value left the range its definition allows (an input outside its type, a `trap` accumulator)."""
+    """A value is out of the range that its definition allows: an input outside its type, a `trap` accumulator."""
 
 
-class ModelFileError(IntinferError):
-    """A `model.npz` that cannot be read or written."""
+class GraphError(MalformedError):
+    """A graph is malformed: a shape, an attribute or a type does not fit."""
 
 
-class DataError(IntinferError):
-    """An image, a data set or a checkpoint that does not fit what is asked of it."""
+class ModelFileError(MalformedError):
+    """A `model.npz` cannot be read or written."""
+
+
+class DataError(MalformedError):
+    """An image, a data set or a checkpoint does not fit what is asked of it."""

@@ -36,7 +36,8 @@ def write_file(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def replace_file(path: str | os.PathLike[str], write: Callable[[Path], object]) -> None:
-    """As `write_file`, with what `write` puts into the new file it is given, of the same suffix and folder."""
+    """Replace a file as `write_file` does, with what `write` puts into the new file it is given, which has the same
+    suffix and lies in the same folder."""
     target = Path(os.path.realpath(path))
     part = target.with_name(f".intinfer-{secrets.token_hex(8)}.part{target.suffix}")
     try:

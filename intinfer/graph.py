@@ -131,7 +131,7 @@ class Graph:
         return self.node_by_name[name]
 
     def close_names(self, name: str) -> str:
-        """Up to three nodes whose names are most like a name that none has, to quote in a message."""
+        """Name up to three nodes whose names are most like a name that none has, to quote in a message."""
         from difflib import get_close_matches
 
         return ", ".join(get_close_matches(name, self.node_by_name, n=3) or list(self.node_by_name)[:3])
@@ -189,7 +189,7 @@ class Graph:
 
 
 def unread_after(steps: Sequence[tuple[Sequence[str], str]], kept: Collection[str] = ()) -> list[list[str]]:
-    """When values die: for each step the values that no step behind it reads.
+    """Find when values die: for each step the values that no step behind it reads.
 
     A value that nobody reads is listed at the step that makes it; what no step makes or reads, and what is `kept`, at
     none.

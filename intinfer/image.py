@@ -103,7 +103,7 @@ _MODES = {
 
 
 def _problem(picture: Image.Image, mode: str) -> str | None:
-    """Why the opened, not yet decoded picture cannot be taken as it is, and what to do; None when it can."""
+    """Say why the opened, not yet decoded picture cannot be taken as it is, and what to do; None when it can."""
     if 0 in picture.size:
         return f"has no pixels ({picture.width}x{picture.height}); give another image"
     frames = getattr(picture, "n_frames", 1)
@@ -126,7 +126,7 @@ def _problem(picture: Image.Image, mode: str) -> str | None:
 
 
 def _misfit(picture: Image.Image, size: tuple[int, int], fit: str) -> str | None:
-    """Why a picture of another size cannot be fitted, and what to do; None when it can."""
+    """Say why a picture of another size cannot be fitted, and what to do; None when it can."""
     width, height = size
     if picture.size == size or fit == "resize":
         return None

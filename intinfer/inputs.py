@@ -50,7 +50,7 @@ class Batch:
         return cls._checked(graph, images, single=True)
 
     def part(self, part: slice) -> Batch:
-        """Some of the images."""
+        """Take some of the images."""
         arrays = {name: array[part] for name, array in self.arrays.items()}
         return Batch(self.inputs, arrays, len(range(self.count)[part]))
 

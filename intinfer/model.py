@@ -48,7 +48,7 @@ class Model:
 
     @cached_property
     def _macs(self) -> int:
-        """Of one image; asked at every run."""
+        """The multiply-accumulates of one image; they are asked for at every run."""
         return graph_cost(self.graph).macs
 
     def run(
@@ -128,5 +128,5 @@ def _image_bytes(graph: Graph) -> int:
 
 
 def _squeezed(results: dict[str, IntArray], batched: bool) -> dict[str, IntArray]:
-    """Without the batch axis where the inputs came without one."""
+    """Take the batch axis away where the inputs came without one."""
     return results if batched else {name: array[0] for name, array in results.items()}

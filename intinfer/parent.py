@@ -13,7 +13,7 @@ _parent: int | None = None
 
 
 def follow_parent() -> None:
-    """In a child of ours: end as soon as the parent has ended."""
+    """Make this process, a child of ours, end as soon as the parent has ended."""
     global _parent
     text = os.environ.pop(PARENT, "")
     if not text or os.name != "posix":
@@ -30,5 +30,5 @@ def follow_parent() -> None:
 
 
 def orphaned() -> bool:
-    """Whether the parent that this process follows is gone, so that nobody waits for its files."""
+    """Tell whether the parent that this process follows is gone, so that nobody waits for its files."""
     return _parent is not None and os.getppid() != _parent

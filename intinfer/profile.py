@@ -18,7 +18,7 @@ from .verdict import AccumulatorVerdict, Watch, verdict_text
 
 @dataclass(frozen=True, slots=True)
 class MuxProfile:
-    """One multiplexer: the share of (image, channel) pairs with S = 1."""
+    """How often one multiplexer selects: the share of (image, channel) pairs with S = 1."""
 
     name: str
     channels: int
@@ -27,7 +27,7 @@ class MuxProfile:
 
 @dataclass(frozen=True, slots=True)
 class LayerProfile:
-    """One convolution or dense layer: MACs an image, dense and executed with skipping (the mean)."""
+    """What one convolution or dense layer computes: MACs an image, dense and executed with skipping (the mean)."""
 
     name: str
     macs: int
@@ -36,7 +36,7 @@ class LayerProfile:
 
 @dataclass(frozen=True, slots=True)
 class RangeProfile:
-    """One node: the proven range and the values that occurred."""
+    """What one node may hold and held: the proven range and the values that occurred."""
 
     name: str
     proven: IntType
@@ -61,7 +61,7 @@ class Profile:
 
     @property
     def fits(self) -> bool:
-        """Whether every accumulator judged held what was put into it."""
+        """Tell whether every accumulator judged held what was put into it."""
         return all(verdict.overflow is None for verdict in self.accumulators)
 
     def to_json(self) -> dict[str, Any]:

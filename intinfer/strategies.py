@@ -40,7 +40,7 @@ from .types import IntArray, IntType
 
 @st.composite
 def int_types(draw: st.DrawFn, lo: int = -(2**62), hi: int = 2**62) -> IntType:
-    """Any interval inside lo..hi; k-bit levels, two's complement and single values come up often."""
+    """Draw any interval inside lo..hi; k-bit levels, two's complement and single values come up often."""
     bits = draw(st.integers(1, 12))
     usual = [IntType.unsigned(bits), IntType.twos_complement(bits), IntType(-1, 1), IntType(lo, hi)]
     usual = [type_ for type_ in usual if lo <= type_.lo and type_.hi <= hi]
@@ -63,8 +63,8 @@ def tensors(lo: int, hi: int, shape: tuple[int, ...]) -> st.SearchStrategy[IntTe
     return arrays(IntType(lo, hi), shape).map(IntTensor)
 
 
-class Source:
-    """Where an op's inputs come from: new graph inputs (`fresh`), or values that the graph already has.
+class Operands:
+    """Where an op's operands come from: new graph inputs (`fresh`), or values that the graph already has.
 
     A value that does not fit what is asked for is adapted by a node: clamped, flattened or pooled.
     """
@@ -132,13 +132,13 @@ class Source:
 
 
 def _rows(draw: st.DrawFn, channels: int) -> int:
-    """How many rows a per-channel constant has: one a channel, or one for all."""
+    """Draw how many rows a per-channel constant has: one a channel, or one for all."""
     return draw(st.sampled_from([1, channels]))
 
 
 @st.composite
 def accumulators(draw: st.DrawFn, worst: int) -> Accumulator:
-    """Any rule; a trap is wide enough for `worst`, the largest |partial sum|, so that it never springs."""
+    """Draw any rule; a trap is wide enough for `worst`, the largest |partial sum|, so that it never springs."""
     bits, fold, order = draw(st.integers(2, 20)), draw(st.integers(1, 6)), draw(st.sampled_from(TapOrder))
     rules = [
         Accumulator.prove(62),
@@ -164,8 +164,8 @@ def geometry(y: dict[str, int], x: dict[str, int]) -> dict[str, Any]:
     return {"stride": (y["stride"], x["stride"]), "pads": pads, "dilation": (y["dilation"], x["dilation"])}
 
 
-def conv2d(source: Source) -> Value:
-    draw, value = source.draw, source.map(-(2**20), 2**20)
+def conv2d(operands: Operands) -> Value:
+    draw, value = operands.draw, operands.map(-(2**20), 2**20)
     channels, height, width = value.shape
     y, x = draw(axes(height)), draw(axes(width))
     groups = draw(st.sampled_from([g for g in range(1, channels + 1) if channels % g == 0]))
@@ -187,18 +187,18 @@ def conv2d(source: Source) -> Value:
         accumulator=draw(accumulators(worst)),
         **geometry(y, x),
     )
-    return source.add(op, value)
+    return operands.add(op, value)
 
 
-def dense(source: Source) -> Value:
-    value = source.vector(-(2**20), 2**20)
-    weight = source.draw(tensors(-128, 127, (source.draw(st.integers(1, 4)), value.shape[0])))
+def dense(operands: Operands) -> Value:
+    value = operands.vector(-(2**20), 2**20)
+    weight = operands.draw(tensors(-128, 127, (operands.draw(st.integers(1, 4)), value.shape[0])))
     worst = value.shape[0] * 128 * 2**20
-    return source.add(ops.Dense(weight, source.draw(accumulators(worst))), value)
+    return operands.add(ops.Dense(weight, operands.draw(accumulators(worst))), value)
 
 
-def threshold(source: Source) -> Value:
-    draw, value = source.draw, source.value(-(2**40), 2**40)
+def threshold(operands: Operands) -> Value:
+    draw, value = operands.draw, operands.value(-(2**40), 2**40)
     rows, count = _rows(draw, value.shape[0]), draw(st.integers(1, 7))
     falling = draw(st.lists(st.integers(0, 1), min_size=rows, max_size=rows))
     lo, hi = value.type.lo, value.type.hi
@@ -207,71 +207,75 @@ def threshold(source: Source) -> Value:
         inside = integers_of(IntType(lo - 1, hi) if down else IntType(lo, hi + 1))
         table.append(sorted(draw(st.lists(inside, min_size=count, max_size=count)), reverse=bool(down)))
     op = ops.Threshold(IntTensor(table), IntTensor(falling), draw(st.integers(-3, 3)), draw(st.integers(1, 3)))
-    return source.add(op, value)
+    return operands.add(op, value)
 
 
-def requant(source: Source) -> Value:
-    draw, value = source.draw, source.value(-(2**30), 2**30)
+def requant(operands: Operands) -> Value:
+    draw, value = operands.draw, operands.value(-(2**30), 2**30)
     limits = ((-(2**20), 2**20), (-(2**50), 2**50), (0, 62))
     multiplier, offset, shift = (draw(tensors(lo, hi, (_rows(draw, value.shape[0]),))) for lo, hi in limits)
     clip = draw(int_types(-(2**40), 2**40))
-    return source.add(ops.Requant(multiplier, offset, shift, draw(st.sampled_from(RoundMode)), clip.lo, clip.hi), value)
+    return operands.add(
+        ops.Requant(multiplier, offset, shift, draw(st.sampled_from(RoundMode)), clip.lo, clip.hi), value
+    )
 
 
-def bitshift(source: Source) -> Value:
-    bits = source.draw(st.integers(1, 8))
-    a = source.value(0, 2**bits - 1)
-    return source.add(ops.Bitshift(bits), a, source.value(0, 2**bits - 1, a.shape))
+def bitshift(operands: Operands) -> Value:
+    bits = operands.draw(st.integers(1, 8))
+    a = operands.value(0, 2**bits - 1)
+    return operands.add(ops.Bitshift(bits), a, operands.value(0, 2**bits - 1, a.shape))
 
 
-def add(source: Source) -> Value:
-    first = source.value(-(2**40), 2**40)
-    more = [source.value(-(2**40), 2**40, first.shape) for _ in range(source.draw(st.integers(1, 2)))]
+def add(operands: Operands) -> Value:
+    first = operands.value(-(2**40), 2**40)
+    more = [operands.value(-(2**40), 2**40, first.shape) for _ in range(operands.draw(st.integers(1, 2)))]
     factor = st.integers(-9, 9).filter(bool)
-    return source.add(ops.Add(tuple(source.draw(factor) for _ in (first, *more))), first, *more)
+    return operands.add(ops.Add(tuple(operands.draw(factor) for _ in (first, *more))), first, *more)
 
 
-def affine(source: Source) -> Value:
-    value = source.value(-(2**40), 2**40)
+def affine(operands: Operands) -> Value:
+    value = operands.value(-(2**40), 2**40)
     channels = value.shape[:1]
-    op = ops.Affine(source.draw(tensors(-(2**15), 2**15, channels)), source.draw(tensors(-(2**45), 2**45, channels)))
-    return source.add(op, value)
+    op = ops.Affine(
+        operands.draw(tensors(-(2**15), 2**15, channels)), operands.draw(tensors(-(2**45), 2**45, channels))
+    )
+    return operands.add(op, value)
 
 
-def table(source: Source) -> Value:
-    draw, lo = source.draw, source.draw(st.integers(-20, 5))
-    value = source.value(lo, lo + 15)
+def table(operands: Operands) -> Value:
+    draw, lo = operands.draw, operands.draw(st.integers(-20, 5))
+    value = operands.value(lo, lo + 15)
     shape = (_rows(draw, value.shape[0]), value.type.hi - value.type.lo + 1)
     entries = draw(arrays(IntType(-100, 100), shape))
     slack = draw(st.integers(0, 5))
     lowest, highest = int(entries.min()), int(entries.max())
-    return source.add(ops.Table(IntTensor(entries), value.type.lo, lowest - slack, highest + slack), value)
+    return operands.add(ops.Table(IntTensor(entries), value.type.lo, lowest - slack, highest + slack), value)
 
 
-def tgap(source: Source) -> Value:
-    top = 2 ** source.draw(st.integers(1, 8)) - 1
-    return source.add(ops.Tgap(top), source.map(0, top))
+def tgap(operands: Operands) -> Value:
+    top = 2 ** operands.draw(st.integers(1, 8)) - 1
+    return operands.add(ops.Tgap(top), operands.map(0, top))
 
 
-def mux(source: Source) -> Value:
-    if source.fresh:
-        shape = source.shape()
-        inputs = [source.value(0, 1, shape[:1]), source.value(-9, 9, shape), source.value(-999, 999, shape)]
-        return source.add(ops.Mux(), *inputs)
-    one = source.map(-(2**40), 2**40)
-    zero = source.value(-(2**40), 2**40, one.shape)
-    return source.add(ops.Mux(), source.bits(one), one, zero)
+def mux(operands: Operands) -> Value:
+    if operands.fresh:
+        shape = operands.shape()
+        inputs = [operands.value(0, 1, shape[:1]), operands.value(-9, 9, shape), operands.value(-999, 999, shape)]
+        return operands.add(ops.Mux(), *inputs)
+    one = operands.map(-(2**40), 2**40)
+    zero = operands.value(-(2**40), 2**40, one.shape)
+    return operands.add(ops.Mux(), operands.bits(one), one, zero)
 
 
-def concat(source: Source) -> Value:
-    values = [source.value(-(2**40), 2**40)]
-    for _ in range(source.draw(st.integers(0, 2))):
-        values.append(source.value(-(2**40), 2**40, values[0].shape))
-    return source.add(ops.Concat(), *values)
+def concat(operands: Operands) -> Value:
+    values = [operands.value(-(2**40), 2**40)]
+    for _ in range(operands.draw(st.integers(0, 2))):
+        values.append(operands.value(-(2**40), 2**40, values[0].shape))
+    return operands.add(ops.Concat(), *values)
 
 
-def channel_select(source: Source) -> Value:
-    draw, value = source.draw, source.value(-(2**62), 2**62)
+def channel_select(operands: Operands) -> Value:
+    draw, value = operands.draw, operands.value(-(2**62), 2**62)
     channels = value.shape[0]
     groups = draw(st.sampled_from([g for g in range(1, channels + 1) if channels % g == 0]))
     start = draw(st.integers(0, channels - 1))
@@ -281,44 +285,44 @@ def channel_select(source: Source) -> Value:
         ops.ChannelSelect.slice(start, draw(st.integers(start + 1, channels))),
         ops.ChannelSelect(IntTensor(picked)),
     ]
-    return source.add(draw(st.sampled_from(forms)), value)
+    return operands.add(draw(st.sampled_from(forms)), value)
 
 
-def max_pool(source: Source) -> Value:
-    draw, value = source.draw, source.map(-(2**62), 2**62)
+def max_pool(operands: Operands) -> Value:
+    draw, value = operands.draw, operands.map(-(2**62), 2**62)
     both = [draw(axes(extent)) for extent in value.shape[1:]]
     for axis in both:  # pads below the kernel's extent without dilation: every window then holds a real pixel
         if axis["dilation"] > 1 or max(axis["before"], axis["after"]) >= axis["kernel"]:
             axis["before"] = axis["after"] = 0
     for axis, extent in zip(both, value.shape[1:], strict=True):
         axis["kernel"] = min(axis["kernel"], (extent + axis["before"] + axis["after"] - 1) // axis["dilation"] + 1)
-    return source.add(ops.MaxPool(kernel=(both[0]["kernel"], both[1]["kernel"]), **geometry(*both)), value)
+    return operands.add(ops.MaxPool(kernel=(both[0]["kernel"], both[1]["kernel"]), **geometry(*both)), value)
 
 
-def sum_pool(source: Source) -> Value:
-    value = source.map(-(2**40), 2**40)
-    y, x = (source.draw(axes(extent, dilated=False)) for extent in value.shape[1:])
+def sum_pool(operands: Operands) -> Value:
+    value = operands.map(-(2**40), 2**40)
+    y, x = (operands.draw(axes(extent, dilated=False)) for extent in value.shape[1:])
     where = geometry(y, x)
-    return source.add(ops.SumPool((y["kernel"], x["kernel"]), where["stride"], where["pads"]), value)
+    return operands.add(ops.SumPool((y["kernel"], x["kernel"]), where["stride"], where["pads"]), value)
 
 
-def clamp(source: Source) -> Value:
-    limits = source.draw(int_types())
-    return source.add(ops.Clamp(limits.lo, limits.hi), source.value(-(2**62), 2**62))
+def clamp(operands: Operands) -> Value:
+    limits = operands.draw(int_types())
+    return operands.add(ops.Clamp(limits.lo, limits.hi), operands.value(-(2**62), 2**62))
 
 
-def gather(source: Source) -> Value:
-    draw, value = source.draw, source.value(-(2**62), 2**62)
+def gather(operands: Operands) -> Value:
+    draw, value = operands.draw, operands.value(-(2**62), 2**62)
     shape = draw(st.one_of(st.tuples(st.integers(1, 6)), st.tuples(*[st.integers(1, 4)] * 3)))
     count = int(np.prod(shape))
     index = draw(st.lists(st.integers(-1, value.size - 1), min_size=count, max_size=count))
     fill = draw(st.one_of(st.integers(value.type.lo, value.type.hi), st.integers(-(2**62), 2**62)))
-    return source.add(ops.Gather(IntTensor(np.array(index).reshape(shape)), fill), value)
+    return operands.add(ops.Gather(IntTensor(np.array(index).reshape(shape)), fill), value)
 
 
-def plain(kind: str) -> Callable[[Source], Value]:
+def plain(kind: str) -> Callable[[Operands], Value]:
     """An op without attributes, of any one value."""
-    return lambda source: source.add(ops.OPS[kind](), source.value(-(2**62), 2**62))
+    return lambda operands: operands.add(ops.OPS[kind](), operands.value(-(2**62), 2**62))
 
 
 MAKERS = {kind: plain(kind) for kind, op in ops.OPS.items() if not fields(op) and op.arity == 1} | {
@@ -333,10 +337,10 @@ MAKERS = {kind: plain(kind) for kind, op in ops.OPS.items() if not fields(op) an
 @st.composite
 def cases(draw: st.DrawFn, kind: str, images: int = 2) -> tuple[ops.Op, list[tuple[IntArray, IntType]]]:
     """An op of this kind with inputs that it accepts: (op, [(array (N, ...), type), ...])."""
-    source = Source(draw, fresh=True)
-    MAKERS[kind](source)
-    source.builder.output("y", source.values[-1])
-    graph = source.builder.finish()
+    operands = Operands(draw, fresh=True)
+    MAKERS[kind](operands)
+    operands.builder.output("y", operands.values[-1])
+    graph = operands.builder.finish()
     inputs = [(draw(arrays(value.type, (images, *value.shape))), value.type) for value in graph.inputs]
     return graph.nodes[0].op, inputs
 
@@ -344,13 +348,13 @@ def cases(draw: st.DrawFn, kind: str, images: int = 2) -> tuple[ops.Op, list[tup
 @st.composite
 def graphs(draw: st.DrawFn, max_nodes: int = 6) -> Graph:
     """A random graph of one or two inputs: chains, branches and merges over every op."""
-    source = Source(draw, fresh=False)
-    shape = source.shape()
+    operands = Operands(draw, fresh=False)
+    shape = operands.shape()
     for _ in range(draw(st.integers(1, 2))):
-        source.input(shape, draw(int_types(-(2**16), 2**16)))
+        operands.input(shape, draw(int_types(-(2**16), 2**16)))
     for kind in draw(st.lists(st.sampled_from(sorted(MAKERS)), min_size=1, max_size=max_nodes)):
-        MAKERS[kind](source)
-    return source.finish()
+        MAKERS[kind](operands)
+    return operands.finish()
 
 
 @st.composite

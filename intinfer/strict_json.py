@@ -37,7 +37,7 @@ def dump(document: Json) -> bytes:
 
 
 def parse(text: bytes) -> Json:
-    """Any JSON without floats, repeated keys, deep nesting or long integers. Not yet proven canonical."""
+    """Read any JSON without floats, repeated keys, deep nesting or long integers. Not yet proven canonical."""
     if extent(text)[0] > MAX_DEPTH:
         raise ModelFileError(f"header: nested deeper than {MAX_DEPTH} levels")
     try:
@@ -110,7 +110,7 @@ def text(item: Json, where: str, limit: int = MAX_TEXT, lines: bool = False) -> 
 
 
 def choice(item: Json, where: str, allowed: Sequence[str]) -> str:
-    """One of the strings `allowed`."""
+    """Read one of the strings `allowed`."""
     if type(item) is not str or item not in allowed:
         raise ModelFileError(f"{where}: {shown(item)} is unknown; allowed are {', '.join(allowed)}")
     return item

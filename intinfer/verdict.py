@@ -42,7 +42,7 @@ class FirstOverflow:
 
 @dataclass(frozen=True, slots=True)
 class AccumulatorVerdict:
-    """One conv2d or dense node.
+    """What images put into the accumulator of one conv2d or dense node.
 
     Attributes:
         rule: the accumulator judged.
@@ -106,7 +106,7 @@ class Watch:
         self._images += len(next(iter(traced.values())))
 
     def verdicts(self) -> tuple[AccumulatorVerdict, ...]:
-        """In the order of the graph; empty without images."""
+        """Give the verdicts in the order of the graph; none without images."""
         return tuple(node.verdict(self._graph) for node in self._nodes) if self._images else ()
 
 
@@ -179,7 +179,7 @@ def verdict_text(verdicts: Sequence[AccumulatorVerdict]) -> str:
 
 
 def _verdict(verdicts: Sequence[AccumulatorVerdict]) -> str:
-    """All fit, or the first overflow of the first image that has one."""
+    """Say that all fit, or name the first overflow of the first image that has one."""
     wrong = [v for v in verdicts if v.overflow is not None]
     count = f"{len(verdicts) - len(wrong)} of {len(verdicts)} accumulators fit"
     if not wrong:

@@ -25,7 +25,7 @@ from intinfer.ops import (
     Threshold,
 )
 from intinfer.rounding import RoundMode
-from intinfer.strategies import MAKERS, Source
+from intinfer.strategies import MAKERS, Operands
 from intinfer.tensor import CellularWeights, IntTensor, Weights
 from intinfer.types import IntType
 
@@ -70,7 +70,7 @@ def described(draw: st.DrawFn, graph: Graph) -> Graph:
 @st.composite
 def graphs_of(draw: st.DrawFn, kind: str) -> Graph:
     """A graph of one node of this op."""
-    source = Source(draw, fresh=True)
+    source = Operands(draw, fresh=True)
     MAKERS[kind](source)
     source.builder.output("y", source.values[-1])
     return draw(described(source.builder.finish()))

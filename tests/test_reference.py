@@ -18,7 +18,7 @@ from intinfer.errors import DataError, GraphError, RangeError
 from intinfer.model import Model
 from intinfer.model_file import to_bytes
 from intinfer.ops import OPS, Add, Bitshift, Clamp, Dense, Flatten
-from intinfer.strategies import MAKERS, Source
+from intinfer.strategies import MAKERS, Operands
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 
@@ -192,7 +192,7 @@ def test_a_run_drops_each_intermediate_after_its_last_reader_and_a_trace_keeps_i
 @given(data=st.data())
 def test_a_batch_of_no_images(kind, data):
     """Of every op, on both engines and through a Model: no images in, none out, of the right shape and type."""
-    source = Source(data.draw, fresh=True)
+    source = Operands(data.draw, fresh=True)
     MAKERS[kind](source)
     source.builder.output("y", source.values[-1])
     graph = source.builder.finish()

@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from intinfer.accumulator import Accumulator
-from intinfer.errors import IntinferError
+from intinfer.errors import IntinferError, MalformedError
 from intinfer.graph import Graph
 from intinfer.ops import Affine
 from intinfer.tensor import IntTensor
@@ -29,7 +29,7 @@ MAX_TEXT = 5_000
 """Characters of one entry of the provenance."""
 
 
-class LoweringError(IntinferError):
+class LoweringError(MalformedError):
     """The network has parts without an exact integer meaning. `refusals` lists all of them, one line each."""
 
     def __init__(self, refusals: Sequence[str]) -> None:

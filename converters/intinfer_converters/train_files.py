@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from intinfer.errors import IntinferError
+from intinfer.errors import MalformedError
 from intinfer.files import write_file
 
 __all__ = [
@@ -32,7 +32,7 @@ __all__ = [
 RESUME_FORMAT = 1
 
 
-class TrainError(IntinferError):
+class TrainError(MalformedError):
     """Training cannot start, continue or write its result; the message says why and what to do."""
 
 

@@ -33,7 +33,7 @@ def bounds_of(graph: Graph) -> Bounds:
 
 
 def linear_form(graph: GraphLike, value: str, at: tuple[int, ...]) -> LinearForm:
-    """What one element of a value is in terms of the nearest value before it that is not linear.
+    """Say what one element of a value is in terms of the nearest value before it that is not linear.
 
     Which ops are linear these say themselves (`ops.linear.Linear`); conv2d and dense are where their accumulator is
     proven not to overflow. A value that joins several values which are not linear (an add of two activations)
@@ -61,7 +61,7 @@ def positions(graph: GraphLike, value: str, channel: int) -> list[tuple[int, ...
 
 
 def channel_forms(graph: Graph, value: str) -> list[list[tuple[tuple[int, ...], LinearForm]]]:
-    """Of each channel of a value, (element, its `linear_form`) for each of its `positions`, in their order.
+    """List for each channel of a value (element, its `linear_form`) for each of its `positions`, in their order.
 
     Raises GraphError when there is no such value.
     """
@@ -69,7 +69,7 @@ def channel_forms(graph: Graph, value: str) -> list[list[tuple[tuple[int, ...], 
 
 
 def pixel_ranges(graph: Graph, value: str, pixel: tuple[int, ...]) -> Range:
-    """Of each channel of a value, the range of the `linear_form` of its element at a pixel (y, x), () of a vector.
+    """Give for each channel of a value the range of the `linear_form` of its element at a pixel (y, x), () of a vector.
 
     Raises GraphError when there is no such value.
     """

@@ -76,19 +76,19 @@ class Bounds:
         return self._ranges
 
     def sums(self, name: str) -> Range:
-        """Of each channel of a conv2d or dense node: the range of its exact sums, before the accumulator's rule."""
+        """Give for each channel of a conv2d or dense node the range of its sums, before the accumulator's rule."""
         self._analyse()
         return self._sums[name]
 
     def partial_sums(self, name: str, rule: Accumulator) -> Range:
-        """Of each channel of a conv2d or dense node: the range of its partial sums after each fold of `rule` (which
-        need not be the node's), the last included, while none of them overflows. Of very long chains, an outer
+        """Give for each channel of a conv2d or dense node the range of its partial sums after each fold of `rule`
+        (which need not be the node's), the last included, while none of them overflows; for very long chains an outer
         bound."""
         self._analyse()
         return self._partial_sums(self.graph.node(name), rule)
 
     def fits(self, name: str) -> bool:
-        """Whether the accumulator of a conv2d or dense node is proven never to overflow."""
+        """Tell whether the accumulator of a conv2d or dense node is proven never to overflow."""
         self._analyse()
         return name not in self._ends
 
@@ -101,7 +101,7 @@ class Bounds:
         return next(self._forms(value, sums))
 
     def forms(self, value: str) -> list[list[tuple[Place, LinearForm]]]:
-        """Of each channel, the places that `positions` lists with their forms; many times as fast as one by one."""
+        """Give for each channel the places that `positions` lists, with their forms: much faster than one by one."""
         pixels = self._pixels(value)
         rows = zip(*(self.forms_at(value, pixel) for pixel in pixels), strict=True)
         found = [
@@ -111,12 +111,12 @@ class Bounds:
         return [sorted(forms, key=lambda form: -len(form[1].coefficients)) for forms in found]
 
     def forms_at(self, value: str, pixel: Place) -> list[LinearForm]:
-        """Of each channel, the form of its element at a pixel (y, x), () of a vector."""
+        """Give for each channel the form of its element at a pixel (y, x), () of a vector."""
         channels = np.arange(self._shape(value)[0])
         return [form for sums in self._pulled(value, channels, pixel) for form in self._forms(value, sums)]
 
     def ranges_at(self, value: str, pixel: Place) -> Range:
-        """Of each channel, the lowest and the highest value of the form of its element at a pixel."""
+        """Give for each channel the lowest and the highest value of the form of its element at a pixel."""
         self._analyse()
         channels = np.arange(self._shape(value)[0])
         found = [sums.extremes(self._ranges) for sums in self._pulled(value, channels, pixel)]
@@ -134,7 +134,7 @@ class Bounds:
             start, count = start + count, max(1, MAX_COEFFICIENTS // max(sums.widest, self._shape(value)[0]))
 
     def _forms(self, value: str, sums: Sums) -> Iterator[LinearForm]:
-        """One for each sum."""
+        """Give one form for each sum."""
         ancestor, rows = self._ancestors[value] or value, len(sums.constant)
         box = sums.boxes.get(ancestor, Box(0, 0, np.zeros((rows, 1, 1, 1), dtype=np.int64)))
         row, *places = box.coefficients.nonzero()
@@ -154,7 +154,7 @@ class Bounds:
         return sorted(found, key=lambda at: -len(self.form(value, at).coefficients))
 
     def _pixels(self, value: str) -> list[tuple[int, ...]]:
-        """One pixel (y, x) for each pattern of taps; () of a vector."""
+        """Choose one pixel (y, x) for each pattern of taps; () of a vector."""
         if len(self._shape(value)) == 1:
             return [()]
         rows, columns = (representatives(windows.classes(value)) for windows in self._single_windows)
@@ -254,7 +254,7 @@ class Bounds:
         return lo, hi
 
     def _overflows(self, node: Node, rule: Accumulator) -> Any:
-        """Of each channel: whether its accumulator may overflow."""
+        """Tell for each channel whether its accumulator may overflow."""
         if rule.overflow is Overflow.PROVE:
             return np.zeros(node.output.shape[0], dtype=bool)
         overflows = _outside(self._sums[node.name], rule)

@@ -24,7 +24,7 @@ class Table:
         return self.lo.min(axis=(1, 2)), self.hi.max(axis=(1, 2))
 
     def elements(self) -> Range:
-        """Of every element, in the order of `flatten`."""
+        """Give the range of every element, in the order of `flatten`."""
         lo, hi = (ends[:, self.rows][:, :, self.columns].reshape(-1) for ends in (self.lo, self.hi))
         return lo, hi
 

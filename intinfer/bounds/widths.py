@@ -16,7 +16,7 @@ from . import bounds_of
 
 @dataclass(frozen=True, eq=False)
 class AccumulatorWidths:
-    """One conv2d or dense node.
+    """What the accumulator of one conv2d or dense node has to hold.
 
     Attributes:
         rule: declared.
@@ -39,7 +39,7 @@ class AccumulatorWidths:
 
     @property
     def needed(self) -> tuple[IntType, ...]:
-        """What the accumulator of each channel holds at one time or another."""
+        """Give what the accumulator of each channel holds at one time or another."""
         if not self.partial:
             return self.channels
         return tuple(a.union(b) for a, b in zip(self.channels, self.partial, strict=True))
@@ -143,7 +143,7 @@ def _types(lo: Any, hi: Any) -> tuple[IntType, ...]:
 
 
 def _bits(type_: IntType) -> int:
-    """Of an accumulator that holds the range."""
+    """The width of an accumulator that holds the range."""
     return max(MIN_BITS, signed_bits(type_))
 
 
@@ -162,7 +162,7 @@ def _picture(width: AccumulatorWidths) -> str:
 
 
 def _histogram(bits: Sequence[int]) -> str:
-    """Such as "4:9 28:10": 4 channels need 9 bits, 28 need 10."""
+    """Write a histogram such as "4:9 28:10": 4 channels need 9 bits, 28 need 10."""
     return " ".join(f"{bits.count(width)}:{width}" for width in sorted(set(bits)))
 
 

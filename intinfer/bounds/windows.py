@@ -34,7 +34,7 @@ class Windows:
         self._patterns: dict[str, list[Pattern]] = {}
 
     def classes(self, value: str) -> IntArray:
-        """For each row (column) of the value the number of its class, counted from 0 in order of appearance.
+        """Give for each row (column) of the value the number of its class, counted from 0 in order of appearance.
 
         A vector has one row and one column.
         """
@@ -97,6 +97,6 @@ def _counted(patterns: list[Pattern]) -> IntArray:
 
 
 def representatives(classes: IntArray) -> list[int]:
-    """One row (column) of each class, in order of the classes: the middle one, away from the border."""
+    """Choose one row (column) of each class, in order of the classes: the middle one, away from the border."""
     found = [np.flatnonzero(classes == number) for number in range(int(classes.max()) + 1)]
     return [int(rows[len(rows) // 2]) for rows in found]

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 import intinfer
 
-from ..errors import IntinferError
+from ..errors import IntinferError, MalformedError
 from ..text import elided, printable
 from . import streams
 
@@ -56,7 +56,7 @@ MAX_LINE = 2_000
 """Characters of an error."""
 
 
-class UsageError(IntinferError):
+class UsageError(MalformedError):
     """A command line that makes no sense."""
 
 

@@ -47,5 +47,5 @@ def winners(output: Output, z: IntArray) -> IntArray:
 
 
 def _ordered_as_integers(output: Output) -> bool:
-    """Whether larger integers mean larger real values over all channels."""
+    """Tell whether larger integers mean larger real values over all channels."""
     return len(set(output.scale)) == len(set(output.offset)) == 1 and output.scale[0] > 0

@@ -137,7 +137,7 @@ def _net(model: str, known: str | None, given: str | None) -> str:
 
 
 def _same_checkpoint(graph: Graph, source: str) -> bool | None:
-    """Whether the model was made from exactly this file; None when it does not say. Says so on stderr if not."""
+    """Tell whether the model was made from exactly this file; None when it does not say. Says so on stderr if not."""
     from intinfer_converters.sources import SHA256, file_sha256
 
     known = graph.provenance.get(SHA256)

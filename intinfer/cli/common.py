@@ -79,7 +79,7 @@ def print_json(document: dict[str, Any]) -> None:
 
 
 def note(text: str) -> None:
-    """One line on stderr, beside the results."""
+    """Write one line on stderr, beside the results."""
     print(f"intinfer: {elided(printable(text), MAX_NOTE)}", file=sys.stderr)
 
 
@@ -99,7 +99,7 @@ def constants(op: Op) -> list[tuple[str, IntTensor | CellularWeights]]:
 
 
 def constants_text(op: Op) -> str:
-    """Such as "weight ternary 864 = 1,728 bits"."""
+    """Write what is stored, such as "weight ternary 864 = 1,728 bits"."""
     texts = []
     for name, tensor in constants(op):
         if isinstance(tensor, CellularWeights):

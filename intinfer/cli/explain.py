@@ -121,7 +121,7 @@ def _of_set(arguments: argparse.Namespace) -> int:
 
 
 def _verdict(found: FrameExplanation, directory: Path) -> list[str]:
-    """What the set says of it."""
+    """Say what the set says of the element."""
     frame = f"{directory}, frame {found.frame} ({found.label})"
     if found.stored is None:
         says = "does not hold this node"

@@ -52,7 +52,7 @@ def _accumulators(model: str, graph: Graph, as_json: bool) -> None:
 
 
 def _kernels(graph: Graph) -> dict[str, tuple[str, str]]:
-    """For each node the kernel that computes it, and why that one."""
+    """Name for each node the kernel that computes it, and why that one."""
     from ..engine.plan import make_plan
 
     chosen = {}
@@ -81,7 +81,7 @@ def _document(graph: Graph) -> dict[str, Any]:
 
 
 def _exact(numbers: Sequence[Fraction]) -> list[str]:
-    """Such as "1/3"."""
+    """Write a fraction, such as "1/3"."""
     return [str(number) for number in numbers]
 
 
@@ -134,7 +134,7 @@ def _text(graph: Graph) -> str:
 
 
 def _accumulator(node: Node) -> str:
-    """Such as "32 prove, needs 12"; what a sum needs is known only where nothing is cut off."""
+    """Write an accumulator, such as "32 prove, needs 12"; what a sum needs is known only where nothing is cut off."""
     accumulator: Accumulator | None = getattr(node.op, "accumulator", None)
     if accumulator is None:
         return ""

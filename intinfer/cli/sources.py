@@ -20,7 +20,7 @@ NET_HELP = (
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
-    """What the source is, and what integers come in."""
+    """Add the arguments that say what the source is, and what integers come in."""
     group = parser.add_argument_group("the source")
     group.add_argument("--net", metavar="NAME:ARGS", help=NET_HELP)
     group.add_argument(
@@ -61,7 +61,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 
 
 def add_calibration(parser: argparse.ArgumentParser) -> None:
-    """How floating-point weights are quantised."""
+    """Add the arguments that say how floating-point weights are quantised."""
     group = parser.add_argument_group("networks with floating-point weights")
     group.add_argument("--weights", metavar="W", help="quantise them: ternary, binary or int2 .. int8")
     group.add_argument("--act-bits", type=int, metavar="K", help="bits of activations, 1 to 8")
@@ -104,7 +104,7 @@ def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def given_calibration(arguments: argparse.Namespace) -> Calibration | None:
-    """What the command line says about quantising the weights."""
+    """Read what the command line says about quantising the weights."""
     from intinfer_converters.sources import Calibration
 
     given = [arguments.weights, arguments.act_bits, arguments.calibrate]

@@ -51,8 +51,8 @@ class _Answers(_Stream):
 
 @contextmanager
 def safe() -> Iterator[None]:
-    """In the body, both streams are there, stdout takes every string and says its name when it fails, and stderr
-    never fails: there is nobody to tell.
+    """Make sure that in the body both streams are there, stdout takes every string and says its name when it fails,
+    and stderr never fails: there is nobody to tell.
 
     A stream that was closed leads nowhere. Its number is taken first: a file opened later would get it, and with it
     what was meant for the stream.

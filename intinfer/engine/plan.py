@@ -105,7 +105,7 @@ def _selects_first(graph: Graph, results: Sequence[str]) -> list[Node]:
 
 
 def may_trap(node: Node) -> bool:
-    """Whether the node can end a run with an error, by its accumulator."""
+    """Tell whether the node can end a run with an error, by its accumulator."""
     return isinstance(node.op, Accumulating) and node.op.may_trap
 
 
@@ -137,7 +137,7 @@ def _choose(graph: Graph, node: Node, fused: Node | None) -> Step:
 
 
 def _regions(graph: Graph, steps: Sequence[Step]) -> tuple[Region, ...]:
-    """For each mux, in order of its select: the steps between the two that the mux's branches read."""
+    """Find for each mux, in order of its select, the steps between the two that the mux's branches read."""
     made_by = {step.output.name: i for i, step in enumerate(steps)}
     regions = []
     for m, step in enumerate(steps):

@@ -41,7 +41,7 @@ class Kernel(ABC):
     @classmethod
     @abstractmethod
     def refuses(cls, node: Node, inputs: Sequence[Value], fused: Node | None) -> str | None:
-        """Why the kernel cannot run `node` (with `fused` behind it), or None when it can."""
+        """Say why the kernel cannot run `node` (with `fused` behind it), or None when it can."""
 
     @abstractmethod
     def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:

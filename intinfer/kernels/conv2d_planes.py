@@ -62,7 +62,7 @@ class Conv2dPlanes(Kernel):
         self.table = ThresholdTable(fused.op, node.output, self.accumulator) if fused is not None else None
 
     def _taps(self, op: Any, stride: Pair, dilation: Pair, channels: int) -> tuple[IntArray, Array, IntArray, IntArray]:
-        """For each output channel the offsets of its non-zero taps, positive weights first."""
+        """List for each output channel the offsets of its non-zero taps, positive weights first."""
         weight = op.weight.values
         outputs, a_group = weight.shape[:2]
         (sy, sx), (dy, dx) = stride, dilation
@@ -169,7 +169,7 @@ def convolve(planes, offsets, weights, first, positive, unit, channels, length, 
 def convolve_and_count(
     planes, offsets, weights, first, positive, unit, channels, length, pitch, row, counts, limits, down, base, step, out
 ):
-    """As `convolve`, then the thresholds' codes."""
+    """Convolve as `convolve` does, then the thresholds' codes."""
     width = out.shape[2]
     for start in range(0, length, row.size):
         n = min(row.size, length - start)

@@ -19,7 +19,7 @@ from .dense_as_conv2d import as_conv2d
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Of one image: the lowest and highest value held, and the first that leaves the width, if one does.
+    """What an accumulator held for one image: the lowest and the highest value, and the first that left the width.
 
     `first` is (channel, y, x, value, products added), by channel, then row, then column.
     """
@@ -49,7 +49,7 @@ class PartialSums:
         self._shape = node.output.shape
 
     def look(self, x: Array) -> Held:
-        """Of one image, the node's input (C, H, W) or (C,)."""
+        """Follow the sums of one image, the node's input (C, H, W) or (C,)."""
         maps = x[:, None, None] if self.vector else x
         plain = self._plain
         found = _look(

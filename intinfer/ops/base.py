@@ -65,7 +65,7 @@ class Op(ABC):
 
     @abstractmethod
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
-        """Shape and proven range of the result. Raises GraphError on inputs the op is not defined for."""
+        """Give shape and proven range of the result. Raises GraphError on inputs the op is not defined for."""
 
     @abstractmethod
     def reference(self, *inputs: IntArray) -> IntArray:
@@ -74,16 +74,16 @@ class Op(ABC):
     @classmethod
     @abstractmethod
     def example(cls) -> Example:
-        """One op of this kind with inputs, for the specification's text."""
+        """Give one op of this kind with inputs, for the specification's text."""
 
     @property
     @abstractmethod
     def linear(self) -> bool:
-        """Whether the result is a linear function of the inputs, overflow left out of account."""
+        """Tell whether the result is a linear function of the inputs, overflow left out of account."""
 
     @abstractmethod
     def demand(self, inputs: Sequence[Value], out: Mask, select: Mask | None = None) -> tuple[Mask, ...]:
-        """For each input the channels that the output channels in `out` read.
+        """Tell for each input the channels that the output channels in `out` read.
 
         Args:
             select: the select bits of a multiplexer (C,), where they are known.
@@ -91,11 +91,11 @@ class Op(ABC):
 
     @abstractmethod
     def cost(self, inputs: Sequence[Value], output: Value) -> OpCost:
-        """What the op costs on one image."""
+        """Say what the op costs on one image."""
 
     def adapted(self, x: Value, before: IntType) -> Op:
-        """An op that gives the same result for each integer that lies in both types: that of the first input `x`, and
-        `before`, which it had. Where constants are tied to the type, those that `x` has no room for are changed.
+        """Give an op that has the same result for each integer that lies in both types: that of the first input `x`,
+        and `before`, which it had. Where constants are tied to the type, those that `x` has no room for are changed.
 
         The op itself, unless it says otherwise: what it computes does not depend on the type, and a type rule that
         asks for other constants refuses. Raises GraphError when there is no such op.
@@ -115,7 +115,7 @@ class Nonlinear(Op):
 
     @abstractmethod
     def channel_range(self, inputs: Sequence[Value], ranges: Sequence[Range]) -> Range:
-        """The proven range of each channel of the result from those of the inputs' channels."""
+        """Prove the range of each channel of the result from those of the inputs' channels."""
 
 
 class Monotone(Nonlinear):

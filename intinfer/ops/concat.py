@@ -46,7 +46,7 @@ class Concat(PixelwiseLinear, Free):
 
     @staticmethod
     def _ends(inputs: Sequence[Value]) -> IntArray:
-        """Where the channels of each input but the last end."""
+        """Say where the channels of each input but the last end."""
         return np.cumsum([x.shape[0] for x in inputs])[:-1]
 
     @classmethod

@@ -39,7 +39,7 @@ class Box:
         return Box(top, left, total)
 
     def on(self, coefficients: IntArray) -> Box:
-        """Other coefficients (R, any channels, h, w) on the same pixels."""
+        """Put other coefficients (R, any channels, h, w) on the same pixels."""
         return Box(self.top, self.left, coefficients)
 
     @property
@@ -70,7 +70,7 @@ class Linear(Op):
 
     @abstractmethod
     def reads(self, axis: int, position: int, extents: Sequence[int]) -> Sequence[tuple[int, int] | None]:
-        """What a row (axis 0) or column (1) of the result reads: (input, row or column) a tap; None is padding.
+        """Say what a row (axis 0) or column (1) of the result reads: (input, row or column) a tap; None is padding.
 
         Args:
             extents: rows or columns of each input.
@@ -129,7 +129,7 @@ class WindowedLinear(Windowed, Linear):
 
 
 def _reads(first: int, count: int, window: Window, axis: int, tap: int, extent: int) -> tuple[slice, int]:
-    """Which of the pixels first .. first + count - 1 have this tap inside the map, and what the first of them reads."""
+    """Find which of the pixels first .. first + count - 1 have this tap inside the map, and what the first reads."""
     stride, offset = window.stride[axis], tap * window.dilation[axis] - window.pads[axis]
     start = max(first, -(offset // stride))  # the first pixel with pixel * stride + offset >= 0
     stop = min(first + count, (extent - 1 - offset) // stride + 1)

@@ -62,7 +62,7 @@ class Accumulating(Linear):
 
     @property
     def may_trap(self) -> bool:
-        """Whether a run may end with an error here."""
+        """Tell whether a run may end with an error here."""
         return self.accumulator.overflow is Overflow.TRAP
 
     def cost(self, inputs: Sequence[Value], output: Value) -> OpCost:
@@ -73,7 +73,7 @@ class Accumulating(Linear):
         return OpCost(macs, stored, self.weight.stored_bits, bops)
 
     def adapted(self, x: Value, before: IntType) -> Op:
-        """With a wider accumulator where it is proven and `x` needs it."""
+        """Take a wider accumulator where it is proven and `x` needs it."""
         if self.accumulator.overflow is not Overflow.PROVE:
             return self
         needed = Accumulator.proving(sum_range(self.rows, x.type))

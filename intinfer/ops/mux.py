@@ -47,7 +47,7 @@ class Mux(Nonlinear, Free):
         return lo, np.where(always, hi1, np.where(never, hi0, np.maximum(hi1, hi0)))
 
     def demand(self, inputs: Sequence[Value], out: Mask, select: Mask | None = None) -> tuple[Mask, ...]:
-        """Of each branch the channels that are selected from it; all, where the select bits are not known."""
+        """Ask each branch for the channels that are selected from it; all, where the select bits are not known."""
         return (out, out, out) if select is None else (out, out & select, out & ~select)
 
     @classmethod

@@ -68,7 +68,7 @@ class Table(Nonlinear, Elementwise, Free):
         return np.array([part.min() for part in reached]), np.array([part.max() for part in reached])
 
     def adapted(self, x: Value, before: IntType) -> Op:
-        """Without the entries that are no longer reached."""
+        """Leave out the entries that are no longer reached."""
         if not before.contains(x.type):
             raise GraphError(f"its input may become {x.type} and it has entries for {before}")
         entries: IntArray = self.entries.values[:, x.type.lo - before.lo : x.type.hi - before.lo + 1]

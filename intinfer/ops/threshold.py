@@ -92,7 +92,7 @@ class Threshold(Monotone, Elementwise, Free):
         return self.base + self.step * count
 
     def adapted(self, x: Value, before: IntType) -> Op:
-        """With thresholds clipped to the new range, which stay the comparisons that they are: one above it becomes
+        """Clip thresholds to the new range; they stay the comparisons that they are: one above it becomes
         hi + 1, which no value crosses, one below it lo, which every value does (descending: hi and lo - 1)."""
         values = clip_thresholds(self.thresholds.values, self.descending.values, x.type)
         return self if np.array_equal(values, self.thresholds.values) else replace(self, thresholds=IntTensor(values))

@@ -18,5 +18,5 @@ class Windowed(Op):
 
     @abstractmethod
     def rule_steps(self, height: int, width: int) -> int:
-        """How many steps the type rule takes on a map that large, 0 when they do not grow with it. A model file may
+        """Say how many steps the type rule takes on a map that large, 0 when they do not grow with it. A model file may
         ask for so many in all (spec/model_file.md, section Limits)."""

@@ -21,7 +21,7 @@ from intinfer.errors import DataError, GraphError, IntinferError, RangeError
 from intinfer.graph import Graph
 from intinfer.ops import OPS, Bitshift, Conv2d, Dense, MaxPool, Op, Requant, Tgap
 from intinfer.rounding import RoundMode
-from intinfer.strategies import MAKERS, Source, arrays, graphs_with_images
+from intinfer.strategies import MAKERS, Operands, arrays, graphs_with_images
 from intinfer.tensor import CellularWeights, IntTensor
 from intinfer.types import IntType
 from intinfer_golden.explain import Explanation, describe, document, explain
@@ -75,7 +75,7 @@ def test_an_op_of_every_kind(kind: str) -> None:
     def check(data: st.DataObject) -> None:
         @st.composite
         def drawn(draw: st.DrawFn) -> Graph:
-            source = Source(draw, fresh=True)
+            source = Operands(draw, fresh=True)
             MAKERS[kind](source)
             source.builder.output("y", source.values[-1])
             return source.builder.finish()

@@ -19,7 +19,7 @@ from intinfer.accumulator import Accumulator, TapOrder
 from intinfer.builder import GraphBuilder
 from intinfer.errors import DataError, IntinferError, RangeError
 from intinfer.graph import Graph
-from intinfer.strategies import MAKERS, Source, networks
+from intinfer.strategies import MAKERS, Operands, networks
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray, IntType
 from intinfer_golden.coverage import Coverage
@@ -33,7 +33,7 @@ DEMO = "intinfer/demo/mognet.npz"
 @st.composite
 def single(draw: st.DrawFn, kind: str) -> Graph:
     """A graph of one node, as random as the strategies make them."""
-    source = Source(draw, fresh=True)
+    source = Operands(draw, fresh=True)
     MAKERS[kind](source)
     source.builder.output("y", source.values[-1])
     return source.builder.finish()

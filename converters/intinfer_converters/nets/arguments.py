@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from intinfer.errors import IntinferError
+from intinfer.errors import MalformedError
 
 
-class NetArgumentError(IntinferError):
+class NetArgumentError(MalformedError):
     """A network text that cannot be built; the message says what is wrong, what is allowed and what to do."""
 
 
