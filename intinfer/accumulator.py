@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 
@@ -129,6 +130,11 @@ class Accumulator:
     def __str__(self) -> str:
         """Write the accumulator, such as "16 wrap" or "16 saturate CKK fold 1"."""
         return f"{self.bits} {self.overflow}" + (f" {self.order} fold {self.fold}" if self.sequential else "")
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the four fields by name, as a model file and reports write them; None where there is none."""
+        order = None if self.order is None else str(self.order)
+        return {"bits": self.bits, "overflow": str(self.overflow), "order": order, "fold": self.fold}
 
     def wrap_sum(self, total: IntArray) -> IntArray:
         """The value a wrapping accumulator holds when the exact sum is `total`."""

@@ -136,9 +136,11 @@ def _decode_weights(item: Any, where: str, tensors: TensorReader) -> Weights:
 
 def _encode_accumulator(value: Any, where: str, _: Tensors) -> Json:
     _need(value, Accumulator, where)
-    order = None if value.order is None else str(value.order)
-    fold = None if value.fold is None else integer(value.fold, f"{where}.fold", 1)
-    return {"bits": integer(value.bits, f"{where}.bits"), "overflow": str(value.overflow), "order": order, "fold": fold}
+    integer(value.bits, f"{where}.bits")
+    if value.fold is not None:
+        integer(value.fold, f"{where}.fold", 1)
+    document: Json = value.to_json()
+    return document
 
 
 def _decode_accumulator(item: Any, where: str, _: TensorReader) -> Accumulator:

@@ -68,15 +68,13 @@ class AccumulatorVerdict:
         return max(MIN_BITS, signed_bits(self.proven))
 
     def to_json(self) -> dict[str, Any]:
-        rule = self.rule
-        order = None if rule.order is None else str(rule.order)
         return {
             "name": self.name,
             "source": list(self.source),
-            "rule": {"bits": rule.bits, "overflow": str(rule.overflow), "order": order, "fold": rule.fold},
+            "rule": self.rule.to_json(),
             "proven": {"lo": self.proven.lo, "hi": self.proven.hi, "bits": self.bits_proven},
             "seen": {"lo": self.seen.lo, "hi": self.seen.hi, "bits": self.bits_seen},
-            "partial_sums": rule.sequential,
+            "partial_sums": self.rule.sequential,
             "fits": self.overflow is None,
             "first_overflow": None if self.overflow is None else asdict(self.overflow),
         }

@@ -54,17 +54,11 @@ class AccumulatorWidths:
         return tuple(_bits(type_) for type_ in self.needed)
 
     def to_json(self) -> dict[str, Any]:
-        order = None if self.rule.order is None else str(self.rule.order)
         return {
             "name": self.name,
             "op": self.op,
             "source": list(self.source),
-            "declared": {
-                "bits": self.rule.bits,
-                "overflow": str(self.rule.overflow),
-                "order": order,
-                "fold": self.rule.fold,
-            },
+            "declared": self.rule.to_json(),
             "products": self.products,
             "type_rule": _range(self.type_rule),
             "proven": _range(_union(self.channels)),

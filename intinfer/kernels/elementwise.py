@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,17 +21,21 @@ def per_channel(values: IntArray, channels: int) -> IntArray:
     return np.ascontiguousarray(np.broadcast_to(values, (channels,)), dtype=np.int64)
 
 
-class RequantShift(UnfusedKernel):
-    name: ClassVar[str] = "requant_shift"
+class PlanesKernel(UnfusedKernel):
+    """A compiled function of the inputs' planes (C, pixels), the channels, constants, and the output's planes."""
+
+    function: ClassVar[Callable[..., None]]
 
     def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
-        op: Any = node.op
-        constants = (op.multiplier.values, op.offset.values, op.shift.values)
-        self.constants = tuple(per_channel(values, inputs[0].shape[0]) for values in constants)
-        self.rest = (MODES.index(op.rounding), op.lo, op.hi)
+        self.constants = self.pack(node, inputs)
+
+    @classmethod
+    def pack(cls, node: Node, inputs: Sequence[Value]) -> tuple[Any, ...]:
+        """The constants, in the function's order; none, unless a kernel has some."""
+        return ()
 
     def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
-        requant(planes(inputs[0]), channels, *self.constants, *self.rest, planes(out))
+        type(self).function(*map(planes, inputs), channels, *self.constants, planes(out))
 
 
 @njit(nogil=True)
@@ -51,15 +55,16 @@ def requant(z, channels, multiplier, offset, shifts, mode, lo, hi, out):
             out[c, x] = min(max(value, lo), hi)
 
 
-class AffineMultiply(UnfusedKernel):
-    name: ClassVar[str] = "affine_multiply"
+class RequantShift(PlanesKernel):
+    name: ClassVar[str] = "requant_shift"
+    function = staticmethod(requant)
 
-    def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
+    @classmethod
+    def pack(cls, node: Node, inputs: Sequence[Value]) -> tuple[Any, ...]:
         op: Any = node.op
-        self.constants = (op.multiplier.values, op.offset.values)
-
-    def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
-        affine(planes(inputs[0]), channels, *self.constants, planes(out))
+        constants = (op.multiplier.values, op.offset.values, op.shift.values)
+        rows = (per_channel(values, inputs[0].shape[0]) for values in constants)
+        return (*rows, MODES.index(op.rounding), op.lo, op.hi)
 
 
 @njit(nogil=True)
@@ -70,16 +75,14 @@ def affine(z, channels, multiplier, offset, out):
             out[c, x] = np.int64(z[c, x]) * multiplier[c] + offset[c]
 
 
-class TableLookup(UnfusedKernel):
-    name: ClassVar[str] = "table_lookup"
+class AffineMultiply(PlanesKernel):
+    name: ClassVar[str] = "affine_multiply"
+    function = staticmethod(affine)
 
-    def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
+    @classmethod
+    def pack(cls, node: Node, inputs: Sequence[Value]) -> tuple[Any, ...]:
         op: Any = node.op
-        shape = (inputs[0].shape[0], op.entries.shape[1])
-        self.constants = (np.ascontiguousarray(np.broadcast_to(op.entries.values, shape)), op.start)
-
-    def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
-        lookup(planes(inputs[0]), channels, *self.constants, planes(out))
+        return op.multiplier.values, op.offset.values
 
 
 @njit(nogil=True)
@@ -90,16 +93,15 @@ def lookup(z, channels, entries, start, out):
             out[c, x] = entries[c, np.int64(z[c, x]) - start]
 
 
-class ClampMinMax(UnfusedKernel):
-    name: ClassVar[str] = "clamp_minmax"
+class TableLookup(PlanesKernel):
+    name: ClassVar[str] = "table_lookup"
+    function = staticmethod(lookup)
 
-    def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
+    @classmethod
+    def pack(cls, node: Node, inputs: Sequence[Value]) -> tuple[Any, ...]:
         op: Any = node.op
-        # The ends may lie beyond int64; only those inside the output's range can be reached.
-        self.ends = (max(op.lo, node.output.type.lo), min(op.hi, node.output.type.hi))
-
-    def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
-        clamp(planes(inputs[0]), channels, *self.ends, planes(out))
+        shape = (inputs[0].shape[0], op.entries.shape[1])
+        return np.ascontiguousarray(np.broadcast_to(op.entries.values, shape)), op.start
 
 
 @njit(nogil=True)
@@ -110,14 +112,15 @@ def clamp(z, channels, lo, hi, out):
             out[c, x] = min(max(np.int64(z[c, x]), lo), hi)
 
 
-class AbsNegate(UnfusedKernel):
-    name: ClassVar[str] = "abs_negate"
+class ClampMinMax(PlanesKernel):
+    name: ClassVar[str] = "clamp_minmax"
+    function = staticmethod(clamp)
 
-    def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
-        pass
-
-    def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
-        absolute(planes(inputs[0]), channels, planes(out))
+    @classmethod
+    def pack(cls, node: Node, inputs: Sequence[Value]) -> tuple[Any, ...]:
+        op: Any = node.op
+        # The ends may lie beyond int64; only those inside the output's range can be reached.
+        return max(op.lo, node.output.type.lo), min(op.hi, node.output.type.hi)
 
 
 @njit(nogil=True)
@@ -128,15 +131,9 @@ def absolute(z, channels, out):
             out[c, x] = abs(np.int64(z[c, x]))  # widened first: -128 has no opposite in int8
 
 
-class BitshiftMerge(UnfusedKernel):
-    name: ClassVar[str] = "bitshift_merge"
-
-    def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
-        op: Any = node.op
-        self.one_bit = op.bits == 1
-
-    def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
-        merge(planes(inputs[0]), planes(inputs[1]), channels, self.one_bit, planes(out))
+class AbsNegate(PlanesKernel):
+    name: ClassVar[str] = "abs_negate"
+    function = staticmethod(absolute)
 
 
 @njit(nogil=True)
@@ -149,6 +146,16 @@ def merge(a, b, channels, one_bit, out):
         else:
             for x in range(a.shape[1]):
                 out[c, x] = (np.int64(a[c, x]) + np.int64(b[c, x])) >> 1
+
+
+class BitshiftMerge(PlanesKernel):
+    name: ClassVar[str] = "bitshift_merge"
+    function = staticmethod(merge)
+
+    @classmethod
+    def pack(cls, node: Node, inputs: Sequence[Value]) -> tuple[Any, ...]:
+        op: Any = node.op
+        return (op.bits == 1,)
 
 
 class AddMultiples(UnfusedKernel):
@@ -173,25 +180,20 @@ def add_multiple(x, channels, multiplier, first, out):
             out[c, p] = product if first else np.int64(out[c, p]) + product
 
 
-class MuxCopy(UnfusedKernel):
-    """Reads only the selected branch of each channel."""
-
-    name: ClassVar[str] = "mux_copy"
-
-    def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
-        pass
-
-    def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
-        choose(inputs[0], planes(inputs[1]), planes(inputs[2]), channels, planes(out))
-
-
 @njit(nogil=True)
 def choose(select, one, zero, channels, out):
     for k in range(channels.size):
         c = channels[k]
-        if select[c] == 1:
+        if select[c, 0] == 1:
             for x in range(out.shape[1]):
                 out[c, x] = one[c, x]
         else:
             for x in range(out.shape[1]):
                 out[c, x] = zero[c, x]
+
+
+class MuxCopy(PlanesKernel):
+    """Reads only the selected branch of each channel."""
+
+    name: ClassVar[str] = "mux_copy"
+    function = staticmethod(choose)
