@@ -9,7 +9,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from intinfer_converters.symbolic import Reading, Symbolic, SymbolicNet, weight_of
 from intinfer_converters.symbolic.pointwise import pointwise
-from intinfer_converters.symbolic.vocabulary.arrangement import rearrange
+from intinfer_converters.symbolic.vocabulary.arrangement import reshape
 from intinfer_converters.symbolic.vocabulary.linear import dense
 from intinfer_converters.symbolic.vocabulary.normalisation import batch_norm
 from intinfer_converters.symbolic.vocabulary.windows import Sliding, conv, max_pool
@@ -107,7 +107,7 @@ class Both:
         """A reshape whose constant says one image."""
         out = self.node("Reshape", np.array([1, -1], dtype=np.int64))
         with self.net.at(out):
-            self.then(rearrange(self.x, lambda index: index.reshape(1, -1)), out)
+            self.then(reshape(self.x, (1, self.x.size)), out)
 
     def divide(self, number: float) -> None:
         out = self.node("Div", F(number))

@@ -21,9 +21,9 @@ from intinfer_converters.check.onnx_runner import OnnxRunner
 from intinfer_converters.lower import lower
 from intinfer_converters.preprocess import Preprocess
 from intinfer_converters.read_onnx import read_onnx
-from intinfer_converters.symbolic import SymbolicNet, Tap
+from intinfer_converters.symbolic import Layout, SymbolicNet, Tap
 from intinfer_converters.symbolic.pointwise import pointwise
-from intinfer_converters.symbolic.vocabulary.arrangement import rearrange
+from intinfer_converters.symbolic.vocabulary.arrangement import transpose
 
 F = np.float32
 IMAGES = np.random.default_rng(7).integers(0, 256, (6, 3, 8, 8))
@@ -262,7 +262,7 @@ def test_a_node_that_no_tensor_shows() -> None:
     both = Both((3, 2, 2), hi=7)
     both.quant(1.0, 3, signed=0)
     last = both.node("Transpose", perm=[0, 2, 3, 1])
-    both.then(rearrange(both.x, lambda index: index.transpose(0, 2, 3, 1)), last)
+    both.then(transpose(both.x, (0, 2, 3, 1)), last)
     both.flatten()
     both.dense(4, scale=0.07)
     reading = both.reading()
@@ -335,7 +335,7 @@ def test_a_tensor_read_in_the_wrong_order_is_found() -> None:
     both = small(seed=4)
     reading = both.reading()
     name, tap = next((name, tap) for name, tap in reading.tensors.items() if name == both.nodes[2].output[0])
-    turned = Tap(tap.node, tap.index[::-1].copy(), tap.chain, tap.fill)
+    turned = Tap(tap.node, Layout.of(tap.index[::-1]), tap.chain, tap.fill)
     wrong = dataclasses.replace(reading, tensors={**reading.tensors, name: turned})
     report = check(lower(reading.net), OnnxRunner(both.model(), wrong), IMAGES)
     assert report.mismatches > 0
@@ -364,7 +364,7 @@ def test_a_graph_that_moves_the_batch_axis_runs_image_by_image() -> None:
     last = both.node("Transpose", perm=[3, 0, 1, 2])
     both.nodes[-1].output[0] = "moved"
     both.nodes.append(helper.make_node("Transpose", ["moved"], [last], perm=[0, 2, 1, 3]))
-    reading = net.finish({last: rearrange(y, lambda i: i.transpose(0, 2, 1, 3))}, {"x": x, "t2": y})
+    reading = net.finish({last: transpose(y, (0, 2, 1, 3))}, {"x": x, "t2": y})
     runner = OnnxRunner(both.model(), reading)
     images = np.random.default_rng(0).integers(0, 10, (5, 2, 3, 4))
     found = runner.run(images)

@@ -23,7 +23,7 @@ from intinfer_converters.lower import lower
 from intinfer_converters.symbolic import SymbolicNet, Unsupported, weight_of
 from intinfer_converters.symbolic.pointwise import pointwise
 from intinfer_converters.symbolic.vocabulary.arithmetic import add, sub
-from intinfer_converters.symbolic.vocabulary.arrangement import pad, rearrange
+from intinfer_converters.symbolic.vocabulary.arrangement import gather, pad, reshape, take, transpose
 from intinfer_converters.symbolic.vocabulary.casts import cast
 from intinfer_converters.symbolic.vocabulary.reductions import argmax, mean
 from intinfer_converters.symbolic.vocabulary.selection import where
@@ -53,6 +53,11 @@ def integers(net, x, image):
 
 def images(shape, lo=0, hi=255, count=3):
     return np.random.default_rng(5).integers(lo, hi + 1, (count, *shape[1:]))
+
+
+def rearrange(x, change):
+    """`x` in the layout that `change` makes of an array of its shape."""
+    return gather(x, change(np.arange(x.size).reshape(x.shape)))
 
 
 LAYOUTS = {
@@ -105,7 +110,7 @@ def test_an_image_with_channels_last_comes_in_channels_first():
     net = SymbolicNet()
     x = net.input("x", (1, 8, 9, 3), 0, 255)
     assert x.shape == (1, 8, 9, 3)
-    y = rearrange(x, lambda a: a.transpose(0, 3, 1, 2))
+    y = transpose(x, (0, 3, 1, 2))
     reading = net.finish({"y": y})
     assert [node.shape for node in reading.net.nodes] == [(3, 8, 9)]
 
@@ -185,7 +190,7 @@ def test_where_of_a_multiple_is_a_leaky_relu():
 def test_where_of_a_multiple_of_other_elements_is_no_leaky_relu():
     net = SymbolicNet()
     x = pointwise(net, one(net), "sub", F(100))
-    other = rearrange(pointwise(net, x, "mul", F(0.125)), lambda a: a[..., ::-1])
+    other = take(pointwise(net, x, "mul", F(0.125)), np.arange(x.shape[-1])[::-1], -1)
     with pytest.raises(Unsupported, match="not one bit a channel"):
         where(net, pointwise(net, x, "greater", F(0)), x, other)
 
@@ -232,7 +237,7 @@ def test_a_constant_that_varies_within_a_channel_makes_a_vector():
     net = SymbolicNet()
     x = net.input("x", (1, 2, 1, 3), 0, 7)
     offsets = np.arange(3, dtype=F).reshape(1, 1, 1, 3)
-    y = rearrange(add(net, x, offsets), lambda a: a.reshape(1, 6))
+    y = reshape(add(net, x, offsets), (1, 6))
     image = images((1, 2, 1, 3), 0, 7)
     assert np.array_equal(integers(net, y, image), (image + offsets).reshape(-1, 6))
 
@@ -304,7 +309,7 @@ def test_tensors_are_found_again():
     net = SymbolicNet()
     x = one(net)
     rounded = pointwise(net, pointwise(net, pointwise(net, x, "mul", F(0.5)), "clip", np.array([0, 3], F)), "rint")
-    flat = rearrange(rounded, lambda a: a.reshape(1, -1))
+    flat = reshape(rounded, (1, rounded.size))
     reading = net.finish({"y": flat}, {"x": x, "rounded": rounded, "flat": flat})
     assert reading.tensors["x"].node == "x"
     levels = next(node.name for node in reading.net.nodes if isinstance(node.op, Quantise))

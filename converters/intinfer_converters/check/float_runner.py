@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from intinfer.types import IntArray
 
 from ..calibrate import run_float
 from ..evaluator import FloatArray
 from ..floatnet import FloatNet
-from ..symbolic import Reading, Tap
+from ..symbolic import Layout, Reading, Tap
 
 
 class FloatRunner:
@@ -35,4 +33,4 @@ class FloatRunner:
 
 def own_reading(net: FloatNet) -> Reading:
     """The reading of a source whose tensors are the net's nodes."""
-    return Reading(net, {node.name: Tap(node.name, np.arange(int(np.prod(node.shape))), ()) for node in net.nodes})
+    return Reading(net, {node.name: Tap(node.name, Layout.whole(node.shape), ()) for node in net.nodes})

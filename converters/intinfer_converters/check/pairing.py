@@ -34,14 +34,10 @@ def shown(reading: Reading) -> dict[str, tuple[str, Tap]]:
     """For each float node the source tensor that shows most of its elements behind the fewest ops, without a jump."""
     best: dict[str, tuple[str, Tap]] = {}
     rank: dict[str, tuple[int, int]] = {}
-    sizes: dict[bytes, int] = {}
     for tensor, tap in reading.tensors.items():
         if split(tap.chain)[1]:
             continue
-        key = tap.index.tobytes()
-        if key not in sizes:
-            sizes[key] = len(set(tap.index[tap.index >= 0].tolist()))
-        this = (-sizes[key], len(tap.chain))
+        this = (-tap.layout.distinct, len(tap.chain))
         if tap.node not in rank or this < rank[tap.node]:
             rank[tap.node], best[tap.node] = this, (tensor, tap)
     return best

@@ -15,7 +15,7 @@ from intinfer.types import IntArray
 
 from ..floatnet import QuantisedWeight, RealWeight
 from ..symbolic import Symbolic, SymbolicNet, Unsupported, weight_of
-from ..symbolic.vocabulary.arrangement import rearrange
+from ..symbolic.vocabulary.arrangement import gather
 from ..symbolic.vocabulary.casts import cast
 from ..symbolic.vocabulary.operands import Operand
 from .schema import MAX_RESULT, Bound, call, mapped
@@ -204,4 +204,4 @@ class Scope:
         first = moved[:1]
         if first.max() >= x.size:
             raise Unsupported("it mixes the images of a batch")
-        return rearrange(x, lambda index: index.reshape(-1)[first])
+        return gather(x, first)

@@ -9,7 +9,7 @@ import numpy as np
 from ..symbolic import Symbolic, SymbolicNet, Unsupported
 from ..symbolic.vocabulary import linear, normalisation, windows
 from ..symbolic.vocabulary.arithmetic import add, mul
-from ..symbolic.vocabulary.arrangement import axis_of, rearrange
+from ..symbolic.vocabulary.arrangement import axis_of, reshape
 from .call import Call, Rule, Value, weight_in
 from .tensors import Array, Constant
 
@@ -74,7 +74,7 @@ def multiplied(net: SymbolicNet, a: Value, b: Value) -> Symbolic:
     if len(weights.shape) == 2:
         return linear.dense(net, a, weight_in(weights.changed(np.transpose)))
     product = linear.dense(net, a, weight_in(weights.changed(lambda v: v[None])))
-    return rearrange(product, lambda index: index[..., 0])
+    return reshape(product, product.shape[:-1])
 
 
 def _matrix(constant: Constant) -> Constant:

@@ -2,12 +2,13 @@
 
 A reader walks its source and calls one function of `vocabulary` an op; what depends on constants alone it has computed
 before. `net` is the network under construction, `facts` what is known of a tensor's values. Layout ops only rearrange
-indices (`layout`); pointwise ops wait in a chain until a rounding makes them a quantiser (`chains`, `floats`); integer
+axes (`layout`); pointwise ops wait in a chain until a rounding makes them a quantiser (`chains`, `floats`); integer
 types are exact (`integers`).
 """
 
+from .layout import Layout
 from .net import Reading, SymbolicNet
 from .tensor import Symbolic, Tap, Unsupported
 from .weights import weight_of
 
-__all__ = ["Reading", "Symbolic", "SymbolicNet", "Tap", "Unsupported", "weight_of"]
+__all__ = ["Layout", "Reading", "Symbolic", "SymbolicNet", "Tap", "Unsupported", "weight_of"]

@@ -94,7 +94,7 @@ def appended(x: Symbolic, primitive: Primitive, dtype: np.dtype[Any]) -> Symboli
     step = 1 if rounds else x.step
     integral = rounds or (x.integral and whole)
     chain = (*x.chain, primitive)
-    return Symbolic(x.node, x.index, x.dtype, x.fill, chain, x.sources, bounds, whole, integral, step)
+    return Symbolic(x.node, x.layout, x.dtype, x.fill, chain, x.sources, bounds, whole, integral, step)
 
 
 def _keeps_whole(primitive: Primitive, bounds: Bounds, limit: int) -> bool:

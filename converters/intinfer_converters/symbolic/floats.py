@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..evaluator import Primitive
-from . import chains, layout
+from . import chains
 from .net import SymbolicNet
 from .tensor import Compared, Symbolic, Unsupported
 
@@ -47,6 +47,8 @@ def per_channel(net: SymbolicNet, x: Symbolic, operand: Array) -> tuple[Symbolic
     """The operand as one number, or one a channel of x's node; x is made a vector where it varies within one."""
     if operand.size == 1:
         return x, operand.reshape(1)
+    if x.padded:
+        x = net.spread(x)
     try:
         wide = np.broadcast_to(operand, x.shape)
     except ValueError:
@@ -54,17 +56,15 @@ def per_channel(net: SymbolicNet, x: Symbolic, operand: Array) -> tuple[Symbolic
     if (operand == operand.reshape(-1)[0]).all():
         return x, operand.reshape(-1)[:1]
     value = net.value_shape(x.node)
-    channel, flat = layout.channel_of(x.index, value).reshape(-1), wide.reshape(-1)
-    numbers = np.full(value[0], flat[0], dtype=operand.dtype)
-    numbers[channel] = flat
-    if (numbers[channel] == flat).all():
+    numbers = x.layout.by_channel(value, operand)
+    if numbers is not None:
         return x, numbers
     if x.size > MAX_VECTOR or value == (x.size,):
         raise Unsupported(
             f"its constant of shape {operand.shape} varies within a channel of {x.shape}; constants are one "
             "number or one a channel"
         )
-    return net.spread(x, (x.size,)), flat
+    return net.spread(x, (x.size,)), wide.reshape(-1)
 
 
 def _need_exact(
@@ -101,11 +101,9 @@ def _rows(net: SymbolicNet, x: Symbolic, thresholds: Array) -> Array:
         raise Unsupported(f"thresholds of shape {thresholds.shape} do not fit {x.shape}: one row, or one a channel")
     if thresholds.shape[0] == 1:
         return thresholds
-    value = net.value_shape(x.node)
-    channel = layout.channel_of(x.index, value)
-    axis = np.broadcast_to(np.arange(x.shape[1]).reshape(1, -1, *[1] * (len(x.shape) - 2)), x.shape)
-    row = np.zeros(value[0], dtype=np.int64)
-    row[channel.reshape(-1)] = axis.reshape(-1)
-    if (row[channel] != axis).any():
+    axis = np.arange(x.shape[1]).reshape(-1, *[1] * (len(x.shape) - 2))
+    row = x.layout.by_channel(net.value_shape(x.node), axis)
+    if row is None:
         raise Unsupported("its thresholds vary within a channel of what it reads")
-    return thresholds[row]
+    rows: Array = thresholds[row]
+    return rows

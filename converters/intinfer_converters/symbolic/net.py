@@ -18,6 +18,7 @@ from ..evaluator import Chain, Primitive
 from ..floatnet import FloatNet, FloatNetBuilder, FloatOp, Pixels, Pointwise, Quantise
 from . import layout
 from .facts import UNKNOWN, Known
+from .layout import Layout
 from .tensor import Symbolic, Tap
 
 _INVERSE = {"add": "sub", "sub": "add"}
@@ -49,7 +50,7 @@ class SymbolicNet:
         self._at: tuple[str, ...] = ("node",)
         self._closed: dict[tuple[str, int], tuple[str, Chain]] = {}
         self._chained: dict[tuple[str, int], tuple[str, Chain]] = {}
-        self._arranged: dict[tuple[str, Shape, bytes, Fraction], str] = {}
+        self._arranged: dict[tuple[str, Shape, Fraction], list[tuple[Layout, str]]] = {}
 
     @contextmanager
     def at(self, name: str, *sources: str) -> Iterator[None]:
@@ -83,7 +84,7 @@ class SymbolicNet:
 
     def made(self, node: str, shape: tuple[int, ...], dtype: npt.DTypeLike, known: Known = UNKNOWN) -> Symbolic:
         """The whole value of `node` as a tensor of `shape`."""
-        return Symbolic(node, layout.identity(shape), np.dtype(dtype), bounds=known.bounds, whole=known.whole)
+        return Symbolic(node, Layout.whole(shape), np.dtype(dtype), bounds=known.bounds, whole=known.whole)
 
     def settled(self, x: Symbolic) -> Symbolic:
         """`x` with its quantiser closed, when its chain is one."""
@@ -100,7 +101,7 @@ class SymbolicNet:
         return _done(x, self._closed[key][0])
 
     def without_chain(self, x: Symbolic) -> Symbolic:
-        """`x` with its pending ops as a node, so that nothing waits between its index and its node."""
+        """`x` with its pending ops as a node, so that nothing waits between its layout and its node."""
         x = self.settled(x)
         if not x.chain:
             return x
@@ -114,22 +115,23 @@ class SymbolicNet:
     def realised(self, x: Symbolic, shape: Shape | None = None) -> str:
         """A node whose value is `x`, in `shape` (by default that of `layout.value_shape`)."""
         x = self.without_chain(x)
-        index = x.index.reshape(shape or layout.value_shape(x.shape))
-        before = self.value_shape(x.node)
-        if before == index.shape and layout.is_identity(index):
+        wanted, before = x.layout.reshape(shape or layout.value_shape(x.shape)), self.value_shape(x.node)
+        if before == wanted.shape and wanted.is_whole(before):
             return x.node
-        key = (x.node, index.shape, index.tobytes(), x.fill)
-        if key not in self._arranged:
-            node = x.node
-            for op in layout.arrangement(before, index, x.fill):
-                node = self.emit(op, node, name=f"{self.name}.in")
-            self._arranged[key] = node
-        return self._arranged[key]
+        made = self._arranged.setdefault((x.node, wanted.shape, x.fill), [])
+        for known, node in made:
+            if known.same(wanted):
+                return node
+        node = x.node
+        for op in layout.arrangement(before, wanted, x.fill):
+            node = self.emit(op, node, name=f"{self.name}.in")
+        made.append((wanted, node))
+        return node
 
     def spread(self, x: Symbolic, shape: Shape | None = None) -> Symbolic:
         """`x` as the whole value of a node of its own, in `shape` as `realised` has it."""
         node = self.realised(x, shape)
-        return replace(_done(x, node), index=layout.identity(x.shape), fill=Fraction(0))
+        return replace(_done(x, node), layout=Layout.whole(x.shape), fill=Fraction(0))
 
     def finish(self, outputs: Mapping[str, Symbolic], tensors: Mapping[str, Symbolic] | None = None) -> Reading:
         """The float net with these outputs; `tensors` are the source's, by name, for `Reading.tensors`.
@@ -147,7 +149,7 @@ class SymbolicNet:
         for name, x in (tensors or {}).items():
             node, chain = self._found(x, kept)
             if node in kept:
-                taps[name] = Tap(node, x.index.reshape(-1), chain, x.fill)
+                taps[name] = Tap(node, x.layout, chain, x.fill)
         return Reading(net, taps)
 
     def _found(self, x: Symbolic, kept: set[str]) -> tuple[str, Chain]:
@@ -179,8 +181,10 @@ class SymbolicNet:
         node = self.emit(Pixels(layout.value_shape(first), lo, hi), name=name, sources=(name,))
         pictures = len(first) == 4 and (lo, hi) == (0, 255)
         self._modes.append({1: "L", 3: "RGB"}.get(first[1]) if pictures else None)
-        index = layout.identity(first).transpose(0, 2, 3, 1) if last else layout.identity(first)
-        return Symbolic(node, index, np.dtype(dtype), bounds=(lo, hi), whole=True)
+        whole = Layout.whole(first)
+        return Symbolic(
+            node, whole.transpose((0, 2, 3, 1)) if last else whole, np.dtype(dtype), bounds=(lo, hi), whole=True
+        )
 
 
 def _done(x: Symbolic, node: str) -> Symbolic:

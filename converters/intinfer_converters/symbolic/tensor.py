@@ -1,7 +1,7 @@
 """`Symbolic`: what a tensor of the source is, in terms of a `FloatNet` node.
 
-A tensor is `chain(node.flat[index])`: elements of one node's value, in any order and shape, behind pointwise ops that
-wait for a quantiser. Reshapes, transposes, slices, splits, nearest resizes only change `index`; so a layout is
+A tensor is `chain(node.flat[layout.index])`: elements of one node's value, in any order and shape, behind pointwise ops
+that wait for a quantiser. Reshapes, transposes, slices, splits, nearest resizes only change the layout; so it is
 recognised by what it computes, whatever ops the exporter wrote it with.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,11 @@ import numpy.typing as npt
 from intinfer.types import IntArray
 
 from ..evaluator import Chain
+from .errors import Unsupported as Unsupported
+from .layout import Layout
 
 Bounds = tuple[float, float]
 EVERYTHING: Bounds = (-np.inf, np.inf)
-
-
-class Unsupported(Exception):  # noqa: N818 - an answer about a network, not a failure
-    """An op of the source that has no counterpart here: the reason, and what to do about it."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Symbolic:
 
     Attributes:
         node: name of the float node.
-        index: of the tensor's shape, batch axis (1) included: elements of the node's value, flat in C order; -1 is
+        layout: which element of the node's value each element is, batch axis (1) included; where it is none, it is
             the real number `fill`.
         dtype: the source's type.
         chain: pending pointwise ops, operands one a channel of the node or one for all.
@@ -55,7 +54,7 @@ class Symbolic:
     """
 
     node: str
-    index: IntArray
+    layout: Layout
     dtype: np.dtype[Any]
     fill: Fraction = Fraction(0)
     chain: Chain = ()
@@ -69,12 +68,11 @@ class Symbolic:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        shape: tuple[int, ...] = self.index.shape
-        return shape
+        return self.layout.shape
 
     @property
     def size(self) -> int:
-        return int(self.index.size)
+        return self.layout.size
 
     @property
     def is_float(self) -> bool:
@@ -83,7 +81,7 @@ class Symbolic:
     @property
     def padded(self) -> bool:
         """Whether some elements are no elements of the node."""
-        return bool(self.size) and int(self.index.min()) < 0
+        return self.layout.padded
 
     @property
     def bounded(self) -> bool:
@@ -93,7 +91,10 @@ class Symbolic:
         """Whether the two are one tensor, as far as is seen: the same elements behind the same ops."""
         alike = self.node == other.node and self.fill == other.fill
         return self is other or (
-            alike and (self.chain is other.chain or not self.chain + other.chain) and self.index is other.index
+            alike
+            and (self.chain is other.chain or not self.chain + other.chain)
+            and self.shape == other.shape
+            and self.layout.same(other.layout)
         )
 
     @property
@@ -106,10 +107,15 @@ class Symbolic:
 class Tap:
     """Where a tensor of the source is found in the float net: `tensor.flat[i] = chain(node.flat[index[i]])`.
 
-    The batch axis is left out; -1 in `index` is the real number `fill`.
+    Where the layout has no element of the node, it is the real number `fill`.
     """
 
     node: str
-    index: IntArray
+    layout: Layout
     chain: Chain
     fill: Fraction = Fraction(0)
+
+    @cached_property
+    def index(self) -> IntArray:
+        """(size,) the layout's places, flat: -1 is `fill`."""
+        return self.layout.index.reshape(-1)

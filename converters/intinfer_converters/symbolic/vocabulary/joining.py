@@ -7,14 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from intinfer.types import IntArray
-
 from ...floatnet import Concatenate, FlattenMap
 from .. import layout
 from ..facts import hull, known
+from ..layout import Layout
 from ..net import SymbolicNet
 from ..tensor import Symbolic, Unsupported
-from .arrangement import axis_of, rearrange
+from .arrangement import axis_of, reshape
 from .operands import Operand, as_tensor
 
 
@@ -23,7 +22,7 @@ def concat(net: SymbolicNet, tensors: Sequence[Operand], axis: int) -> Symbolic:
     first = next(x for x in tensors if isinstance(x, Symbolic))
     shapes = ", ".join(str(np.shape(x)) if not isinstance(x, Symbolic) else str(x.shape) for x in tensors)
     rank = len(first.shape)
-    if not -rank <= axis < rank or any(len(np.shape(getattr(x, "index", x))) != rank for x in tensors):
+    if not -rank <= axis < rank or any(len(x.shape) != rank for x in tensors):
         raise Unsupported(f"shapes {shapes} do not concatenate along axis {axis}")
     axis %= rank
     if axis == 0:
@@ -43,16 +42,16 @@ def concat(net: SymbolicNet, tensors: Sequence[Operand], axis: int) -> Symbolic:
 def _joined(net: SymbolicNet, parts: list[Symbolic], axis: int) -> Symbolic:
     """As elements of the node that all of them come from, as a map of more channels, or as one vector."""
     first, facts = parts[0], hull(*map(known, parts))
-    index = np.concatenate([x.index for x in parts], axis)
+    joined = Layout.concatenate([x.layout for x in parts], axis)
     if all(x.node == first.node and x.chain is first.chain and x.fill == first.fill for x in parts):
-        return replace(first, index=index, bounds=facts.bounds, whole=facts.whole, compared=None, difference=None)
-    if axis == 1 and index.ndim in (2, 3, 4):
+        return replace(first, layout=joined, bounds=facts.bounds, whole=facts.whole, compared=None, difference=None)
+    if axis == 1 and len(joined.shape) in (2, 3, 4):
         node = net.emit(Concatenate(), *(net.realised(x) for x in parts))
-        return net.made(node, index.shape, first.dtype, facts)
+        return net.made(node, joined.shape, first.dtype, facts)
     starts = np.cumsum([0, *(x.size for x in parts)])
-    places = [start + layout.identity(x.shape) for start, x in zip(starts, parts, strict=False)]
+    places = [replace(Layout.whole(x.shape), offset=int(start)) for start, x in zip(starts, parts, strict=False)]
     node = net.emit(Concatenate(), *(_flat(net, x) for x in parts))
-    return Symbolic(node, np.concatenate(places, axis), first.dtype, bounds=facts.bounds, whole=facts.whole)
+    return Symbolic(node, Layout.concatenate(places, axis), first.dtype, bounds=facts.bounds, whole=facts.whole)
 
 
 def _flat(net: SymbolicNet, x: Symbolic) -> str:
@@ -68,8 +67,11 @@ def stack(net: SymbolicNet, tensors: Sequence[Operand], axis: int) -> Symbolic:
     place = axis_of(axis, rank + 1)
     if place == 0:
         raise Unsupported("it stacks images: the batch axis stays first")
-
-    def grown(index: IntArray) -> IntArray:
-        return np.expand_dims(index, place)
-
-    return concat(net, [rearrange(x, grown) if isinstance(x, Symbolic) else grown(x) for x in tensors], place)
+    return concat(
+        net,
+        [
+            reshape(x, (*x.shape[:place], 1, *x.shape[place:])) if isinstance(x, Symbolic) else np.expand_dims(x, place)
+            for x in tensors
+        ],
+        place,
+    )

@@ -15,7 +15,7 @@ from .. import integers
 from ..facts import UNKNOWN, Known, of_products
 from ..net import SymbolicNet
 from ..tensor import Symbolic, Unsupported
-from .arrangement import rearrange
+from .arrangement import move_axis, reshape, transpose
 from .operands import Array
 
 Weight = QuantisedWeight | RealWeight
@@ -32,10 +32,10 @@ def dense(net: SymbolicNet, x: Symbolic, weight: Weight, bias: Array | None = No
         node = net.emit(Dense(weight, exact), net.realised(x, (features,)))
         return summed(net, node, (1, *between, outputs), x, facts)
     count = prod(between)
-    pixels = rearrange(x, lambda index: index.reshape(1, count, 1, features).transpose(0, 3, 1, 2))
+    pixels = transpose(reshape(x, (1, count, 1, features)), (0, 3, 1, 2))
     op = Conv(reshaped_weight(weight, (outputs, features, 1, 1)), (1, 1), (0, 0, 0, 0), (1, 1), 1, exact)
     result = summed(net, net.emit(op, net.realised(pixels)), (1, outputs, count, 1), x, facts)
-    return rearrange(result, lambda index: index.transpose(0, 2, 3, 1).reshape(1, *between, outputs))
+    return reshape(transpose(result, (0, 2, 3, 1)), (1, *between, outputs))
 
 
 def dense_from_left(net: SymbolicNet, weight: Weight, x: Symbolic) -> Symbolic:
@@ -44,8 +44,8 @@ def dense_from_left(net: SymbolicNet, weight: Weight, x: Symbolic) -> Symbolic:
         raise Unsupported(
             f"a constant {weight.shape} times {x.shape}; the constant is a matrix, the batch axis is kept"
         )
-    product = dense(net, rearrange(x, lambda index: index.swapaxes(-1, -2)), weight)
-    return rearrange(product, lambda index: index.swapaxes(-1, -2))
+    product = dense(net, move_axis(x, -1, -2), weight)
+    return move_axis(product, -1, -2)
 
 
 def summed(net: SymbolicNet, node: str, shape: tuple[int, ...], x: Symbolic, facts: Known | None) -> Symbolic:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ...floatnet import Gather
 from .. import layout
 from ..facts import known
+from ..layout import Layout
 from ..net import SymbolicNet
 from ..tensor import Symbolic, Unsupported
 from .arrangement import broadcast
@@ -38,19 +39,19 @@ def one_number(constant: Array, reason: str) -> float:
     return float(flat[0])
 
 
-def aligned(net: SymbolicNet, tensors: Sequence[Symbolic]) -> tuple[list[str], Array]:
-    """Nodes of one shape whose values are the tensors, element by element, and the index of the result.
+def aligned(net: SymbolicNet, tensors: Sequence[Symbolic]) -> tuple[list[str], Layout]:
+    """Nodes of one shape whose values are the tensors, element by element, and the layout of the result.
 
     Tensors in the same unusual layout stay in it: nothing is moved.
     """
     shape = np.broadcast_shapes(*(x.shape for x in tensors))
     plain = [net.without_chain(broadcast(x, shape)) for x in tensors]
     values = {net.value_shape(x.node) for x in plain}
-    first = plain[0].index
-    alike = len(values) == 1 and all(x.index is first or np.array_equal(x.index, first) for x in plain[1:])
-    if alike and not plain[0].padded and first.size == np.prod(next(iter(values))):
+    first = plain[0].layout
+    alike = len(values) == 1 and all(x.layout.same(first) for x in plain[1:])
+    if alike and not first.padded and first.size == np.prod(next(iter(values))):
         return [x.node for x in plain], first
-    return [net.realised(x) for x in plain], layout.identity(shape)
+    return [net.realised(x) for x in plain], Layout.whole(shape)
 
 
 def as_tensor(net: SymbolicNet, x: Operand, like: Symbolic, shape: tuple[int, ...]) -> Symbolic:

@@ -15,7 +15,7 @@ from ..facts import Known, known, of_integers
 from ..net import SymbolicNet
 from ..tensor import Symbolic, Unsupported
 from .arithmetic import negative, sub
-from .arrangement import axis_of, rearrange, reshape
+from .arrangement import axis_of, move_axis, reshape, take, transpose
 from .casts import cast
 
 
@@ -66,7 +66,7 @@ def _as_map(x: Symbolic, axes: Sequence[int], keepdims: bool) -> tuple[Symbolic,
     extents = [x.shape[axis] for axis in chosen]
     height, width = (extents[0], prod(extents[1:])) if len(chosen) > 1 else (1, extents[0])
     count = prod(x.shape[axis] for axis in kept)
-    return rearrange(x, lambda i: i.transpose(*kept, *chosen).reshape(1, count, height, width)), shape
+    return reshape(transpose(x, (*kept, *chosen)), (1, count, height, width)), shape
 
 
 def argmax(net: SymbolicNet, x: Symbolic, axis: int, keepdims: bool = False, last: bool = False) -> Symbolic:
@@ -76,12 +76,12 @@ def argmax(net: SymbolicNet, x: Symbolic, axis: int, keepdims: bool = False, las
     if axis == 0:
         raise Unsupported("along the batch axis; give another axis")
     if last:
-        place = argmax(net, rearrange(x, lambda index: np.flip(index, axis)), axis, keepdims)
+        place = argmax(net, take(x, np.arange(x.shape[axis])[::-1], axis), axis, keepdims)
         return sub(net, np.full(1, count - 1, np.int64), place)
     if rest == 1:
         node = net.emit(IntegerOp(ArgMax(), (1,)), net.realised(x, (count,)))
     else:
-        moved = rearrange(x, lambda index: np.moveaxis(index, axis, 1).reshape(1, count, rest, 1))
+        moved = reshape(move_axis(x, axis, 1), (1, count, rest, 1))
         node = net.emit(IntegerOp(ArgMax(), (1, rest, 1)), net.realised(moved))
     shape = tuple(1 if a == axis else n for a, n in enumerate(x.shape) if keepdims or a != axis)
     return net.made(node, shape, np.int64, Known((0, count - 1), True))

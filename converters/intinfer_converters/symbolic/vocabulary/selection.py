@@ -8,6 +8,7 @@ import numpy as np
 
 from ...floatnet import Multiplex
 from ..facts import hull, known
+from ..layout import Layout
 from ..net import SymbolicNet
 from ..pointwise import pointwise
 from ..tensor import Symbolic, Unsupported
@@ -75,17 +76,15 @@ def _multiple(scaled: Symbolic, x: Symbolic) -> Array | None:
 def _multiplexed(net: SymbolicNet, condition: Symbolic, a: Operand, b: Operand, shape: tuple[int, ...]) -> Symbolic:
     like = a if isinstance(a, Symbolic) else b
     assert isinstance(like, Symbolic)
-    (one, zero), index = aligned(net, [as_tensor(net, x, like, shape) for x in (a, b)])
+    (one, zero), layout = aligned(net, [as_tensor(net, x, like, shape) for x in (a, b)])
     value = net.value_shape(one)
-    wide = net.without_chain(broadcast(condition, shape)).index
-    inverse = np.empty(wide.size, dtype=np.int64)  # of the multiplexer's own elements, where the bit is
-    inverse[index.reshape(-1)] = wide.reshape(-1)
-    rows = inverse.reshape(value[0], -1)
-    if not condition.is_bit or (rows != rows[:, :1]).any():
+    wide = net.without_chain(broadcast(condition, shape))
+    places = layout.by_channel(value, wide.layout.thin())
+    if not condition.is_bit or places is None:
         raise Unsupported(
             "its condition is not one bit a channel: only whole channels are chosen between (a multiplexer)"
         )
-    bits = replace(net.without_chain(condition), index=rows[:, 0].reshape(1, -1))
+    bits = replace(net.without_chain(condition), layout=Layout.of(places.reshape(1, -1)))
     node = net.emit(Multiplex(), net.realised(bits, (value[0],)), one, zero)
     facts = hull(known(a), known(b))
-    return Symbolic(node, index, like.dtype, bounds=facts.bounds, whole=facts.whole)
+    return Symbolic(node, layout, like.dtype, bounds=facts.bounds, whole=facts.whole)

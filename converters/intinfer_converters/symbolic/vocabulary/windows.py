@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from intinfer.errors import GraphError
 from intinfer.ops.geometry import Pads, Window
 
@@ -131,14 +129,14 @@ def _unpadded(x: Symbolic) -> tuple[Symbolic, Pads]:
     """`x` without a frame of zeros, and the frame, when it has one that a convolution can make itself."""
     if not x.padded or x.fill or x.chain or len(x.shape) not in (3, 4):
         return x, NO_PADS
-    found = layout.border(x.index.reshape(layout.value_shape(x.shape)))
+    found = x.layout.reshape(layout.value_shape(x.shape)).frame()
     if found is None:
         return x, NO_PADS
     inner, pads = found
     if len(x.shape) == 3 and (pads[0] or pads[2]):
         return x, NO_PADS
     shape = (1, inner.shape[0], *inner.shape[1:]) if len(x.shape) == 4 else (1, inner.shape[0], inner.shape[2])
-    return replace(x, index=np.ascontiguousarray(inner).reshape(shape)), pads
+    return replace(x, layout=inner.reshape(shape)), pads
 
 
 def max_pool(net: SymbolicNet, x: Symbolic, sliding: Sliding) -> Symbolic:
