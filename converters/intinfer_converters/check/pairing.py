@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from intinfer.errors import DataError
 from intinfer.graph import Graph
@@ -86,3 +88,16 @@ def need_same_nodes(graph: Graph, ours: Graph) -> None:
             f"the model was not made from this source: node {'; '.join(problems[:MAX_LISTED])}{more}; give the "
             "checkpoint, and --net, that it was converted from"
         )
+
+
+def same_op(a: Any, b: Any) -> bool:
+    """Whether two ops compute the same: equal attributes, arrays included."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b)
+    if is_dataclass(a):
+        return all(same_op(getattr(a, field.name), getattr(b, field.name)) for field in fields(a))
+    if isinstance(a, tuple | list):
+        return len(a) == len(b) and all(map(same_op, a, b))
+    return bool(a == b)

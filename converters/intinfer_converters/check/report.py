@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 Coordinates = tuple[int, ...]
 
 
@@ -67,6 +70,24 @@ class NodeReport:
     max_bound: float = 0.0
     first: Mismatch | None = None
 
+    def count(self, values: int, float_ties: int = 0, mismatches: int = 0) -> None:
+        """Count so many values, of which all that are neither ties nor mismatches are exact."""
+        self.values += values
+        self.exact += values - float_ties - mismatches
+        self.float_ties += float_ties
+        self.mismatches += mismatches
+
+    def allow(self, distances: npt.NDArray[np.float64], bounds: npt.NDArray[np.float64]) -> None:
+        """Note how far values were off that were allowed to be, and by which bounds."""
+        self.max_distance = max(self.max_distance, float(distances.max(initial=0)))
+        self.max_bound = max(self.max_bound, float(bounds.max(initial=0)))
+
+    def merge(self, other: NodeReport) -> None:
+        """Add what was counted of the same node elsewhere."""
+        self.count(other.values, other.float_ties, other.mismatches)
+        self.allow(np.array([other.max_distance]), np.array([other.max_bound]))
+        self.first = self.first or other.first
+
 
 @dataclass
 class Agreement:
@@ -110,11 +131,7 @@ class CheckReport:
         """Add another report of the same graph."""
         self.images += other.images
         for mine, theirs in zip(self.nodes, other.nodes, strict=True):
-            for name in ("values", "exact", "float_ties", "mismatches"):
-                setattr(mine, name, getattr(mine, name) + getattr(theirs, name))
-            mine.max_distance = max(mine.max_distance, theirs.max_distance)
-            mine.max_bound = max(mine.max_bound, theirs.max_bound)
-            mine.first = mine.first or theirs.first
+            mine.merge(theirs)
         total, part = self.end_to_end, other.end_to_end
         total.images += part.images
         total.same_class += part.same_class

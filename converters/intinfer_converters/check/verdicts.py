@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from intinfer.graph import Output
-from intinfer.ops import Op
 from intinfer.types import IntArray
 
 from ..floatnet import Quantise
@@ -70,23 +69,6 @@ def judge_best(scores: Real, model: IntArray, source: IntArray) -> Verdict:
     source = np.clip(source, 0, scores.value.shape[1] - 1)
     apart = scores.value[rows, model] - scores.value[rows, source]
     return Verdict(np.abs(apart), scores.error[rows, model] + scores.error[rows, source], scores.value[rows, source])
-
-
-def same_op(a: Op, b: Op) -> bool:
-    """Whether two ops compute the same: equal attributes, arrays included."""
-    return _same(a, b)
-
-
-def _same(a: Any, b: Any) -> bool:
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, np.ndarray):
-        return np.array_equal(a, b)
-    if is_dataclass(a):
-        return all(_same(getattr(a, field.name), getattr(b, field.name)) for field in fields(a))
-    if isinstance(a, tuple | list):
-        return len(a) == len(b) and all(map(_same, a, b))
-    return bool(a == b)
 
 
 def real_output(out: Output, z: IntArray) -> tuple[Floats, Floats]:

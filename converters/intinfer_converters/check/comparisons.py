@@ -1,0 +1,229 @@
+"""How the values of each node and output of a model are held against the source's."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import numpy.typing as npt
+
+from intinfer.graph import Node, Output
+from intinfer.ops import ArgMax, Tgap
+from intinfer.types import IntArray
+
+from ..floatnet import IntegerOp, Quantise, ThresholdedMean
+from ..lowered import spread
+from . import bounds, verdicts
+from .batch import Batch, Differing, Mask, Places, Values, flat
+from .bounds import Format
+from .levels import Levels
+from .pairing import Pair, same_op
+from .report import NodeReport
+from .verdicts import Verdict
+
+
+class Comparison(ABC):
+    """Of one node or output; arguments as `NodeReport` has them."""
+
+    def __init__(self, name: str, op: str, source: tuple[str, ...]) -> None:
+        self.name, self.op, self.source = name, op, source
+
+    def row(self) -> NodeReport:
+        """A new row of a report, for `compare`."""
+        return NodeReport(self.name, self.op, self.source)
+
+    @abstractmethod
+    def compare(self, batch: Batch, row: NodeReport) -> None:
+        """Count the values of a batch, and leave in it what the nodes behind read: the source's own integers."""
+
+
+class NodeComparison(Comparison):
+    """Of a node.
+
+    Args:
+        node: the model's.
+        ours: the node of that name in a new conversion of the source.
+    """
+
+    def __init__(self, node: Node, ours: Node) -> None:
+        super().__init__(node.name, node.op.kind, ours.source)
+        self.node, self.ours = node, ours
+
+
+class UnshownComparison(NodeComparison):
+    """A node that no tensor of the source shows, and that a new conversion would make otherwise: integers are equal."""
+
+    def compare(self, batch: Batch, row: NodeReport) -> None:
+        got, wanted = flat(batch.live[self.name]), flat(batch.result(self.ours))
+        where = np.nonzero(got != wanted)
+        row.count(got.size, mismatches=len(where[0]))
+        if len(where[0]):
+            differing = Differing((where[0], where[1]), got[where], wanted[where])
+            apart = np.abs(differing.model.astype(np.float64) - differing.source.astype(np.float64))
+            verdict = Verdict(apart, np.zeros_like(apart), differing.source.astype(np.float64))
+            batch.blame(row, self.node, differing, verdict, 0)
+            batch.replace(self.name, differing.where, differing.source)
+
+
+class ShownComparison(NodeComparison):
+    """A node that a tensor of the source shows.
+
+    Args:
+        pair: the tensor.
+        step: as `Levels` has it.
+        dtype: of the source's float ops.
+    """
+
+    def __init__(self, node: Node, ours: Node, pair: Pair, step: int | None, dtype: npt.DTypeLike) -> None:
+        super().__init__(node, ours)
+        self.pair = pair
+        self.levels = Levels(pair, ours.output.type, step, dtype)
+        self.format = Format.of(dtype)
+        self.changed = not same_op(node.op, ours.op) or node.inputs != ours.inputs
+
+    def compare(self, batch: Batch, row: NodeReport) -> None:
+        got = batch.live[self.name]
+        expected = self.levels.shown(batch.tensor(self.pair.tensor))
+        differs = expected != self.levels.floats(got)
+        if differs.any():
+            self.judge(batch, row, expected, differs)
+        else:
+            row.count(expected.size)
+
+    @abstractmethod
+    def judge(self, batch: Batch, row: NodeReport, expected: Values, differs: Mask) -> None:
+        """`compare` where the source's values (N, K) differ from the floats of the model's integers."""
+
+    def _as_converted(self, batch: Batch) -> Mask:
+        """Where a new conversion of the source gives the model's value, (N, K).
+
+        A model that a new conversion would not make is wrong, however near to a boundary it is.
+        """
+        got = batch.live[self.name]
+        same = batch.result(self.ours) == got if self.changed else np.ones(got.shape, dtype=bool)
+        return self.levels.picked(same)
+
+    def _places(self, mask: Mask) -> Places:
+        """Images and elements of the node where a mask (N, K) is set."""
+        images, columns = np.nonzero(mask)
+        return images, self.levels.elements[columns]
+
+
+class LevelComparison(ShownComparison):
+    """Levels are equal, or a boundary lies within the bound of what was rounded to them."""
+
+    def judge(self, batch: Batch, row: NodeReport, expected: Values, differs: Mask) -> None:
+        where = self._places(differs)
+        source = self.levels.integers(expected[differs], where, batch.first_image)
+        every = Differing(where, flat(batch.live[self.name])[where], source)
+        apart = every.source != every.model  # else only their floats differ, by a rounding
+        differing = every.only(apart)
+        row.count(differs.size - len(differing.source))
+        if not apart.any():
+            return
+        verdict = self._verdict(batch, differing)
+        tie = verdict.explained & self._as_converted(batch)[differs][apart]
+        row.count(tie.size, float_ties=int(tie.sum()), mismatches=int((~tie).sum()))
+        row.allow(verdict.distance[tie], verdict.bound[tie])
+        if not tie.all():
+            batch.blame(row, self.node, differing, verdict, int(np.argmin(tie)))
+        batch.replace(self.name, differing.where, differing.source)
+
+    def _verdict(self, batch: Batch, differing: Differing) -> Verdict:
+        pair, images, source = self.pair, differing.where[0], differing.source
+        at = np.unravel_index(differing.where[1], pair.node.shape)
+        if isinstance(pair.node.op, Quantise):
+            real = batch.reals.of(pair.node.inputs[0]).at(images, *at)
+            levels = (differing.model.astype(np.float64), source.astype(np.float64))
+            return verdicts.judge_levels(pair.node.op, real, *levels, at[0], self.format)
+        if isinstance(self.node.op, Tgap):
+            margins = bounds.select_margin(self.node.op, batch.live[self.node.inputs[0]])
+            margin, bound = (array[images, *at] for array in margins)
+            return Verdict(margin, np.where((source == 0) | (source == 1), bound, -1.0), margin)
+        return verdicts.judge_best(batch.reals.of(pair.node.inputs[0]).at(images), differing.model, source)
+
+
+class RealComparison(ShownComparison):
+    """The source's float lies within the bound of the exact value."""
+
+    def judge(self, batch: Batch, row: NodeReport, expected: Values, differs: Mask) -> None:
+        levels, pair = self.levels, self.pair
+        real = batch.reals.of(pair.node.name)
+        channel = np.arange(pair.node.shape[0]).reshape(1, -1, *[1] * (real.value.ndim - 2))
+        real = bounds.chain(real, pair.tap.chain, channel, self.format)
+        value, bound = levels.picked(real.value), levels.picked(real.error)
+        with np.errstate(invalid="ignore"):
+            distance = np.abs(expected - value)
+        explained = ((distance <= bound) | ~differs) & self._as_converted(batch)
+        wrong, close = ~explained, differs & explained
+        # A real number that is rounded in the last place agrees; an integer that differs is a tie.
+        whole = all(s == 1 for s in pair.meaning.scale) and not levels.chain
+        row.count(differs.size, float_ties=int(close.sum()) if whole else 0, mismatches=int(wrong.sum()))
+        row.allow(distance[close], bound[close])
+        if not wrong.any():
+            return
+        where = self._places(wrong)
+        model = flat(batch.live[self.name])[where] if whole else value[wrong]
+        differing = Differing(where, model, expected[wrong])
+        batch.blame(row, self.node, differing, Verdict(distance[wrong], bound[wrong], value[wrong]), 0)
+        source, usable = self._recovered(differing)
+        batch.replace(self.name, differing.only(usable).where, source[usable])
+
+    def _recovered(self, differing: Differing) -> tuple[IntArray, Mask]:
+        """The integers nearest to the source's floats, and which of them the node's type holds."""
+        levels, type_, floats = self.levels, self.node.output.type, differing.source
+        if levels.chain:
+            return np.zeros(len(floats), dtype=np.int64), np.zeros(len(floats), dtype=bool)
+        meaning, shape = self.pair.meaning, self.pair.node.shape
+        scale, offset = (
+            np.array([float(n) for n in spread(numbers, shape[0])])[levels.channel[differing.where[1]]]
+            for numbers in (meaning.scale, meaning.offset)
+        )
+        with np.errstate(invalid="ignore", divide="ignore"):
+            nearest = np.rint((floats - offset) / scale)
+            usable = (nearest >= type_.lo) & (nearest <= type_.hi)
+        return np.where(usable, nearest, 0).astype(np.int64), usable
+
+
+class OutputComparison(Comparison):
+    """Real values: both the model's and the source's must lie within the bound of the exact one.
+
+    Args:
+        out: the model's output.
+        source: names of what it shows.
+        node: the float node of its real values.
+        changed: whether a new conversion would scale it otherwise: then it is wrong, however near it is.
+    """
+
+    def __init__(self, out: Output, source: tuple[str, ...], node: str, changed: bool) -> None:
+        super().__init__(f"output {out.name}", "output", source)
+        self.out, self.node, self.changed = out, node, changed
+
+    def compare(self, batch: Batch, row: NodeReport) -> None:
+        real = batch.reals.of(self.node)
+        expected = batch.tensor(self.out.name).astype(np.float64).reshape(real.value.shape)
+        model, size = verdicts.real_output(self.out, batch.live[self.out.value])
+        bound = real.error + 2.0**-50 * size  # float64: z, scale, their product, the sum
+        with np.errstate(invalid="ignore"):
+            distance = np.maximum(np.abs(expected - real.value), np.abs(model - real.value))
+        wrong = ~(distance <= bound) | self.changed
+        row.count(wrong.size, mismatches=int(wrong.sum()))
+        row.allow(distance[~wrong], bound)
+        if wrong.any():
+            image, *at = (int(axis[0]) for axis in np.nonzero(wrong))
+            numbers = {"got": model, "expected": expected, "exact": real.value, "distance": distance, "bound": bound}
+            single = {key: float(array[image, *at]) for key, array in numbers.items()}
+            batch.note(row, image, tuple(at), accumulator=None, boundary=None, **single)
+
+
+def comparison_of(node: Node, ours: Node, pair: Pair | None, dtype: npt.DTypeLike) -> Comparison | None:
+    """The comparison of a node; None where nothing of the source shows it, and a new conversion makes the same."""
+    if pair is None:
+        same = same_op(node.op, ours.op) and node.inputs == ours.inputs
+        return None if same else UnshownComparison(node, ours)
+    op = pair.node.op
+    best = isinstance(op, IntegerOp) and isinstance(op.op, ArgMax)
+    if not isinstance(op, Quantise | ThresholdedMean) and not best:
+        return RealComparison(node, ours, pair, None, dtype)
+    # The node's integers come from a comparison or a rounding of what the source has as floats.
+    return LevelComparison(node, ours, pair, op.step if isinstance(op, Quantise) else 1, dtype)
