@@ -129,7 +129,6 @@ class Layout:
         Slices, flips, crops, borders, repetitions, nearest resizes; an array of places gives as many axes as it has.
         """
         shape = (*self.shape[:axis], *places.shape, *self.shape[axis + 1 :])
-        check_size(prod(shape))
         if self._axes is None:
             nowhere = places.reshape(*places.shape, *[1] * (len(self.shape) - 1 - axis)) < 0
             return Layout.of(np.where(nowhere, -1, np.take(self.index, places, axis)))
@@ -152,7 +151,6 @@ class Layout:
         """One behind the other along an axis, all of the same value. Raises ValueError when the shapes do not fit."""
         extents = [layout.shape[axis] for layout in layouts]
         shape = (*layouts[0].shape[:axis], sum(extents), *layouts[0].shape[axis + 1 :])
-        check_size(prod(shape))
         first = layouts[0]._axes
         tables = [layout._along(axis, first[1]) for layout in layouts] if first is not None else [None]
         known = [table for table in tables if table is not None]

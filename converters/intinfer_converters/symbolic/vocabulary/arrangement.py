@@ -27,6 +27,7 @@ def gather(x: Symbolic, places: IntArray) -> Symbolic:
 
 def _laid_out(x: Symbolic, shape: Sequence[int], layout: Callable[[], Layout]) -> Symbolic:
     """`x` in another layout, of a shape that is checked before."""
+    check_size(prod(shape))
     if 0 in shape or tuple(shape[:1]) != (1,):
         raise Unsupported(f"it gives shape {tuple(shape)}; the batch axis stays first and of 1, and no other is empty")
     return replace(x, layout=layout(), compared=None, difference=None)
@@ -114,7 +115,6 @@ def _bordered(x: Symbolic, widths: Sequence[tuple[int, int]], border: Border) ->
     shape = [n + a + b for n, (a, b) in zip(x.shape, widths, strict=True)]
     if min(shape) < 1:
         raise Unsupported(f"it gives shape {tuple(shape)}")
-    check_size(prod(shape))
     layout = x.layout
     for axis, (a, b) in enumerate(widths):
         kept = np.arange(max(0, -a), x.shape[axis] - max(0, -b))
