@@ -175,6 +175,7 @@ def _with_constants(form: Form, kept: list[str]) -> Form:
     for name, array in constants.items():
         model.graph.initializer.append(_initializer(name, array, types[name]))
     remark = (f"constant {', '.join(constants)}",) if constants else ()
+    model.ir_version = max(model.ir_version, 4)  # from there on an initializer is no input
     return replace(form, model=model, inputs={n: form.inputs[n] for n in kept}, remarks=(*form.remarks, *remark))
 
 
