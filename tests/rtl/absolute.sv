@@ -1,9 +1,8 @@
 // Absolute value: m = z < 0 ? -z : z.
 //
-// s, m: words of FOLD channels, C channels a pixel. Lanes beyond C are 0 on m.
+// s, m: words of FOLD channels; unused lanes stay 0. OUT_BITS holds every m, the opposite of the lowest z too.
 // Latency: one cycle; a word a cycle.
 module absolute #(
-    parameter int C = 1,
     parameter int FOLD = 1,
     parameter int IN_BITS = 1,
     parameter bit IN_SIGNED = 0,
@@ -21,20 +20,13 @@ module absolute #(
     output logic m_last
 );
   logic [FOLD*OUT_BITS-1:0] magnitude;
-  integer channel;  // of lane 0
 
   generate
     for (genvar lane = 0; lane < FOLD; lane++) begin : folding
-      logic signed [63:0] z;
-      resize #(
-          .IN_BITS(IN_BITS),
-          .SIGNED(IN_SIGNED),
-          .OUT_BITS(64)
-      ) operand (
-          .s_data(s_data[lane*IN_BITS+:IN_BITS]),
-          .m_data(z)
-      );
-      assign magnitude[lane*OUT_BITS+:OUT_BITS] = channel + lane < C ? OUT_BITS'(z < 0 ? -z : z) : '0;
+      logic [IN_BITS-1:0] z, opposite;
+      assign z = s_data[lane*IN_BITS+:IN_BITS];
+      assign opposite = -z;
+      assign magnitude[lane*OUT_BITS+:OUT_BITS] = OUT_BITS'(IN_SIGNED && z[IN_BITS-1] ? opposite : z);
     end
   endgenerate
 
@@ -43,12 +35,10 @@ module absolute #(
   always_ff @(posedge clk) begin
     if (!rst_n) begin
       m_valid <= 1'b0;
-      channel <= 0;
     end else if (s_ready) begin
       m_valid <= s_valid;
       m_data <= magnitude;
       m_last <= s_last;
-      if (s_valid) channel <= channel + FOLD >= C ? 0 : channel + FOLD;
     end
   end
 endmodule

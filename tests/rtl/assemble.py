@@ -127,7 +127,9 @@ def _clamp(design: Design, node: Json) -> None:
 def _abs(design: Design, node: Json) -> None:
     fold = design.values[node["name"]]["elements_per_word"]
     source = design.take(node["inputs"][0], fold=fold)
-    design.single(node, "absolute", _elements(design, node, source), source)
+    parameters = _elements(design, node, source)
+    del parameters["C"]
+    design.single(node, "absolute", parameters, source)
 
 
 def _table(design: Design, node: Json) -> None:
