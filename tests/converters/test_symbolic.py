@@ -233,13 +233,36 @@ def test_other_padding_is_a_gather():
     assert np.array_equal(integers(net, y, image), windows.sum((4, 5)))
 
 
-def test_a_constant_that_varies_within_a_channel_makes_a_vector():
+@pytest.mark.parametrize("axes", [(), (1,), (2,), (3,), (1, 2), (2, 3), (1, 3), (1, 2, 3)], ids=str)
+@pytest.mark.parametrize("last", [False, True])
+def test_a_constant_that_varies_within_a_channel_makes_channels_of_its_axes(axes, last):
     net = SymbolicNet()
-    x = net.input("x", (1, 2, 1, 3), 0, 7)
-    offsets = np.arange(3, dtype=F).reshape(1, 1, 1, 3)
-    y = reshape(add(net, x, offsets), (1, 6))
-    image = images((1, 2, 1, 3), 0, 7)
-    assert np.array_equal(integers(net, y, image), (image + offsets).reshape(-1, 6))
+    x = net.input("x", (1, 2, 4, 3), 0, 7)
+    turned = transpose(x, (0, 2, 3, 1)) if last else x
+    shape = [n if axis in axes else 1 for axis, n in enumerate(turned.shape)]
+    offsets = np.arange(np.prod(shape), dtype=F).reshape(shape)
+    y = add(net, turned, offsets)
+    image = images((1, 2, 4, 3), 0, 7)
+    wanted = (image.transpose(0, 2, 3, 1) if last else image) + offsets
+    assert np.array_equal(integers(net, reshape(y, (1, 24)), image), wanted.reshape(-1, 24))
+    as_it_is = {(3,), ()} if last else {(1,), ()}
+    assert net.value_shape(y.node)[0] == (2 if axes in as_it_is else np.prod(shape))
+
+
+def test_a_map_with_channels_last_is_turned_once():
+    net = SymbolicNet()
+    x = net.input("x", (1, 512, 400, 5), 0, 7)
+    x = pointwise(net, add(net, x, np.arange(5, dtype=F)), "mul", F(0.5))
+    x = conv(net, transpose(x, (0, 3, 1, 2)), weight_of(np.ones((2, 5, 1, 1), F)), None, Sliding((1, 1)))
+    assert kinds(net, x) == [Gather, Pointwise, Conv]
+    assert net.value_shape(x.node) == (2, 512, 400)
+
+
+def test_a_constant_a_pixel_of_a_large_map_is_refused():
+    net = SymbolicNet()
+    x = net.input("x", (1, 1, 300, 300), 0, 7)
+    with pytest.raises(Unsupported, match=r"varies within a channel of .*one number, one a channel, or up to 65,536"):
+        add(net, x, np.arange(90000, dtype=F).reshape(300, 300))
 
 
 @pytest.mark.parametrize(

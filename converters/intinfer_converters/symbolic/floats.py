@@ -13,8 +13,8 @@ from . import chains
 from .net import SymbolicNet
 from .tensor import Compared, Symbolic, Unsupported
 
-MAX_VECTOR = 2**16
-"""A constant that varies within a channel makes every element a channel of its own, up to this many."""
+MAX_CHANNELS = 2**16
+"""Numbers of a constant that varies within a channel: they make channels of the axes along which it varies."""
 Array = npt.NDArray[Any]
 
 
@@ -44,27 +44,31 @@ def float_pointwise(net: SymbolicNet, x: Symbolic, kind: str, operand: npt.Array
 
 
 def per_channel(net: SymbolicNet, x: Symbolic, operand: Array) -> tuple[Symbolic, Array]:
-    """The operand as one number, or one a channel of x's node; x is made a vector where it varies within one."""
+    """The operand as one number, or one a channel of x's node.
+
+    Where it varies within one, x becomes a node of its own, whose channels are the axes along which it varies.
+    """
     if operand.size == 1:
         return x, operand.reshape(1)
-    if x.padded:
-        x = net.spread(x)
     try:
-        wide = np.broadcast_to(operand, x.shape)
+        np.broadcast_to(operand, x.shape)
     except ValueError:
         raise Unsupported(f"its constant of shape {operand.shape} does not fit {x.shape}") from None
     if (operand == operand.reshape(-1)[0]).all():
         return x, operand.reshape(-1)[:1]
-    value = net.value_shape(x.node)
-    numbers = x.layout.by_channel(value, operand)
+    if x.padded:
+        x = net.spread(x)
+    numbers = x.layout.by_channel(net.value_shape(x.node), operand)
     if numbers is not None:
         return x, numbers
-    if x.size > MAX_VECTOR or value == (x.size,):
+    if operand.size > MAX_CHANNELS:
         raise Unsupported(
             f"its constant of shape {operand.shape} varies within a channel of {x.shape}; constants are one "
-            "number or one a channel"
+            f"number, one a channel, or up to {MAX_CHANNELS:,}"
         )
-    return net.spread(x, (x.size,)), wide.reshape(-1)
+    first = len(x.shape) - operand.ndim
+    axes = [first + axis for axis, extent in enumerate(operand.shape) if extent > 1]
+    return net.spread(x, axes), operand.reshape(-1)
 
 
 def _need_exact(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -128,10 +129,19 @@ class SymbolicNet:
         made.append((wanted, node))
         return node
 
-    def spread(self, x: Symbolic, shape: Shape | None = None) -> Symbolic:
-        """`x` as the whole value of a node of its own, in `shape` as `realised` has it."""
-        node = self.realised(x, shape)
-        return replace(_done(x, node), layout=Layout.whole(x.shape), fill=Fraction(0))
+    def spread(self, x: Symbolic, channels: Sequence[int] = ()) -> Symbolic:
+        """`x` as the whole value of a node of its own.
+
+        Its shape is that of `layout.value_shape`, where `channels`, axes of `x`, come first and are one, if there are
+        any.
+        """
+        others = [axis for axis in range(1, len(x.shape)) if axis not in channels]
+        order = (0, *channels, *others)
+        moved, rest = x.layout.transpose(order), [x.shape[axis] for axis in others]
+        shape = (1, prod(x.shape[axis] for axis in channels), *(rest if len(rest) < 3 else (1, prod(rest))))
+        node = self.realised(replace(x, layout=moved), layout.value_shape(shape) if channels else None)
+        back = [order.index(axis) for axis in range(len(order))]
+        return replace(_done(x, node), layout=Layout.whole(moved.shape).transpose(back), fill=Fraction(0))
 
     def finish(self, outputs: Mapping[str, Symbolic], tensors: Mapping[str, Symbolic] | None = None) -> Reading:
         """The float net with these outputs; `tensors` are the source's, by name, for `Reading.tensors`.
