@@ -36,7 +36,9 @@ def taken(index, places, axis):
 @st.composite
 def changed(draw, layout, index):
     """One layout op, done to a layout and to its array."""
-    kind = draw(st.sampled_from(["reshape", "transpose", "take", "pad", "broadcast", "concatenate", "anything"]))
+    kind = draw(
+        st.sampled_from(["reshape", "transpose", "take", "pad", "broadcast", "concatenate", "strided", "anything"])
+    )
     axis = draw(st.integers(0, index.ndim - 1))
     extent = index.shape[axis]
     if kind == "reshape":
@@ -61,9 +63,19 @@ def changed(draw, layout, index):
         places = np.array(draw(st.lists(st.integers(0, extent - 1), min_size=1, max_size=3)))
         parts = draw(st.permutations([(layout, index), (layout.take(places, axis), np.take(index, places, axis))]))
         return Layout.concatenate([a for a, _ in parts], axis), np.concatenate([b for _, b in parts], axis)
-    places = np.array(draw(st.lists(st.integers(-1, index.size - 1), min_size=1, max_size=8)))
-    anything = np.where(places < 0, -1, index.reshape(-1)[places])
-    return Layout.of(anything), anything
+    if kind == "strided":
+        view = np.arange(index.size).reshape(draw(divided(index.size)))
+        view = view.transpose(draw(st.permutations(range(view.ndim))))
+        view = view[
+            tuple(
+                draw(st.sampled_from([slice(None), slice(None, None, -1), slice(1), slice(None, None, 2)]))
+                for _ in view.shape
+            )
+        ]
+        strides = [stride // view.itemsize for stride in view.strides]
+        return layout.strided(view.shape, strides, int(view.flat[0])), index.reshape(-1)[view]
+    places = np.array(draw(st.lists(st.integers(0, index.size - 1), min_size=1, max_size=8)))
+    return layout.gather(places), index.reshape(-1)[places]
 
 
 @st.composite

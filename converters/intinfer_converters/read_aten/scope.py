@@ -15,7 +15,7 @@ from intinfer.types import IntArray
 
 from ..floatnet import QuantisedWeight, RealWeight
 from ..symbolic import Symbolic, SymbolicNet, Unsupported, weight_of
-from ..symbolic.vocabulary.arrangement import gather
+from ..symbolic.vocabulary.arrangement import gather, strided
 from ..symbolic.vocabulary.casts import cast
 from ..symbolic.vocabulary.operands import Operand
 from .schema import MAX_RESULT, Bound, call, mapped
@@ -184,20 +184,27 @@ class Scope:
         scaled = "upsample" in bound.packet
         if scaled and size * count > 2**24:
             raise Unsupported(f"it resizes a batch of {count} x {size} elements; at most {2**24} are resized exactly")
-        places = torch.arange(size * count, dtype=torch.float32 if scaled else torch.float64)
-        places = places.reshape(count, *x.shape[1:])
-        result = call(bound, {key: mapped(value, change) for key, value in self._with(bound, x, places).items()})
-        if isinstance(result, torch.Tensor):
-            return self._moved(x, result)
-        return [self._moved(x, part) for part in result]
+        places = torch.empty((count, *x.shape[1:]), dtype=torch.float32 if scaled else torch.float64)
+        arguments = {key: places if value is x else mapped(value, change) for key, value in bound.arguments.items()}
+        result = call(bound, arguments)
+        if any(not _is_view(part, places) for part in _parts(result)):  # then the places themselves are needed
+            torch.arange(size * count, dtype=places.dtype, out=places.view(-1))
+            result = call(bound, arguments)
+        moved = [self._moved(x, part, places) for part in _parts(result)]
+        return moved[0] if isinstance(result, torch.Tensor) else moved
 
-    def _with(self, bound: Bound, x: Symbolic, places: torch.Tensor) -> dict[str, Any]:
-        return {key: places if value is x else value for key, value in bound.arguments.items()}
-
-    def _moved(self, x: Symbolic, result: torch.Tensor) -> Symbolic:
+    def _moved(self, x: Symbolic, result: torch.Tensor, places: torch.Tensor) -> Symbolic:
+        shape = tuple(result.shape)
+        if not result.numel() or not shape or shape[0] != self.batch:
+            raise Unsupported(f"it gives shape {shape}; the batch axis stays first, and no axis is empty")
+        if _is_view(result, places):
+            offset = int(result.storage_offset())
+            reach = sum((extent - 1) * stride for extent, stride in zip(shape[1:], result.stride()[1:], strict=True))
+            shifted = self.batch == 1 or result.stride(0) == x.size
+            if not shifted or offset + reach >= x.size:
+                raise Unsupported("it mixes the images of a batch")
+            return strided(x, (1, *shape[1:]), result.stride(), offset)
         moved: IntArray = result.to(torch.int64).contiguous().numpy()
-        if not moved.size or moved.ndim == 0 or moved.shape[0] != self.batch:
-            raise Unsupported(f"it gives shape {moved.shape}; the batch axis stays first, and no axis is empty")
         images = np.arange(self.batch).reshape(-1, *[1] * (moved.ndim - 1)) * x.size
         if (moved != moved[:1] + images).any():
             raise Unsupported("it mixes the images of a batch")
@@ -205,3 +212,12 @@ class Scope:
         if first.max() >= x.size:
             raise Unsupported("it mixes the images of a batch")
         return gather(x, first)
+
+
+def _parts(result: Any) -> list[torch.Tensor]:
+    return [result] if isinstance(result, torch.Tensor) else list(result)
+
+
+def _is_view(part: torch.Tensor, whole: torch.Tensor) -> bool:
+    """Whether a tensor is a view of the memory of another one: then its strides say where its elements are."""
+    return part.untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()

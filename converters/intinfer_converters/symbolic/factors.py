@@ -171,3 +171,54 @@ def distinct(factors: Sequence[Factor]) -> int | None:
             return None
         reach += abs(factor.stride) * (factor.extent - 1)
     return prod(factor.extent for factor in moving)
+
+
+def composed(factors: Factors, offset: int, inner: Sequence[Factor]) -> tuple[int, list[Factor]] | None:
+    """An offset and factors of the elements that `inner`, regular and from `offset` on, picks of those of `factors`.
+
+    None where a digit of `inner` carries from one of `factors` into another, or several move an irregular one.
+    """
+    weights = [prod(factor.extent for factor in factors[place + 1 :]) for place in range(len(factors))]
+    first = [offset // weight % factor.extent for weight, factor in zip(weights, factors, strict=True)]
+    moves = _moves(factors, weights, inner)
+    if moves is None:
+        return None
+    total, result = 0, []
+    for place, factor in enumerate(factors):
+        spans = [move.stride * (move.extent - 1) for moved, move in moves if moved == place]
+        low, high = (first[place] + sum(limit(span, 0) for span in spans) for limit in (min, max))
+        if low < 0 or high >= factor.extent or (factor.places is not None and len(spans) != 1):
+            return None
+        total += first[place] * factor.stride
+    for moved, move in moves:
+        places = None if moved is None else factors[moved].places
+        if moved is None or places is None:
+            result.append(Factor(move.extent, 0 if moved is None else move.stride * factors[moved].stride))
+        else:
+            more, parts = factors_of(clamped(places[first[moved] + move.table]))
+            total += more
+            result += parts
+    return total, result
+
+
+def _moves(factors: Factors, weights: Sequence[int], inner: Sequence[Factor]) -> list[tuple[int | None, Factor]] | None:
+    """Which of `factors` each digit of `inner`, split where it runs through several, moves and by how many digits."""
+    result: list[tuple[int | None, Factor]] = []
+    left = list(inner[::-1])
+    while left:
+        factor = left.pop()
+        place = next((place for place, weight in enumerate(weights) if weight <= abs(factor.stride)), None)
+        if place is None:
+            result.append((None, factor))
+            continue
+        step, rest = divmod(factor.stride, weights[place])
+        run = factors[place].extent // abs(step)
+        if (factor.extent - 1) * abs(step) < factors[place].extent:
+            result.append((place, Factor(factor.extent, step)))
+        elif factors[place].extent % step == 0 and 1 < run < factor.extent and factor.extent % run == 0:
+            left += [Factor(run, factor.stride), Factor(factor.extent // run, factor.stride * run)]
+        else:
+            return None
+        if rest:
+            return None
+    return result

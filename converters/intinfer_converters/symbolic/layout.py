@@ -113,8 +113,22 @@ class Layout:
         return Layout(tuple(shape), self.offset, self.factors)
 
     def gather(self, places: IntArray) -> Layout:
-        """The elements at `places` (0..size - 1) in C order, in any order and shape."""
-        return Layout.of(places if self.is_whole(self.shape) else self.index.reshape(-1)[places])
+        """The elements at `places` (0..size - 1) of this tensor, flat in C order."""
+        return self._picked(Layout.of(places))
+
+    def strided(self, shape: Sequence[int], strides: Sequence[int], offset: int) -> Layout:
+        """The elements at offset + sum of index * stride of this tensor, flat in C order: a view as NumPy has them."""
+        return self._picked(_layout(shape, offset, map(Factor, shape, strides)))
+
+    def _picked(self, inner: Layout) -> Layout:
+        """The elements at the places of a layout in this tensor."""
+        if self.is_whole(self.shape):
+            return inner
+        regular = all(factor.places is None for factor in inner.factors)
+        found = digits.composed(self.factors, inner.offset, inner.factors) if regular else None
+        if found is None:
+            return Layout.of(self.index.reshape(-1)[inner.index])
+        return _layout(inner.shape, self.offset + found[0], found[1])
 
     def transpose(self, order: Sequence[int]) -> Layout:
         """Axis i of the result is axis order[i]."""

@@ -25,6 +25,11 @@ def gather(x: Symbolic, places: IntArray) -> Symbolic:
     return _laid_out(x, places.shape, lambda: x.layout.gather(places))
 
 
+def strided(x: Symbolic, shape: Sequence[int], strides: Sequence[int], offset: int) -> Symbolic:
+    """A view of `x`: the elements at offset + sum of index * stride, flat in C order."""
+    return _laid_out(x, shape, lambda: x.layout.strided(shape, strides, offset))
+
+
 def _laid_out(x: Symbolic, shape: Sequence[int], layout: Callable[[], Layout]) -> Symbolic:
     """`x` in another layout, of a shape that is checked before."""
     check_size(prod(shape))
