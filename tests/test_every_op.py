@@ -12,22 +12,18 @@ from intinfer import strategies
 from intinfer.builder import GraphBuilder
 from intinfer.graph import Shape, Value
 from intinfer.kernels.table import KERNELS
-from intinfer.ops import OPS, Op
+from intinfer.ops import OPS, Add, Op, base
 from intinfer.ops.base import Channelwise, Free, Nonlinear
+from intinfer.tensor import CellularWeights, IntTensor
 from intinfer.types import IntArray, IntType
-from intinfer_golden.coverage.table import COVERGROUPS
-from intinfer_golden.explain.table import STEPS
-from intinfer_golden.stimulus.recipes import RECIPES
+from intinfer_golden.ops import FACTS
+from intinfer_golden.ops.base import Elementwise, OpFacts, PerChannel, Routing, Served, Stateless
+from intinfer_golden.ops.mac import MacFacts
 
 TESTS = Path(__file__).parent
 SPEC = Path(__file__).parent.parent / "intinfer" / "spec"
 METHODS = {"add": "weighted_sum"}
 """Builder methods that are not named as their op: `GraphBuilder.add` takes any op."""
-
-
-SERVED = {"threshold", "requant", "bitshift", "add", "affine", "table", "concat", "channel_select", "sum_pool", "clamp"}
-SERVED |= {"flatten", "gather", "abs"}
-"""Ops whose bins the general recipes reach; another one needs a recipe, or its name here."""
 
 
 def with_tests() -> set[str]:
@@ -39,9 +35,7 @@ TABLES: dict[str, Callable[[], Collection[str]]] = {
     "intinfer/strategies.py": lambda: strategies.MAKERS,
     "intinfer/build_ops.py": lambda: [kind for kind in OPS if hasattr(GraphBuilder, METHODS.get(kind, kind))],
     "intinfer/spec/ops.md": lambda: [kind for kind in OPS if f"\n## {kind}\n" in (SPEC / "ops.md").read_text("utf-8")],
-    "golden/intinfer_golden/explain/table.py": lambda: STEPS,
-    "golden/intinfer_golden/coverage/table.py": lambda: COVERGROUPS,
-    "golden/intinfer_golden/stimulus/recipes.py": lambda: SERVED | set(RECIPES),
+    "golden/intinfer_golden/ops/__init__.py": lambda: {op.kind for op in FACTS},
     "tests/ops/test_<op>.py": with_tests,
     "tests/oracles/naive.py": lambda: naive.OPS,
     "tests/rtl/assemble.py": lambda: assemble.NODES,
@@ -83,3 +77,50 @@ def test_an_op_must_say_how_it_is_bounded():
 
 def test_there_is_no_default_for_what_an_op_must_say():
     assert Op.__abstractmethods__ == {"infer", "reference", "example", "linear", "demand", "cost"}
+
+
+def test_facts_that_leave_one_out_are_refused_as_their_class_is_made():
+    with pytest.raises(
+        TypeError,
+        match=r"^the facts of op 'add' \(Half\) lack compose, covergroups, explain, frames, hidden: define these "
+        r"methods, or name a class of intinfer_golden.ops.base that has them in its bases$",
+    ):
+
+        class Half(Stateless, OpFacts[Add]):
+            of = Add
+
+
+def test_there_is_no_default_for_what_the_facts_must_say():
+    wanted = {"explain", "covergroups", "faults", "hidden", "frames", "compose"}
+    assert OpFacts.__abstractmethods__ == wanted
+    assert Elementwise.__abstractmethods__ == wanted - {"hidden"} | {"turns"}
+    assert PerChannel.__abstractmethods__ == wanted - {"hidden", "faults"} | {"turns", "telling"}
+
+
+def test_facts_stand_under_the_op_that_they_are_of():
+    for op, facts in FACTS.items():
+        assert facts.of is op
+        assert facts.__name__ == f"{op.__name__}Facts"
+        assert facts.__module__ == f"intinfer_golden.ops.{op.kind}"
+
+
+def kinds(*bases: type) -> set[str]:
+    return {op.kind for op, facts in FACTS.items() if issubclass(facts, bases)}
+
+
+def test_what_golden_takes_for_granted_of_an_op_is_a_choice():
+    """An op that is added here has been thought about: what it holds, what moves in it, which frames serve it."""
+    moves = {"concat", "channel_select", "flatten", "gather"}
+    assert kinds(Routing) == moves
+    assert kinds(Stateless) == moves | {"abs", "add", "bitshift", "clamp"}
+    assert kinds(Served) == kinds(Stateless) | {"threshold", "requant", "affine", "table", "sum_pool"}
+    assert kinds(Elementwise) == {kind for kind, op in OPS.items() if issubclass(op, base.Elementwise)}
+
+
+def test_an_op_with_constants_can_have_those_of_another_channel():
+    stored = {
+        kind
+        for kind, op in OPS.items()
+        if any(isinstance(value, IntTensor | CellularWeights) for value in vars(op.example()[0]).values())
+    }
+    assert stored == kinds(PerChannel, MacFacts) | {"channel_select", "gather"}

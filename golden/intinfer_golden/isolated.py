@@ -147,7 +147,7 @@ def _write_region(
     search: Mapping[str, Any],
     more: Mapping[str, Any],
 ) -> None:
-    from .stimulus import directed
+    from .stimulus.direct import directed
 
     shutil.rmtree(journal.partial_of(target), ignore_errors=True)  # of a run that was killed at this set
     inputs = {value.name: given[value.name] for value in region.graph.inputs} if given else None

@@ -129,7 +129,7 @@ def _covering(arguments: argparse.Namespace, model: Model, frames: Frames | None
     """The images among directed ones, and what `write_vectors` is told of these."""
     from intinfer_golden import journal
     from intinfer_golden.frames import Frames
-    from intinfer_golden.stimulus import directed
+    from intinfer_golden.stimulus.direct import directed
 
     search = _search(arguments, arguments.cover)
     if arguments.rounds is None and arguments.time_limit is None:

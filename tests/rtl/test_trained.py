@@ -17,7 +17,7 @@ from intinfer.graph import Graph
 from intinfer.model import Model
 from intinfer_golden import write_vectors
 from intinfer_golden.regions import each_node
-from intinfer_golden.stimulus import directed
+from intinfer_golden.stimulus.direct import directed
 
 REPOSITORY = Path(__file__).parents[2]
 DEMO = REPOSITORY / "intinfer" / "demo" / "mognet.npz"

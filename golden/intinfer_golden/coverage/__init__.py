@@ -1,6 +1,28 @@
-"""Functional coverage of a graph: covergroups a node, what frames hit, and what is proven unreachable."""
+"""Functional coverage of a graph: covergroups a node, what frames hit, and what is proven unreachable.
 
-from .collect import Coverage
-from .group import Axis, Covergroup, Intervals, Reason
+Here stands what the ops speak of: bins (`group`), proofs (`forms`), faults of one frame (`fault`, `reorder`).
+"""
 
-__all__ = ["Axis", "Coverage", "Covergroup", "Intervals", "Reason"]
+from .fault import ENDS, EQUAL, HIGHEST, LOWEST, RESET, Faults, Site, fault
+from .forms import Prover
+from .group import Axis, Bools, Covergroup, Values, grid, intervals
+from .reorder import Order
+
+__all__ = [
+    "ENDS",
+    "EQUAL",
+    "HIGHEST",
+    "LOWEST",
+    "RESET",
+    "Axis",
+    "Bools",
+    "Covergroup",
+    "Faults",
+    "Order",
+    "Prover",
+    "Site",
+    "Values",
+    "fault",
+    "grid",
+    "intervals",
+]

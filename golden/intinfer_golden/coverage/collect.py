@@ -12,10 +12,10 @@ from intinfer import reference
 from intinfer.graph import Graph
 from intinfer.types import IntArray
 
+from ..ops import facts_of
 from . import document, first, frames, page
 from .forms import Prover
 from .group import Covergroup, Intervals, Values
-from .table import COVERGROUPS
 
 CHUNK_BYTES = 2**27
 """Memory of the values of one batch of frames."""
@@ -34,7 +34,7 @@ class Coverage:
         self.prover = Prover(graph)
         self.groups: list[Covergroup] = []
         for node in graph.nodes:
-            self.groups += COVERGROUPS[node.op.kind](graph, node, self.prover)
+            self.groups += facts_of(graph, node).covergroups(self.prover)
         self.groups.append(frames.covergroup(graph, name))
         self.first = first.covergroup(graph, name, self.prover)
         self.groups.append(self.first)

@@ -7,7 +7,7 @@ another result at the node.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
@@ -17,7 +17,8 @@ from intinfer.errors import RangeError
 from intinfer.graph import Graph
 from intinfer.types import IntArray
 
-from . import constants, leaks, mac_faults, reorder
+from ..ops import facts_of
+from . import leaks, reorder
 from .fault import AFTER, ENDS, EQUAL, HIGHEST, LOWEST, RESET, Before, Faults, Site
 from .forms import Prover
 from .group import Axis, Bools, Covergroup, Values
@@ -25,21 +26,6 @@ from .group import Axis, Bools, Covergroup, Values
 KIND = "first frames"
 FEW = 256
 """Where a region has no more frames than these, all are tried."""
-
-STATE: dict[str, Callable[[Site], Iterator[Faults]]] = {
-    "conv2d": mac_faults.mac,
-    "dense": mac_faults.mac,
-    "sum_pool": leaks.sums,
-    "max_pool": leaks.max_pool,
-    "argmax": leaks.argmax,
-    "tgap": leaks.tgap,
-    "mux": leaks.mux,
-    "threshold": constants.threshold,
-    "requant": constants.constants,
-    "affine": constants.constants,
-    "table": constants.constants,
-}
-"""Kind -> faults of its own. Ops that are not listed hold nothing but their result."""
 
 
 class FirstFrames(Covergroup):
@@ -121,9 +107,9 @@ def covergroup(graph: Graph, name: str, prover: Prover) -> FirstFrames:
 
 def _of(site: Site) -> Iterator[Faults]:
     yield from leaks.results(site)
-    yield from reorder.faults(site)
-    if state := STATE.get(site.node.op.kind):
-        yield from state(site)
+    facts = facts_of(site.graph, site.node)
+    yield from reorder.faults(site, facts.together(), facts.hidden)
+    yield from facts.faults(site)
 
 
 def _end(graph: Graph, end: str) -> Values | None:

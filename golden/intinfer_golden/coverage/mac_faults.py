@@ -7,17 +7,21 @@ from collections.abc import Iterator
 import numpy as np
 
 from intinfer.accumulator import Overflow
+from intinfer.graph import Value
 from intinfer.types import IntArray
 
 from .fault import EQUAL, HIGHEST, LOWEST, RESET, Faults, Site, fault
 from .group import Bools, Values
 from .leaks import sums
 from .mac import Mac
-from .reorder import kernel_apart, meets, weighted_apart
+from .reorder import Order
 
 ROOM = 8
 """Levels times pixels, and bits of a sum that wraps, from which any two neighbours can differ in one frame that shows
 the other faults as well."""
+
+MATRIX = 2**20
+"""Largest matrix of a linear op that is made to compare its columns."""
 
 
 def mac(site: Site) -> Iterator[Faults]:
@@ -113,3 +117,47 @@ def _neighbours(site: Site, view: Mac) -> Faults:
     reason = f"{view.x!r} is always {view.type.lo}" if still else "the two channels have the same weights"
     words = tuple(f"{site.name}: channels {p} and {p + 1} of {view.x!r} exchanged" for p in pairs)
     return Faults(RESET, words, seen, tuple("" if differ and not still else reason for differ in apart))
+
+
+def same_weights(site: Site, value: Value, order: Order) -> bool:
+    """Whether every sum has the same weight for an element and for the one that comes instead of it."""
+    mac = Mac.of(site.graph, site.node)
+    if site.rule is Overflow.SATURATE and not _clipped_once(mac):
+        return False  # partial sums depend on the order as well
+    if order.channels is not None:
+        pairs = enumerate(order.channels.tolist())
+        met = meets(mac)
+        return not any(weighted_apart(site, mac, a, b, met).any() for a, b in pairs)
+    noise = np.random.default_rng(0).integers(value.type.lo, value.type.hi, (1, *value.shape), endpoint=True)
+    apart = mac.exact({value.name: order.of(noise)}) - mac.exact({value.name: noise})
+    if not site.zero(apart).all() or value.size * site.node.output.size > MATRIX:
+        return False
+    hots = np.eye(value.size + 1, value.size, dtype=np.int64).reshape(-1, *value.shape)  # and zeros
+    matrix = mac.exact({value.name: hots})
+    return bool(site.zero(matrix[order.source] - matrix[:-1]).all())
+
+
+def _clipped_once(mac: Mac) -> bool:
+    """Whether a saturating sum is its exact sum clipped: it has one fold, or its products all have the same sign."""
+    weight = mac.weight.reshape(len(mac.weight), -1)
+    one_way = (weight >= 0).all(axis=1) | (weight <= 0).all(axis=1)
+    one_sided = mac.type.lo >= 0 or mac.type.hi <= 0
+    return weight.shape[1] <= (mac.accumulator.fold or 1) or bool(one_sided and one_way.all())
+
+
+def meets(mac: Mac) -> IntArray:
+    """Which taps of a kernel meet a pixel somewhere, (KH, KW) of 0 and 1."""
+    inside = mac.window.pad(np.ones((1, 1, *mac.shape[1:]), dtype=np.int64), 0)
+    return np.asarray(mac.window.view(inside)[0, 0].max(axis=(0, 1)))
+
+
+def kernel_apart(mac: Mac, a: int, b: int) -> IntArray:
+    """What the difference of two input channels is weighted with when they are exchanged, (outputs, KH, KW)."""
+    inner, share = mac.weight.shape[1], len(mac.weight) // mac.groups
+    one, other = (mac.weight[c // inner * share : (c // inner + 1) * share, c % inner] for c in (a, b))
+    return one - other if a // inner == b // inner else np.concatenate([one, -other])
+
+
+def weighted_apart(site: Site, mac: Mac, a: int, b: int, met: IntArray) -> Bools:
+    """Where sums weight two input channels differently."""
+    return ~site.zero(kernel_apart(mac, a, b) * met)

@@ -7,7 +7,7 @@ lowest 1 that the type has, beside z - 1, tries every bit of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -61,3 +61,14 @@ def covergroup(node: Node, channels: int, type_: IntType, compared: Callable[[Va
     axes = (Axis("channel"), Axis("up to", words), Axis("winner", ORDERS))
     sentence = "the winner is one above the next number, with its lowest 1 there: every bit of the comparison decides"
     return Covergroup(node.name, "close calls", sentence, axes, grid(channels, len(lows), 2), see)
+
+
+def close_calls(type_: IntType, count: int, rng: np.random.Generator) -> Iterator[IntArray]:
+    """`count` numbers of which the largest is one above the next, for each bit, before it and behind it in turn."""
+    for turn, winner in enumerate(winners(type_).values() if count > 1 else ()):
+        for behind in (True, False):
+            numbers = rng.integers(type_.lo, winner, count)
+            first = turn % (count - 1)
+            numbers[first], numbers[first + 1] = (winner - 1, winner) if behind else (winner, winner - 1)
+            numbers[first + 2 :] -= numbers[first + 2 :] == winner - 1  # one rival
+            yield numbers.clip(type_.lo)

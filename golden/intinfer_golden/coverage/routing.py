@@ -6,32 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from intinfer.graph import Graph, Node, Value
-from intinfer.ops import Gather
+from intinfer.graph import Node, Value
 from intinfer.types import IntArray
 
-from .forms import Prover
 from .group import Axis, Bools, Covergroup, Values, grid
 from .sequences import Sequences
 
 
-def covergroups(graph: Graph, node: Node, prover: Prover) -> list[Covergroup]:
-    """Every element is told from every other one that the op moves."""
-    operands = [graph.values[name] for name in dict.fromkeys(node.inputs)]
-    sentence = "over all frames the element carries another sequence than any other: no two can be exchanged"
-    return [_told_apart(node, operands, np.arange(sum(x.size for x in operands)), (), sentence)]
-
-
-def gather(graph: Graph, node: Node, prover: Prover) -> list[Covergroup]:
-    """Every element that is read is told from every other one, and from the constant where it stands in the result."""
-    assert isinstance(node.op, Gather)
-    read = np.unique(node.op.index.values)
-    constants = (node.op.fill,) if read[0] < 0 else ()
-    sentence = "over all frames the element carries another sequence than any other that is read, and than the constant"
-    return [_told_apart(node, [graph.values[node.inputs[0]]], read[read >= 0], constants, sentence)]
-
-
-def _told_apart(
+def told_apart(
     node: Node, operands: Sequence[Value], moved: IntArray, constants: tuple[int, ...], sentence: str
 ) -> Covergroup:
     """The group whose bins are the elements `moved`, counted through all operands; `constants` are moved as well."""

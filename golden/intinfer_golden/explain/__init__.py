@@ -1,7 +1,6 @@
 """One element of a node followed by hand: every product, sum and threshold that made it."""
 
-from .element import Explanation
-from .explain import explain
+from .explain import Explanation, explain
 from .frame import FrameExplanation, explain_frame, only
 from .report import describe, document
 

@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from intinfer import reference
 from intinfer.errors import DataError, IntinferError
 from intinfer.graph import Graph, GraphLike, Node, graph_of
 from intinfer.inputs import Arrays
 from intinfer.types import IntArray
 
-from .element import Element, Explanation, Operand, Place
-from .table import STEPS
+from ..ops import facts_of
+from ..ops.steps import Element, Operand, Place, Steps
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One element of a node.
+
+    Attributes:
+        at: (c, y, x) or (c,).
+        inputs: explanations of what it is made of, to the depth asked for.
+    """
+
+    node: str
+    op: str
+    source: tuple[str, ...]
+    at: Place
+    steps: Steps
+    inputs: tuple[Explanation, ...] = ()
+
+    @property
+    def value(self) -> int:
+        return self.steps.result
 
 
 def explain(graph: GraphLike, image: Arrays, node: str, at: Place, depth: int = 0) -> Explanation:
@@ -54,7 +77,7 @@ def _check_place(node: Node, at: Place) -> None:
 def _explained(graph: Graph, values: dict[str, IntArray], element: Element, depth: int) -> Explanation:
     node = graph.node_by_name[element.value]
     operands = [Operand(name, values[name]) for name in node.inputs]
-    steps = STEPS[node.op.kind](node.op, element.at, *operands)
+    steps = facts_of(graph, node).explain(element.at, *operands)
     wanted = int(values[node.name][element.at])
     if steps.result != wanted:
         raise IntinferError(

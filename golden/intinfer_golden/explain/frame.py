@@ -9,8 +9,8 @@ from intinfer.errors import DataError
 from intinfer.types import IntArray
 
 from ..manifest import VectorSet
-from .element import Explanation, Place
-from .explain import explain
+from ..ops.steps import Place
+from .explain import Explanation, explain
 
 
 @dataclass(frozen=True)

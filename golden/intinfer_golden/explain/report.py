@@ -7,7 +7,8 @@ from typing import Any
 
 from intinfer.text import printable, table
 
-from .element import Cell, Explanation
+from ..ops.steps import Cell
+from .explain import Explanation
 
 _WORDS = ("input", "note", "automaton", "compare", "branch")
 """Columns of text; all others stand on the right."""

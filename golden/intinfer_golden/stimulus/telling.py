@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from intinfer.graph import Graph, Node, Value
-from intinfer.ops import Clamp, MaxPool, Table, Tgap, Threshold
+from intinfer.graph import Graph, Value
 from intinfer.types import IntArray
 
-from ..coverage.constants import telling_numbers, varies_between, with_rows
+from ..coverage.constants import others, varies_between, with_rows
 from ..coverage.fault import RESET
 from ..coverage.first import FirstFrames
 from ..coverage.group import Values
-from ..coverage.reach import Sums
+from ..ops import facts_of
+from ..ops.base import Elementwise, PerChannel
 from . import textures
 from .alike import Found
-from .textures import Frame
+from .textures import Draw, Frame
 
 COMPOSED = 6
 """Frames that are composed from scratch."""
@@ -96,9 +96,8 @@ class Telling:
             return textures.sparse(self._graph, self._rng, 2 ** (turn // COMPOSED))
         frame = {x.name: self._mixed(x, NOISE[form], uneven=form == 1) for x in self._graph.inputs}
         for node in self._graph.nodes:
-            shape = SHAPES.get(node.op.kind)
-            if shape and set(node.inputs) <= set(frame) and turn % 4 < 3:
-                shape(self._graph, node, frame, Draw(self._rng, turn, first))
+            if set(node.inputs) <= set(frame) and turn % 4 < 3:
+                facts_of(self._graph, node).compose(frame, Draw(self._rng, turn, first))
         return frame
 
     def _mixed(self, x: Value, noise: int, uneven: bool) -> IntArray:
@@ -147,151 +146,29 @@ class Telling:
         for node in self._graph.nodes:
             if node.inputs != (x.name,):
                 continue
-            if isinstance(node.op, Threshold):
-                cuts = np.broadcast_to(node.op.thresholds.values, (x.shape[0], node.op.thresholds.shape[1]))
-                rows += [(cuts + step).clip(x.type.lo, x.type.hi) for step in (-1, 0, 1)]
-            if isinstance(node.op, Clamp):
-                limits = np.array([node.op.lo - 1, node.op.lo, node.op.hi, node.op.hi + 1])
-                rows.append(np.tile(limits.clip(x.type.lo, x.type.hi), (x.shape[0], 1)))
-            if isinstance(node.op, Table):
-                entries = np.broadcast_to(node.op.entries.values, (x.shape[0], node.op.entries.shape[1]))
-                rows.append(node.op.start + np.stack([entries.argmin(axis=1), entries.argmax(axis=1)], axis=1))
-            for channel, numbers in enumerate(self._between(node)):
-                extra[channel] += numbers
+            facts = facts_of(self._graph, node)
+            if isinstance(facts, Elementwise):
+                rows += facts.turns()
+            if isinstance(facts, PerChannel):
+                for channel, numbers in enumerate(self._between(facts)):
+                    extra[channel] += numbers
         return [np.concatenate([*(part[c] for part in rows), np.array(extra[c], np.int64)]) for c in range(x.shape[0])]
 
-    def _between(self, node: Node) -> list[list[int]]:
+    def _between(self, facts: PerChannel[Any]) -> list[list[int]]:
         """Numbers at which the constants of a channel and those of channel 0 or the next give different results."""
-        channels = self._graph.values[node.inputs[0]].shape[0]
+        channels = facts.channels
         found: list[list[int]] = [[] for _ in range(channels)]
-        for order in (np.zeros(channels, dtype=np.int64), np.roll(np.arange(channels), -1)):
-            wrong = with_rows(node.op, channels, order) if node.op.kind in BY_CHANNEL else None
+        for _, order in others(channels):
+            wrong = with_rows(facts.op, channels, order)
             if wrong is None:
                 continue
-            numbers, _ = telling_numbers(self._graph, node, order)
-            differ = varies_between(node.op, wrong, numbers)
+            numbers, _ = facts.telling(order)
+            differ = varies_between(facts.op, wrong, numbers)
             for channel in range(channels):
                 some = numbers[differ[:, channel], channel]
                 found[channel] += self._rng.permutation(some)[:SOME].tolist()
         return found
 
 
-WINDOWS = 4
-"""Windows of a channel that are looked at for each place that should win."""
-
 SOME = 8
 """Numbers of a kind that are kept for each channel."""
-
-BY_CHANNEL = ("threshold", "requant", "affine", "table")
-"""Elementwise ops that may have constants for each channel."""
-
-
-# ------------------------------------------------------------------------------------------- what an op asks for
-
-
-@dataclass(frozen=True)
-class Draw:
-    """Where a frame gets its random numbers from.
-
-    Attributes:
-        turn: counts the frames that are composed for one place.
-        first: the frame whose selects and averages are to be the other way; empty where there is none.
-    """
-
-    rng: np.random.Generator
-    turn: int
-    first: Frame
-
-    def pattern(self, channels: int, before: Callable[[Frame], IntArray]) -> IntArray:
-        """A bit for each channel, none as `before` gives it of the frame `first`.
-
-        Without one: both bits, the first two different, and never the same backwards; first 1, then 0. One channel:
-        both in turn.
-        """
-        if self.first:
-            return np.asarray(1 - before(self.first))
-        bits = self.rng.integers(0, 2, channels)
-        bits[1:2] = bits[-1] = self.turn % 2
-        bits[0] = 1 - self.turn % 2
-        return bits
-
-
-def _tgap(graph: Graph, node: Node, frame: Frame, draw: Draw) -> None:
-    """Every sum on the last number that gives 0 or on the first that gives 1."""
-    x = graph.values[node.inputs[0]]
-    assert isinstance(node.op, Tgap)
-    pixels = x.size // x.shape[0]
-    ones, lo, hi = (np.full(pixels, n, dtype=np.int64) for n in (1, x.type.lo, x.type.hi))
-    sums = Sums(ones, lo, hi)
-    half = node.op.top * pixels // 2
-
-    def averages(first: Frame) -> IntArray:
-        return np.asarray((first[x.name].reshape(x.shape[0], -1).sum(axis=1) > half) * 1)
-
-    for channel, bit in enumerate(draw.pattern(x.shape[0], averages).tolist()):
-        numbers = sums.solve(min(half + bit, pixels * x.type.hi), draw.rng)
-        if numbers is not None:
-            frame[x.name][channel] = draw.rng.permutation(numbers).reshape(x.shape[1:])
-
-
-def _mux(graph: Graph, node: Node, frame: Frame, draw: Draw) -> None:
-    """Selects of both kinds, and branches that differ in every channel."""
-    select, one, zero = (graph.values[name] for name in node.inputs)
-    frame[select.name] = draw.pattern(select.shape[0], lambda first: first[select.name]).clip(
-        select.type.lo, select.type.hi
-    )
-    equal = (frame[one.name] == frame[zero.name]).all(axis=(1, 2))
-    if one.name == zero.name or not equal.any():
-        return
-    up = one.type.hi != zero.type.lo
-    a, b = (one.type.hi, zero.type.lo) if up else (one.type.lo, zero.type.hi)
-    frame[one.name][equal, 0, 0], frame[zero.name][equal, 0, 0] = a, b
-
-
-def _argmax(graph: Graph, node: Node, frame: Frame, draw: Draw) -> None:
-    """The last class wins at the first pixel, one above the lowest: a maximum that begins higher hides it."""
-    x = graph.values[node.inputs[0]]
-    if x.shape[0] == 1 or x.type.lo == x.type.hi:
-        return
-    first = frame[x.name].reshape(x.shape[0], -1)[:, 0]  # a view
-    first[:] = x.type.lo
-    first[-1] += 1
-
-
-def _max_pool(graph: Graph, node: Node, frame: Frame, draw: Draw) -> None:
-    """Each place of a window wins. In the last channel the first window holds the lowest number alone, and what only
-    the last one holds is high."""
-    x = graph.values[node.inputs[0]]
-    assert isinstance(node.op, MaxPool)
-    address = np.arange(x.size // x.shape[0]).reshape(1, 1, *x.shape[1:])
-    windows = node.op.window.view(node.op.window.pad(address, -1))[0, 0]
-    windows = windows.reshape(-1, node.op.kernel[0] * node.op.kernel[1])
-    flat = frame[x.name].reshape(x.shape[0], -1)
-    won = np.zeros(windows.shape[1], dtype=np.int64)
-    for channel in range(x.shape[0]):
-        _winners(flat[channel], draw.rng.permutation(windows), won, x)
-    first, last = (np.unique(w[w >= 0]) for w in (windows[0], windows[-1]))
-    flat[-1, np.setdiff1d(last, first)] = x.type.hi
-    flat[-1, first] = x.type.lo
-
-
-def _winners(channel: IntArray, windows: IntArray, won: IntArray, x: Value) -> None:
-    """In windows apart from each other, one place after the other holds the maximum alone; `won` counts them."""
-    taken = np.zeros(len(channel), dtype=bool)
-    for window in windows[: WINDOWS * len(won)]:
-        real = np.flatnonzero(window >= 0)
-        if taken[window[real]].any():
-            continue
-        taken[window[real]] = True
-        place = real[won[real].argmin()]
-        won[place] += 1
-        channel[window[real]] = np.minimum(channel[window[real]], max(x.type.lo, x.type.hi - 1))
-        channel[window[place]] = min(x.type.hi, channel[window[real]].max() + 1)
-
-
-SHAPES: dict[str, Callable[[Graph, Node, Frame, Draw], None]] = {
-    "tgap": _tgap,
-    "mux": _mux,
-    "argmax": _argmax,
-    "max_pool": _max_pool,
-}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -83,3 +84,30 @@ def one_hots(graph: Graph) -> Iterator[Frame]:
             for k, (y, z) in enumerate(corners):
                 frame[x.name][(turn * len(corners) + k) % x.shape[0], y, z] = loud
         yield frame
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Where a frame gets its random numbers from.
+
+    Attributes:
+        turn: counts the frames that are composed for one place.
+        first: the frame whose selects and averages are to be the other way; empty where there is none.
+    """
+
+    rng: np.random.Generator
+    turn: int
+    first: Frame
+
+    def pattern(self, channels: int, before: Callable[[Frame], IntArray]) -> IntArray:
+        """A bit for each channel, none as `before` gives it of the frame `first`.
+
+        Without one: both bits, the first two different, and never the same backwards; first 1, then 0. One channel:
+        both in turn.
+        """
+        if self.first:
+            return np.asarray(1 - before(self.first))
+        bits = self.rng.integers(0, 2, channels)
+        bits[1:2] = bits[-1] = self.turn % 2
+        bits[0] = 1 - self.turn % 2
+        return bits

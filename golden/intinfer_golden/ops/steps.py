@@ -1,8 +1,10 @@
-"""What an explanation is made of. Plain Python integers throughout: nothing can wrap."""
+"""How an op makes one element, step by step. Plain Python integers throughout: nothing can wrap."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import numpy as np
 
 from intinfer.types import IntArray
 
@@ -58,27 +60,11 @@ class Steps:
     made_of: tuple[Element, ...] = ()
 
 
-@dataclass(frozen=True)
-class Explanation:
-    """One element of a node.
-
-    Attributes:
-        at: (c, y, x) or (c,).
-        inputs: explanations of what it is made of, to the depth asked for.
-    """
-
-    node: str
-    op: str
-    source: tuple[str, ...]
-    at: Place
-    steps: Steps
-    inputs: tuple[Explanation, ...] = ()
-
-    @property
-    def value(self) -> int:
-        return self.steps.result
-
-
 def element_row(element: Element, **more: Cell) -> dict[str, Cell]:
     """A row that says where a number stands."""
     return {"input": element.value, **dict(zip("cyx", element.at, strict=False)), "value": element.number, **more}
+
+
+def place_of(index: int, shape: tuple[int, ...]) -> Place:
+    """Where the element with this flat index stands."""
+    return tuple(int(i) for i in np.unravel_index(index, shape))

@@ -1,0 +1,130 @@
+"""Argmax: the lowest class with the largest number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from intinfer.graph import Value
+from intinfer.ops import ArgMax
+from intinfer.types import IntArray
+
+from ..coverage import ENDS, RESET, Axis, Bools, Covergroup, Faults, Order, Prover, Site, Values, fault, grid, rivals
+from ..stimulus import textures
+from ..stimulus.pack import Goal, pack
+from ..stimulus.textures import Draw, Frame
+from .base import OpFacts
+from .steps import Cell, Operand, Place, Steps
+
+
+class ArgMaxFacts(OpFacts[ArgMax]):
+    of = ArgMax
+
+    def explain(self, at: Place, *operands: Operand) -> Steps:
+        (x,) = operands
+        rows: list[dict[str, Cell]] = []
+        best = x.element((0, *at[1:]))
+        for c in range(x.shape[0]):
+            element = x.element((c, *at[1:]))
+            best = element if element.number > best.number else best
+            rows.append({"c": c, "value": element.number, "largest at": best.at[0]})
+        return Steps("lowest c with the largest value", tuple(rows), {"largest": best.number}, best.at[0], (best,))
+
+    def covergroups(self, prover: Prover) -> list[Covergroup]:
+        x = self.x
+        classes = x.shape[0]
+
+        def wins(values: Values) -> Bools:
+            array = _scores(values[x.name])
+            top = array == array.max(axis=1, keepdims=True)
+            alone = top.sum(axis=1) == 1
+            return np.asarray(top[alone].any(axis=0))
+
+        def ties(values: Values) -> Bools:
+            array = _scores(values[x.name])
+            top = array == array.max(axis=1, keepdims=True)
+            return np.array([(top[:, a] & top[:, b] & ~top[:, :a].any(axis=1)).any() for a, b in pairs])
+
+        pairs = [(a, a + 1) for a in range(classes - 1)] + ([(0, classes - 1)] if classes > 2 else [])
+        single = x.type.lo == x.type.hi
+        win = Covergroup(self.node.name, "winners", "each class wins alone", (Axis("class"),), grid(classes), wins)
+        groups = [win]
+        if single and classes > 1:
+            win.exclude(np.ones(classes, dtype=bool), f"every input is {x.type.lo}: classes always tie")
+        if pairs:
+            words = tuple(f"classes {a} and {b}" for a, b in pairs)
+            sentence = "two classes share the top, and the lower one wins"
+            tie = Covergroup(self.node.name, "ties", sentence, (Axis("tie", words),), grid(len(pairs)), ties)
+            if single:
+                later = np.array([a > 0 for a, _ in pairs])
+                tie.exclude(later, f"every input is {x.type.lo}: class 0 always shares the top")
+            groups.append(tie)
+        if pairs and x in self.graph.inputs:
+            groups.append(rivals.covergroup(self.node, 1, x.type, lambda values: _scores(values[x.name])[None]))
+        return groups
+
+    def faults(self, site: Site) -> Iterator[Faults]:
+        """The running maximum begins with 0 at class 0, or with that of the frame before: only a greater one wins."""
+        x = self.x
+        single = f"{x.name!r} is always {x.type.lo}" if x.type.lo == x.type.hi else ""
+        if x.shape[0] < 2:
+            return
+
+        def starts(number: int) -> Callable[[Values, Values], bool]:
+            def seen(now: Values, _: Values) -> bool:
+                pixel = now[x.name].reshape(x.shape[0], -1)[:, 0]
+                return bool(pixel.max() <= number and pixel.argmax() > 0)
+
+            return seen
+
+        if x.type.lo < 0:
+            yield fault(RESET, f"{site.name}: the maximum begins with 0", starts(0), single)
+        if site.free:
+            words = f"{site.name}: the maximum begins above the lowest number"
+            yield fault(RESET, words, starts(x.type.lo + 1), single)
+
+        def kept(now: Values, before: Values) -> bool:
+            pixel, last = now[x.name].reshape(x.shape[0], -1)[:, 0], before[x.name].reshape(x.shape[0], -1)[:, -1]
+            return bool(pixel.max() <= last.max() and pixel.argmax() != last.argmax())
+
+        for after in ENDS:
+            known = site.before[after]
+            low = known is not None and known[x.name].reshape(x.shape[0], -1)[:, -1].max() == x.type.lo
+            reason = f"that frame leaves {x.type.lo}, over which every number wins" if low else single
+            yield fault(after, f"{site.name}: the maximum is not reset", kept, reason)
+
+    def hidden(self, site: Site, value: Value, order: Order) -> str:
+        return ""
+
+    def frames(self, rng: np.random.Generator) -> Iterator[Frame]:
+        """Each class wins alone, and shares the top with the next one and with the last."""
+        x = self.x
+        classes = x.shape[0]
+        winners: list[tuple[int, ...]] = [(c,) for c in range(classes)]
+        winners += [(c, c + 1) for c in range(classes - 1)] + [(0, classes - 1)]
+        pixels = [(*place,) for place in np.ndindex(*x.shape[1:])]
+        shifts = np.array([(0, *place) for place in pixels], dtype=np.int64)
+        goals = []
+        for top in winners:
+            numbers = rng.integers(x.type.lo, max(x.type.hi - 1, x.type.lo), classes, endpoint=True)
+            numbers[list(top)] = x.type.hi
+            indices = np.zeros((classes, len(x.shape)), dtype=np.int64)
+            indices[:, 0] = np.arange(classes)
+            goals.append(Goal(x.name, indices, numbers, shifts))
+        goals += [Goal(x.name, indices, numbers, shifts) for numbers in rivals.close_calls(x.type, classes, rng)]
+        yield from pack(goals, lambda: textures.noise(self.graph, rng))
+
+    def compose(self, frame: Frame, draw: Draw) -> None:
+        """The last class wins at the first pixel, one above the lowest: a maximum that begins higher hides it."""
+        x = self.x
+        if x.shape[0] == 1 or x.type.lo == x.type.hi:
+            return
+        first = frame[x.name].reshape(x.shape[0], -1)[:, 0]  # a view
+        first[:] = x.type.lo
+        first[-1] += 1
+
+
+def _scores(array: IntArray) -> IntArray:
+    """(N, C, ...) as a row of classes for each pixel."""
+    return np.moveaxis(array, 1, -1).reshape(-1, array.shape[1])

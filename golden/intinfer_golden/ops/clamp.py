@@ -1,0 +1,32 @@
+"""Clamp: two limits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from intinfer.ops import Clamp
+from intinfer.types import IntArray
+
+from ..coverage import Covergroup, Prover
+from ..coverage.combinations import points_of
+from .base import Elementwise, Served, Stateless
+from .steps import Cell, Operand, Place, Steps
+
+
+class ClampFacts(Stateless, Served, Elementwise[Clamp]):
+    of = Clamp
+
+    def explain(self, at: Place, *operands: Operand) -> Steps:
+        z, op = operands[0].element(at), self.op
+        facts: dict[str, Cell] = {"z": z.number, "lo": op.lo, "hi": op.hi}
+        return Steps("min(max(z, lo), hi)", (), facts, min(max(z.number, op.lo), op.hi), (z,))
+
+    def covergroups(self, prover: Prover) -> list[Covergroup]:
+        op, type_ = self.op, self.x.type
+        points = (op.lo - 1, op.lo, op.lo + 1, op.hi - 1, op.hi, op.hi + 1, type_.lo, type_.hi)
+        sentence = "z at, below and above both limits, and at the ends of its type"
+        return [points_of(self.node, self.x, "clip", sentence, points)]
+
+    def turns(self) -> list[IntArray]:
+        limits = np.array([self.op.lo - 1, self.op.lo, self.op.hi, self.op.hi + 1])
+        return [np.tile(limits.clip(self.x.type.lo, self.x.type.hi), (self.channels, 1))]

@@ -1,0 +1,44 @@
+"""Convolution: a sum over a window of the channels of a group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+from intinfer.accumulator import TapOrder
+from intinfer.ops import Conv2d
+from intinfer.tensor import CellularWeights
+
+from .mac import MacFacts, Tap
+from .steps import Cell, Operand, Place, Steps
+
+
+class Conv2dFacts(MacFacts[Conv2d]):
+    of = Conv2d
+
+    def explain(self, at: Place, *operands: Operand) -> Steps:
+        out, channels = at[0], self.op.weight.shape[1]
+        first = out // (self.op.weight.shape[0] // self.op.groups) * channels  # of the group's input channels
+        formula = f"sum of weight[{out}, {f'c - {first}' if first else 'c'}, ky, kx] * activation[c, y, x]"
+        return self.sum(formula, list(self._taps(at, operands[0], first)))
+
+    def _taps(self, at: Place, x: Operand, first: int) -> Iterator[Tap]:
+        op, (out, row, column) = self.op, at
+        _, height, width = x.shape
+        channels, rows, columns = op.weight.shape[1:]
+        weight_of = self.weights(out)
+        if op.accumulator.order is TapOrder.KKC:
+            order = [(c, ky, kx) for ky, kx, c in product(range(rows), range(columns), range(channels))]
+        else:
+            order = list(product(range(channels), range(rows), range(columns)))
+        for c, ky, kx in order:
+            y = row * op.stride[0] + ky * op.dilation[0] - op.pads[0]
+            x_ = column * op.stride[1] + kx * op.dilation[1] - op.pads[1]
+            inside = 0 <= y < height and 0 <= x_ < width
+            pads = op.pad_value if len(op.pad_value) > 1 else op.pad_value * (first + channels)
+            activation = x.number((first + c, y, x_)) if inside else pads[first + c]
+            where: dict[str, Cell] = {"c": first + c, "y": y if inside else "pad", "x": x_ if inside else "pad"}
+            where |= {"ky": ky, "kx": kx}
+            if isinstance(op.weight, CellularWeights):
+                where |= {"automaton": f"row {c} cell {out}"}
+            yield Tap(where, activation, weight_of(c, ky, kx))

@@ -1,0 +1,162 @@
+"""What convolution and dense share: sums of products in an accumulator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from intinfer.accumulator import Accumulator, Overflow
+from intinfer.graph import Value
+from intinfer.ops import Conv2d, Dense
+from intinfer.tensor import CellularWeights
+from intinfer.types import IntArray
+
+from ..codes import Code
+from ..coverage import Covergroup, Faults, Order, Prover, Site, mac_faults, sums, taps
+from ..coverage.forms import overflows
+from ..coverage.mac import Mac, border_patterns
+from ..coverage.saturation import Way
+from ..stimulus import textures
+from ..stimulus.pack import Goal, pack
+from ..stimulus.textures import Draw, Frame
+from .base import OpFacts
+from .steps import Cell, Steps
+
+M = TypeVar("M", Conv2d, Dense)
+
+
+@dataclass(frozen=True)
+class Tap:
+    """A product: where its activation and weight stand, and both."""
+
+    where: dict[str, Cell]
+    activation: int
+    weight: int
+
+
+class MacFacts(OpFacts[M]):
+    """Everything but how an op finds its products."""
+
+    def covergroups(self, prover: Prover) -> list[Covergroup]:
+        """Of the accumulators, then of the inputs."""
+        return [*sums.covergroups(self.graph, self.node, prover), *taps.covergroups(self.graph, self.node)]
+
+    def faults(self, site: Site) -> Iterator[Faults]:
+        return mac_faults.mac(site)
+
+    def hidden(self, site: Site, value: Value, order: Order) -> str:
+        return "the weights are the same" if mac_faults.same_weights(site, value, order) else ""
+
+    def frames(self, rng: np.random.Generator) -> Iterator[Frame]:
+        """One-hot pixels and channels; for a saturating accumulator the greediest way to each end and back."""
+        yield from textures.one_hots(self.graph)
+        rule = overflows(self.graph, self.node.name)
+        if rule is None:
+            return
+        view = Mac.of(self.graph, self.node)
+        for reach in (1, 2 ** max(0, view.accumulator.bits // 2), 2 ** (view.accumulator.bits - 1)):
+            yield textures.sparse(self.graph, rng, reach)
+        if rule is Overflow.SATURATE:
+            yield from pack(list(_saturating(view)), lambda: textures.noise(self.graph, rng))
+
+    def compose(self, frame: Frame, draw: Draw) -> None:
+        """Noise shows what a sum gets wrong."""
+
+    def weights(self, out: int) -> Callable[..., int]:
+        """The weights of an output channel by place; those of a cellular automaton are generated again."""
+        weight = self.op.weight
+        if isinstance(weight, CellularWeights):
+            bits = [row[out] for row in _states(weight)]
+            return lambda c, *_: 2 * bits[c] - 1
+        values = weight.values[out]
+        return lambda *place: int(values[place])
+
+    def sum(self, formula: str, taps: Sequence[Tap]) -> Steps:
+        """Products in the order in which the accumulator adds them."""
+        code = Code.of_encoding(self.op.weight.encoding)
+        rule = self.op.accumulator
+        rows: list[dict[str, Cell]] = []
+        register, exact = 0, 0
+        for number, tap in enumerate(taps, 1):
+            product_ = tap.weight * tap.activation
+            exact += product_
+            register += product_
+            last = number % (rule.fold or 1) == 0 or number == len(taps)  # of the products that are added exactly
+            kept = _kept(register, rule) if last else register
+            note = "" if kept == register else f"{rule.overflow}s from {register}"
+            register = kept
+            numbers: dict[str, Cell] = {
+                "activation": tap.activation,
+                "weight": tap.weight,
+                "code": code.hex(tap.weight),
+            }
+            sums: dict[str, Cell] = {"product": product_, "sum": register, "note": note}
+            rows.append({"tap": number - 1, **tap.where, **numbers, **sums})
+        facts: dict[str, Cell] = {
+            "products": len(rows),
+            "products that are not 0": sum(row["product"] != 0 for row in rows),
+            "exact sum": exact,
+            "accumulator": _accumulator(rule),
+        }
+        return Steps(formula, tuple(rows), facts, register)
+
+
+def _states(weight: CellularWeights) -> list[list[int]]:
+    """The automaton's rows, the seed first: a new cell is bit 4 * left + 2 * centre + right of the rule's number."""
+    rows = [list(weight.seed)]
+    while len(rows) < weight.rows:
+        cells = rows[-1]
+        patterns = [4 * cells[i - 1] + 2 * cells[i] + cells[(i + 1) % len(cells)] for i in range(len(cells))]
+        rows.append([weight.rule >> pattern & 1 for pattern in patterns])
+    return rows
+
+
+def _kept(total: int, rule: Accumulator) -> int:
+    """What the register holds after an addition."""
+    if rule.overflow is Overflow.WRAP:
+        half = 1 << (rule.bits - 1)
+        return (total + half) % (1 << rule.bits) - half
+    if rule.overflow is Overflow.SATURATE:
+        return min(max(total, -(1 << (rule.bits - 1))), (1 << (rule.bits - 1)) - 1)
+    return total
+
+
+def _accumulator(rule: Accumulator) -> str:
+    order = f", order {rule.order}, {rule.fold} products an addition" if rule.sequential else ""
+    return f"{rule.bits} bits, {rule.overflow}{order}"
+
+
+def _saturating(view: Mac) -> Iterator[Goal]:
+    """For each channel, end and border pattern: up until the clip and down again, and past the end inside a fold."""
+    address = np.arange(view.shape[1] * view.shape[2], dtype=np.int64).reshape(1, 1, *view.shape[1:])
+    windows = view.window.view(view.window.pad(address, -1))[0, 0]
+    reads = windows.reshape(windows.shape[0] * windows.shape[1], -1)
+    for borders in border_patterns(view):
+        free = np.flatnonzero(~borders)
+        places = [row for row in reads if np.array_equal(np.tile(row < 0, view.weight.shape[1]), borders)]
+        if not len(free):
+            continue
+        for channel in range(len(view.weight)):
+            for sign in (1, -1):
+                way = Way(view, channel, sign, borders)
+                for inputs in filter(None, (way.inputs, way.inside)):
+                    numbers = np.array([inputs[t] for t in free.tolist()], dtype=np.int64)
+                    indices, shifts = _moved(view, channel, free, places)
+                    yield Goal(view.x, indices, numbers, shifts)
+
+
+def _moved(view: Mac, channel: int, taps: IntArray, places: Sequence[IntArray]) -> tuple[IntArray, IntArray]:
+    """What the taps of a channel read at the first place, and how far the other places are away."""
+    area = view.weight[0, 0].size
+    first = channel // (len(view.weight) // view.groups) * view.weight.shape[1]
+    pixels = np.stack([place[taps % area] for place in places])
+    rows, columns = pixels // view.shape[2], pixels % view.shape[2]
+    indices = np.stack([first + taps // area, rows[0], columns[0]], axis=1)
+    shifts = np.stack(
+        [np.zeros(len(places), dtype=np.int64), rows[:, 0] - rows[0, 0], columns[:, 0] - columns[0, 0]], axis=1
+    )
+    ndim = len(view.node.output.shape)
+    return indices[:, :ndim], shifts[:, :ndim]

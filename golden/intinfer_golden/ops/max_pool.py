@@ -1,0 +1,185 @@
+"""Max pool: the largest number of a window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from intinfer.graph import Value
+from intinfer.ops import MaxPool
+from intinfer.types import LIMIT, IntArray
+
+from ..coverage import RESET, Axis, Bools, Covergroup, Faults, Prover, Site, Values, fault, grid, rivals
+from ..coverage.leaks import carried
+from ..stimulus import textures
+from ..stimulus.pack import Goal, pack
+from ..stimulus.textures import Draw, Frame
+from .pools import Pool, window_taps
+from .steps import Cell, Operand, Place, Steps
+
+MANY = 8
+"""Windows for each of their places, in all channels but one, from which on every place is asked for in one frame."""
+
+WINDOWS = 4
+"""Windows of a channel that are looked at for each place that should win."""
+
+
+class MaxPoolFacts(Pool[MaxPool]):
+    of = MaxPool
+
+    def explain(self, at: Place, *operands: Operand) -> Steps:
+        (x,) = operands
+        rows: list[dict[str, Cell]] = []
+        best = None
+        for y, column, inside in window_taps(self.op.window, at, x.shape):
+            if not inside:
+                rows.append({"y": "pad", "x": "pad", "value": "-", "largest": "-" if best is None else best.number})
+                continue
+            element = x.element((at[0], y, column))
+            best = element if best is None or element.number > best.number else best
+            rows.append({"y": y, "x": column, "value": element.number, "largest": best.number})
+        assert best is not None, "every window holds a pixel"
+        return Steps("largest of the window; padding takes no part", tuple(rows), {}, best.number, (best,))
+
+    def covergroups(self, prover: Prover) -> list[Covergroup]:
+        x, channels, window = self.x, self.channels, self.op.window
+        inside = self.addresses >= 0
+        real = inside.reshape(*inside.shape[:2], -1)  # (OH, OW, taps)
+
+        def wins(values: Values) -> Bools:
+            view = window.view(window.pad(values[x.name], -2 * LIMIT))
+            taps = view.reshape(*view.shape[:4], -1)
+            top = taps == taps.max(axis=4, keepdims=True)
+            alone = top.sum(axis=4, keepdims=True) == 1
+            return np.asarray((top & alone).any(axis=(0, 2, 3))).reshape(-1)
+
+        axes = (Axis("channel"), Axis("row"), Axis("column"))
+        sentence = "this place of a window alone holds the maximum"
+        group = Covergroup(self.node.name, "winners", sentence, axes, grid(channels, *self.op.kernel), wins)
+        never = ~real.any(axis=(0, 1))
+        group.exclude(np.tile(never, channels), "no window has a real value here")
+        if x.type.lo == x.type.hi:
+            lonely = (real & (real.sum(axis=2, keepdims=True) == 1)).any(axis=(0, 1))
+            group.exclude(np.tile(~lonely, channels), f"every input is {x.type.lo}")
+        return [group, *self._close(real.sum(axis=2).max() > 1), self._lows(), *self._padding(inside)]
+
+    def _close(self, several: bool) -> list[Covergroup]:
+        """Of a node that reads an input of the graph, and windows of several numbers."""
+        x, window = self.x, self.op.window
+        if x not in self.graph.inputs or not several:
+            return []
+
+        def compared(values: Values) -> IntArray:
+            view = window.view(window.pad(values[x.name], rivals.NEVER))
+            return np.moveaxis(view, 1, 0).reshape(x.shape[0], -1, self.windows.shape[1])
+
+        return [rivals.covergroup(self.node, x.shape[0], x.type, compared)]
+
+    def _lows(self) -> Covergroup:
+        def see(values: Values) -> Bools:
+            return np.asarray((values[self.node.name] == self.x.type.lo).any(axis=(0, 2, 3)))
+
+        sentence = "a whole window holds the lowest value: nothing else, such as 0 or a border, wins over it"
+        return Covergroup(self.node.name, "lowest", sentence, (Axis("channel"),), grid(self.channels), see)
+
+    def _padding(self, inside: Bools) -> list[Covergroup]:
+        """Windows over the border whose real values are all the lowest: padding must not win."""
+        over = ~inside.all(axis=(2, 3))
+        if not over.any():
+            return []
+
+        def see(values: Values) -> Bools:
+            return np.asarray(((values[self.node.name] == self.x.type.lo) & over).any(axis=(0, 2, 3)))
+
+        sentence = "a window over the border holds the lowest value alone: the border does not win"
+        return [Covergroup(self.node.name, "border", sentence, (Axis("channel"),), grid(self.channels), see)]
+
+    def faults(self, site: Site) -> Iterator[Faults]:
+        """The running maximum begins too high, or with that of the frame before; a place of the windows is not read."""
+        x, op = self.x, self.op
+        same = f"{x.name!r} is always {x.type.lo}" if x.type.lo == x.type.hi else ""
+        if x.type.lo < 0:
+            words = f"{site.name}: the maximum begins with 0"
+            yield fault(RESET, words, lambda now, _: bool((site.at(now, site.first_place) < 0).any()), "")
+        if site.free and x.shape[0] > 1 and not same:  # with one channel its first pixel would always be the lowest
+            words = f"{site.name}: the maximum begins above the lowest number"
+            yield fault(RESET, words, lambda now, _: bool((site.at(now, site.first_place) == x.type.lo).any()), "")
+        windows = self.addresses
+        first, last = (set(windows[place].reshape(-1).tolist()) - {-1} for place in ((0, 0), (-1, -1)))
+        reason = same or ("the last window holds no pixel that the first does not hold" if last <= first else "")
+        yield from carried(site, "the maximum is not reset", lambda now, kept: kept > now, reason)
+        if site.free and len(windows) * windows.shape[1] * (x.shape[0] - 1) >= MANY * op.kernel[0] * op.kernel[1]:
+            yield self._places(site, windows >= 0, same)
+
+    def _places(self, site: Site, real: Bools, same: str) -> Faults:
+        """A place shows where it alone holds the maximum."""
+        x, op = self.x, self.op
+        places = list(np.ndindex(*op.kernel))
+
+        def seen(now: Values, _: Values) -> Bools:
+            view = op.window.view(op.window.pad(now[x.name], -2 * LIMIT))[0]
+            top = view == view.max(axis=(3, 4), keepdims=True)
+            alone = top & (top.sum(axis=(3, 4), keepdims=True) == 1)
+            return np.asarray(alone.any(axis=(0, 1, 2))).reshape(-1)
+
+        lonely = (real & (real.sum(axis=(2, 3), keepdims=True) == 1)).any(axis=(0, 1))
+        reasons = [
+            "no window has a real value here" if not real[..., i, j].any() else "" if lonely[i, j] else same
+            for i, j in places
+        ]
+        return Faults(
+            RESET, tuple(f"{site.name}: place ({i}, {j}) is not read" for i, j in places), seen, tuple(reasons)
+        )
+
+    def frames(self, rng: np.random.Generator) -> Iterator[Frame]:
+        """Each place of a window wins: it alone is high, in every channel."""
+        x, reads = self.x, self.windows
+        goals = []
+        for tap in range(reads.shape[1]):
+            full = sorted((int((row >= 0).sum()), place) for place, row in enumerate(reads) if row[tap] >= 0)
+            for _, place in full[:1]:  # the window with the fewest real places
+                row = reads[place]
+                real = row[row >= 0]
+                numbers = np.where(real == row[tap], x.type.hi, x.type.lo)
+                indices = np.stack([np.zeros_like(real), real // x.shape[2], real % x.shape[2]], axis=1)
+                goals.append(_every_channel(x, indices, numbers))
+        row = max(reads, key=lambda row: int((row >= 0).sum()))
+        real = row[row >= 0]
+        indices = np.stack([np.zeros_like(real), real // x.shape[2], real % x.shape[2]], axis=1)
+        goals += [_every_channel(x, indices, numbers) for numbers in rivals.close_calls(x.type, len(real), rng)]
+        yield from pack(goals, lambda: textures.constant(self.graph, "lo"))
+
+    def compose(self, frame: Frame, draw: Draw) -> None:
+        """Each place of a window wins. In the last channel the first window holds the lowest number alone, and
+        what only the last one holds is high."""
+        x, windows = self.x, self.windows
+        flat = frame[x.name].reshape(x.shape[0], -1)
+        won = np.zeros(windows.shape[1], dtype=np.int64)
+        for channel in range(x.shape[0]):
+            _winners(flat[channel], draw.rng.permutation(windows), won, x)
+        first, last = (np.unique(w[w >= 0]) for w in (windows[0], windows[-1]))
+        flat[-1, np.setdiff1d(last, first)] = x.type.hi
+        flat[-1, first] = x.type.lo
+
+
+def _every_channel(x: Value, indices: IntArray, numbers: IntArray) -> Goal:
+    """The same in all channels of a map; indices have channel 0."""
+    channels = np.repeat(np.arange(x.shape[0]), len(indices))
+    everywhere = np.tile(indices, (x.shape[0], 1))
+    everywhere[:, 0] = channels
+    return Goal(x.name, everywhere, np.tile(numbers, x.shape[0]), np.zeros((1, indices.shape[1]), dtype=np.int64))
+
+
+def _winners(channel: IntArray, windows: IntArray, won: IntArray, x: Value) -> None:
+    """In windows apart from each other, one place after the other holds the maximum alone; `won` counts them."""
+    taken = np.zeros(len(channel), dtype=bool)
+    for window in windows[: WINDOWS * len(won)]:
+        real = np.flatnonzero(window >= 0)
+        if taken[window[real]].any():
+            continue
+        taken[window[real]] = True
+        place = real[won[real].argmin()]
+        won[place] += 1
+        channel[window[real]] = np.minimum(channel[window[real]], max(x.type.lo, x.type.hi - 1))
+        channel[window[place]] = min(x.type.hi, channel[window[real]].max() + 1)

@@ -1,0 +1,158 @@
+"""Multiplexer: each channel from one of two branches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from intinfer.graph import Value
+from intinfer.ops import Mux
+
+from ..coverage import ENDS, RESET, Axis, Bools, Covergroup, Faults, Order, Prover, Site, Values, fault, grid
+from ..stimulus import textures
+from ..stimulus.textures import Draw, Frame
+from .base import OpFacts
+from .steps import Cell, Operand, Place, Steps, element_row
+
+
+class MuxFacts(OpFacts[Mux]):
+    of = Mux
+
+    def explain(self, at: Place, *operands: Operand) -> Steps:
+        select, if_one, if_zero = operands
+        bit, one, zero = select.element(at[:1]), if_one.element(at), if_zero.element(at)
+        taken = one if bit.number == 1 else zero
+        rows: tuple[dict[str, Cell], ...] = (
+            {"branch": "I1", **element_row(one, taken="yes" if taken is one else "no")},
+            {"branch": "I0", **element_row(zero, taken="yes" if taken is zero else "no")},
+        )
+        facts: dict[str, Cell] = {f"S = {bit.value}[c={at[0]}]": bit.number}
+        return Steps("S ? I1 : I0", rows, facts, taken.number, (bit, taken))
+
+    def covergroups(self, prover: Prover) -> list[Covergroup]:
+        select, one, zero = self.node.inputs
+        channels = self.channels
+
+        def both_ways(values: Values) -> Bools:
+            differ = (values[one] != values[zero]).any(axis=(2, 3))
+            chosen = values[select] == 1
+            return np.stack([(differ & ~chosen).any(axis=0), (differ & chosen).any(axis=0)], axis=1).reshape(-1)
+
+        def mixtures(values: Values) -> Bools:
+            chosen = values[select] == 1
+            some, every = chosen.any(axis=1), chosen.all(axis=1)
+            return np.array([(~some).any(), every.any(), (some & ~every).any()])
+
+        words = ("S = 0", "S = 1")
+        sentence = "the channel is taken from each input while the two differ"
+        way = Covergroup(
+            self.node.name, "both ways", sentence, (Axis("channel"), Axis("way", words)), grid(channels, 2), both_ways
+        )
+        if one == zero:
+            way.exclude(np.ones(2 * channels, dtype=bool), "both inputs are one and the same value")
+        types = [value.type for value in self.inputs]
+        for bit in (0, 1):
+            if not types[0].lo <= bit <= types[0].hi:
+                way.exclude(way.coordinates[:, 1] == bit, f"{select!r} is {types[0]}")
+        if all(t.lo == t.hi for t in types[1:]) and types[1] == types[2]:
+            way.exclude(np.ones(2 * channels, dtype=bool), f"both inputs are always {types[1].lo}")
+        sentence = "one frame with no channel taken from I1, one with all, one with some"
+        mixed = Covergroup(
+            self.node.name,
+            "select bits of a frame",
+            sentence,
+            (Axis("S", ("none", "all", "mixed")),),
+            grid(3),
+            mixtures,
+        )
+        if channels == 1 or types[0].lo == types[0].hi:
+            mixed.exclude([2], f"{channels} channel{'s' * (channels > 1)} of {types[0]}")
+        for bit, index in ((0, 0), (1, 1)):
+            if not types[0].lo <= bit <= types[0].hi:
+                mixed.exclude([index], f"{select!r} is {types[0]}")
+        return [way, mixed]
+
+    def faults(self, site: Site) -> Iterator[Faults]:
+        """Each channel from the wrong branch; all from one; as the frame before selected."""
+        select, one, zero = self.inputs
+        channels = self.channels
+        same = "" if _may_differ(one, zero) else "both branches are one and the same"
+
+        def differ(now: Values) -> Bools:
+            return np.asarray((now[one.name] != now[zero.name])[0].any(axis=(1, 2)))
+
+        never = [
+            f"{select.name!r} is always {bit}" if select.type.lo == select.type.hi == bit else "" for bit in (0, 1)
+        ]
+
+        def stuck(now: Values, _: Values) -> Bools:
+            return np.concatenate([differ(now) & (now[select.name][0] != bit) for bit in (0, 1)])
+
+        words = tuple(f"{site.name}: select of channel {c} stuck at {bit}" for bit in (0, 1) for c in range(channels))
+        if site.free:
+            yield Faults(RESET, words, stuck, tuple(same or never[bit] for bit in (0, 1) for _ in range(channels)))
+            words = tuple(f"{site.name}: channel {c} from the other branch" for c in range(channels))
+            yield Faults(RESET, words, lambda now, _: differ(now), (same,) * channels)
+        for bit in (0, 1):
+            if site.free:
+                break
+            yield fault(
+                RESET,
+                f"{site.name}: select stuck at {bit}",
+                lambda now, _, bit=bit: bool((differ(now) & (now[select.name][0] != bit)).any()),  # type: ignore[misc]
+                same or never[bit],
+            )
+        always = f"{select.name!r} is always {select.type.lo}" if select.type.lo == select.type.hi else ""
+        for after in ENDS:
+            yield fault(
+                after,
+                f"{site.name}: selected as in the frame before",
+                lambda now, before: bool((differ(now) & (now[select.name][0] != before[select.name][0])).any()),
+                same or always,
+            )
+
+    def hidden(self, site: Site, value: Value, order: Order) -> str:
+        select, one, zero = self.inputs
+        if value.name == select.name:
+            return "" if _may_differ(one, zero) else "both branches are one and the same"
+        if one.name != zero.name:
+            if value.name == one.name and select.type.hi == 0:
+                return f"{select.name!r} is always 0"
+            if value.name == zero.name and select.type.lo == 1:
+                return f"{select.name!r} is always 1"
+        return ""
+
+    def together(self) -> tuple[str, ...]:
+        """Both branches where one channel shows but one of them."""
+        return tuple(dict.fromkeys(self.node.inputs[1:])) if self.x.shape == (1,) else ()
+
+    def frames(self, rng: np.random.Generator) -> Iterator[Frame]:
+        """None, all, every second channel selected, and the others."""
+        select, one, zero = self.inputs
+        channels = np.arange(self.channels)
+        for chosen in (channels * 0, channels * 0 + 1, channels % 2, 1 - channels % 2):
+            frame = textures.noise(self.graph, rng)
+            if one.name != zero.name:  # types of few numbers: make sure that the branches differ
+                frame[one.name][:, 0, 0], frame[zero.name][:, 0, 0] = one.type.hi, zero.type.lo
+                frame[one.name][:, -1, -1], frame[zero.name][:, -1, -1] = one.type.lo, zero.type.hi
+            frame[select.name] = chosen.clip(select.type.lo, select.type.hi)
+            yield frame
+
+    def compose(self, frame: Frame, draw: Draw) -> None:
+        """Selects of both kinds, and branches that differ in every channel."""
+        select, one, zero = self.inputs
+        frame[select.name] = draw.pattern(select.shape[0], lambda first: first[select.name]).clip(
+            select.type.lo, select.type.hi
+        )
+        equal = (frame[one.name] == frame[zero.name]).all(axis=(1, 2))
+        if one.name == zero.name or not equal.any():
+            return
+        up = one.type.hi != zero.type.lo
+        a, b = (one.type.hi, zero.type.lo) if up else (one.type.lo, zero.type.hi)
+        frame[one.name][equal, 0, 0], frame[zero.name][equal, 0, 0] = a, b
+
+
+def _may_differ(one: Value, zero: Value) -> bool:
+    """Whether the branches of a multiplexer can hold different numbers."""
+    return one.name != zero.name and not one.type.lo == one.type.hi == zero.type.lo == zero.type.hi

@@ -1,0 +1,54 @@
+"""What max pool and sum pool share: the elements under each window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import product
+from typing import TypeVar
+
+import numpy as np
+
+from intinfer.graph import Value
+from intinfer.ops import MaxPool, SumPool
+from intinfer.ops.geometry import Window
+from intinfer.types import IntArray
+
+from ..coverage import Order, Site
+from .base import OpFacts
+from .steps import Place
+
+P = TypeVar("P", MaxPool, SumPool)
+
+
+class Pool(OpFacts[P]):
+    """A window over each channel."""
+
+    @cached_property
+    def addresses(self) -> IntArray:
+        """Which pixel of its channel each place of a window reads, -1 in the border, (OH, OW, KH, KW)."""
+        pixels = np.arange(self.x.size // self.channels, dtype=np.int64).reshape(1, 1, *self.x.shape[1:])
+        window = self.op.window
+        view: IntArray = window.view(window.pad(pixels, -1))[0, 0]
+        return view
+
+    @property
+    def windows(self) -> IntArray:
+        """`addresses` as (windows, places)."""
+        return self.addresses.reshape(self.addresses.shape[0] * self.addresses.shape[1], -1)
+
+    def hidden(self, site: Site, value: Value, order: Order) -> str:
+        """Pixels move alike in all channels: the pixels of each window are compared. Whole channels always show."""
+        if order.channels is not None:
+            return ""
+        moved = np.where(self.windows < 0, -1, order.source[: value.size // value.shape[0]][self.windows])
+        same = np.array_equal(np.sort(self.windows, axis=1), np.sort(moved, axis=1))
+        return "the windows hold the same pixels" if same else ""
+
+
+def window_taps(window: Window, at: Place, shape: tuple[int, ...]) -> Iterator[tuple[int, int, bool]]:
+    """(y, x, whether it is inside the map) of each place of the window of an element."""
+    for ky, kx in product(range(window.kernel[0]), range(window.kernel[1])):
+        y = at[1] * window.stride[0] + ky * window.dilation[0] - window.pads[0]
+        x = at[2] * window.stride[1] + kx * window.dilation[1] - window.pads[1]
+        yield y, x, 0 <= y < shape[1] and 0 <= x < shape[2]

@@ -1,0 +1,245 @@
+"""Requant: a product rounded, shifted and clipped."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+
+import numpy as np
+
+from intinfer.ops import Op, Requant
+from intinfer.rounding import RoundMode, shift_right
+from intinfer.tensor import IntTensor
+from intinfer.types import IntArray
+
+from ..coverage import Axis, Covergroup, Prover, grid, intervals
+from ..coverage.constants import with_rows
+from .base import PerChannel, Served
+from .steps import Cell, Operand, Place, Steps
+
+MAX_LEVELS = 64
+"""Results of which each has bins of its own."""
+
+NEIGHBOURS = ("just before", "at", "just behind")
+
+SPAN = 2**10
+"""Intervals that are looked at to tell two channels apart."""
+
+
+class RequantFacts(Served, PerChannel[Requant]):
+    of = Requant
+
+    @cached_property
+    def _triples(self) -> list[tuple[int, int, int]]:
+        """Multiplier, offset and shift of each channel."""
+        tensors = (self.op.multiplier, self.op.offset, self.op.shift)
+        return list(zip(*(np.broadcast_to(t.values, (self.channels,)).tolist() for t in tensors), strict=True))
+
+    def explain(self, at: Place, *operands: Operand) -> Steps:
+        z, op = operands[0].element(at), self.op
+        multiplier, offset, shift = self._triples[at[0]]
+        product = z.number * multiplier + offset
+        quotient, remainder = divmod(product, 1 << shift)
+        up, why = _round_up(product, quotient, remainder, shift, op.rounding)
+        rounded = quotient + up
+        result = min(max(rounded, op.lo), op.hi)
+        facts: dict[str, Cell] = {
+            "z": z.number,
+            "M": multiplier,
+            "B": offset,
+            "S": shift,
+            "z * M + B": product,
+            "quotient (floor)": quotient,
+            "remainder": f"{remainder} of {1 << shift}",
+            "rounding": f"{op.rounding}: {why}, {'+1' if up else '+0'}",
+            "rounded": rounded,
+            "clip": f"{op.lo}..{op.hi}" + ("" if result == rounded else f" cuts {rounded} to {result}"),
+        }
+        return Steps("clip(round((z * M + B) / 2^S))", (), facts, result, (z,))
+
+    def covergroups(self, prover: Prover) -> list[Covergroup]:
+        return [self._steps(), self._ties()]
+
+    def _steps(self) -> Covergroup:
+        """A channel is monotone, so that the first z of a result is found by bisection."""
+        type_, triples = self.x.type, self._triples
+        levels = _levels(self.op)
+        points = np.zeros((len(triples), len(levels), 2), dtype=np.int64)
+        for c, (m, _, _) in enumerate(triples):
+            for i, level in enumerate(levels):
+                first = self._first(c, level) if m else type_.hi + 1
+                points[c, i] = first - (1 if m > 0 else -1), first
+        flat = points.reshape(-1)
+        axes = (
+            Axis("channel"),
+            Axis("result", tuple(f"to {level}" for level in levels)),
+            Axis("side", ("before", "at")),
+        )
+        sentence = "the last z before each result and the first z that gives it, clips included (result - 1 and result)"
+        coordinates = grid(len(triples), len(levels), 2)
+        group = intervals(self.node.name, "result steps", sentence, axes, coordinates, self.x.name, (flat, flat))
+        still = np.repeat(np.array([m == 0 for m, _, _ in triples]), 2 * len(levels))
+        group.exclude(still, "the multiplier is 0: the result does not depend on z")
+        return group
+
+    def _first(self, channel: int, level: int) -> int:
+        """The first z, in the direction of rising results, whose rounded result before clipping is at least `level`.
+
+        One beyond the type's end when none is.
+        """
+        type_, (m, b, s) = self.x.type, self._triples[channel]
+        # round(p / 2^s) >= level is p >= level * 2^s for floor, and p > or >= level * 2^s - half for the others.
+        lo, hi = (type_.lo, type_.hi + 1) if m > 0 else (-type_.hi, -type_.lo + 1)
+        step = 1 if m > 0 else -1
+        while lo < hi:
+            middle = (lo + hi) // 2
+            if rounded(step * middle * m + b, s, self.op.rounding) >= level:
+                hi = middle
+            else:
+                lo = middle + 1
+        return step * lo
+
+    def _ties(self) -> Covergroup:
+        """For each channel one tie of either sign and of an even and an odd quotient, each with its two neighbours."""
+        triples = self._triples
+        points = np.zeros((len(triples), 4, 3), dtype=np.int64)
+        dead = np.ones((len(triples), 4), dtype=bool)
+        for c, (m, b, s) in enumerate(triples):
+            for kind in range(4):
+                z = self._tie((m, b, s), negative=kind >= 2, odd=kind % 2 == 1)
+                if z is not None:
+                    points[c, kind] = z + np.array([-1, 0, 1])
+                    dead[c, kind] = False
+        flat = points.reshape(-1)
+        words = ("positive, even below", "positive, odd below", "negative, even below", "negative, odd below")
+        axes = (Axis("channel"), Axis("tie", words), Axis("z", NEIGHBOURS))
+        sentence = (
+            "z with a product exactly half-way between two results (floor: exactly on one), and its two neighbours"
+        )
+        coordinates = grid(len(triples), 4, 3)
+        group = intervals(
+            self.node.name, "rounding ties", sentence, axes, coordinates, self.x.name, (flat, flat.copy())
+        )
+        none = np.repeat(dead.reshape(-1), 3)
+        group.lo[none], group.hi[none] = 1, 0
+        group.exclude(none, "no z of the input's type gives such a product")
+        return group
+
+    def _tie(self, mbs: tuple[int, int, int], *, negative: bool, odd: bool) -> int | None:
+        """The z nearest to 0 with z * m + b = (2 q + 1) * 2^(s - 1), q of this sign and parity and in lo - 1..hi.
+
+        To floor, z * m + b = q * 2^s is the place where the result turns.
+        """
+        op, type_, (m, b, s) = self.op, self.x.type, mbs
+        if s < 1 or not m:
+            return None
+        modulus = 1 << (s + 1)
+        wanted = (0 if op.rounding is RoundMode.FLOOR else 1 << (s - 1)) + (odd << s)
+        # z * m = wanted - b modulo 2^(s + 1)
+        common = math.gcd(m, modulus)
+        if (wanted - b) % common:
+            return None
+        period = modulus // common
+        z = (wanted - b) // common * pow(m // common, -1, period) % period if period > 1 else 0
+        # products in [low, high], quotients q = floor(product / 2^s) in [lo - 1, hi]
+        low, high = max((op.lo - 1) << s, -(2**63)), min(((op.hi + 1) << s) - 1, 2**63)
+        low, high = (low, min(high, -1)) if negative else (max(low, 0), high)
+        first, last = (low - b, high - b) if m > 0 else (b - high, b - low)
+        size = abs(m)
+        least, most = max(-(-first // size), type_.lo), min(last // size, type_.hi)
+        return _nearest_to_zero(z, period, least, most)
+
+    def telling(self, order: IntArray) -> tuple[IntArray, bool]:
+        """A number for each channel on which the two differ, found by bisection."""
+        lo, hi = self.x.type.lo, self.x.type.hi
+        wrong = with_rows(self.op, self.channels, order) or self.op
+        rows = np.array(self._triples).T
+        alike = [_rounded_alike(self.op, rows[:, c], rows[:, order[c]], lo, hi) for c in range(self.channels)]
+        answers = [(lo, True) if alike[c] else _apart(self.op, wrong, c, lo, hi) for c in range(self.channels)]
+        return np.array([[number for number, _ in answers]]), all(sure for _, sure in answers)
+
+
+def _levels(op: Requant) -> list[int]:
+    """Results whose first z is covered, from the lowest to one above the highest; of many, the ends and the middle."""
+    if op.hi - op.lo < MAX_LEVELS:
+        return list(range(op.lo, op.hi + 2))
+    middle = (op.lo + op.hi) // 2
+    some = {op.lo, op.lo + 1, middle, middle + 1, -1, 0, 1, op.hi, op.hi + 1}
+    return sorted(level for level in some if op.lo <= level <= op.hi + 1)
+
+
+def rounded(product: int, shift: int, mode: str) -> int:
+    """round(product / 2^shift) in Python's unbounded integers."""
+    quotient, rest = divmod(product, 1 << shift)
+    if mode == "floor" or not shift or 2 * rest < 1 << shift:
+        return quotient
+    if 2 * rest > 1 << shift or mode == "half_up":
+        return quotient + 1
+    return quotient + (quotient & 1 if mode == "half_even" else product >= 0)
+
+
+def _round_up(product: int, quotient: int, remainder: int, shift: int, mode: RoundMode) -> tuple[int, str]:
+    """Whether the quotient goes up by one, and why."""
+    if mode is RoundMode.FLOOR or shift == 0:
+        return 0, "nothing is below the shift" if shift == 0 else "always down"
+    half = 1 << (shift - 1)
+    if remainder != half:
+        return int(remainder > half), f"the remainder is {'above' if remainder > half else 'below'} the half, {half}"
+    if mode is RoundMode.HALF_UP:
+        return 1, "a tie goes up"
+    if mode is RoundMode.HALF_EVEN:
+        return quotient % 2, f"a tie goes to the even neighbour, {quotient} is {'odd' if quotient % 2 else 'even'}"
+    return int(product >= 0), f"a tie goes away from zero, {product} is {'not ' if product >= 0 else ''}negative"
+
+
+def _nearest_to_zero(residue: int, period: int, lo: int, hi: int) -> int | None:
+    """The number congruent to `residue` in lo..hi that is nearest to 0."""
+    first = lo + (residue - lo) % period
+    if first > hi:
+        return None
+    last = hi - (hi - residue) % period
+    above = residue % period
+    return min((z for z in (first, last, above, above - period) if lo <= z <= hi), key=abs)
+
+
+def _rounded_alike(op: Requant, one: IntArray, other: IntArray, lo: int, hi: int) -> bool:
+    """Whether two rows of multiplier, offset and shift are proven to give the same results on lo..hi.
+
+    Offsets that differ may round alike. Apart from its sign, what is rounded repeats after 2^(shift + 1) / gcd numbers.
+    """
+    if np.array_equal(one, other):
+        return True
+    multiplier, shift = int(one[0]), int(one[2])
+    period = 2 ** (shift + 1) // math.gcd(multiplier, 2 ** (shift + 1))
+    if (multiplier, shift) != (other[0], other[2]) or op.rounding is RoundMode.HALF_AWAY or period > SPAN:
+        return False
+    z = np.arange(lo, min(hi, lo + period) + 1)
+    products = (z * multiplier + int(row[1]) for row in (one, other))
+    first, second = (shift_right(p, np.array(shift), op.rounding) for p in products)
+    return np.array_equal(first, second)
+
+
+def _apart(op: Op, wrong: Op, channel: int, lo: int, hi: int) -> tuple[int, bool]:
+    """A number on which a channel of two monotone ops differs, or any, and whether they then surely never differ.
+
+    Where both have one and the same result at the ends of an interval, they have it inside as well.
+    """
+
+    def both(number: int) -> tuple[int, int]:
+        z = np.full((1, channel + 1), number)
+        z = np.pad(z, ((0, 0), (0, channels - channel - 1)), mode="edge")
+        return int(op.reference(z)[0, channel]), int(wrong.reference(z)[0, channel])
+
+    channels = max(t.shape[0] for t in vars(op).values() if isinstance(t, IntTensor))
+    intervals, left = [(lo, hi)], SPAN
+    while intervals and left:
+        left -= 1
+        a, b = intervals.pop()
+        low, high = both(a), both(b)
+        for number, (right, other) in ((a, low), (b, high)):
+            if right != other:
+                return number, True
+        if low != high and b - a > 1:
+            middle = (a + b) // 2
+            intervals += [(middle, b), (a, middle)]
+    return lo, not intervals

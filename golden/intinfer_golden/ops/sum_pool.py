@@ -1,0 +1,58 @@
+"""Sum pool: the sum of a window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from intinfer.ops import SumPool
+
+from ..coverage import Axis, Bools, Covergroup, Faults, Prover, Site, Values, grid, leaks
+from .base import Served
+from .pools import Pool, window_taps
+from .steps import Cell, Operand, Place, Steps
+
+
+class SumPoolFacts(Served, Pool[SumPool]):
+    of = SumPool
+
+    def explain(self, at: Place, *operands: Operand) -> Steps:
+        (x,) = operands
+        rows: list[dict[str, Cell]] = []
+        total = 0
+        for y, column, inside in window_taps(self.op.window, at, x.shape):
+            value = x.number((at[0], y, column)) if inside else 0
+            total += value
+            rows.append({"y": y if inside else "pad", "x": column if inside else "pad", "value": value, "sum": total})
+        return Steps("sum of the window; padding counts as 0", tuple(rows), {}, total)
+
+    def covergroups(self, prover: Prover) -> list[Covergroup]:
+        op, x, channels = self.op, self.x, self.channels
+        inside = self.addresses >= 0
+        most = int(inside.sum(axis=(2, 3)).max())
+        ends = (most * x.type.lo, most * x.type.hi)
+        full = inside.sum(axis=(2, 3)) == most
+
+        def see(values: Values) -> Bools:
+            sums = values[self.node.name]
+            return np.stack([((sums == end) & full).any(axis=(0, 2, 3)) for end in ends], axis=1).reshape(-1)
+
+        def taps(values: Values) -> Bools:
+            nonzero = op.window.view((op.window.pad(values[x.name], 0) != 0).astype(np.int64))
+            return np.asarray(nonzero.any(axis=(0, 2, 3))).reshape(-1)
+
+        sentence = "the sum of a largest window at both ends"
+        end = Axis("end", ("lowest", "highest"))
+        group = Covergroup(self.node.name, "ends", sentence, (Axis("channel"), end), grid(channels, 2), see)
+        sentence = "the input at this place of a window is not 0"
+        axes = (Axis("channel"), Axis("row"), Axis("column"))
+        places = Covergroup(self.node.name, "places", sentence, axes, grid(channels, *op.kernel), taps)
+        never = ~inside.any(axis=(0, 1)).reshape(-1)
+        places.exclude(np.tile(never, channels), "no window has a real value here")
+        if x.type.lo == x.type.hi == 0:
+            places.exclude(np.ones(len(places.hit), dtype=bool), "every input is 0")
+        return [group, places]
+
+    def faults(self, site: Site) -> Iterator[Faults]:
+        return leaks.sums(site)

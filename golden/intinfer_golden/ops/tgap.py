@@ -1,0 +1,168 @@
+"""TGAP: the average of a channel above half of its range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+
+from intinfer.graph import Value
+from intinfer.ops import Tgap
+from intinfer.types import IntArray
+
+from ..coverage import (
+    EQUAL,
+    HIGHEST,
+    LOWEST,
+    RESET,
+    Axis,
+    Bools,
+    Covergroup,
+    Faults,
+    Order,
+    Prover,
+    Site,
+    Values,
+    fault,
+    grid,
+)
+from ..coverage.reach import Sums
+from ..stimulus.textures import Draw, Frame
+from .base import OpFacts
+from .steps import Cell, Operand, Place, Steps
+
+ENDS_OF_0 = ("above 0", "below 0")
+
+
+class TgapFacts(OpFacts[Tgap]):
+    of = Tgap
+
+    def explain(self, at: Place, *operands: Operand) -> Steps:
+        (x,), channel = operands, at[0]
+        height, width = x.shape[1:]
+        rows: list[dict[str, Cell]] = []
+        total = 0
+        for y, column in product(range(height), range(width)):
+            level = x.number((channel, y, column))
+            total += level
+            rows.append({"y": y, "x": column, "level": level, "sum": total})
+        half = self.op.top * height * width
+        facts: dict[str, Cell] = {
+            "sum": total,
+            "2 * sum": 2 * total,
+            f"N * h * w = {self.op.top} * {height} * {width}": half,
+        }
+        if 2 * total == half:
+            facts["tie"] = "equality gives 0"
+        return Steps("2 * sum > N * h * w", tuple(rows), facts, int(2 * total > half))
+
+    @property
+    def _pixels(self) -> int:
+        return self.x.size // self.channels
+
+    @property
+    def _half(self) -> int:
+        """The last sum that gives 0."""
+        return self.op.top * self._pixels // 2
+
+    @property
+    def _sums(self) -> IntArray:
+        """Sums that a channel should have: the last that gives 0, the first that gives 1, the least, the largest."""
+        least, most = (self._pixels * end for end in (self.x.type.lo, self.x.type.hi))
+        return np.array([self._half, self._half + 1, least, most], dtype=np.int64)
+
+    def _solver(self) -> Sums:
+        """For maps of a channel with a wanted sum."""
+        ones, lo, hi = (np.full(self._pixels, n, dtype=np.int64) for n in (1, self.x.type.lo, self.x.type.hi))
+        return Sums(ones, lo, hi)
+
+    def covergroups(self, prover: Prover) -> list[Covergroup]:
+        """Bins of the sum of a channel: on the threshold, the last that gives 0, the first that gives 1, both ends."""
+        x, channels, points = self.x, self.channels, self._sums
+        doubled = np.array([self.op.top * self._pixels, *(2 * z for z in points.tolist())], dtype=np.int64)
+
+        def see(values: Values) -> Bools:
+            sums = 2 * values[x.name].sum(axis=(2, 3))
+            return np.stack([(sums == point).any(axis=0) for point in doubled], axis=1).reshape(-1)
+
+        axes = (Axis("channel"), Axis("sum", ("tie", "last below or tie", "one above", "lowest", "highest")))
+        sentence = (
+            "the sum on its threshold (2 * sum = N*h*w gives 0) or below it, one above it, at its lowest and highest"
+        )
+        group = Covergroup(self.node.name, "sums", sentence, axes, grid(channels, 5), see)
+        place = group.coordinates[:, 1]
+        if doubled[0] % 2:
+            group.exclude(place == 0, f"N*h*w = {doubled[0]} is odd and twice a sum is even")
+        for i, point in enumerate(doubled.tolist()):
+            if not doubled[3] <= point <= doubled[4]:
+                lo, hi = points[2:].tolist()
+                text = f"the sum of {self._pixels} levels {x.type} lies in {lo}..{hi} and never is {point // 2}"
+                group.exclude(place == i, text)
+        return [group]
+
+    def faults(self, site: Site) -> Iterator[Faults]:
+        """Sums stand on the last number that gives 0 and on the first that gives 1: any other start shows."""
+        x, channels = self.x, self.channels
+        half, _, least, most = self._sums.tolist()
+        beyond = f"sums lie in {least}..{most}, too far from {self.op.top * self._pixels}/2"
+        sides = ["" if least <= number <= most else beyond for number in (half, half + 1)]
+
+        def total(now: Values) -> IntArray:
+            return np.asarray(now[x.name][0].reshape(channels, -1).sum(axis=1))
+
+        def beside(now: Values, _: Values) -> Bools:
+            return np.concatenate([total(now) == half, total(now) == half + 1])
+
+        def above(now: Values, _: Values) -> Bools:
+            sums = total(now)
+            return np.array([(sums == half).any(), (sums == half + 1).any()])
+
+        def passed_on(now: Values, _: Values) -> bool:
+            return bool(((total(now) <= half) & (total(now).cumsum() > half)).any())
+
+        def kept(now: Values, before: Values) -> bool:
+            return bool(((total(now) <= half) & (total(now) + total(before) > half)).any())
+
+        def hidden(added: int) -> str:
+            """Of what adds so much at most to a sum that gives 0."""
+            return beyond if least > half or min(half, most) + added <= half else ""
+
+        if site.free:
+            words = tuple(
+                f"{site.name}: the sum of channel {c} begins {end}" for end in ENDS_OF_0 for c in range(channels)
+            )
+            yield Faults(RESET, words, beside, tuple(side for side in sides for _ in range(channels)))
+        elif channels > 1:  # one channel is on one side
+            words = (f"{site.name}: sums begin above 0", f"{site.name}: sums begin below 0")
+            yield Faults(RESET, words, above, tuple(sides))
+        if channels > 1:
+            text = f"{site.name}: the sum of a channel goes on from that of the one before"
+            yield fault(RESET, text, passed_on, hidden((channels - 1) * most))
+        for after in (LOWEST, HIGHEST, EQUAL):
+            known = site.before.get(after)
+            added = min(half, most) if known is None else int(total(known).max())
+            yield fault(after, f"{site.name}: sums are not reset", kept, hidden(added))
+
+    def hidden(self, site: Site, value: Value, order: Order) -> str:
+        return "a sum does not depend on the order of its pixels" if order.channels is None else ""
+
+    def frames(self, rng: np.random.Generator) -> Iterator[Frame]:
+        """Each channel has each of the sums in turn, spread over the map at random."""
+        x, sums = self.x, self._solver()
+        points = [z for z in self._sums.tolist() if sums.find(z, z).number is not None]
+        for turn in range(len(points)):
+            maps = [sums.solve(points[(turn + c) % len(points)], rng) for c in range(x.shape[0])]
+            yield {x.name: np.array([rng.permutation(m) for m in maps if m is not None]).reshape(x.shape)}
+
+    def compose(self, frame: Frame, draw: Draw) -> None:
+        """Every sum on the last number that gives 0 or on the first that gives 1."""
+        x, sums, half = self.x, self._solver(), self._half
+
+        def averages(first: Frame) -> IntArray:
+            return np.asarray((first[x.name].reshape(x.shape[0], -1).sum(axis=1) > half) * 1)
+
+        for channel, bit in enumerate(draw.pattern(x.shape[0], averages).tolist()):
+            numbers = sums.solve(min(half + bit, self._pixels * x.type.hi), draw.rng)
+            if numbers is not None:
+                frame[x.name][channel] = draw.rng.permutation(numbers).reshape(x.shape[1:])

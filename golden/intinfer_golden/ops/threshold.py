@@ -1,0 +1,123 @@
+"""Threshold: how many thresholds of its channel a number has crossed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+
+from intinfer.ops import Threshold
+from intinfer.types import IntArray
+
+from ..coverage import RESET, Axis, Bools, Covergroup, Faults, Prover, Site, Values, grid, intervals
+from ..coverage.constants import FEW
+from .base import PerChannel, Served
+from .steps import Cell, Operand, Place, Steps
+
+SIDES = ("not yet crossed", "just crossed")
+
+
+class ThresholdFacts(Served, PerChannel[Threshold]):
+    of = Threshold
+
+    def explain(self, at: Place, *operands: Operand) -> Steps:
+        z, op = operands[0].element(at), self.op
+        row = at[0] if op.thresholds.shape[0] > 1 else 0
+        down = bool(op.descending.values[row])
+        compare = "<=" if down else ">="
+        rows: list[dict[str, Cell]] = []
+        count = 0
+        for j, limit in enumerate(int(t) for t in op.thresholds.values[row]):
+            crossed = z.number <= limit if down else z.number >= limit
+            count += crossed
+            rows.append(
+                {"j": j, "z": z.number, "compare": compare, "threshold": limit, "crossed": "yes" if crossed else "no"}
+            )
+        facts: dict[str, Cell] = {
+            "z": z.number,
+            "crossed": f"{count} of {len(rows)}",
+            "base": op.base,
+            "step": op.step,
+        }
+        formula = f"base + step * number of thresholds with z {compare} threshold"
+        return Steps(formula, tuple(rows), facts, op.base + op.step * count, (z,))
+
+    @cached_property
+    def _cuts(self) -> IntArray:
+        """(C, T)."""
+        return np.broadcast_to(self.op.thresholds.values, (self.channels, self.op.thresholds.shape[1]))
+
+    @cached_property
+    def _down(self) -> Bools:
+        """(C, 1)."""
+        return np.broadcast_to(self.op.descending.values == 1, (self.channels,))[:, None]
+
+    @property
+    def _before(self) -> IntArray:
+        """The number just before each threshold is crossed, (C, T)."""
+        return np.where(self._down, self._cuts + 1, self._cuts - 1)
+
+    def covergroups(self, prover: Prover) -> list[Covergroup]:
+        points = np.stack([self._before, self._cuts], axis=2).reshape(-1)
+        axes = (Axis("channel"), Axis("threshold"), Axis("side", SIDES))
+        sentence = (
+            "z = T - 1 and z = T (descending: T + 1 and T) of every threshold: > is told from >=, T from its neighbours"
+        )
+        coordinates = grid(*self._cuts.shape, 2)
+        sides = intervals(self.node.name, "threshold sides", sentence, axes, coordinates, self.x.name, (points, points))
+        return [sides, self._codes()]
+
+    def _codes(self) -> Covergroup:
+        """Code j is z in [T_(j-1), T_j - 1]; descending z in [T_j + 1, T_(j-1)]. Equal thresholds: none between."""
+        cuts, (channels, count) = self._cuts, self._cuts.shape
+        first, last = (np.full((channels, 1), end) for end in (self.x.type.lo, self.x.type.hi))
+        low = np.where(self._down, np.hstack([cuts + 1, first]), np.hstack([first, cuts]))
+        high = np.where(self._down, np.hstack([last, cuts]), np.hstack([cuts - 1, last]))
+        words = tuple(f"code {self.op.base + self.op.step * j}" for j in range(count + 1))
+        axes = (Axis("channel"), Axis("code", words))
+        sentence, coordinates = "every output code of every channel", grid(channels, count + 1)
+        both = (low.reshape(-1), high.reshape(-1))
+        return intervals(self.node.name, "output codes", sentence, axes, coordinates, self.x.name, both)
+
+    def telling(self, order: IntArray) -> tuple[IntArray, bool]:
+        """Around each threshold of both channels, and the ends."""
+        lo, hi = self.x.type.lo, self.x.type.hi
+        both = np.concatenate([self._cuts, self._cuts[order]], axis=1)
+        near = np.concatenate([both - 1, both, both + 1], axis=1).clip(lo, hi).T
+        return np.concatenate([near, np.full((1, self.channels), lo), np.full((1, self.channels), hi)]), True
+
+    def turns(self) -> list[IntArray]:
+        return [(self._cuts + step).clip(self.x.type.lo, self.x.type.hi) for step in (-1, 0, 1)]
+
+    def faults(self, site: Site) -> Iterator[Faults]:
+        """Constants, and thresholds one too high or too low: a channel stands on one side of one of them at least."""
+        yield from super().faults(site)
+        if not site.free:
+            return
+        x, channels = self.x, self.channels
+        sides = np.stack([self._cuts, self._before])  # crossed, not yet crossed
+        inside = (sides >= x.type.lo) & (sides <= x.type.hi)
+        crossed = inside[0] & inside[1]
+        live = np.flatnonzero(crossed.any(axis=1)).tolist()  # elsewhere nothing is ever crossed, or always everything
+
+        def stands(now: Values) -> Bools:
+            """Whether a live channel holds a threshold, or the number before one, (2, live)."""
+            numbers = now[x.name][0].reshape(channels, -1)[live]
+            return np.stack([_meet(numbers, side[live]) for side in sides])
+
+        if len(live):
+            words = tuple(f"{site.name}: thresholds of channel {c} one too high or one too low" for c in live)
+            yield Faults(RESET, words, lambda now, _: np.asarray(stands(now).any(axis=0)), ("",) * len(live))
+        if len(live) * (x.size // channels) > FEW:
+            words = tuple(
+                f"{site.name}: {text}" for text in ("crossed thresholds are missed", "thresholds cross early")
+            )
+            yield Faults(RESET, words, lambda now, _: np.asarray(stands(now).any(axis=1)), ("", ""))
+
+
+def _meet(numbers: IntArray, wanted: IntArray) -> Bools:
+    """Whether a row of numbers (C, P) holds one of the same row of wanted ones (C, T): (C,)."""
+    if wanted.shape[1] > FEW:
+        return np.array([bool(np.isin(row, some).any()) for row, some in zip(numbers, wanted, strict=True)])
+    return np.asarray((numbers[:, None] == wanted[:, :, None]).any(axis=(1, 2)))
