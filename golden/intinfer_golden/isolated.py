@@ -24,6 +24,7 @@ from intinfer.types import IntArray
 
 from . import documents, journal, manifest
 from .frames import Frames, Hashes
+from .index import FORMAT, NAME, VERSION
 from .journal import Journal
 from .layout import WordOptions
 from .names import file_stem
@@ -33,9 +34,6 @@ from .replace import check_target
 from .run import Progress
 from .vectors import known_formats, model_hash, write_vectors
 
-FORMAT = "intinfer-golden-index"
-VERSION = 2
-NAME = "index.json"
 GIVEN_BYTES = 2**30
 """Values that given images have at the inputs of all regions; they are held in memory."""
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from intinfer.errors import DataError
 from intinfer.types import IntArray
 
-from . import documents, isolated, manifest
+from . import documents, index, manifest
 from .constants import FOLDER, Memory, named
 from .dumps.foreign import short
 from .manifest import Stored, VectorSet
@@ -54,9 +54,9 @@ def open_set(directory: Path, node: str | None = None) -> VectorSet:
 
     Raises DataError for a folder that is neither, and for an index that leaves open which set is meant.
     """
-    if (directory / manifest.NAME).is_file() or not (directory / isolated.NAME).is_file():
+    if (directory / manifest.NAME).is_file() or not (directory / index.NAME).is_file():
         return manifest.load(directory)
-    listed = tuple(_read_index(directory / isolated.NAME))
+    listed = tuple(_read_index(directory / index.NAME))
     found = [entry for entry in listed if node is None or node in entry.nodes]
     if len(found) == 1:
         return manifest.load(directory / found[0].path)
@@ -75,10 +75,10 @@ class Sets:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        index = not (directory / manifest.NAME).is_file() and (directory / isolated.NAME).is_file()
-        self._listed = tuple(_read_index(directory / isolated.NAME)) if index else None
+        several = not (directory / manifest.NAME).is_file() and (directory / index.NAME).is_file()
+        self._listed = tuple(_read_index(directory / index.NAME)) if several else None
         self._load = cache(manifest.load)
-        if not index:
+        if not several:
             self._load(directory)
 
     def match(self, path: Path, node: str | None, port: str | None = None) -> Match:
@@ -201,7 +201,7 @@ def _entry(vectors: VectorSet, path: Path, node: str | None) -> Stored:
 
 
 def _read_index(path: Path) -> Iterable[Listed]:
-    document = documents.read(path, isolated.FORMAT, isolated.VERSION, "index of golden vectors")
+    document = documents.read(path, index.FORMAT, index.VERSION, "index of golden vectors")
     try:
         found = [
             Listed(str(item["name"]), str(item["path"]), tuple(str(node) for node in item["nodes"]))
