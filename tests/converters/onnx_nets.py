@@ -10,9 +10,8 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from intinfer_converters.symbolic import Reading, Symbolic, SymbolicNet, weight_of
 from intinfer_converters.symbolic.pointwise import pointwise
 from intinfer_converters.symbolic.vocabulary.arrangement import reshape
-from intinfer_converters.symbolic.vocabulary.linear import dense
-from intinfer_converters.symbolic.vocabulary.normalisation import batch_norm
-from intinfer_converters.symbolic.vocabulary.windows import Sliding, conv, max_pool
+from intinfer_converters.symbolic.vocabulary.layers import batch_norm, conv, dense
+from intinfer_converters.symbolic.vocabulary.windows import Sliding, max_pool
 
 F = np.float32
 

@@ -24,10 +24,11 @@ from intinfer_converters.symbolic import SymbolicNet, Unsupported, weight_of
 from intinfer_converters.symbolic.pointwise import pointwise
 from intinfer_converters.symbolic.vocabulary.arithmetic import add, sub
 from intinfer_converters.symbolic.vocabulary.arrangement import gather, pad, reshape, take, transpose
-from intinfer_converters.symbolic.vocabulary.casts import cast
+from intinfer_converters.symbolic.vocabulary.elementwise import cast
+from intinfer_converters.symbolic.vocabulary.layers import conv
 from intinfer_converters.symbolic.vocabulary.reductions import argmax, mean
 from intinfer_converters.symbolic.vocabulary.selection import where
-from intinfer_converters.symbolic.vocabulary.windows import Sliding, conv
+from intinfer_converters.symbolic.vocabulary.windows import Sliding
 
 F = np.float32
 

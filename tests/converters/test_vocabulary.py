@@ -120,6 +120,7 @@ ATEN_ONLY = {
 """What only the reader of torch's programs takes, and why."""
 
 ONE_READER_WORDS = {
+    "arrangement.gather": "an order that torch's own op has said",
     "arrangement.reshape": "torch's own op is run on the places of the elements",
     "arrangement.transpose": "torch's own op is run on the places of the elements",
     "arrangement.take": "torch's own op is run on the places of the elements",
@@ -130,11 +131,11 @@ ONE_READER_WORDS = {
     "arrangement.depth_to_space": "torch's own op is run on the places of the elements",
     "arrangement.space_to_depth": "torch's own op is run on the places of the elements",
     "arrangement.axis_of": "an argument, not an op",
-    "activations.hard_sigmoid": "ONNX multiplies by alpha, torch divides by 6: each as its source rounds",
-    "activations.hard_sigmoid_by_sixths": "ONNX multiplies by alpha, torch divides by 6: each as its source rounds",
-    "activations.trunc": "ONNX has no Trunc of floats",
-    "joining.stack": "ONNX has no stack: exporters write Unsqueeze and Concat",
-    "linear.dense_from_left": "torch exports a product with a constant from the left as none of constant weights",
+    "elementwise.hard_sigmoid": "ONNX multiplies by alpha, torch divides by 6: each as its source rounds",
+    "elementwise.hard_sigmoid_by_sixths": "ONNX multiplies by alpha, torch divides by 6: each as its source rounds",
+    "elementwise.trunc": "ONNX has no Trunc of floats",
+    "operands.stack": "ONNX has no stack: exporters write Unsqueeze and Concat",
+    "layers.dense_from_left": "torch exports a product with a constant from the left as none of constant weights",
     "quantisers.centred": "products of integers are no ops of an exported program",
     "quantisers.bipolar": "an operator of QONNX",
     "quantisers.reached": "an operator of QONNX",
@@ -195,7 +196,7 @@ WORDS = {
 }
 INNER = {
     *("operands.apart", "operands.one_number", "operands.aligned", "operands.as_tensor"),
-    *("linear.summed", "linear.exact_bias", "linear.reshaped_weight"),
+    *("windows.slid", "layers.summed", "layers.exact_bias", "layers.reshaped_weight"),
 }
 """What the vocabulary uses itself."""
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from ..symbolic import Symbolic, SymbolicNet, Unsupported
-from ..symbolic.vocabulary import arrangement, joining
-from ..symbolic.vocabulary.operands import Operand
+from ..symbolic.vocabulary import arrangement
+from ..symbolic.vocabulary.operands import Operand, concat, stack
 from .schema import Bound
 from .scope import Arguments, Handler, Scope
 
@@ -83,6 +83,6 @@ def beside(word: Callable[[SymbolicNet, Sequence[Operand], int], Symbolic]) -> H
 HANDLERS: dict[str, Handler] = {
     **{name.removeprefix("aten."): same for name in SAME | COPY},
     **dict.fromkeys(("constant_pad_nd", "pad"), pad),
-    **dict.fromkeys(("cat", "concat", "concatenate"), beside(joining.concat)),
-    "stack": beside(joining.stack),
+    **dict.fromkeys(("cat", "concat", "concatenate"), beside(concat)),
+    "stack": beside(stack),
 }

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..symbolic import Symbolic, SymbolicNet, Unsupported
-from ..symbolic.vocabulary import activations, arithmetic, comparisons, selection
+from ..symbolic.vocabulary import arithmetic, comparisons, elementwise, selection
 from ..symbolic.vocabulary.operands import Operand
 from .scope import Arguments, Handler, Scope, numpy_type
 
@@ -98,7 +98,7 @@ def clamp(scope: Scope, a: Arguments) -> Symbolic:
     bounds = [a.get("min"), a.get("max")]
     if any(isinstance(bound, Symbolic) for bound in bounds):
         raise Unsupported("its bounds are computed from the input; they must be constants")
-    x = scope.promoted(a["self"], *(bound for bound in bounds if bound is not None))[0]
+    x: Symbolic = scope.promoted(a["self"], *(bound for bound in bounds if bound is not None))[0]
     ends = [-np.inf, np.inf]
     for place, bound in enumerate(bounds):
         if bound is None:
@@ -107,12 +107,12 @@ def clamp(scope: Scope, a: Arguments) -> Symbolic:
         if (typed != typed[0]).any():
             raise Unsupported("its bounds differ between elements; they must be two numbers")
         ends[place] = typed[0]
-    return activations.clip(scope.net, x, *ends)
+    return elementwise.clip(scope.net, x, *ends)
 
 
 def clipped(lo: float, hi: float) -> Handler:
     """relu6."""
-    return lambda scope, a: activations.clip(scope.net, a["self"], lo, hi)
+    return lambda scope, a: elementwise.clip(scope.net, a["self"], lo, hi)
 
 
 def hardtanh(scope: Scope, a: Arguments) -> Symbolic:
@@ -121,18 +121,18 @@ def hardtanh(scope: Scope, a: Arguments) -> Symbolic:
 
 def threshold(scope: Scope, a: Arguments) -> Symbolic:
     x, limit, value = scope.promoted(a["self"], a["threshold"], a["value"])
-    return activations.threshold(scope.net, x, limit.item(), value.item())
+    return elementwise.threshold(scope.net, x, limit.item(), value.item())
 
 
 def leaky_relu(scope: Scope, a: Arguments) -> Symbolic:
-    return activations.leaky_relu(scope.net, *scope.promoted(a["self"], a["negative_slope"]))
+    return elementwise.leaky_relu(scope.net, *scope.promoted(a["self"], a["negative_slope"]))
 
 
 def prelu(scope: Scope, a: Arguments) -> Symbolic:
     x, slope = a["self"], scope.array(a["weight"])
     if slope.size not in (1, x.shape[1] if len(x.shape) > 1 else 1):
         raise Unsupported(f"{slope.size} slopes for {x.shape}")
-    return activations.leaky_relu(scope.net, x, slope.reshape(1, -1, *[1] * (len(x.shape) - 2)))
+    return elementwise.leaky_relu(scope.net, x, slope.reshape(1, -1, *[1] * (len(x.shape) - 2)))
 
 
 def to(scope: Scope, a: Arguments) -> Symbolic:
@@ -156,11 +156,11 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(("neg", "negative"), one(arithmetic.negative)),
     **dict.fromkeys(("maximum", "fmax"), two(arithmetic.maximum)),
     **dict.fromkeys(("minimum", "fmin"), two(arithmetic.minimum)),
-    "round": one(activations.rint),
-    "floor": one(activations.floor),
-    "ceil": one(activations.ceil),
-    **dict.fromkeys(("trunc", "fix"), one(activations.trunc)),
-    **dict.fromkeys(("sign", "sgn"), one(activations.sign)),
+    "round": one(elementwise.rint),
+    "floor": one(elementwise.floor),
+    "ceil": one(elementwise.ceil),
+    **dict.fromkeys(("trunc", "fix"), one(elementwise.trunc)),
+    **dict.fromkeys(("sign", "sgn"), one(elementwise.sign)),
     **dict.fromkeys(("gt", "greater"), compare("greater")),
     **dict.fromkeys(("ge", "greater_equal"), compare("greater_equal")),
     **dict.fromkeys(("lt", "less"), compare("less")),
@@ -174,10 +174,10 @@ HANDLERS: dict[str, Handler] = {
     "where": where,
     "masked_fill": masked_fill,
     **dict.fromkeys(("clamp", "clip", "clamp_min", "clamp_max"), clamp),
-    "relu": one(activations.relu),
+    "relu": one(elementwise.relu),
     "relu6": clipped(0, 6),
     "hardtanh": hardtanh,
-    "hardsigmoid": one(activations.hard_sigmoid_by_sixths),
+    "hardsigmoid": one(elementwise.hard_sigmoid_by_sixths),
     "threshold": threshold,
     "leaky_relu": leaky_relu,
     **dict.fromkeys(("prelu", "_prelu_kernel"), prelu),

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..symbolic import Symbolic, SymbolicNet, Unsupported
-from ..symbolic.vocabulary import arithmetic, linear, normalisation, reductions, windows
+from ..symbolic.vocabulary import arithmetic, layers, reductions, windows
 from ..symbolic.vocabulary.refusals import TRANSPOSED
 from .elementwise import two
 from .scope import Absent, Arguments, Handler, Scope
@@ -49,12 +49,12 @@ def convolution(scope: Scope, a: Arguments) -> Symbolic:
     else:
         pads = each_axis(0 if a["padding"] == "valid" else a["padding"], axes) * 2
     sliding = windows.Sliding(kernel, stride, pads, dilation)
-    return windows.conv(scope.net, x, weight, scope.optional(a.get("bias")), sliding, a["groups"])
+    return layers.conv(scope.net, x, weight, scope.optional(a.get("bias")), sliding, a["groups"])
 
 
 def linear_layer(scope: Scope, a: Arguments) -> Symbolic:
     bias = scope.optional(a.get("bias"))
-    return linear.dense(scope.net, _computed(a["input"]), scope.weight(a["weight"]), bias)
+    return layers.dense(scope.net, _computed(a["input"]), scope.weight(a["weight"]), bias)
 
 
 def addmm(scope: Scope, a: Arguments) -> Symbolic:
@@ -63,16 +63,16 @@ def addmm(scope: Scope, a: Arguments) -> Symbolic:
         raise Unsupported(f"beta {a['beta']} and alpha {a['alpha']}; both must be 1")
     x, weight, bias = _computed(a["mat1"]), scope.weight(_transposed(scope, a["mat2"])), scope.operand(a["self"])
     if isinstance(bias, Symbolic):
-        return arithmetic.add(scope.net, bias, linear.dense(scope.net, x, weight))
+        return arithmetic.add(scope.net, bias, layers.dense(scope.net, x, weight))
     if bias.ndim != 1:
         raise Unsupported(f"its bias has shape {bias.shape}; one number an output")
-    return linear.dense(scope.net, x, weight, bias)
+    return layers.dense(scope.net, x, weight, bias)
 
 
 def matmul(scope: Scope, a: Arguments) -> Symbolic:
     """x @ w with constant w."""
     weight = scope.weight(_transposed(scope, a["other" if "other" in a else "mat2"]))
-    return linear.dense(scope.net, _computed(a["self"]), weight)
+    return layers.dense(scope.net, _computed(a["self"]), weight)
 
 
 def _transposed(scope: Scope, weight: Any) -> torch.Tensor:
@@ -102,7 +102,7 @@ def batch_norm(scope: Scope, a: Arguments) -> Symbolic:
     mean, variance = scope.array(a["running_mean"]), scope.array(a["running_var"])
     gamma, beta = scope.optional(a["weight"]), scope.optional(a["bias"])
     gamma, beta = np.ones_like(mean) if gamma is None else gamma, np.zeros_like(mean) if beta is None else beta
-    return normalisation.batch_norm(scope.net, a["input"], gamma, beta, mean, variance, float(a["eps"]), folded=True)
+    return layers.batch_norm(scope.net, a["input"], gamma, beta, mean, variance, float(a["eps"]), folded=True)
 
 
 def batch_norm_with_statistics(scope: Scope, a: Arguments) -> list[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..symbolic import Symbolic, SymbolicNet, Unsupported
-from ..symbolic.vocabulary import linear, normalisation, windows
+from ..symbolic.vocabulary import layers, windows
 from ..symbolic.vocabulary.arithmetic import add, mul
 from ..symbolic.vocabulary.arrangement import axis_of, reshape
 from .call import Call, Rule, Value, weight_in
@@ -40,7 +40,7 @@ def convolved(call: Call, x: Symbolic, weights: Constant, bias: Array | None) ->
     if (call.integers("kernel_shape") or kernel) != kernel:
         raise Unsupported(f"kernel_shape {call.integers('kernel_shape')}, its weights have {kernel}")
     sliding = _sliding(call, x, kernel)
-    return windows.conv(call.net, x, weight_in(weights), bias, sliding, call.integer("group", 1))
+    return layers.conv(call.net, x, weight_in(weights), bias, sliding, call.integer("group", 1))
 
 
 def conv(call: Call) -> Symbolic:
@@ -68,12 +68,12 @@ def multiplied(net: SymbolicNet, a: Value, b: Value) -> Symbolic:
         raise Unsupported("it multiplies two computed tensors (attention); one factor has to be constant")
     if isinstance(a, Constant):
         assert isinstance(b, Symbolic)
-        return linear.dense_from_left(net, weight_in(_matrix(a)), b)
+        return layers.dense_from_left(net, weight_in(_matrix(a)), b)
     assert isinstance(b, Constant)
     weights = _matrix(b)
     if len(weights.shape) == 2:
-        return linear.dense(net, a, weight_in(weights.changed(np.transpose)))
-    product = linear.dense(net, a, weight_in(weights.changed(lambda v: v[None])))
+        return layers.dense(net, a, weight_in(weights.changed(np.transpose)))
+    product = layers.dense(net, a, weight_in(weights.changed(lambda v: v[None])))
     return reshape(product, product.shape[:-1])
 
 
@@ -106,8 +106,8 @@ def gemm(call: Call) -> Symbolic:
         added = mul(net, added, factor) if isinstance(added, Symbolic) else np.asarray(added * factor)
     if alpha == 1 and isinstance(added, np.ndarray):
         bias = np.broadcast_to(added, (1, rows.shape[0])).reshape(-1)
-        return linear.dense(net, x, rows, np.ascontiguousarray(bias))
-    product = linear.dense(net, x, rows)
+        return layers.dense(net, x, rows, np.ascontiguousarray(bias))
+    product = layers.dense(net, x, rows)
     if alpha != 1:
         product = mul(net, product, call.reals(alpha))
     return product if added is None else add(net, product, added)
@@ -158,4 +158,4 @@ def batch_normalization(call: Call) -> Symbolic:
         call.array(place, what) for place, what in enumerate(("gamma", "beta", "mean", "variance"), 1)
     )
     epsilon = call.number("epsilon", 1e-5)
-    return normalisation.batch_norm(call.net, call.tensor(), gamma, beta, mean, variance, epsilon, folded=False)
+    return layers.batch_norm(call.net, call.tensor(), gamma, beta, mean, variance, epsilon, folded=False)

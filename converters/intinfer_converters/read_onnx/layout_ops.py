@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 from ..symbolic import Symbolic, Unsupported
-from ..symbolic.vocabulary import arrangement, joining
+from ..symbolic.vocabulary import arrangement, operands
 from ..symbolic.vocabulary.arrangement import axis_of, take
 from .call import Call, Rule
 from .tensors import Constant, constant_of
@@ -79,8 +79,8 @@ def tile(call: Call) -> Symbolic:
 
 def concat(call: Call) -> Symbolic:
     """Concat along an axis."""
-    operands = [call.operand(place) for place in range(len(call.inputs))]
-    return joining.concat(call.net, operands, call.integer("axis", 1))
+    parts = [call.operand(place) for place in range(len(call.inputs))]
+    return operands.concat(call.net, parts, call.integer("axis", 1))
 
 
 def split(call: Call) -> list[Symbolic]:

@@ -8,8 +8,7 @@ from functools import reduce
 import numpy as np
 
 from ..symbolic import Symbolic, SymbolicNet, Unsupported
-from ..symbolic.vocabulary import activations, arithmetic, comparisons, selection
-from ..symbolic.vocabulary.casts import cast as cast_to
+from ..symbolic.vocabulary import arithmetic, comparisons, elementwise, selection
 from ..symbolic.vocabulary.operands import Operand
 from .call import Call, Result, Rule, Value
 from .tensors import DTYPES, Array, type_name
@@ -81,24 +80,24 @@ def clip(call: Call) -> Symbolic:
         low, high = call.number("min", -np.inf), call.number("max", np.inf)
     else:
         low, high = call.one(1, "lower bound", -np.inf), call.one(2, "upper bound", np.inf)
-    return activations.clip(call.net, call.tensor(), low, high)
+    return elementwise.clip(call.net, call.tensor(), low, high)
 
 
 def leaky_relu(call: Call) -> Symbolic:
-    return activations.leaky_relu(call.net, call.tensor(), call.reals(call.number("alpha", 0.01)))
+    return elementwise.leaky_relu(call.net, call.tensor(), call.reals(call.number("alpha", 0.01)))
 
 
 def prelu(call: Call) -> Symbolic:
-    return activations.leaky_relu(call.net, call.tensor(), call.array(1, "slope"))
+    return elementwise.leaky_relu(call.net, call.tensor(), call.array(1, "slope"))
 
 
 def thresholded_relu(call: Call) -> Symbolic:
-    return activations.threshold(call.net, call.tensor(), call.number("alpha", 1.0), 0.0)
+    return elementwise.threshold(call.net, call.tensor(), call.number("alpha", 1.0), 0.0)
 
 
 def hard_sigmoid(call: Call) -> Symbolic:
     alpha, beta = call.reals(call.number("alpha", 0.2)), call.reals(call.number("beta", 0.5))
-    return activations.hard_sigmoid(call.net, call.tensor(), alpha, beta)
+    return elementwise.hard_sigmoid(call.net, call.tensor(), alpha, beta)
 
 
 def where(call: Call) -> Result:
@@ -112,7 +111,7 @@ def cast(call: Call) -> Symbolic:
 def cast_like(call: Call) -> Symbolic:
     like = call.value(1)
     if isinstance(like, Symbolic):
-        return cast_to(call.net, call.tensor(), like.dtype)
+        return elementwise.cast(call.net, call.tensor(), like.dtype)
     return _cast(call, like.elem_type)
 
 
@@ -123,7 +122,7 @@ def _cast(call: Call, elem: int) -> Symbolic:
         raise Unsupported(f"it casts an activation to {type_name(elem)}; QuantizeLinear is supported")
     if DTYPES[elem] == np.uint64:
         raise Unsupported("it casts to uint64; integers of at most 63 bits are supported")
-    return cast_to(call.net, call.tensor(), DTYPES[elem])
+    return elementwise.cast(call.net, call.tensor(), DTYPES[elem])
 
 
 def identity(call: Call) -> Value:

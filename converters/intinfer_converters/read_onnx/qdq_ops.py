@@ -13,10 +13,10 @@ from intinfer.types import IntArray
 
 from ..symbolic import Symbolic, SymbolicNet, Unsupported
 from ..symbolic.pointwise import pointwise
-from ..symbolic.vocabulary import activations, arithmetic, joining, linear, quantisers, reductions
+from ..symbolic.vocabulary import arithmetic, elementwise, layers, quantisers, reductions
 from ..symbolic.vocabulary.arrangement import axis_of
-from ..symbolic.vocabulary.casts import cast
-from ..symbolic.vocabulary.operands import Operand
+from ..symbolic.vocabulary.elementwise import cast
+from ..symbolic.vocabulary.operands import Operand, concat
 from .call import Call, Rule, Value, weight_in
 from .layer_ops import convolved, multiplied
 from .qonnx_ops import scale_of
@@ -69,7 +69,7 @@ def quantize_linear(call: Call) -> Value:
     scale, zero = (_along(array, x.shape, axis, block) for array in (scale_of(call, 1), _zero(call, 2)))
     if isinstance(x, Symbolic):
         return quantised(call.net, x, scale, zero, _target(call, 2))
-    return _constant_levels(x.values, scale, zero, _target(call, 2))
+    return _constant_levels(call.net, x.values, scale, zero, _target(call, 2))
 
 
 def quantised(net: SymbolicNet, x: Symbolic, scale: Array, zero: IntArray, elem: int) -> Symbolic:
@@ -80,14 +80,13 @@ def quantised(net: SymbolicNet, x: Symbolic, scale: Array, zero: IntArray, elem:
     return cast(net, levels, DTYPES[elem])
 
 
-def _constant_levels(values: Array, scale: Array, zero: IntArray, elem: int) -> Constant:
+def _constant_levels(net: SymbolicNet, values: Array, scale: Array, zero: IntArray, elem: int) -> Constant:
     """A constant as integers of an ONNX type."""
     with np.errstate(all="ignore"):
-        levels = np.rint(values.astype(scale.dtype) / scale)
-    if np.isnan(levels).any():
+        scaled = (values.astype(scale.dtype) / scale).astype(np.float64)
+    if np.isnan(scaled).any():
         raise Unsupported("its constant has NaN entries")
-    inside = np.clip(levels.astype(np.float64), -(2.0**31), 2.0**31).astype(np.int64)
-    return Constant(np.clip(inside + zero, *integer_range(elem)).astype(DTYPES[elem]), elem)
+    return Constant(quantisers.quantise(net, scaled, zero, integer_range(elem)).astype(DTYPES[elem]), elem)
 
 
 def dequantize_linear(call: Call) -> Value:
@@ -202,7 +201,7 @@ def qgemm(call: Call) -> Symbolic:
     weights = _integer_weights(call, 3, _zero(call, 5), columns=not transposed)
     weights, bias = weights if transposed else weights.changed(np.transpose), call.optional(6, "bias")
     flat = None if bias is None else np.broadcast_to(bias.reshape(-1), (weights.shape[0],))
-    sums = linear.dense(call.net, _centred(call, call.tensor(), _zero(call, 2)), weight_in(weights), flat)
+    sums = layers.dense(call.net, _centred(call, call.tensor(), _zero(call, 2)), weight_in(weights), flat)
     if call.has(7):
         return _requantised(call, sums, (1, 4, 7, 8), -1)
     scales = (scale_of(call, 1) * scale_of(call, 4)).reshape(-1)
@@ -226,7 +225,7 @@ def _levels(call: Call, x: Operand, place: int) -> Operand:
     offset = zero.values.astype(np.int64).reshape(())
     if isinstance(x, Symbolic):
         return quantised(call.net, x, scale, offset, zero.elem_type)
-    return _constant_levels(x, scale, offset, zero.elem_type).values
+    return _constant_levels(call.net, x, scale, offset, zero.elem_type).values
 
 
 def of_reals(word: Callable[..., Symbolic], *places: int) -> Rule:
@@ -246,7 +245,7 @@ def _real_tensor(call: Call) -> Symbolic:
 def qlinear_leaky_relu(call: Call) -> Operand:
     """QLinearLeakyRelu(x, scale, zero, y scale, y zero)."""
     slope = call.reals(call.number("alpha", 0.01))
-    return _levels(call, activations.leaky_relu(call.net, _real_tensor(call), slope), 3)
+    return _levels(call, elementwise.leaky_relu(call.net, _real_tensor(call), slope), 3)
 
 
 def qlinear_global_average_pool(call: Call) -> Operand:
@@ -260,4 +259,4 @@ def qlinear_global_average_pool(call: Call) -> Operand:
 def qlinear_concat(call: Call) -> Symbolic:
     """QLinearConcat(y scale, y zero, then (x, scale, zero) for each)."""
     parts = [_levels(call, _real(call, place), 0) for place in range(2, len(call.inputs), 3)]
-    return joining.concat(call.net, parts, call.integer("axis", 0))
+    return concat(call.net, parts, call.integer("axis", 0))

@@ -6,15 +6,13 @@ rounding, bit width and zero point are floats, signed 1-bit is bipolar, unsigned
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from ..evaluator import Primitive
-from ..symbolic import Symbolic, SymbolicNet, Unsupported
-from ..symbolic.pointwise import pointwise
+from ..symbolic import Symbolic, Unsupported
+from ..symbolic.pointwise import Some, pointwise
 from ..symbolic.vocabulary import quantisers
 from ..symbolic.vocabulary.arrangement import move_axis
 from .call import Call, Value
@@ -34,42 +32,6 @@ ROUNDING_MODES = {
 """Mode (in capitals) -> primitive. HALF_UP is half away from zero, HALF_DOWN half toward zero."""
 MAX_BITS = 24
 """Levels have to be exact in float32."""
-
-
-@dataclass(frozen=True)
-class Chain:
-    """A pointwise chain on a tensor of the network, or on a constant, op by op alike."""
-
-    net: SymbolicNet
-    value: Symbolic | Array
-
-    def then(self, kind: str, operand: npt.ArrayLike | None = None) -> Chain:
-        if isinstance(self.value, Symbolic):
-            return Chain(self.net, pointwise(self.net, self.value, kind, operand))
-        return Chain(self.net, _applied(self.value, kind, operand))
-
-    def bipolar(self) -> Chain:
-        """1 where it is at least 0, else -1."""
-        if isinstance(self.value, Symbolic):
-            return Chain(self.net, quantisers.bipolar(self.net, self.value))
-        return Chain(self.net, np.where(self.value >= 0, 1, -1).astype(self.value.dtype))
-
-
-_BINARY: dict[str, Callable[[Array, Array], Array]] = {
-    "add": np.add,
-    "sub": np.subtract,
-    "mul": np.multiply,
-    "div": np.divide,
-}
-
-
-def _applied(x: Array, kind: str, operand: npt.ArrayLike | None) -> Array:
-    if kind == "clip":
-        low, high = np.asarray(operand, dtype=x.dtype)
-        return np.clip(x, low, high)
-    if operand is None:
-        return Primitive(kind).apply(x)
-    return _BINARY[kind](x, np.asarray(operand, dtype=x.dtype))
 
 
 def bit_width(call: Call, place: int, what: str = "bit width") -> int:
@@ -107,48 +69,54 @@ def rounding(call: Call, default: str) -> str:
     return ROUNDING_MODES[mode.upper()]
 
 
-def _start(call: Call, inputs: int) -> Chain:
+def _real(call: Call, inputs: int) -> Symbolic | Array:
     """The first of at most `inputs` inputs; a constant in the network's float type."""
     if len(call.inputs) > inputs:
         raise Unsupported(f"it has {len(call.inputs)} inputs; {inputs} are due")
     x = call.value(0)
     if isinstance(x, Constant):
-        return Chain(call.net, x.values.astype(call.net.dtype))
+        return x.values.astype(call.net.dtype)
     if not x.is_float:
         raise Unsupported(f"it quantises a {x.dtype} tensor; a float tensor is due")
-    return Chain(call.net, x)
+    return x
+
+
+def _steps(call: Call, x: Some, *steps: tuple[str, npt.ArrayLike | None]) -> Some:
+    """One pointwise op after the other."""
+    for kind, operand in steps:
+        x = pointwise(call.net, x, kind, operand)
+    return x
 
 
 def quant(call: Call) -> Value:
     """Quant(x, scale, zero point, bit width)."""
     scale, zero = scale_of(call, 1), call.array(2, "zero point").astype(call.net.dtype)
     bits, signed, narrow = bit_width(call, 3), bool(call.integer("signed", 1)), bool(call.integer("narrow", 0))
-    mode = rounding(call, "ROUND")
-    chain = _start(call, 4).then("div", scale).then("add", zero)
+    mode, x = rounding(call, "ROUND"), _real(call, 4)
+    levels = _steps(call, x, ("div", scale), ("add", zero))
     if bits == 1 and signed:
-        levels = chain.bipolar()
+        levels = quantisers.bipolar(call.net, levels)
     else:
-        levels = chain.then(mode).then("clip", level_range(signed, narrow, bits))
-    return _rescaled(levels.then("sub", zero), scale)
+        levels = _steps(call, levels, (mode, None), ("clip", level_range(signed, narrow, bits)))
+    return _rescaled(call, _steps(call, levels, ("sub", zero)), scale)
 
 
-def _rescaled(levels: Chain, scale: Array) -> Value:
+def _rescaled(call: Call, levels: Symbolic | Array, scale: Array) -> Value:
     """levels * scale; of constants, with both kept beside the product."""
-    real = levels.then("mul", scale).value
-    if isinstance(real, Symbolic):
+    real = pointwise(call.net, levels, "mul", scale)
+    if isinstance(real, Symbolic) or isinstance(levels, Symbolic):
+        assert isinstance(real, Symbolic)
         return real
-    q = levels.value
-    assert not isinstance(q, Symbolic)
     constant = constant_of(real)
-    if not np.isfinite(real).all() or (q != np.rint(q)).any():
+    if not np.isfinite(real).all() or (levels != np.rint(levels)).any():
         return constant
-    parts = np.broadcast_to(q, real.shape).astype(np.int64), np.broadcast_to(scale, real.shape)
-    return Constant(constant.values, constant.elem_type, parts)
+    parts = np.broadcast_to(levels, real.shape).astype(np.int64), np.broadcast_to(scale, real.shape)
+    return replace(constant, quantised=parts)
 
 
 def bipolar_quant(call: Call) -> Value:
     """BipolarQuant(x, scale): scale where x >= 0, else -scale. x is not divided by the scale."""
-    return _rescaled(_start(call, 2).bipolar(), scale_of(call, 1))
+    return _rescaled(call, quantisers.bipolar(call.net, _real(call, 2)), scale_of(call, 1))
 
 
 def trunc(call: Call) -> Value:
@@ -159,13 +127,13 @@ def trunc(call: Call) -> Value:
     """
     scale, zero = scale_of(call, 1), call.array(2, "zero point").astype(call.net.dtype)
     before, mode = bit_width(call, 3, "input bit width"), rounding(call, "FLOOR")
-    levels = _start(call, 7).then("div", scale).then("add", zero).then("rint")
+    levels = _steps(call, _real(call, 7), ("div", scale), ("add", zero), ("rint", None))
     if len(call.inputs) == 5:
         after = bit_width(call, 4, "output bit width")
         if after > before:
             raise Unsupported(f"it truncates {before} bits to {after}")
-        levels = levels.then("div", np.float64(2) ** (before - after)).then(mode)
-        return _rescaled(levels.then("sub", zero), scale)
+        kept = _steps(call, levels, ("div", np.float64(2) ** (before - after)), (mode, None), ("sub", zero))
+        return _rescaled(call, kept, scale)
     if len(call.inputs) not in (6, 7):
         raise Unsupported(f"it has {len(call.inputs)} inputs; version 1 has 5, version 2 has 6 or 7")
     new_scale, bits = scale_of(call, 4, "output scale"), bit_width(call, len(call.inputs) - 1, "output bit width")
@@ -177,8 +145,8 @@ def trunc(call: Call) -> Value:
     new_zero = zero / step
     if len(call.inputs) == 7 and (call.array(5, "output zero point") != new_zero).any():
         raise Unsupported("its output zero point is not its zero point divided by the ratio of the scales")
-    levels = levels.then("div", step).then(mode).then("clip", bounds)
-    return _rescaled(levels.then("sub", new_zero), new_scale)
+    levels = _steps(call, levels, ("div", step), (mode, None), ("clip", bounds), ("sub", new_zero))
+    return _rescaled(call, levels, new_scale)
 
 
 def multi_threshold(call: Call) -> Value:

@@ -9,7 +9,7 @@ import onnx
 from onnx import defs
 
 from ..symbolic import Symbolic, Unsupported
-from ..symbolic.vocabulary import activations, arithmetic, arrangement, comparisons, reductions, refusals
+from ..symbolic.vocabulary import arithmetic, arrangement, comparisons, elementwise, reductions, refusals
 from . import layer_ops, layout_ops, pointwise_ops, qdq_ops, qonnx_ops, resize
 from .call import Call, Rule
 from .load import STANDARD, Node
@@ -25,7 +25,7 @@ ONNX: dict[str, Rule] = {
     "BatchNormalization": layer_ops.batch_normalization,
     "Cast": pointwise_ops.cast,
     "CastLike": pointwise_ops.cast_like,
-    "Ceil": pointwise_ops.one(activations.ceil),
+    "Ceil": pointwise_ops.one(elementwise.ceil),
     "Clip": pointwise_ops.clip,
     "Concat": layout_ops.concat,
     "Conv": layer_ops.conv,
@@ -36,7 +36,7 @@ ONNX: dict[str, Rule] = {
     "Dropout": pointwise_ops.dropout,
     "Expand": layout_ops.expand,
     "Flatten": layout_ops.flatten,
-    "Floor": pointwise_ops.one(activations.floor),
+    "Floor": pointwise_ops.one(elementwise.floor),
     "Gather": layout_ops.gather,
     "Gemm": layer_ops.gemm,
     "GlobalAveragePool": layer_ops.pooled_over_all(reductions.mean),
@@ -67,12 +67,12 @@ ONNX: dict[str, Rule] = {
     "ReduceMean": layer_ops.reduced(reductions.mean),
     "ReduceMin": layer_ops.reduced(reductions.min_over),
     "ReduceSum": layer_ops.reduced(reductions.total, since=13),
-    "Relu": pointwise_ops.one(activations.relu),
+    "Relu": pointwise_ops.one(elementwise.relu),
     "Reshape": layout_ops.reshape,
     "Resize": resize.resize,
-    "Round": pointwise_ops.one(activations.rint),
+    "Round": pointwise_ops.one(elementwise.rint),
     "Shape": layout_ops.shape_of,
-    "Sign": pointwise_ops.one(activations.sign),
+    "Sign": pointwise_ops.one(elementwise.sign),
     "Size": layout_ops.size_of,
     "Slice": layout_ops.slice_,
     "SpaceToDepth": layout_ops.in_blocks(arrangement.space_to_depth),

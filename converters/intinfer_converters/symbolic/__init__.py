@@ -2,7 +2,7 @@
 
 A reader walks its source and calls one function of `vocabulary` an op; what depends on constants alone it has computed
 before. `net` is the network under construction, `facts` what is known of a tensor's values. Layout ops only rearrange
-axes (`layout`); pointwise ops wait in a chain until a rounding makes them a quantiser (`chains`, `floats`); integer
+axes (`layout`); pointwise ops wait in a chain until a rounding makes them a quantiser (`chains`, `pointwise`); integer
 types are exact (`integers`).
 """
 

@@ -9,14 +9,13 @@ import numpy as np
 from intinfer.ops import Abs, Add
 
 from ...floatnet import IntegerOp, Sum
-from .. import chains, integers
+from .. import chains
 from ..facts import hull, known, known_range, of_integers
 from ..net import SymbolicNet
-from ..pointwise import pointwise
+from ..pointwise import in_type, integer_op, pointwise
 from ..tensor import Bounds, Symbolic, Unsupported
-from .activations import clip
 from .arrangement import broadcast
-from .casts import cast
+from .elementwise import cast, clip
 from .operands import Array, Operand, aligned, apart, one_number
 from .selection import where
 
@@ -62,7 +61,7 @@ def _sum(net: SymbolicNet, a: Symbolic, b: Symbolic, signs: tuple[int, int], typ
     result = Symbolic(node, index, a.dtype, bounds=facts.bounds, whole=facts.whole)
     if a.is_float:
         return result
-    return integers.in_type(net, result) if typed else replace(result, dtype=np.dtype(np.int64))
+    return in_type(net, result) if typed else replace(result, dtype=np.dtype(np.int64))
 
 
 def negative(net: SymbolicNet, x: Symbolic) -> Symbolic:
@@ -77,7 +76,7 @@ def absolute(net: SymbolicNet, x: Symbolic) -> Symbolic:
     if x.is_float:
         return maximum(net, x, negative(net, x))
     low, high = known_range(x)
-    wide = integers.integer_op(net, cast(net, x, np.int64), Abs(), (max(low, -high, 0), max(-low, high)))
+    wide = integer_op(net, cast(net, x, np.int64), Abs(), (max(low, -high, 0), max(-low, high)))
     return cast(net, wide, x.dtype)
 
 

@@ -9,7 +9,7 @@ from ..pointwise import pointwise
 from ..tensor import Symbolic, Unsupported
 from .arithmetic import add, maximum, minimum, mul, sub
 from .arrangement import broadcast
-from .casts import cast
+from .elementwise import cast
 from .operands import Operand, apart
 
 _OPPOSITE = {"greater": "less_equal", "less": "greater_equal", "greater_equal": "less", "less_equal": "greater"}

@@ -7,14 +7,13 @@ import numpy as np
 from intinfer.types import IntArray
 
 from ..net import SymbolicNet
-from ..pointwise import pointwise
+from ..pointwise import Some, pointwise
 from ..tensor import Symbolic, Unsupported
-from .activations import clip, rint
-from .casts import cast
+from .elementwise import cast, clip, rint
 from .operands import Array
 
 
-def quantise(net: SymbolicNet, scaled: Symbolic, zero: IntArray, ends: tuple[int, int]) -> Symbolic:
+def quantise(net: SymbolicNet, scaled: Some, zero: IntArray, ends: tuple[int, int]) -> Some:
     """clip(rint(scaled) + zero, ends): integers, still of the float type. One zero point, or one a channel."""
     low, high = ends
     levels = clip(net, rint(net, scaled), low - int(zero.max()), high - int(zero.min()))
@@ -45,8 +44,10 @@ def fake_quantise(net: SymbolicNet, scaled: Symbolic, scale: Array, zero: IntArr
     return pointwise(net, levels, "mul", scale)
 
 
-def bipolar(net: SymbolicNet, x: Symbolic) -> Symbolic:
+def bipolar(net: SymbolicNet, x: Some) -> Some:
     """1 where x is at least 0, else -1."""
+    if not isinstance(x, Symbolic):
+        return np.where(x >= 0, 1, -1).astype(x.dtype)
     bit = cast(net, pointwise(net, x, "greater_equal", 0), net.dtype)
     return pointwise(net, pointwise(net, bit, "mul", 2), "sub", 1)
 

@@ -10,13 +10,13 @@ import numpy as np
 from intinfer.ops import ArgMax
 
 from ...floatnet import GlobalAverage, GlobalSum, IntegerOp, MaximumPool
-from .. import integers
 from ..facts import Known, known, of_integers
 from ..net import SymbolicNet
+from ..pointwise import in_type
 from ..tensor import Symbolic, Unsupported
 from .arithmetic import negative, sub
 from .arrangement import axis_of, move_axis, reshape, take, transpose
-from .casts import cast
+from .elementwise import cast
 
 
 def mean(net: SymbolicNet, x: Symbolic, axes: Sequence[int], keepdims: bool = False) -> Symbolic:
@@ -32,7 +32,7 @@ def total(net: SymbolicNet, x: Symbolic, axes: Sequence[int], keepdims: bool = F
     moved, shape = _as_map(x, axes, keepdims)
     facts = (known(x) if x.is_float else of_integers(x)).times(moved.shape[2] * moved.shape[3])
     result = net.made(net.emit(GlobalSum(), net.realised(moved)), shape, x.dtype, facts)
-    return result if x.is_float else integers.in_type(net, result)
+    return result if x.is_float else in_type(net, result)
 
 
 def max_over(net: SymbolicNet, x: Symbolic, axes: Sequence[int], keepdims: bool = False) -> Symbolic:

@@ -8,13 +8,11 @@ from dataclasses import dataclass, replace
 from intinfer.errors import GraphError
 from intinfer.ops.geometry import Pads, Window
 
-from ...floatnet import AveragePool, Conv, FloatOp, MaximumPool
+from ...floatnet import AveragePool, FloatOp, MaximumPool
 from .. import layout
-from ..facts import known, of_products
+from ..facts import known
 from ..net import SymbolicNet
 from ..tensor import Symbolic, Unsupported
-from .linear import Weight, exact_bias, reshaped_weight, summed
-from .operands import Array
 from .reductions import mean
 
 NO_PADS: Pads = (0, 0, 0, 0)
@@ -90,7 +88,7 @@ def _ceiled(window: Window, value: tuple[int, ...]) -> Window:
     return replace(window, pads=(top, left, ends[0], ends[1]))
 
 
-def _slid(net: SymbolicNet, op: FloatOp, x: Symbolic, rank: int) -> tuple[str, tuple[int, ...]]:
+def slid(net: SymbolicNet, op: FloatOp, x: Symbolic, rank: int) -> tuple[str, tuple[int, ...]]:
     """The node of an op on `x`, and the shape of its result as a tensor of `rank` axes."""
     try:
         node = net.emit(op, net.realised(x))
@@ -100,50 +98,11 @@ def _slid(net: SymbolicNet, op: FloatOp, x: Symbolic, rank: int) -> tuple[str, t
     return node, (1, channels, height, width) if rank == 4 else (1, channels, width)
 
 
-def conv(
-    net: SymbolicNet, x: Symbolic, weight: Weight, bias: Array | None, sliding: Sliding, groups: int = 1
-) -> Symbolic:
-    """Cross-correlation with zero padding. A border of zeros that `x` already has is added to the pads.
-
-    Args:
-        x: (1, C, H, W), or (1, C, L).
-        weight: (O, C / groups, KH, KW), or (O, C / groups, K).
-        bias: (O,).
-    """
-    if len(x.shape) not in (3, 4) or len(weight.shape) != len(x.shape):
-        raise Unsupported(f"a convolution of {x.shape} with weights {weight.shape}; 1-d and 2-d ones are supported")
-    outputs, a_group = weight.shape[:2]
-    if groups < 1 or x.shape[1] != a_group * groups or outputs % groups:
-        raise Unsupported(f"{groups} groups of {x.shape[1]} channels do not fit weights {weight.shape}")
-    window = sliding.on(x)
-    source, own = _unpadded(x)
-    top, left, bottom, right = (p + q for p, q in zip(window.pads, own, strict=True))
-    pads = (top, left, bottom, right)
-    kernels = reshaped_weight(weight, (outputs, a_group, *window.kernel))
-    op = Conv(kernels, window.stride, pads, window.dilation, groups, exact_bias(bias, outputs))
-    node, shape = _slid(net, op, source, len(x.shape))
-    return summed(net, node, shape, x, of_products(x, kernels, bias, any(pads)))
-
-
-def _unpadded(x: Symbolic) -> tuple[Symbolic, Pads]:
-    """`x` without a frame of zeros, and the frame, when it has one that a convolution can make itself."""
-    if not x.padded or x.fill or x.chain or len(x.shape) not in (3, 4):
-        return x, NO_PADS
-    found = x.layout.reshape(layout.value_shape(x.shape)).frame()
-    if found is None:
-        return x, NO_PADS
-    inner, pads = found
-    if len(x.shape) == 3 and (pads[0] or pads[2]):
-        return x, NO_PADS
-    shape = (1, inner.shape[0], *inner.shape[1:]) if len(x.shape) == 4 else (1, inner.shape[0], inner.shape[2])
-    return replace(x, layout=inner.reshape(shape)), pads
-
-
 def max_pool(net: SymbolicNet, x: Symbolic, sliding: Sliding) -> Symbolic:
     """The maximum of each window; the border never wins."""
     window = sliding.on(x)
     op = MaximumPool(window.kernel, window.stride, window.pads, window.dilation)
-    return net.made(*_slid(net, op, x, len(x.shape)), x.dtype, known(x))
+    return net.made(*slid(net, op, x, len(x.shape)), x.dtype, known(x))
 
 
 def average_pool(net: SymbolicNet, x: Symbolic, sliding: Sliding, count_include_pad: bool = True) -> Symbolic:
@@ -160,7 +119,7 @@ def average_pool(net: SymbolicNet, x: Symbolic, sliding: Sliding, count_include_
     if window.kernel == layout.value_shape(x.shape)[1:] and not window.padded:
         return mean(net, x, spatial(x), keepdims=True)
     op = AveragePool(window.kernel, window.stride, window.pads)
-    return net.made(*_slid(net, op, x, len(x.shape)), x.dtype)
+    return net.made(*slid(net, op, x, len(x.shape)), x.dtype)
 
 
 def spatial(x: Symbolic) -> tuple[int, ...]:
