@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MAX_SIZE = 2**62
 OPEN_BATCH = 2
 """Images that a graph with an open batch axis is read for, to see that it does not mix them."""
+WAY_OUT = "put it before or behind the network, or write it with ops that are supported"
 MALFORMED = (
     TypeError,
     ValueError,
@@ -183,7 +184,7 @@ class _Reader:
             self.store(node, self.size(packet, [value for _, value in arguments]), self.values.set)
             return
         if not (packet in HANDLERS or packet in MOVING or packet in CONSTANT_ONLY):
-            reason = REFUSED_OPS.get(packet, "put it before or behind the network, or write it with ops that are")
+            reason = REFUSED_OPS.get(packet, WAY_OUT)
             raise Unsupported(f"the op is not supported; {reason}")
         bound = bind(node.target, arguments)
         result = self.result(bound)
@@ -204,7 +205,9 @@ class _Reader:
         if bound.packet in MOVING or (bound.packet == "aten.pad" and bound.arguments["mode"] != "constant"):
             return move(self.scope, bound)
         if bound.packet not in HANDLERS:
-            raise Unsupported("the op is supported for constants only; its argument is computed from the input")
+            raise Unsupported(
+                f"the op is supported for constants only; its argument is computed from the input: {WAY_OUT}"
+            )
         result = HANDLERS[bound.packet](self.scope, bound.arguments)
         return torch.from_numpy(result.copy()) if isinstance(result, np.ndarray) else result
 

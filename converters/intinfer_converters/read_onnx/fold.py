@@ -60,7 +60,7 @@ def folded(call: Call) -> list[Constant]:
     """
     node = call.node
     if node.op not in BOUNDED | GROWING or node.branches:
-        raise Unsupported("it is not evaluated on constants")
+        raise Unsupported("it is not evaluated on constants; export the network with its constants folded")
     constants = [call.constant(place, "input") if call.has(place) else None for place in range(len(call.inputs))]
     results = [constant_of(result) for result in _evaluated(call, [_values(c) for c in constants])]
     first = constants[0] if constants else None

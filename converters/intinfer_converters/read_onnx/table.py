@@ -141,11 +141,12 @@ def rule_for(node: Node, opset: int) -> Rule:
         return _checked(node, *QONNX[node.op])
     if node.domain in STANDARD:
         _check_schema(node, opset)
+        before = next(filter(None, node.inputs), "")
+        way_out = f"cut the network before it, with {before!r} as its output (--cut)"
         if node.op in REFUSED:
-            way_out = f"cut the network before it, with {node.inputs[0]!r} as its output (--cut)"
             raise Unsupported(REFUSED[node.op].format(way_out=way_out))
         if node.op not in ONNX:
-            raise Unsupported(f"supported are {', '.join(ONNX)}")
+            raise Unsupported(f"supported are {', '.join(ONNX)}; write it with these, or {way_out}")
         return ONNX[node.op]
     if node.domain == _CHANNELS_LAST:
         if node.op not in _FIRST:
