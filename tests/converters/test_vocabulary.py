@@ -121,6 +121,7 @@ ATEN_ONLY = {
 
 ONE_READER_WORDS = {
     "arrangement.gather": "an order that torch's own op has said",
+    "arrangement.strided": "views of torch are read off their strides",
     "arrangement.reshape": "torch's own op is run on the places of the elements",
     "arrangement.transpose": "torch's own op is run on the places of the elements",
     "arrangement.take": "torch's own op is run on the places of the elements",
