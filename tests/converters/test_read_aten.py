@@ -210,7 +210,12 @@ def test_the_fake_quantiser_of_qat_with_its_observer_off():
 
 def test_images_that_are_mixed_are_seen():
     dynamic = ({0: torch.export.Dim("n")},)
-    for function in (lambda x: levels(x).flip(0), lambda x: levels(x) - levels(x)[:1]):
+    mixing = (
+        lambda x: levels(x).flip(0),
+        lambda x: levels(x) - levels(x)[:1],
+        lambda x: levels(x).flatten(0, 1)[: x.shape[0]],
+    )
+    for function in mixing:
         program = torch.export.export(Wrapped(function).eval(), (torch.zeros(2, *SHAPE),), dynamic_shapes=dynamic)
         buffer = io.BytesIO()
         torch.export.save(program, buffer)
