@@ -60,6 +60,11 @@ class Output:
     scale: tuple[Fraction, ...] = (Fraction(1),)
     offset: tuple[Fraction, ...] = (Fraction(0),)
 
+    @property
+    def ordered(self) -> bool:
+        """Whether larger integers mean larger real values over all channels."""
+        return len(set(self.scale)) == len(set(self.offset)) == 1 and self.scale[0] > 0
+
 
 @dataclass(frozen=True, slots=True)
 class ImageInput:

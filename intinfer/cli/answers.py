@@ -32,7 +32,7 @@ def digits(value: Fraction) -> str:
 
 def ranking(output: Output, z: IntArray) -> list[int]:
     """Channels of a vector (C,) from the largest real value to the smallest; the lowest index wins ties."""
-    if _ordered_as_integers(output):
+    if output.ordered:
         return [int(i) for i in np.argsort(-z, kind="stable")]
     reals = real_values(output, z)
     return sorted(range(len(reals)), key=lambda channel: -reals[channel])
@@ -40,12 +40,7 @@ def ranking(output: Output, z: IntArray) -> list[int]:
 
 def winners(output: Output, z: IntArray) -> IntArray:
     """The first channel of `ranking` for each row of (N, C)."""
-    if _ordered_as_integers(output):
+    if output.ordered:
         best: IntArray = np.argmax(z, axis=1).astype(np.int64)
         return best
     return np.array([ranking(output, row)[0] for row in z], dtype=np.int64)
-
-
-def _ordered_as_integers(output: Output) -> bool:
-    """Tell whether larger integers mean larger real values over all channels."""
-    return len(set(output.scale)) == len(set(output.offset)) == 1 and output.scale[0] > 0

@@ -46,7 +46,5 @@ def check(
     from .checker import Checker
 
     checker = Checker(graph_of(graph), source, lowering=lowering)
-    size = batch or checker.batch
-    for start in range(0, len(images), size):
-        checker.add(images[start : start + size])
+    checker.add_each(images, batch)
     return checker.report

@@ -30,7 +30,6 @@ class Differing:
     Attributes:
         where: their images and elements.
         model, source: (M,) what each has there.
-        verdict: on the M values; None before there is one.
     """
 
     where: Places
@@ -82,6 +81,8 @@ class Batch:
 
     def replace(self, name: str, where: Places, integers: IntArray) -> None:
         """Put the source's own integers in the place of the model's, for the nodes behind."""
+        if not len(integers):
+            return
         values = self.live[name].copy()
         flat(values)[where] = integers
         self.live[name] = values

@@ -21,7 +21,7 @@ from .pairing import need_same_nodes, pair_nodes
 from .reals import Reals
 from .report import CheckReport
 from .runner import Normalised, Runner
-from .verdicts import ordered_as_integers, real_output
+from .verdicts import real_output
 
 MAX_BATCH = 32
 MEMORY = 2**28
@@ -90,11 +90,11 @@ class Checker:
         an_image = BYTES * sum(value.size for value in self.graph.values.values())
         return max(1, min(MAX_BATCH, MEMORY // an_image))
 
-    def add_each(self, images: npt.NDArray[np.integer]) -> IntArray | None:
-        """Check any number of images; returns the image of the first mismatch of a batch that has one."""
-        failing = None
-        for start in range(0, len(images), self.batch):
-            if self.add(images[start : start + self.batch]) and failing is None:
+    def add_each(self, images: npt.NDArray[np.integer], batch: int | None = None) -> IntArray | None:
+        """Check images, `batch` or `self.batch` at a time; the image of the first mismatch of a batch that has one."""
+        failing, size = None, batch or self.batch
+        for start in range(0, len(images), size):
+            if self.add(images[start : start + size]) and failing is None:
                 failing = self.failing
         return failing
 
@@ -129,7 +129,7 @@ class Checker:
         if model.shape[1] == 1:  # the class itself, or one number
             same = model == result
         else:
-            same = np.argmax(z if ordered_as_integers(out) else model, axis=1) == np.argmax(result, axis=1)
+            same = np.argmax(z if out.ordered else model, axis=1) == np.argmax(result, axis=1)
         total = self.report.end_to_end
         total.images += len(z)
         total.same_class += int(same.reshape(len(z), -1).all(axis=1).sum())

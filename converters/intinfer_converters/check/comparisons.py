@@ -49,20 +49,29 @@ class NodeComparison(Comparison):
         super().__init__(node.name, node.op.kind, ours.source)
         self.node, self.ours = node, ours
 
+    def judged(self, batch: Batch, row: NodeReport, differing: Differing, verdict: Verdict, allowed: Mask) -> Mask:
+        """Count values that differ as ties where the verdict explains them and they are allowed to be, else as
+        mismatches; (M,) which are ties."""
+        tie: Mask = verdict.explained & allowed
+        row.count(tie.size, float_ties=int(tie.sum()), mismatches=int((~tie).sum()))
+        row.allow(verdict.distance[tie], verdict.bound[tie])
+        if not tie.all():
+            batch.blame(row, self.node, differing, verdict, int(np.argmin(tie)))
+        return tie
+
 
 class UnshownComparison(NodeComparison):
     """A node that no tensor of the source shows, and that a new conversion would make otherwise: integers are equal."""
 
     def compare(self, batch: Batch, row: NodeReport) -> None:
         got, wanted = flat(batch.live[self.name]), flat(batch.result(self.ours))
-        where = np.nonzero(got != wanted)
-        row.count(got.size, mismatches=len(where[0]))
-        if len(where[0]):
-            differing = Differing((where[0], where[1]), got[where], wanted[where])
-            apart = np.abs(differing.model.astype(np.float64) - differing.source.astype(np.float64))
-            verdict = Verdict(apart, np.zeros_like(apart), differing.source.astype(np.float64))
-            batch.blame(row, self.node, differing, verdict, 0)
-            batch.replace(self.name, differing.where, differing.source)
+        images, elements = np.nonzero(got != wanted)
+        differing = Differing((images, elements), got[images, elements], wanted[images, elements])
+        source = differing.source.astype(np.float64)
+        verdict = Verdict(np.abs(differing.model - source), np.zeros_like(source), source)
+        row.count(got.size - source.size)
+        self.judged(batch, row, differing, verdict, np.zeros(source.shape, dtype=bool))
+        batch.replace(self.name, differing.where, differing.source)
 
 
 class ShownComparison(NodeComparison):
@@ -82,52 +91,39 @@ class ShownComparison(NodeComparison):
         self.changed = not same_op(node.op, ours.op) or node.inputs != ours.inputs
 
     def compare(self, batch: Batch, row: NodeReport) -> None:
-        got = batch.live[self.name]
         expected = self.levels.shown(batch.tensor(self.pair.tensor))
-        differs = expected != self.levels.floats(got)
+        differs = expected != self.levels.floats(batch.live[self.name])
+        row.count(int((~differs).sum()))
         if differs.any():
-            self.judge(batch, row, expected, differs)
-        else:
-            row.count(expected.size)
+            images, columns = np.nonzero(differs)
+            self.judge(batch, row, (images, self.levels.elements[columns]), expected[differs])
 
     @abstractmethod
-    def judge(self, batch: Batch, row: NodeReport, expected: Values, differs: Mask) -> None:
-        """`compare` where the source's values (N, K) differ from the floats of the model's integers."""
+    def judge(self, batch: Batch, row: NodeReport, where: Places, expected: Values) -> None:
+        """`compare` of single values: the source's, (M,), are not the floats of the model's integers."""
 
-    def _as_converted(self, batch: Batch) -> Mask:
-        """Where a new conversion of the source gives the model's value, (N, K).
+    def allowed(self, batch: Batch, where: Places) -> Mask:
+        """Where a new conversion of the source gives the model's value.
 
         A model that a new conversion would not make is wrong, however near to a boundary it is.
         """
-        got = batch.live[self.name]
-        same = batch.result(self.ours) == got if self.changed else np.ones(got.shape, dtype=bool)
-        return self.levels.picked(same)
-
-    def _places(self, mask: Mask) -> Places:
-        """Images and elements of the node where a mask (N, K) is set."""
-        images, columns = np.nonzero(mask)
-        return images, self.levels.elements[columns]
+        if not self.changed:
+            return np.ones(len(where[0]), dtype=bool)
+        return np.asarray(flat(batch.result(self.ours))[where] == flat(batch.live[self.name])[where])
 
 
 class LevelComparison(ShownComparison):
     """Levels are equal, or a boundary lies within the bound of what was rounded to them."""
 
-    def judge(self, batch: Batch, row: NodeReport, expected: Values, differs: Mask) -> None:
-        where = self._places(differs)
-        source = self.levels.integers(expected[differs], where, batch.first_image)
-        every = Differing(where, flat(batch.live[self.name])[where], source)
-        apart = every.source != every.model  # else only their floats differ, by a rounding
-        differing = every.only(apart)
-        row.count(differs.size - len(differing.source))
-        if not apart.any():
-            return
-        verdict = self._verdict(batch, differing)
-        tie = verdict.explained & self._as_converted(batch)[differs][apart]
-        row.count(tie.size, float_ties=int(tie.sum()), mismatches=int((~tie).sum()))
-        row.allow(verdict.distance[tie], verdict.bound[tie])
-        if not tie.all():
-            batch.blame(row, self.node, differing, verdict, int(np.argmin(tie)))
-        batch.replace(self.name, differing.where, differing.source)
+    def judge(self, batch: Batch, row: NodeReport, where: Places, expected: Values) -> None:
+        source = self.levels.integers(expected, where, batch.first_image)
+        model = flat(batch.live[self.name])[where]
+        apart = source != model  # else only their floats differ, by a rounding
+        row.count(int((~apart).sum()))
+        differing = Differing(where, model, source).only(apart)
+        if apart.any():
+            self.judged(batch, row, differing, self._verdict(batch, differing), self.allowed(batch, differing.where))
+            batch.replace(self.name, differing.where, differing.source)
 
     def _verdict(self, batch: Batch, differing: Differing) -> Verdict:
         pair, images, source = self.pair, differing.where[0], differing.source
@@ -146,37 +142,32 @@ class LevelComparison(ShownComparison):
 class RealComparison(ShownComparison):
     """The source's float lies within the bound of the exact value."""
 
-    def judge(self, batch: Batch, row: NodeReport, expected: Values, differs: Mask) -> None:
-        levels, pair = self.levels, self.pair
-        real = batch.reals.of(pair.node.name)
-        channel = np.arange(pair.node.shape[0]).reshape(1, -1, *[1] * (real.value.ndim - 2))
-        real = bounds.chain(real, pair.tap.chain, channel, self.format)
-        value, bound = levels.picked(real.value), levels.picked(real.error)
+    def judge(self, batch: Batch, row: NodeReport, where: Places, expected: Values) -> None:
+        channel = self.levels.channel[where[1]]
+        at = np.unravel_index(where[1], self.pair.node.shape)
+        real = batch.reals.of(self.pair.node.name).at(where[0], *at)
+        real = bounds.chain(real, self.pair.tap.chain, channel, self.format)
         with np.errstate(invalid="ignore"):
-            distance = np.abs(expected - value)
-        explained = ((distance <= bound) | ~differs) & self._as_converted(batch)
-        wrong, close = ~explained, differs & explained
+            verdict = Verdict(np.abs(expected - real.value), real.error, real.value)
         # A real number that is rounded in the last place agrees; an integer that differs is a tie.
-        whole = all(s == 1 for s in pair.meaning.scale) and not levels.chain
-        row.count(differs.size, float_ties=int(close.sum()) if whole else 0, mismatches=int(wrong.sum()))
-        row.allow(distance[close], bound[close])
-        if not wrong.any():
-            return
-        where = self._places(wrong)
-        model = flat(batch.live[self.name])[where] if whole else value[wrong]
-        differing = Differing(where, model, expected[wrong])
-        batch.blame(row, self.node, differing, Verdict(distance[wrong], bound[wrong], value[wrong]), 0)
-        source, usable = self._recovered(differing)
-        batch.replace(self.name, differing.only(usable).where, source[usable])
+        whole = all(s == 1 for s in self.pair.meaning.scale) and not self.levels.chain
+        differing = Differing(where, flat(batch.live[self.name])[where] if whole else real.value, expected)
+        tie = self.judged(batch, row, differing, verdict, self.allowed(batch, where))
+        if not whole:
+            row.float_ties -= int(tie.sum())
+            row.exact += int(tie.sum())
+        wrong = differing.only(~tie)
+        source, usable = self._recovered(wrong)
+        batch.replace(self.name, wrong.only(usable).where, source[usable])
 
     def _recovered(self, differing: Differing) -> tuple[IntArray, Mask]:
         """The integers nearest to the source's floats, and which of them the node's type holds."""
-        levels, type_, floats = self.levels, self.node.output.type, differing.source
-        if levels.chain:
+        type_, floats = self.node.output.type, differing.source
+        if self.levels.chain:
             return np.zeros(len(floats), dtype=np.int64), np.zeros(len(floats), dtype=bool)
-        meaning, shape = self.pair.meaning, self.pair.node.shape
+        meaning, channels = self.pair.meaning, self.pair.node.shape[0]
         scale, offset = (
-            np.array([float(n) for n in spread(numbers, shape[0])])[levels.channel[differing.where[1]]]
+            np.array([float(n) for n in spread(numbers, channels)])[self.levels.channel[differing.where[1]]]
             for numbers in (meaning.scale, meaning.offset)
         )
         with np.errstate(invalid="ignore", divide="ignore"):

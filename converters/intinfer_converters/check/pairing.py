@@ -34,15 +34,14 @@ class Pair:
 
 def shown(reading: Reading) -> dict[str, tuple[str, Tap]]:
     """For each float node the source tensor that shows most of its elements behind the fewest ops, without a jump."""
-    best: dict[str, tuple[str, Tap]] = {}
-    rank: dict[str, tuple[int, int]] = {}
+    best: dict[str, tuple[tuple[int, int], str, Tap]] = {}
     for tensor, tap in reading.tensors.items():
         if split(tap.chain)[1]:
             continue
-        this = (-tap.layout.distinct, len(tap.chain))
-        if tap.node not in rank or this < rank[tap.node]:
-            rank[tap.node], best[tap.node] = this, (tensor, tap)
-    return best
+        rank = (-tap.layout.distinct, len(tap.chain))
+        if tap.node not in best or rank < best[tap.node][0]:
+            best[tap.node] = (rank, tensor, tap)
+    return {node: (tensor, tap) for node, (_, tensor, tap) in best.items()}
 
 
 def pair_nodes(ours: Graph, reading: Reading, meanings: Mapping[str, Lowered]) -> dict[str, Pair]:
@@ -56,9 +55,8 @@ def pair_nodes(ours: Graph, reading: Reading, meanings: Mapping[str, Lowered]) -
     for node in reading.net.nodes:
         meaning = meanings[node.name]
         name = meaning.z.name
-        if name not in nodes or node.name not in tensors or isinstance(node.op, Pixels):
-            continue
-        if split(meaning.tail)[1]:
+        shown_as_it_is = name in nodes and node.name in tensors and not split(meaning.tail)[1]
+        if not shown_as_it_is or isinstance(node.op, Pixels):
             continue
         tensor, tap = tensors[node.name]
         known = pairs.get(name)

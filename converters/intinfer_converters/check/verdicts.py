@@ -79,7 +79,3 @@ def real_output(out: Output, z: IntArray) -> tuple[Floats, Floats]:
 
     scaled, offset = column(out.scale) * z, column(out.offset)
     return scaled + offset, np.abs(scaled) + np.abs(offset)
-
-
-def ordered_as_integers(out: Output) -> bool:
-    return len(set(out.scale)) == len(set(out.offset)) == 1 and out.scale[0] > 0
