@@ -168,12 +168,23 @@ def to_float(z: IntArray, scale: Sequence[Fraction], offset: Sequence[Fraction],
         product = z * factor
         middle = product + shift
         error = (np.abs(product) + np.abs(shift)) * 2.0**-MARGIN  # four roundings, of 2^-53 each
+        if _is_exact(z, scale, offset):
+            error[...] = 0.0
         with np.errstate(over="ignore", under="ignore"):
             result, other = ((middle + e).astype(dtype) for e in (-error, error))
         doubtful = result != other
     for c, m in np.argwhere(doubtful):
         result[c, m] = round_to_float(_at(scale, c) * int(z[c, m]) + _at(offset, c), dtype)
     return result
+
+
+def _is_exact(z: IntArray, scale: Sequence[Fraction], offset: Sequence[Fraction]) -> bool:
+    """Whether float64 holds every scale * z + offset: they are multiples of one power of two, up to 2^53 of them."""
+    grid = max(number.denominator for number in (*scale, *offset))
+    largest = max(-int(z.min(initial=0)), int(z.max(initial=0)), 1) * max(map(abs, scale)) + max(map(abs, offset))
+    return (
+        all(grid % n.denominator == 0 for n in (*scale, *offset)) and grid & (grid - 1) == 0 and largest * grid <= 2**53
+    )
 
 
 def _at(numbers: Sequence[Fraction], channel: int) -> Fraction:

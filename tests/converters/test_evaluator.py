@@ -78,6 +78,34 @@ def test_to_float_rounds_the_exact_affine_once(z, scale, offset):
         assert float(result) == round_to_float(scale * value + offset, np.float32)
 
 
+@given(
+    st.lists(st.integers(-(2**26), 2**26), min_size=1, max_size=5),
+    st.lists(st.tuples(st.integers(-3000, 3000), st.integers(0, 40)), min_size=1, max_size=3),
+    st.lists(st.tuples(st.integers(-(2**30), 2**30), st.integers(0, 40)), min_size=1, max_size=3),
+)
+def test_to_float_of_multiples_of_powers_of_two(z, scales, offsets):
+    """Where float64 holds the affine, and a little beyond."""
+    rows = max(len(scales), len(offsets))
+    scale, offset = (
+        tuple(Fraction(n, 2**bits) for n, bits in (pairs * rows)[: rows if len(pairs) > 1 else 1])
+        for pairs in (scales, offsets)
+    )
+    got = to_float(np.array([z] * rows), scale, offset, np.float32)
+    for row in range(rows):
+        s, o = (numbers[row if len(numbers) > 1 else 0] for numbers in (scale, offset))
+        assert [float(v) for v in got[row]] == [round_to_float(s * value + o, np.float32) for value in z]
+
+
+def test_a_million_ties_of_power_of_two_scales_need_no_rationals(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("one by one")
+
+    monkeypatch.setattr("intinfer_converters.evaluator.round_to_float", refuse)
+    z = np.arange(2**24, 2**24 + 2**20).reshape(2, -1)
+    scale, offset = (Fraction(1, 2**7), Fraction(-3, 2**9)), (Fraction(0),)
+    assert np.array_equal(to_float(z, scale, offset, np.float32), (z * [[1 / 128], [-3 / 512]]).astype(np.float32))
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @given(data=st.data())
 @settings(max_examples=60)
