@@ -186,11 +186,17 @@ class Graph:
         builder = GraphBuilder()
         values = {value.name: builder.input(value.name, value.shape, value.type) for value in self.inputs}
         for node in nodes:
-            read = tuple(values[name] for name in node.inputs)
+            read = tuple(_made(values, name, f"node {node.name!r}") for name in node.inputs)
             values[node.name] = builder.add(op_of(node, read), *read, name=node.name, source=node.source)
         for out in self.outputs if outputs is None else outputs:
-            builder.output(out.name, values[out.value], out.scale, out.offset)
+            builder.output(out.name, _made(values, out.value, f"output {out.name!r}"), out.scale, out.offset)
         return builder.finish(self.image, self.classes if outputs is None else (), {**self.provenance, **notes})
+
+
+def _made(values: Mapping[str, Value], name: str, reader: str) -> Value:
+    if name not in values:
+        raise GraphError(f"{reader} reads {name!r}, which no input or node before it is; keep what makes it")
+    return values[name]
 
 
 def unread_after(steps: Sequence[tuple[Sequence[str], str]], kept: Collection[str] = ()) -> list[list[str]]:

@@ -6,7 +6,7 @@ import pytest
 
 from intinfer.builder import GraphBuilder
 from intinfer.errors import GraphError
-from intinfer.graph import Graph, ImageInput, Value
+from intinfer.graph import Graph, ImageInput, Output, Value, unread_after
 from intinfer.ops import Add, Bitshift, Clamp, Concat
 from intinfer.types import IntType
 
@@ -162,3 +162,62 @@ def test_image_inputs():
     assert [ImageInput(mode).channels for mode in ("RGB", "L")] == [3, 1]
     assert message_of(lambda: ImageInput("BGR")) == "image mode 'BGR': allowed are RGB and L"
     assert message_of(lambda: ImageInput("L", "stretch")) == ("image fit 'stretch': allowed are exact, crop and resize")
+
+
+# --------------------------------------------------------------------------------------- graphs made from graphs
+
+
+def chain():
+    """x -> c -> (a, b); a alone is an output, b is read by nobody."""
+    builder = GraphBuilder()
+    x = builder.input("x", (2,), IntType(-4, 9))
+    c = builder.clamp(x, name="c", lo=-2, hi=5)
+    builder.output("a", builder.abs(c, name="a", source=("layer",)))
+    builder.clamp(c, name="b", lo=0, hi=1)
+    return builder.finish(classes=("one", "two"), provenance={"net": "chain"})
+
+
+def test_other_nodes_have_the_types_that_their_rules_give():
+    wider = chain().with_ops(lambda node, inputs: Clamp(-3, 5) if node.name == "c" else node.op, {"why": "wider"})
+    assert {name: str(value.type) for name, value in wider.values.items()} == {
+        "x": "-4..9",
+        "c": "-3..5",
+        "a": "0..5",
+        "b": "0..1",
+    }
+    assert (wider.classes, wider.provenance) == (("one", "two"), {"net": "chain", "why": "wider"})
+    assert wider.node("a").source == ("layer",)
+    with pytest.raises(GraphError, match=r"^node 'c' \(clamp\): lo 9 exceeds hi 5$"):
+        chain().with_ops(lambda node, inputs: Clamp(9, 5) if node.name == "c" else node.op)
+
+
+def test_nodes_left_out_are_missed_where_they_are_read():
+    graph = chain()
+    assert [node.name for node in graph.with_nodes(node for node in graph.nodes if node.name != "b").nodes] == [
+        "c",
+        "a",
+    ]
+    with pytest.raises(GraphError, match=r"^node 'a' reads 'c', which no input or node before it is; keep what makes"):
+        graph.with_nodes(node for node in graph.nodes if node.name != "c")
+
+
+def test_an_output_of_what_is_not_there_is_refused():
+    with pytest.raises(
+        GraphError, match=r"^output 'y' reads 'd', which no input or node before it is; keep what makes"
+    ):
+        chain().with_outputs([Output("y", "d")])
+
+
+def test_the_part_before_a_node_is_a_graph():
+    part = chain().up_to("b")
+    assert ([node.name for node in part.nodes], [out.name for out in part.outputs]) == (["c", "b"], ["b"])
+    assert part.classes == ()
+    assert chain().before(["a"]) == {"x", "c", "a"}
+    with pytest.raises(GraphError, match="no node named 'd'; close names: "):
+        chain().up_to("d")
+
+
+def test_values_die_after_their_last_reader():
+    steps = [(node.inputs, node.name) for node in chain().nodes]
+    assert unread_after(steps) == [["x"], ["a"], ["c", "b"]]
+    assert unread_after(steps, {"a", "x"}) == [[], [], ["c", "b"]]
