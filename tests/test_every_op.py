@@ -11,6 +11,7 @@ from rtl import assemble
 from intinfer import strategies
 from intinfer.builder import GraphBuilder
 from intinfer.graph import Shape, Value
+from intinfer.kernels.base import UnfusedKernel
 from intinfer.kernels.table import KERNELS
 from intinfer.ops import OPS, Add, Op, base
 from intinfer.ops.base import Channelwise, Free, Nonlinear
@@ -46,6 +47,18 @@ TABLES: dict[str, Callable[[], Collection[str]]] = {
 def test_every_table_knows_every_op(table):
     missing = [kind for kind in OPS if kind not in TABLES[table]()]
     assert not missing, f"{table} says nothing of {', '.join(missing)}"
+
+
+def test_of_two_kernels_the_fast_one_comes_first():
+    assert [kernel.name for kernel in KERNELS["conv2d"]] == ["conv2d_planes", "conv2d_portable"]
+    assert [kernel.name for kernel in KERNELS["dense"]] == ["dense_planes", "dense_portable"]
+
+
+def test_a_kernel_without_an_op_is_refused_as_its_class_is_made():
+    with pytest.raises(TypeError, match=r"^kernel Lost: a name and the kind of op belong together$"):
+
+        class Lost(UnfusedKernel):
+            name = "lost"
 
 
 def test_an_op_that_leaves_a_fact_out_is_refused_as_its_class_is_made():

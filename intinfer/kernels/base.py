@@ -34,9 +34,19 @@ def container(type_: IntType) -> np.dtype[np.integer[Any]]:
 
 
 class Kernel(ABC):
-    """A node, or a node and the threshold behind it, bound to packed constants."""
+    """A node, or a node and the threshold behind it, bound to packed constants.
+
+    A subclass with a name says the kind of op that it computes: `class MuxCopy(Kernel, op="mux")`.
+    """
 
     name: ClassVar[str]
+    op: ClassVar[str] = ""
+
+    def __init_subclass__(cls, op: str = "") -> None:
+        super().__init_subclass__()
+        cls.op = op
+        if ("name" in vars(cls)) != bool(op):
+            raise TypeError(f"kernel {cls.__name__}: a name and the kind of op belong together")
 
     @classmethod
     @abstractmethod

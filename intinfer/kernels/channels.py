@@ -22,7 +22,7 @@ def copy_channels(x, source, target, out):
             out[b, p] = x[a, p]
 
 
-class ConcatCopy(UnfusedKernel):
+class ConcatCopy(UnfusedKernel, op="concat"):
     name: ClassVar[str] = "concat_copy"
 
     def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
@@ -34,7 +34,7 @@ class ConcatCopy(UnfusedKernel):
             copy_channels(planes(x), mine - start, mine, planes(out))
 
 
-class ChannelSelectCopy(UnfusedKernel):
+class ChannelSelectCopy(UnfusedKernel, op="channel_select"):
     name: ClassVar[str] = "channel_select_copy"
 
     def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
@@ -45,7 +45,7 @@ class ChannelSelectCopy(UnfusedKernel):
         copy_channels(planes(inputs[0]), self.indices[channels], channels, planes(out))
 
 
-class FlattenCopy(UnfusedKernel):
+class FlattenCopy(UnfusedKernel, op="flatten"):
     name: ClassVar[str] = "flatten_copy"
 
     def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
@@ -64,7 +64,7 @@ def gather_channels(x, index, channels, fill, out):
             out[c, p] = x[place] if place >= 0 else fill
 
 
-class GatherCopy(UnfusedKernel):
+class GatherCopy(UnfusedKernel, op="gather"):
     name: ClassVar[str] = "gather_copy"
 
     def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
@@ -76,7 +76,7 @@ class GatherCopy(UnfusedKernel):
         gather_channels(inputs[0].reshape(-1), self.index, channels, self.fill, planes(out))
 
 
-class ArgMaxScan(UnfusedKernel):
+class ArgMaxScan(UnfusedKernel, op="argmax"):
     name: ClassVar[str] = "argmax_scan"
 
     def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:

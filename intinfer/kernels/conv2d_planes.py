@@ -28,7 +28,7 @@ BLOCK = 1024
 """Pixels of one pass: the accumulator row stays in the first-level cache."""
 
 
-class Conv2dPlanes(Kernel):
+class Conv2dPlanes(Kernel, op="conv2d"):
     """Any geometry and groups, accumulators that are proven to fit, optionally with its threshold."""
 
     name: ClassVar[str] = "conv2d_planes"

@@ -17,7 +17,7 @@ from .base import Array, UnfusedKernel, steps
 RULES = (Overflow.PROVE, Overflow.WRAP, Overflow.SATURATE, Overflow.TRAP)
 
 
-class Conv2dPortable(UnfusedKernel):
+class Conv2dPortable(UnfusedKernel, op="conv2d"):
     """Every geometry, weight and accumulator rule, in int64."""
 
     name: ClassVar[str] = "conv2d_portable"

@@ -44,14 +44,14 @@ class _Dense(Kernel):
         self.conv.run([inputs[0][:, None, None]], out[:, None, None], channels, scratch)
 
 
-class DensePlanes(_Dense):
+class DensePlanes(_Dense, op="dense"):
     """Accumulators that are proven to fit."""
 
     name: ClassVar[str] = "dense_planes"
     method = Conv2dPlanes
 
 
-class DensePortable(_Dense):
+class DensePortable(_Dense, op="dense"):
     """Every accumulator rule."""
 
     name: ClassVar[str] = "dense_portable"

@@ -55,7 +55,7 @@ def requant(z, channels, multiplier, offset, shifts, mode, lo, hi, out):
             out[c, x] = min(max(value, lo), hi)
 
 
-class RequantShift(PlanesKernel):
+class RequantShift(PlanesKernel, op="requant"):
     name: ClassVar[str] = "requant_shift"
     function = staticmethod(requant)
 
@@ -75,7 +75,7 @@ def affine(z, channels, multiplier, offset, out):
             out[c, x] = np.int64(z[c, x]) * multiplier[c] + offset[c]
 
 
-class AffineMultiply(PlanesKernel):
+class AffineMultiply(PlanesKernel, op="affine"):
     name: ClassVar[str] = "affine_multiply"
     function = staticmethod(affine)
 
@@ -93,7 +93,7 @@ def lookup(z, channels, entries, start, out):
             out[c, x] = entries[c, np.int64(z[c, x]) - start]
 
 
-class TableLookup(PlanesKernel):
+class TableLookup(PlanesKernel, op="table"):
     name: ClassVar[str] = "table_lookup"
     function = staticmethod(lookup)
 
@@ -112,7 +112,7 @@ def clamp(z, channels, lo, hi, out):
             out[c, x] = min(max(np.int64(z[c, x]), lo), hi)
 
 
-class ClampMinMax(PlanesKernel):
+class ClampMinMax(PlanesKernel, op="clamp"):
     name: ClassVar[str] = "clamp_minmax"
     function = staticmethod(clamp)
 
@@ -131,7 +131,7 @@ def absolute(z, channels, out):
             out[c, x] = abs(np.int64(z[c, x]))  # widened first: -128 has no opposite in int8
 
 
-class AbsNegate(PlanesKernel):
+class AbsNegate(PlanesKernel, op="abs"):
     name: ClassVar[str] = "abs_negate"
     function = staticmethod(absolute)
 
@@ -148,7 +148,7 @@ def merge(a, b, channels, one_bit, out):
                 out[c, x] = (np.int64(a[c, x]) + np.int64(b[c, x])) >> 1
 
 
-class BitshiftMerge(PlanesKernel):
+class BitshiftMerge(PlanesKernel, op="bitshift"):
     name: ClassVar[str] = "bitshift_merge"
     function = staticmethod(merge)
 
@@ -158,7 +158,7 @@ class BitshiftMerge(PlanesKernel):
         return (op.bits == 1,)
 
 
-class AddMultiples(UnfusedKernel):
+class AddMultiples(UnfusedKernel, op="add"):
     name: ClassVar[str] = "add_multiples"
 
     def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
@@ -192,7 +192,7 @@ def choose(select, one, zero, channels, out):
                 out[c, x] = zero[c, x]
 
 
-class MuxCopy(PlanesKernel):
+class MuxCopy(PlanesKernel, op="mux"):
     """Reads only the selected branch of each channel."""
 
     name: ClassVar[str] = "mux_copy"

@@ -21,14 +21,14 @@ class _Pool(UnfusedKernel):
         self.geometry = (*window.kernel, *stride, window.pads[0], window.pads[1], *dilation)
 
 
-class MaxPoolWindow(_Pool):
+class MaxPoolWindow(_Pool, op="max_pool"):
     name: ClassVar[str] = "max_pool_window"
 
     def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
         pool(inputs[0], channels, True, *self.geometry, out)
 
 
-class SumPoolWindow(_Pool):
+class SumPoolWindow(_Pool, op="sum_pool"):
     name: ClassVar[str] = "sum_pool_window"
 
     def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
@@ -57,7 +57,7 @@ def pool(x, channels, largest, kh, kw, sy, sx, top, left, dy, dx, out):
                 out[c, y, q] = best if largest else total
 
 
-class TgapSum(UnfusedKernel):
+class TgapSum(UnfusedKernel, op="tgap"):
     name: ClassVar[str] = "tgap_sum"
 
     def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:

@@ -1,41 +1,20 @@
 """Every kernel, by op, best first. The chooser takes the first that does not refuse."""
 
+from . import channels, conv2d_planes, conv2d_portable, dense_as_conv2d, elementwise, pooling, threshold_count
 from .base import Kernel
-from .channels import ArgMaxScan, ChannelSelectCopy, ConcatCopy, FlattenCopy, GatherCopy
-from .conv2d_planes import Conv2dPlanes
-from .conv2d_portable import Conv2dPortable
-from .dense_as_conv2d import DensePlanes, DensePortable
-from .elementwise import (
-    AbsNegate,
-    AddMultiples,
-    AffineMultiply,
-    BitshiftMerge,
-    ClampMinMax,
-    MuxCopy,
-    RequantShift,
-    TableLookup,
-)
-from .pooling import MaxPoolWindow, SumPoolWindow, TgapSum
-from .threshold_count import ThresholdCount
 
-KERNELS: dict[str, tuple[type[Kernel], ...]] = {
-    "conv2d": (Conv2dPlanes, Conv2dPortable),
-    "dense": (DensePlanes, DensePortable),
-    "threshold": (ThresholdCount,),
-    "requant": (RequantShift,),
-    "bitshift": (BitshiftMerge,),
-    "add": (AddMultiples,),
-    "affine": (AffineMultiply,),
-    "table": (TableLookup,),
-    "tgap": (TgapSum,),
-    "mux": (MuxCopy,),
-    "concat": (ConcatCopy,),
-    "channel_select": (ChannelSelectCopy,),
-    "max_pool": (MaxPoolWindow,),
-    "sum_pool": (SumPoolWindow,),
-    "clamp": (ClampMinMax,),
-    "flatten": (FlattenCopy,),
-    "gather": (GatherCopy,),
-    "argmax": (ArgMaxScan,),
-    "abs": (AbsNegate,),
-}
+MODULES = (conv2d_planes, conv2d_portable, dense_as_conv2d, threshold_count, elementwise, pooling, channels)
+"""Of two kernels of one op the better one stands first, here or in its module."""
+
+
+def _by_op() -> dict[str, list[type[Kernel]]]:
+    found: dict[str, list[type[Kernel]]] = {}
+    for module in MODULES:
+        for item in vars(module).values():
+            own = isinstance(item, type) and item.__module__ == module.__name__
+            if own and issubclass(item, Kernel) and item.op:
+                found.setdefault(item.op, []).append(item)
+    return found
+
+
+KERNELS = _by_op()

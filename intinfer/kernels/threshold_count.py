@@ -40,7 +40,7 @@ class ThresholdTable:
         self.arrays = (np.ascontiguousarray(flipped, dtype=dtype), down.astype(np.uint8), op.base, op.step)
 
 
-class ThresholdCount(UnfusedKernel):
+class ThresholdCount(UnfusedKernel, op="threshold"):
     """Any number of thresholds, on any container."""
 
     name: ClassVar[str] = "threshold_count"
