@@ -188,6 +188,12 @@ def test_where_of_a_multiple_is_a_leaky_relu():
     assert [p.kind for p in ops(net, y=y)[0].chain] == ["sub", "leaky"]
 
 
+def test_a_condition_that_is_no_bit_is_refused():
+    net = SymbolicNet()
+    with pytest.raises(Unsupported, match="its condition may be other than 0 and 1: compare before it"):
+        where(net, one(net, 0, 2), np.array(1, F), np.array(-1, F))
+
+
 def test_where_of_a_multiple_of_other_elements_is_no_leaky_relu():
     net = SymbolicNet()
     x = pointwise(net, one(net), "sub", F(100))

@@ -38,6 +38,8 @@ def where(net: SymbolicNet, condition: Operand, a: Operand, b: Operand) -> Opera
 
 
 def _levels(net: SymbolicNet, condition: Symbolic, a: Array, b: Array) -> Symbolic:
+    if not (condition.whole and condition.bounds[0] >= 0 and condition.bounds[1] <= 1):
+        raise Unsupported("its condition may be other than 0 and 1: compare before it")
     with np.errstate(over="ignore"):
         difference = (a - b).astype(a.dtype)
     if (difference + b != a).any():
