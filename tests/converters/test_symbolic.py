@@ -421,3 +421,13 @@ def test_weights_with_the_noise_of_several_roundings_state_it():
     deviation = np.abs(values - found.tensor.values / 3).max()
     assert deviation <= found.error <= 2.0**-22
     assert weight_of((levels.astype(F) / F(3)).astype(F)).error == 0
+
+
+def test_a_tensor_that_changes_is_no_longer_a_comparison_or_a_difference():
+    net = SymbolicNet()
+    x = one(net)
+    bit, rest = pointwise(net, x, "greater", F(2)), sub(net, x, pointwise(net, x, "mul", F(2)))
+    assert bit.compared is not None
+    assert bit.changed(bounds=(0, 1)).compared is None
+    assert rest.difference is not None
+    assert rest.changed(whole=False).difference is None

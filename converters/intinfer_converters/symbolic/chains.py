@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,7 +81,7 @@ def absorbed(x: Symbolic, primitive: Primitive, dtype: np.dtype[Any]) -> Symboli
         low, high = x.bounds
         if not x.bounded or high - low != x.step or not operand[0]:
             return None
-        return replace(appended(x, primitive, dtype), step=x.step * int(abs(operand[0])))
+        return appended(x, primitive, dtype).changed(step=x.step * int(abs(operand[0])))
     return appended(x, primitive, dtype)
 
 

@@ -139,9 +139,9 @@ class SymbolicNet:
         order = (0, *channels, *others)
         moved, rest = x.layout.transpose(order), [x.shape[axis] for axis in others]
         shape = (1, prod(x.shape[axis] for axis in channels), *(rest if len(rest) < 3 else (1, prod(rest))))
-        node = self.realised(replace(x, layout=moved), layout.value_shape(shape) if channels else None)
+        node = self.realised(x.changed(layout=moved), layout.value_shape(shape) if channels else None)
         back = [order.index(axis) for axis in range(len(order))]
-        return replace(_done(x, node), layout=Layout.whole(moved.shape).transpose(back), fill=Fraction(0))
+        return _done(x, node).changed(layout=Layout.whole(moved.shape).transpose(back), fill=Fraction(0))
 
     def finish(self, outputs: Mapping[str, Symbolic], tensors: Mapping[str, Symbolic] | None = None) -> Reading:
         """The float net with these outputs; `tensors` are the source's, by name, for `Reading.tensors`.
@@ -199,7 +199,7 @@ class SymbolicNet:
 
 def _done(x: Symbolic, node: str) -> Symbolic:
     """`x` with its chain done, in `node`."""
-    return replace(x, node=node, chain=(), sources=(), integral=False, step=1, compared=None, difference=None)
+    return x.changed(node=node, chain=(), sources=(), integral=False, step=1)
 
 
 def _needed(net: FloatNet) -> FloatNet:

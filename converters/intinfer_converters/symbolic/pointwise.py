@@ -5,7 +5,6 @@ Floats: one op more in the pending chain. Integers: exact, and inside the type, 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -75,11 +74,11 @@ def float_pointwise(net: SymbolicNet, x: Symbolic, kind: str, operand: npt.Array
         numbers = _rows(net, x, numbers)
     elif kind != "clip" and numbers is not None:
         x, numbers = per_channel(net, x, numbers)
-    result = replace(chains.appended(x, Primitive(kind, numbers), net.dtype), sources=_sources(net, x))
+    result = chains.appended(x, Primitive(kind, numbers), net.dtype).changed(sources=_sources(net, x))
     if x.is_float and x.dtype != net.dtype:
         _need_exact(net, x, result, operand, given)
     if kind in chains.COMPARISONS and given is not None:
-        result = replace(result, dtype=np.dtype(bool), compared=Compared(origin, kind, given))
+        result = result.changed(dtype=np.dtype(bool), compared=Compared(origin, kind, given))
     return result
 
 
@@ -132,7 +131,7 @@ def _absorbed(net: SymbolicNet, x: Symbolic, kind: str, numbers: Array | None) -
     if result is None or result is x:
         return result
     dtype = np.dtype(bool) if kind in chains.COMPARISONS else x.dtype
-    return replace(result, sources=_sources(net, x), dtype=dtype)
+    return result.changed(sources=_sources(net, x), dtype=dtype)
 
 
 def _sources(net: SymbolicNet, x: Symbolic) -> tuple[str, ...]:
@@ -224,7 +223,7 @@ def integer_op(net: SymbolicNet, x: Symbolic, op: Op, bounds: Bounds) -> Symboli
     x = net.spread(x) if x.padded else net.without_chain(x)
     node = net.emit(IntegerOp(op, net.value_shape(x.node)), x.node)
     known = (float(bounds[0]), float(bounds[1]))
-    return replace(x, node=node, bounds=known, whole=True, compared=None, difference=None)
+    return x.changed(node=node, bounds=known, whole=True)
 
 
 def in_type(net: SymbolicNet, x: Symbolic) -> Symbolic:

@@ -7,7 +7,7 @@ recognised by what it computes, whatever ops the exporter wrote it with.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -86,6 +86,10 @@ class Symbolic:
     @property
     def bounded(self) -> bool:
         return bool(np.isfinite(self.bounds).all())
+
+    def changed(self, **facts: Any) -> Symbolic:
+        """The tensor with other facts; unless they say so, it is no longer known to be a comparison or a difference."""
+        return replace(self, **{"compared": None, "difference": None, **facts})
 
     def same(self, other: Symbolic) -> bool:
         """Whether the two are one tensor, as far as is seen: the same elements behind the same ops."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from intinfer.ops import Abs, Add
@@ -41,7 +39,7 @@ def _straight_through(x: Symbolic, rest: Symbolic) -> Symbolic | None:
 def sub(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
     """a - b. A constant minus a tensor is -(tensor - constant), which rounds alike."""
     if isinstance(a, Symbolic) and isinstance(b, Symbolic):
-        return replace(_sum(net, a, b, (1, -1)), difference=(a, b))
+        return _sum(net, a, b, (1, -1)).changed(difference=(a, b))
     x, constant = apart(a, b)
     difference = pointwise(net, broadcast(x, constant.shape), "sub", constant)
     return difference if x is a else negative(net, difference)
@@ -61,7 +59,7 @@ def _sum(net: SymbolicNet, a: Symbolic, b: Symbolic, signs: tuple[int, int], typ
     result = Symbolic(node, index, a.dtype, bounds=facts.bounds, whole=facts.whole)
     if a.is_float:
         return result
-    return in_type(net, result) if typed else replace(result, dtype=np.dtype(np.int64))
+    return in_type(net, result) if typed else result.changed(dtype=np.dtype(np.int64))
 
 
 def negative(net: SymbolicNet, x: Symbolic) -> Symbolic:
@@ -143,8 +141,9 @@ def minimum(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
 
 def _extreme(net: SymbolicNet, a: Operand, b: Operand, side: Bounds) -> Symbolic:
     if isinstance(a, Symbolic) and isinstance(b, Symbolic):
-        rest = replace(clip(net, _sum(net, b, a, (1, -1), typed=False), *side), dtype=a.dtype)
-        return replace(_sum(net, a, rest, (1, 1), typed=False), dtype=a.dtype, bounds=hull(known(a), known(b)).bounds)
+        rest = clip(net, _sum(net, b, a, (1, -1), typed=False), *side).changed(dtype=a.dtype)
+        sum_ = _sum(net, a, rest, (1, 1), typed=False)
+        return sum_.changed(dtype=a.dtype, bounds=hull(known(a), known(b)).bounds)
     x, constant = apart(a, b)
     limit = one_number(constant, "a maximum or minimum takes one number")
     ends = (limit, np.inf) if side[1] == np.inf else (-np.inf, limit)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from math import prod
 
@@ -35,7 +34,7 @@ def _laid_out(x: Symbolic, shape: Sequence[int], layout: Callable[[], Layout]) -
     check_size(prod(shape))
     if 0 in shape or tuple(shape[:1]) != (1,):
         raise Unsupported(f"it gives shape {tuple(shape)}; the batch axis stays first and of 1, and no other is empty")
-    return replace(x, layout=layout(), compared=None, difference=None)
+    return x.changed(layout=layout())
 
 
 def axis_of(axis: int, rank: int) -> int:
@@ -100,7 +99,7 @@ def pad(net: SymbolicNet, x: Symbolic, widths: Sequence[tuple[int, int]], value:
         x = net.spread(x)
     border = _bordered(x, widths, lambda places, grown: np.pad(places, grown, constant_values=-1))
     facts = hull(known(x), Known((float(value), float(value)), float(value).is_integer()))
-    return replace(border, fill=fill, bounds=facts.bounds, whole=facts.whole)
+    return border.changed(fill=fill, bounds=facts.bounds, whole=facts.whole)
 
 
 def pad_with_elements(x: Symbolic, widths: Sequence[tuple[int, int]], mode: str) -> Symbolic:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -100,13 +99,13 @@ def cast(net: SymbolicNet, x: Symbolic, dtype: npt.DTypeLike) -> Symbolic:
 
 
 def _retyped(x: Symbolic, dtype: np.dtype[Any]) -> Symbolic:
-    return replace(x, dtype=dtype, compared=None, difference=None)
+    return x.changed(dtype=dtype)
 
 
 def _to_bool(net: SymbolicNet, x: Symbolic) -> Symbolic:
     """Whether `x`, which is not negative, is not 0."""
     if x.is_bit:
-        return replace(x, dtype=np.dtype(bool))
+        return x.changed(dtype=np.dtype(bool))
     if x.bounds[0] < 0:
         raise Unsupported("casts to bool what may be negative; compare with 0")
     return float_pointwise(net, x, "greater", np.zeros(1, dtype=net.dtype))

@@ -117,7 +117,7 @@ def _unpadded(x: Symbolic) -> tuple[Symbolic, Pads]:
     if len(x.shape) == 3 and (pads[0] or pads[2]):
         return x, NO_PADS
     shape = (1, inner.shape[0], *inner.shape[1:]) if len(x.shape) == 4 else (1, inner.shape[0], inner.shape[2])
-    return replace(x, layout=inner.reshape(shape)), pads
+    return x.changed(layout=inner.reshape(shape)), pads
 
 
 def batch_norm(

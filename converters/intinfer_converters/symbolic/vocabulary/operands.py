@@ -93,7 +93,7 @@ def _joined(net: SymbolicNet, parts: list[Symbolic], axis: int) -> Symbolic:
     first, facts = parts[0], hull(*map(known, parts))
     joined = Layout.concatenate([x.layout for x in parts], axis)
     if all(x.node == first.node and x.chain is first.chain and x.fill == first.fill for x in parts):
-        return replace(first, layout=joined, bounds=facts.bounds, whole=facts.whole, compared=None, difference=None)
+        return first.changed(layout=joined, bounds=facts.bounds, whole=facts.whole)
     if axis == 1 and len(joined.shape) in (2, 3, 4):
         node = net.emit(Concatenate(), *(net.realised(x) for x in parts))
         return net.made(node, joined.shape, first.dtype, facts)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from ...floatnet import Multiplex
@@ -44,7 +42,7 @@ def _levels(net: SymbolicNet, condition: Symbolic, a: Array, b: Array) -> Symbol
         difference = (a - b).astype(a.dtype)
     if (difference + b != a).any():
         raise Unsupported("its two constants are too far apart for their difference to be exact")
-    bit = replace(broadcast(condition, np.broadcast_shapes(a.shape, b.shape)), dtype=a.dtype)
+    bit = broadcast(condition, np.broadcast_shapes(a.shape, b.shape)).changed(dtype=a.dtype)
     return pointwise(net, pointwise(net, bit, "mul", difference), "add", b)
 
 
@@ -72,7 +70,7 @@ def _multiple(scaled: Symbolic, x: Symbolic) -> Array | None:
     *before, last = scaled.chain or (None,)
     if last is None or last.kind != "mul" or last.operand is None or last.operand.size > 1 or last.operand < 0:
         return None
-    return last.operand if tuple(before) == x.chain and replace(scaled, chain=x.chain).same(x) else None
+    return last.operand if tuple(before) == x.chain and scaled.changed(chain=x.chain).same(x) else None
 
 
 def _multiplexed(net: SymbolicNet, condition: Symbolic, a: Operand, b: Operand, shape: tuple[int, ...]) -> Symbolic:
@@ -86,7 +84,7 @@ def _multiplexed(net: SymbolicNet, condition: Symbolic, a: Operand, b: Operand, 
         raise Unsupported(
             "its condition is not one bit a channel: only whole channels are chosen between (a multiplexer)"
         )
-    bits = replace(net.without_chain(condition), layout=Layout.of(places.reshape(1, -1)))
+    bits = net.without_chain(condition).changed(layout=Layout.of(places.reshape(1, -1)))
     node = net.emit(Multiplex(), net.realised(bits, (value[0],)), one, zero)
     facts = hull(known(a), known(b))
     return Symbolic(node, layout, like.dtype, bounds=facts.bounds, whole=facts.whole)
