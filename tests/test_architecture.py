@@ -26,7 +26,7 @@ MODULES = {path.relative_to(root).with_suffix("").as_posix(): path for path, roo
 TORCH_MODULES = {
     "intinfer_converters/" + name
     for name in (
-        *("checkpoint", "cost", "nets/__init__", "nets/channels", "nets/layers", "nets/logits"),
+        *("checkpoint", "cost", "nets/__init__", "nets/base", "nets/channels", "nets/layers", "nets/logits"),
         "check/source",
         *("check/aten_runner", "factory", "read_aten/*"),
         *("nets/mdgnet", "nets/mognet", "read_torch/layers", "read_torch/reader", "train", "train_data", "train_files"),

@@ -1,4 +1,4 @@
-"""The cost of a network by its structure alone: torch's meta device, no weight is drawn or read.
+"""The cost of a network of ours by its structure alone: one forward on torch's meta device, no weight drawn or read.
 
 Where a model file knows its weights, the structure only knows their code, so the width of a raw sum is that of its
 worst case (every weight at full magnitude): the BOPs of layers that read raw sums are upper bounds here.
@@ -6,55 +6,24 @@ worst case (every weight at full magnitude): the BOPs of layers that read raw su
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from intinfer.cost import CostReport, LayerCost
 from intinfer.types import IntType
 
-from .floatnet import (
-    AveragePool,
-    BitshiftMean,
-    Concatenate,
-    Conv,
-    Dense,
-    FlattenMap,
-    FloatNet,
-    FloatNode,
-    FloatOp,
-    GlobalAverage,
-    MaximumPool,
-    Multiplex,
-    Pixels,
-    Pointwise,
-    Quantise,
-    QuantisedWeight,
-    SelectChannels,
-    Sum,
-    ThresholdedMean,
-)
 from .nets import NETS, net_arguments
+from .nets.base import Layer
+from .nets.layers import Convolution
 from .paper_cost import PAPERS
-from .read_torch import read_module
 
-KINDS: dict[type[FloatOp], str] = {
-    Conv: "conv2d",
-    Dense: "dense",
-    Pointwise: "pointwise",
-    Quantise: "threshold",
-    BitshiftMean: "bitshift",
-    ThresholdedMean: "tgap",
-    Multiplex: "mux",
-    Sum: "add",
-    Concatenate: "concat",
-    SelectChannels: "channel_select",
-    MaximumPool: "max_pool",
-    AveragePool: "sum_pool",
-    GlobalAverage: "sum_pool",
-    FlattenMap: "flatten",
-}
+PIXELS = IntType(0, 255)
+TORCH_LAYERS: dict[type[nn.Module], str] = {nn.BatchNorm2d: "", nn.MaxPool2d: "max_pool", nn.Flatten: "flatten"}
+"""torch's own layers in our networks and the integer op of each: all give what they get, "" waits for a quantiser."""
 
 
 def net_cost(net: str) -> CostReport:
@@ -64,85 +33,58 @@ def net_cost(net: str) -> CostReport:
     """
     name, arguments = net_arguments(net)
     with torch.device("meta"):
-        module: Any = NETS[name].builder(arguments)
-    report = structure_cost(read_module(module.eval(), module.input_shape))
+        module: Any = NETS[name].builder(arguments).eval()
+        walk = _Walk()
+        layers: dict[str, nn.Module] = dict(module.named_modules())
+        for path, layer in layers.items():
+            if isinstance(layer, (Layer, *TORCH_LAYERS)):
+                layer.register_forward_hook(walk.hook(path))
+        pixels = torch.empty(1, *module.input_shape)
+        walk.know(pixels, PIXELS)
+        with torch.no_grad():
+            module(pixels)
+    report = CostReport(tuple(walk.rows))
     return replace(report, paper=PAPERS[name](arguments, report)) if name in PAPERS else report
 
 
-def structure_cost(net: FloatNet) -> CostReport:
-    """One row a node; what waits for a quantiser (batch norm) costs nothing of its own."""
-    ranges: dict[str, IntType] = {}
-    shapes = {node.name: node.shape for node in net.nodes}
-    rows = []
-    for node in net.nodes:
-        inputs = [ranges[name] for name in node.inputs]
-        ranges[node.name] = _worst_range(node, inputs, [shapes[name] for name in node.inputs])
-        if isinstance(node.op, Pixels | Pointwise):
-            continue
-        rows.append(_row(node, inputs, ranges[node.name], tuple(shapes[name] for name in node.inputs)))
-    return CostReport(tuple(rows))
+@dataclass
+class _Walk:
+    """What each tensor of a forward pass may hold, and a row a layer."""
+
+    rows: list[LayerCost] = field(default_factory=list)
+    known: dict[int, tuple[torch.Tensor, IntType]] = field(default_factory=dict)
+    """By id; the tensor is kept, so that its id stays its own."""
+
+    def know(self, tensor: torch.Tensor, integers: IntType) -> None:
+        self.known[id(tensor)] = (tensor, integers)
+
+    def hook(self, path: str) -> Any:
+        def visit(layer: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+            integers = [self.known[id(x)][1] for x in inputs]
+            shapes = tuple(tuple(x.shape[1:]) for x in inputs)
+            ours = isinstance(layer, Layer)
+            result = layer.integers(shapes[0], *integers) if ours else integers[0]
+            self.know(output, result)
+            kind = layer.kind if ours else TORCH_LAYERS[type(layer)]
+            if kind:
+                row = LayerCost(name=path, op=kind, inputs=shapes, output=tuple(output.shape[1:]))
+                self.rows.append(_counted(row, layer, integers[0], result))
+
+        return visit
 
 
-def _row(node: FloatNode, inputs: list[IntType], result: IntType, shapes: tuple[tuple[int, ...], ...]) -> LayerCost:
-    size = 1
-    for extent in node.shape:
-        size *= extent
-    macs = weights = weight_bits = bops = 0
-    if isinstance(node.op, Conv | Dense):
-        weight = _weight(node.op)
-        taps = _taps(node.op)
-        macs = taps * size
-        weights = 0 if weight.generated else taps * weight.shape[0]
-        weight_bits = weights * weight.encoding.bits
-        bops = macs * weight.encoding.bits * inputs[0].bits
-    return LayerCost(
-        name=node.name,
-        op=KINDS[type(node.op)],
-        inputs=shapes,
-        output=node.shape,
+def _counted(row: LayerCost, layer: Any, read: IntType, result: IntType) -> LayerCost:
+    size = math.prod(row.output)
+    row = replace(row, activation_bits=size * result.bits)
+    if not isinstance(layer, Convolution):
+        return row
+    macs = layer.taps * size
+    weights = 0 if layer.generated else layer.taps * layer.out_channels
+    return replace(
+        row,
         macs=macs,
         weights=weights,
-        weight_bits=weight_bits,
+        weight_bits=weights * layer.code.bits,
         params=weights,
-        activation_bits=size * result.bits,
-        bops=bops,
+        bops=macs * layer.code.bits * read.bits,
     )
-
-
-def _weight(op: Conv | Dense) -> QuantisedWeight:
-    assert isinstance(op.weight, QuantisedWeight), "networks of ours have no other weights"
-    return op.weight
-
-
-def _taps(op: Conv | Dense) -> int:
-    taps = 1
-    for extent in op.weight.shape[1:]:
-        taps *= extent
-    return taps
-
-
-def _worst_range(node: FloatNode, inputs: list[IntType], shapes: list[tuple[int, ...]]) -> IntType:
-    """The integers a node may hold when nothing is known of its weights but their code."""
-    op = node.op
-    if isinstance(op, Pixels):
-        return IntType(op.lo, op.hi)
-    if isinstance(op, Quantise):
-        assert op.base is not None
-        assert op.count is not None
-        return IntType(op.base, op.base + op.step * op.count)
-    if isinstance(op, ThresholdedMean):
-        return IntType(0, 1)
-    if isinstance(op, Conv | Dense):
-        encoding = _weight(op).encoding
-        widest = max(abs(inputs[0].lo), abs(inputs[0].hi)) * max(-encoding.lo, encoding.hi)
-        return IntType(-_taps(op) * widest, _taps(op) * widest)
-    if isinstance(op, AveragePool | GlobalAverage):
-        area = op.kernel if isinstance(op, AveragePool) else shapes[0][1:]
-        count = area[0] * area[1]
-        return IntType(count * inputs[0].lo, count * inputs[0].hi)
-    if isinstance(op, Sum):
-        return IntType(sum(x.lo for x in inputs), sum(x.hi for x in inputs))
-    union = inputs[-1]
-    for x in inputs[1:] if isinstance(op, Multiplex) else inputs:
-        union = union.union(x)
-    return union

@@ -55,13 +55,16 @@ def test_of_a_network_that_is_none(net: str, message: str, capsys: pytest.Captur
 
 
 def test_zoo(capsys: pytest.CaptureFixture[str]) -> None:
+    """The list needs no torch: what it says of each network is what `cost --net` counts."""
     pytest.importorskip("torch")
     assert main(["zoo", "--json"]) == 0
     networks = {net["name"]: net for net in json.loads(capsys.readouterr().out)["networks"]}
     assert networks["mognet"]["arguments"] | {"n": 128, "g": 4, "k": 3} == networks["mognet"]["arguments"]
-    assert main(["cost", "--net", "mognet", "--json"]) == 0
-    cost = json.loads(capsys.readouterr().out)
-    assert (networks["mognet"]["weights"], networks["mognet"]["macs"]) == (cost["weights"], cost["macs"])
+    for name, network in networks.items():
+        assert main(["cost", "--net", name, "--json"]) == 0
+        cost = json.loads(capsys.readouterr().out)
+        assert (network["weights"], network["macs"]) == (cost["weights"], cost["macs"]), f"{name}: correct nets.NETS"
+    cost = networks["mognet"]
     assert main(["zoo"]) == 0
     header, *rows = capsys.readouterr().out.splitlines()
     assert header.split()[:3] == ["network", "weights", "MACs"]

@@ -35,16 +35,25 @@ def _build_mognet(arguments: Any) -> nn.Module:
 
 @dataclass(frozen=True)
 class NetEntry:
-    """A network of the registry: its argument dataclass, the function that builds the module, arguments to show."""
+    """A network of the registry.
+
+    Attributes:
+        arguments: its argument dataclass.
+        builder: builds the module of such arguments.
+        example: arguments to show in messages.
+        weights, macs: what `cost --net` counts for the default arguments, so that the list needs no torch.
+    """
 
     arguments: type[Any]
     builder: Callable[[Any], nn.Module]
     example: str
+    weights: int
+    macs: int
 
 
 NETS: dict[str, NetEntry] = {
-    "mdgnet": NetEntry(MdgnetArgs, _build_mdgnet, "f=32,k=4"),
-    "mognet": NetEntry(MognetArgs, _build_mognet, "n=128,k=3"),
+    "mdgnet": NetEntry(MdgnetArgs, _build_mdgnet, "f=32,k=4", 287_322, 58_399_578),
+    "mognet": NetEntry(MognetArgs, _build_mognet, "n=128,k=3", 1_122_688, 210_976_768),
 }
 
 

@@ -1,17 +1,50 @@
-"""Layers that only move channels; leaves of a torch.fx trace."""
+"""Layers that only move channels, and the mean of a map."""
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
-__all__ = ["ChannelShuffle", "ChannelSlice"]
+from intinfer.graph import Shape
+from intinfer.types import IntType
+
+from .base import Layer
+
+__all__ = ["ChannelConcat", "ChannelShuffle", "ChannelSlice", "GlobalMean"]
 
 
-class ChannelShuffle(nn.Module):
+class ChannelConcat(Layer):
+    """The channels of several maps, one map behind the other."""
+
+    kind = "concat"
+
+    def forward(self, *maps: Tensor) -> Tensor:
+        """(N, C1, H, W), (N, C2, H, W), ... -> (N, C1 + C2 + ..., H, W)."""
+        return torch.cat(maps, 1)
+
+
+class GlobalMean(Layer):
+    """The mean of every channel's whole map."""
+
+    kind = "sum_pool"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C)."""
+        return x.mean((2, 3))
+
+    def integers(self, shape: Shape, *inputs: IntType) -> IntType:
+        """The sum of the map: what the mean is divided from goes into the scale."""
+        count = shape[1] * shape[2]
+        return IntType(count * inputs[0].lo, count * inputs[0].hi)
+
+
+class ChannelShuffle(Layer):
     """out[j * groups + i] = in[i * (channels / groups) + j] (ShuffleNet): reshape to groups, transpose, flatten.
 
     `groups` divides `channels`.
     """
+
+    kind = "channel_select"
 
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
@@ -39,8 +72,10 @@ class ChannelShuffle(nn.Module):
         return f"{self.channels}, groups={self.groups}"
 
 
-class ChannelSlice(nn.Module):
+class ChannelSlice(Layer):
     """The channels start .. stop - 1."""
+
+    kind = "channel_select"
 
     def __init__(self, start: int, stop: int) -> None:
         super().__init__()

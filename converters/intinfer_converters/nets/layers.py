@@ -5,7 +5,7 @@ Conventions a converter relies on:
 * An activation travels as its integer level 0..N, N = 2^k - 1, stored in a float tensor.
 * A quantised weight enters a convolution as the bare integer -1, 0 or +1, without its step: batch norm
   absorbs the scale. So every convolution result is an integer, exact in float32 below 2^24.
-* Every class here is a leaf of a torch.fx trace and carries its geometry as plain attributes.
+* Every class here is a layer of the float net, under its module path (`ops` has an op of each).
 * ``quantised = False`` gives the float form that the early stages of training use.
 
 Sources: MOGNET (AICAS 2022) for BTQ, QReLU, Bitshift, TGAP and the rule-30 weights.
@@ -15,17 +15,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from intinfer_converters.nets.channels import ChannelShuffle, ChannelSlice
-from intinfer_converters.nets.logits import LogitScale
+from intinfer.graph import Shape
+from intinfer.packing import Encoding
+from intinfer.types import IntType
+
+from .base import Layer
 
 __all__ = [
-    "LEAVES",
     "TGAP",
     "BinaryConv2d",
     "Bitshift",
@@ -50,6 +52,11 @@ def four_pads(padding: int | Pads) -> Pads:
     return (padding,) * 4 if isinstance(padding, int) else padding
 
 
+def pair(number: int | tuple[int, int]) -> tuple[int, int]:
+    """(vertical, horizontal) of one number for both, or of two."""
+    return (number, number) if isinstance(number, int) else number
+
+
 def _straight_through(exact: Tensor, smooth: Tensor) -> Tensor:
     """`exact` forward, the gradient of `smooth` backward.
 
@@ -61,7 +68,37 @@ def _straight_through(exact: Tensor, smooth: Tensor) -> Tensor:
     return smooth + (exact - smooth).detach()
 
 
-class QuantisedConv2d(nn.Module):
+class Convolution(Layer):
+    """What the convolutions share: the code of their weights, and their geometry as plain attributes.
+
+    Attributes:
+        code: of the weights; an input channel and a tap have one weight each.
+        generated: whether the weights are computed from a seed and not stored.
+    """
+
+    kind = "conv2d"
+    code: ClassVar[Encoding]
+    generated: ClassVar[bool] = False
+    in_channels: int
+    out_channels: int
+    kernel_size: int | tuple[int, int]
+    stride: int
+    padding: int | Pads
+    groups: int
+
+    @property
+    def taps(self) -> int:
+        """Products in one sum."""
+        height, width = pair(self.kernel_size)
+        return self.in_channels // self.groups * height * width
+
+    def integers(self, shape: Shape, *inputs: IntType) -> IntType:
+        """The sums of `taps` products, all weights at full magnitude and of any sign."""
+        widest = self.taps * max(abs(inputs[0].lo), abs(inputs[0].hi)) * max(-self.code.lo, self.code.hi)
+        return IntType(-widest, widest)
+
+
+class QuantisedConv2d(Convolution):
     """Base of the trainable convolutions: no bias, zero padding (integer level 0).
 
     kernel_size: one number, or (KH, KW). padding: one number for all sides, or (top, left, bottom, right).
@@ -85,8 +122,7 @@ class QuantisedConv2d(nn.Module):
         self.padding = padding
         self.groups = groups
         self.quantised = True
-        kernel = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
-        self.weight = nn.Parameter(torch.empty(out_channels, in_channels // groups, *kernel))
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels // groups, *pair(kernel_size)))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
 
     def integer_weight(self) -> Tensor:
@@ -121,7 +157,7 @@ class TernaryConv2d(QuantisedConv2d):
     `update_step`, once an epoch; a converter uses the stored step, never tertiles of its own.
     """
 
-    bits = 2
+    code = Encoding("ternary")
     step: Tensor
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -168,7 +204,7 @@ class TernaryConv2d(QuantisedConv2d):
 class BinaryConv2d(QuantisedConv2d):
     """Convolution with weights +1 where the proxy is >= 0, else -1; never 0."""
 
-    bits = 1
+    code = Encoding("binary")
 
     def integer_weight(self) -> Tensor:
         """Values -1, +1; a proxy of exactly 0 (either sign) gives +1."""
@@ -192,7 +228,7 @@ def rule30_rows(seed: Sequence[int], count: int) -> list[list[int]]:
     return rows
 
 
-class Rule30Conv2d(nn.Module):
+class Rule30Conv2d(Convolution):
     """1x1 convolution whose weights come from the cellular automaton rule 30 (MOGNET, AICAS 2022).
 
     Row t of the automaton belongs to input (latent) channel t, column c to output channel c; bit 0 is
@@ -200,7 +236,8 @@ class Rule30Conv2d(nn.Module):
     A seed of only 0 or only 1 is a ValueError: every later row would be 0.
     """
 
-    bits = 0
+    code = Encoding("binary")
+    generated = True
     seed: Tensor
     kernel: Tensor
 
@@ -252,11 +289,13 @@ class Rule30Conv2d(nn.Module):
         return f"{self.in_channels}, {self.out_channels}"
 
 
-class QReLU(nn.Module):
+class QReLU(Layer):
     """Batch-norm output to levels: rnd(clip(x, 0, 1) * N), half to even; for 1 bit [x > 0], strict.
 
     Gradient N where 0 <= x <= 1, else 0. Float form: N * clip(x, 0, 1).
     """
+
+    kind = "threshold"
 
     def __init__(self, bits: int) -> None:
         super().__init__()
@@ -272,15 +311,21 @@ class QReLU(nn.Module):
         exact = (x > 0).to(x.dtype) if self.bits == 1 else smooth.round()
         return _straight_through(exact, smooth)
 
+    def integers(self, shape: Shape, *inputs: IntType) -> IntType:
+        """The levels."""
+        return IntType(0, self.top)
+
     def extra_repr(self) -> str:
         return f"bits={self.bits}"
 
 
-class Bitshift(nn.Module):
+class Bitshift(Layer):
     """The shortcut sum: floor((a + b) / 2) for k > 1, a OR b for k = 1. Gradient 1/2 to each.
 
     Float form: (a + b) / 2.
     """
+
+    kind = "bitshift"
 
     def __init__(self, bits: int) -> None:
         super().__init__()
@@ -298,8 +343,10 @@ class Bitshift(nn.Module):
         return f"bits={self.bits}"
 
 
-class TGAP(nn.Module):
+class TGAP(Layer):
     """Thresholded global average: S_c = [2 * sum a_c > N * h * w], strict. No gradient."""
+
+    kind = "tgap"
 
     def __init__(self, bits: int) -> None:
         super().__init__()
@@ -311,30 +358,23 @@ class TGAP(nn.Module):
         total = x.detach().sum((2, 3), dtype=torch.float32)
         return (2 * total > self.top * x.shape[2] * x.shape[3]).to(x.dtype)
 
+    def integers(self, shape: Shape, *inputs: IntType) -> IntType:
+        """A bit."""
+        return IntType(0, 1)
+
     def extra_repr(self) -> str:
         return f"bits={self.bits}"
 
 
-class Mux(nn.Module):
+class Mux(Layer):
     """Channel-wise choice: S_c ? I1 : I0."""
+
+    kind = "mux"
 
     def forward(self, select: Tensor, one: Tensor, zero: Tensor) -> Tensor:
         """select (N, C) of 0 and 1; one, zero (N, C, H, W) -> (N, C, H, W)."""
         return torch.where(select[:, :, None, None] > 0, one, zero)
 
-
-LEAVES: tuple[type[nn.Module], ...] = (
-    TernaryConv2d,
-    BinaryConv2d,
-    Rule30Conv2d,
-    QReLU,
-    Bitshift,
-    TGAP,
-    Mux,
-    ChannelShuffle,
-    ChannelSlice,
-    LogitScale,
-    nn.BatchNorm2d,
-    nn.Flatten,
-    nn.MaxPool2d,
-)
+    def integers(self, shape: Shape, *inputs: IntType) -> IntType:
+        """What either branch gives."""
+        return super().integers(shape, *inputs[1:])

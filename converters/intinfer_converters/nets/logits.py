@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from .base import Layer
 
 __all__ = ["LogitScale"]
 
 
-class LogitScale(nn.Module):
+class LogitScale(Layer):
     """logits = factor * sums: one positive factor for all classes, so it stays outside the integer network.
 
     The convolutions here use bare -1, 0, +1 and levels 0..N, where a network in reals has weights s * q and activations

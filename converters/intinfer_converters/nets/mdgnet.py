@@ -7,10 +7,9 @@ activation behind them: what follows reads their raw integer sums.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from intinfer_converters.nets.channels import ChannelShuffle, ChannelSlice
+from intinfer_converters.nets.channels import ChannelConcat, ChannelShuffle, ChannelSlice
 from intinfer_converters.nets.layers import TGAP, Bitshift, Mux, Pads, QReLU, TernaryConv2d
 from intinfer_converters.nets.logits import LogitScale
 from intinfer_converters.nets.mdgnet_args import MdgnetArgs
@@ -66,6 +65,7 @@ class GCM(nn.Module):
         self.gc2 = TernaryConv2d(quarter, half, 3, 1, pads[1], groups)
         self.gc2_bn = nn.BatchNorm2d(half)
         self.gc2_act = QReLU(arguments.k)
+        self.cat = ChannelConcat()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) levels -> (N, channels, H or ceil(H/2), ...) levels."""
@@ -73,7 +73,8 @@ class GCM(nn.Module):
         shuffled = self.shuffle(y1)
         y2 = self.gc2_act(self.gc2_bn(self.gc2(self.first(shuffled))))
         joined = [shuffled if self.join_shuffled else y1, y2]
-        return torch.cat(joined[::-1] if self.reverse else joined, 1)
+        out: Tensor = self.cat(*(joined[::-1] if self.reverse else joined))
+        return out
 
 
 class Normal(nn.Module):
@@ -108,12 +109,13 @@ class Reduced(nn.Module):
         self.dw = TernaryConv2d(channels, channels, 3, 2, conv_pads(size, 2, arguments.pad), channels)
         self.dw_bn = nn.BatchNorm2d(channels)
         self.dw_act = QReLU(arguments.k)
+        self.cat = ChannelConcat()
         self.shuffle = ChannelShuffle(2 * channels, arguments.block_groups)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) levels -> (N, 2 * channels, ceil(H/2), ceil(W/2)) levels."""
         branches = [self.gcm(x), self.dw_act(self.dw_bn(self.dw(x)))]
-        out: Tensor = self.shuffle(torch.cat(branches[::-1] if self.depthwise_first else branches, 1))
+        out: Tensor = self.shuffle(self.cat(*(branches[::-1] if self.depthwise_first else branches)))
         return out
 
 

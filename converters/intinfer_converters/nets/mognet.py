@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from intinfer_converters.nets.channels import GlobalMean
 from intinfer_converters.nets.layers import (
     TGAP,
     BinaryConv2d,
@@ -103,6 +104,7 @@ class Mognet(nn.Module):
         last = BinaryConv2d if arguments.last_bits == 1 else TernaryConv2d
         self.final1x1 = last(channels, arguments.classes)
         self.final_bn = nn.BatchNorm2d(arguments.classes)
+        self.mean = GlobalMean()
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -114,5 +116,5 @@ class Mognet(nn.Module):
         out: Tensor = self.conv1_act(self.conv1_bn(self.conv1(x)))
         for name in self.stage_names:
             out = self.get_submodule(name)(out)
-        out = self.final_bn(self.final1x1(out))
-        return out.mean((2, 3))
+        logits: Tensor = self.mean(self.final_bn(self.final1x1(out)))
+        return logits

@@ -16,9 +16,11 @@ from intinfer.tensor import CellularWeights, IntTensor, Weights
 from ..evaluator import Chain, FloatArray, Primitive
 from ..floatnet import (
     BitshiftMean,
+    Concatenate,
     Conv,
     FlattenMap,
     FloatOp,
+    GlobalAverage,
     MaximumPool,
     Multiplex,
     Pointwise,
@@ -28,7 +30,7 @@ from ..floatnet import (
     ThresholdedMean,
 )
 from ..nets import layers as quantised
-from ..nets.channels import ChannelShuffle, ChannelSlice
+from ..nets.channels import ChannelConcat, ChannelShuffle, ChannelSlice, GlobalMean
 from ..nets.logits import LogitScale
 from ..ternarize import binary_weights, ternary_weights
 
@@ -152,6 +154,8 @@ READERS: dict[type[nn.Module], Callable[[Any, str], FloatOp]] = {
     quantised.Bitshift: lambda module, path: BitshiftMean(module.bits),
     quantised.TGAP: lambda module, path: ThresholdedMean(module.top),
     quantised.Mux: lambda module, path: Multiplex(),
+    ChannelConcat: lambda module, path: Concatenate(),
+    GlobalMean: lambda module, path: GlobalAverage(),
     ChannelShuffle: _select,
     ChannelSlice: _select,
     LogitScale: _logit_scale,
