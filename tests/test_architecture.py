@@ -27,9 +27,9 @@ TORCH_MODULES = {
     "intinfer_converters/" + name
     for name in (
         *("checkpoint", "cost", "nets/__init__", "nets/base", "nets/channels", "nets/layers", "nets/logits"),
-        "check/source",
+        "check/module_runner",
         *("check/aten_runner", "factory", "read_aten/*"),
-        *("nets/mdgnet", "nets/mognet", "read_torch/layers", "read_torch/reader", "train", "train_data", "train_files"),
+        *("nets/mdgnet", "nets/mognet", "nets/ops", "train", "train_data", "train_files"),
     )
 }
 """The only modules that know torch and safetensors."""

@@ -35,8 +35,8 @@ def convert(
     """The exact integer graph of a trained network.
 
     Args:
-        source: the path of an `.onnx` or `.pt2` file, an onnx.ModelProto, or a torch module: one made of
-            `intinfer_converters.nets.layers`, whose input is raw pixels 0..255, or any other, which torch exports.
+        source: the path of an `.onnx` or `.pt2` file, an onnx.ModelProto, or a torch module, which torch exports:
+            one made of `intinfer_converters.nets.layers` under the names of its layers.
         example: for modules, an array or tensor (N, ...) or (C, H, W) like the input. The networks of `nets` know
             their own.
         classes: names of the outputs.
@@ -80,13 +80,10 @@ def _read(
         from .read_onnx import read_onnx
 
         return read_onnx(source, pixels=pixels, shapes=known, outputs=outputs or None).net
-    from .read_torch import read_module
-    from .read_torch.reader import is_ours
+    from .read_aten import export_layers, is_ours, read_exported, read_graph
 
     if is_ours(source):
-        return read_module(source, _input_shape(source, example))
-    from .read_aten import read_exported
-
+        return read_graph(export_layers(source, _input_shape(source, example)), pixels=pixels).net
     if example is None:
         raise DataError("the input's shape is not known: pass an example, one image with a batch axis")
     return read_exported(source, example, pixels=pixels).net

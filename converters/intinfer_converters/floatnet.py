@@ -1,7 +1,6 @@
 """`FloatNet`: the source's network with its parameters, op order and dtype; what every reader produces.
 
-It says what the real-valued network *is*. Only `lower` turns it into integers. A network read for its structure
-alone (`cost --net`) has weights without values and chains without operands.
+It says what the real-valued network *is*. Only `lower` turns it into integers.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from intinfer.errors import GraphError
 from intinfer.graph import ImageInput, Shape
 from intinfer.ops.base import Op
 from intinfer.ops.geometry import Pads, Pair, Window
-from intinfer.packing import Encoding
 from intinfer.tensor import Weights
 from intinfer.types import IntArray
 
@@ -24,19 +22,19 @@ from .evaluator import Chain, FloatArray
 
 @dataclass(frozen=True, eq=False)
 class QuantisedWeight:
-    """Weights scale[o] * q: `tensor` holds the integers q, or None when only the structure was read.
+    """Weights scale[o] * q: `tensor` holds the integers q.
 
-    `generated` weights (cellular automaton) are not stored. `scale` has one entry, or one an output channel. `error` is
-    the largest difference of a weight of the source from scale * q where that is more than one rounding: weights such
-    as 2 * (j / 3) - 1 carry the noise of several.
+    `scale` has one entry, or one an output channel. `error` is the largest difference of a weight of the source from
+    scale * q where that is more than one rounding: weights such as 2 * (j / 3) - 1 carry the noise of several.
     """
 
-    shape: Shape
-    encoding: Encoding
-    tensor: Weights | None
-    generated: bool = False
+    tensor: Weights
     scale: tuple[Fraction, ...] = (Fraction(1),)
     error: float = 0.0
+
+    @property
+    def shape(self) -> Shape:
+        return self.tensor.shape
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,8 +79,6 @@ def _operand(
 def _integers(weight: QuantisedWeight | RealWeight) -> Weights:
     if isinstance(weight, RealWeight):
         raise RefusalError("its weights are floating point; give --weights, --act-bits and --calibrate")
-    if weight.tensor is None:
-        raise RefusalError("only its structure was read; load a checkpoint to have weights")
     return weight.tensor
 
 
@@ -124,7 +122,6 @@ def _result(z: Any, weight: QuantisedWeight, bias: Fractions | None, x: Lowered,
     out_scale = [weight_scale[o] * scales[reads[o][0]] for o in range(outputs)]
     out_offset = list(spread(bias or ZERO, outputs))
     if any(x.offset):
-        assert weight.tensor is not None
         a_channel = weight.tensor.values.reshape(outputs, weight.shape[1], -1).sum(axis=2)
         for o in range(outputs):
             constant = sum((int(q) * offsets[c] for q, c in zip(a_channel[o], reads[o], strict=True)), Fraction(0))

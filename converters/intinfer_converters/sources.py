@@ -2,8 +2,7 @@
 
 .onnx                    read_onnx      ONNX Runtime
 .pt2                     read_aten      the exported graph in torch
-.pt .pth .th .safetensors with a network of ours: read_torch, torch with hooks
-                         with a factory: exported by torch.export, then as .pt2
+.pt .pth .th .safetensors with a network of ours or a factory: exported by torch.export, then as .pt2
 """
 
 from __future__ import annotations
@@ -139,35 +138,29 @@ class Source:
             from .read_onnx import read_onnx
 
             return read_onnx(self.path, pixels=pixels, shapes=options.shapes, outputs=options.outputs or None)
-        from .read_aten import read_graph, read_program
+        from .read_aten import read_graph
 
-        if self.path.suffix == ".pt2":
-            self._program = read_program(self.path)
-        elif options.factory is not None:
-            self._program = self._exported()
-        else:
-            return self._own_network()
+        self._program = self._exported()
         return read_graph(self._program, pixels=pixels, shapes=dict(options.shapes))
 
     def _exported(self) -> Any:
-        from .factory import build_module
-        from .read_aten import export_program
+        """The graph of torch.export: the file's own, or that of the module with the file's parameters."""
+        from .read_aten import export_layers, export_program, read_program
 
-        assert self.options.factory is not None
+        if self.options.net is not None:
+            from .checkpoint import load_net
+
+            self._module = load_net(self.path, self.options.net)
+            return export_layers(self._module, self._module.input_shape)
+        if self.options.factory is None:
+            return read_program(self.path)
+        from .factory import build_module
+
         module = build_module(self.options.factory, self.path)
         if len(self.options.shapes) != 1:
             raise DataError("the shape of the factory's input is not known; give --shape input=1,3,32,32")
         (shape,) = self.options.shapes.values()
         return export_program(module, np.zeros(shape, dtype=np.float32))
-
-    def _own_network(self) -> Reading:
-        from .check.float_runner import own_reading
-        from .checkpoint import load_net
-        from .read_torch import read_module
-
-        assert self.options.net is not None
-        self._module = load_net(self.path, self.options.net)
-        return own_reading(read_module(self._module, self._module.input_shape))
 
     def calibrate(self, images: IntArray, labels: IntArray | None = None) -> None:
         """Quantise the weights as the options say, with `images` (N, *input); `labels` (N,) are for the report.
@@ -199,11 +192,13 @@ class Source:
             from .check.onnx_runner import runner_of_file
 
             return runner_of_file(self.path, self.reading, threads)
-        if self._program is not None:
-            from .check.aten_runner import AtenRunner
+        from .check.aten_runner import AtenRunner
+        from .check.module_runner import ModuleRunner
 
-            return AtenRunner(self._program, pixels=self.options.preprocess, shapes=dict(self.options.shapes))
-        return self._module
+        if self._module is not None:
+            return ModuleRunner(self._module, self._program, threads)
+        options = self.options
+        return AtenRunner(self._program, pixels=options.preprocess, shapes=dict(options.shapes), threads=threads)
 
 
 def need_kind(path: Path, options: SourceOptions) -> None:

@@ -8,7 +8,6 @@ from oracles import exact_floatnet
 
 from intinfer import reference
 from intinfer.graph import ImageInput
-from intinfer.packing import Encoding
 from intinfer.tensor import IntTensor
 from intinfer_converters.evaluator import Primitive
 from intinfer_converters.floatnet import Conv, FloatNetBuilder, Pixels, Pointwise, Quantise, QuantisedWeight
@@ -46,9 +45,7 @@ def affine(scale, offset):
 
 def weight(values, scale=(1,)):
     values = np.asarray(values)
-    return QuantisedWeight(
-        values.shape, Encoding("ternary"), IntTensor(values, "ternary"), scale=tuple(Fraction(s) for s in scale)
-    )
+    return QuantisedWeight(IntTensor(values, "ternary"), tuple(Fraction(s) for s in scale))
 
 
 def ternary(rng, *shape):

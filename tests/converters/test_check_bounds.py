@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from intinfer.graph import Value
 from intinfer.ops import Tgap
-from intinfer.packing import Encoding
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 from intinfer_converters.check import bounds
@@ -53,7 +52,7 @@ def weighted(op: Any, shape: tuple[int, ...], x: np.ndarray, z: np.ndarray, scal
 
 
 def integer_weight(values: np.ndarray, scale: Fraction = Fraction(1)) -> QuantisedWeight:
-    return QuantisedWeight(values.shape, Encoding("ternary"), IntTensor(values), scale=(scale,))
+    return QuantisedWeight(IntTensor(values), (scale,))
 
 
 @settings(max_examples=100)

@@ -9,14 +9,17 @@ from fractions import Fraction
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from torch import fx, nn
+from torch import nn
 
+from intinfer_converters.check.module_runner import ModuleRunner
 from intinfer_converters.nets import MognetArgs, NetArgumentError, build, net_arguments, parse_net
 from intinfer_converters.nets import layers as L  # noqa: N812
 from intinfer_converters.nets.base import Layer
 from intinfer_converters.nets.channels import GlobalMean
+from intinfer_converters.read_aten import export_layers
 
 RULE30 = Path(__file__).parents[1] / "data" / "rule30_cellpylib.json"
 
@@ -318,24 +321,23 @@ def test_seed_argument_picks_the_automata():
     assert not torch.equal(one, other)
 
 
-LEAVES = (Layer, nn.BatchNorm2d, nn.MaxPool2d)
+LEAVES = (Layer, nn.BatchNorm2d, nn.MaxPool2d, nn.Flatten)
 
 
-class Tracer(fx.Tracer):
-    """As a converter traces: our layers, batch norm and max pool are leaves."""
-
-    def is_leaf_module(self, m, module_qualified_name):
-        return isinstance(m, LEAVES)
-
-
-def test_traces_with_our_layers_as_leaves():
-    net = build("mognet:n=8,g=2").eval()
-    graph = Tracer().trace(net)
-    called = {node.target for node in graph.nodes if node.op == "call_module"}
-    assert called == {name for name, m in net.named_modules() if isinstance(m, LEAVES)}
-    assert not [node for node in graph.nodes if node.op in ("get_attr", "call_function", "call_method")]
-    x = torch.randint(0, 256, (2, 3, 32, 32)).float()
-    assert torch.equal(fx.GraphModule(net, graph)(x), net(x))
+@pytest.mark.parametrize(
+    "text", ["mognet:n=8,g=2", "mdgnet:f=8,g=2,levels=1,k=1", "mdgnet:f=8,classifier_bn=1,levels=1"]
+)
+def test_a_graph_of_torch_export_has_one_op_a_layer(text):
+    net = build(text).eval()
+    program = export_layers(net, net.input_shape)
+    layers = {name: m for name, m in net.named_modules() if isinstance(m, LEAVES)}
+    assert [node.layer for node in program.nodes] == [node.path for node in program.nodes]
+    assert {node.layer for node in program.nodes} == set(layers)
+    pools = {node.layer for node in program.nodes if not node.target.startswith("intinfer.")}
+    assert pools == {name for name, m in layers.items() if isinstance(m, nn.MaxPool2d)}
+    assert not [m for m in net.modules() if "forward" in vars(m)]
+    x = torch.randint(0, 256, (2, *net.input_shape))
+    assert np.array_equal(ModuleRunner(net, program).run(x.numpy())["logits"], net(x.float()).detach().numpy())
 
 
 def test_every_activation_is_an_integer_level():

@@ -180,7 +180,7 @@ class _Calibration:
         zeros = float((weight.tensor.values == 0).mean())
         self.layers.append(
             LayerReport(
-                node.name, weight.encoding.name, min(steps), max(steps), zeros, correction, sqnr(expected, value)
+                node.name, weight.tensor.encoding.name, min(steps), max(steps), zeros, correction, sqnr(expected, value)
             )
         )
         return op, value

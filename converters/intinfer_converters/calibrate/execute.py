@@ -155,8 +155,6 @@ def real_weight(weight: f.QuantisedWeight | f.RealWeight) -> FloatArray:
     if isinstance(weight, f.RealWeight):
         values: FloatArray = weight.values
         return values
-    if weight.tensor is None:
-        raise DataError("only the network's structure was read; load a checkpoint to have weights")
     scale = np.array([float(s) for s in weight.scale]).reshape(-1, *[1] * (len(weight.shape) - 1))
     return np.asarray(weight.tensor.values * scale)
 

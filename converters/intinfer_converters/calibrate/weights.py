@@ -77,7 +77,7 @@ class WeightFormat:
         else:
             q, step = _integers(rows, 2 ** (int(self.name[3:]) - 1) - 1)
         tensor = IntTensor(q.reshape(reals.shape), self.encoding)
-        return QuantisedWeight(reals.shape, self.encoding, tensor, scale=tuple(exact_step(s) for s in step))
+        return QuantisedWeight(tensor, scale=tuple(exact_step(s) for s in step))
 
 
 def exact_step(step: float, bits: int = STEP_BITS) -> Fraction:

@@ -42,6 +42,7 @@ class AtenRunner:
         program: the graph, of `read_program` or `export_program`.
         pixels: how integers become its float input.
         shapes: input -> its shape, where the graph leaves axes open.
+        threads: torch's while it runs.
 
     Attributes:
         reading: the float net that the graph is read as.
@@ -51,8 +52,14 @@ class AtenRunner:
     """
 
     def __init__(
-        self, program: Program, *, pixels: Preprocess, shapes: Mapping[str, tuple[int, ...]] | None = None
+        self,
+        program: Program,
+        *,
+        pixels: Preprocess,
+        shapes: Mapping[str, tuple[int, ...]] | None = None,
+        threads: int = 1,
     ) -> None:
+        self.threads = threads
         self.reading: Reading = read_graph(program, pixels=pixels, shapes=shapes)
         self._input = only_input(program)
         self._shape = input_shape(self._input, shapes or {})[1:]
@@ -90,8 +97,7 @@ class AtenRunner:
         size = self._input.shape[0]
         parts: dict[str, list[Array]] = {}
         threads = torch.get_num_threads()
-        if size == 1:
-            torch.set_num_threads(1)  # an image alone is not worth the waiting of threads for each other
+        torch.set_num_threads(self.threads)
         try:
             for chunk in torch.split(values, size or OPEN_BATCH):
                 missing = size - len(chunk) if size else 0
@@ -107,7 +113,8 @@ class AtenRunner:
         writes = any(step.writes for step in self._steps)
         kept = {self._input.name: batch.numpy().copy() if writes else batch.numpy()}
         values = {**self._constants, self._input.name: batch}
-        with torch.no_grad():
+        # NNPACK's convolutions transform their inputs (Winograd): their sums are no sums of products.
+        with torch.no_grad(), torch.backends.nnpack.flags(enabled=False):
             for step in self._steps:
                 try:
                     step.run(values)

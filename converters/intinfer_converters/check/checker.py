@@ -49,7 +49,7 @@ class Checker:
             shapes = ", ".join(f"{value.name} {value.shape}" for value in graph.inputs)
             raise DataError(f"the model takes {shapes}; only models of one input can be checked")
         self.graph = graph
-        self.runner: Runner = source if hasattr(source, "reading") else _torch_runner(source, graph, threads)
+        self.runner: Runner = source if hasattr(source, "reading") else _module_runner(source, graph, threads)
         self.net = self.runner.reading.net
         meanings: dict[str, Lowered] = {}
         ours = lower(self.net, recorded=meanings, **(lowering or {}))
@@ -136,10 +136,11 @@ class Checker:
         total.max_logit_difference = max(total.max_logit_difference, float(np.abs(model - result).max(initial=0)))
 
 
-def _torch_runner(module: Any, graph: Graph, threads: int) -> Runner:
-    from .source import TorchRunner
+def _module_runner(module: Any, graph: Graph, threads: int) -> Runner:
+    from ..read_aten import export_layers
+    from .module_runner import ModuleRunner
 
     size = graph.inputs[0].shape
     if len(size) != 3:
         raise DataError(f"the model takes {graph.inputs[0].name} {size}; a torch module of ours takes (C, H, W)")
-    return TorchRunner(module, size, threads)
+    return ModuleRunner(module, export_layers(module, size), threads)

@@ -57,6 +57,24 @@ def pair(number: int | tuple[int, int]) -> tuple[int, int]:
     return (number, number) if isinstance(number, int) else number
 
 
+def ternary(proxies: Tensor, step: Tensor) -> Tensor:
+    """clip(rnd(w / s), -1, 1), half to even."""
+    return (proxies / step).round().clamp(-1, 1)
+
+
+def binary(proxies: Tensor) -> Tensor:
+    """+1 where w >= 0, else -1; a proxy of exactly 0 (either sign) gives +1."""
+    return torch.where(proxies >= 0, 1.0, -1.0)
+
+
+def convolved(x: Tensor, weight: Tensor, stride: int | Sequence[int], pads: Sequence[int], groups: int) -> Tensor:
+    """Cross-correlation of (N, I, H, W) with a border of 0, `pads` being (top, left, bottom, right)."""
+    top, left, bottom, right = pads
+    if (top, left) != (bottom, right):
+        x, top, left = functional.pad(x, (left, right, top, bottom)), 0, 0
+    return functional.conv2d(x, weight, None, stride, (top, left), 1, groups)
+
+
 def _straight_through(exact: Tensor, smooth: Tensor) -> Tensor:
     """`exact` forward, the gradient of `smooth` backward.
 
@@ -136,12 +154,7 @@ class QuantisedConv2d(Convolution):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, I, H, W) levels -> (N, O, H', W') sums of weight times level."""
-        top, left, bottom, right = four_pads(self.padding)
-        if (top, left) != (bottom, right):
-            x, top, left = functional.pad(x, (left, right, top, bottom)), 0, 0
-        weight = self.effective_weight()
-        out: Tensor = functional.conv2d(x, weight, None, self.stride, (top, left), 1, self.groups)
-        return out
+        return convolved(x, self.effective_weight(), self.stride, four_pads(self.padding), self.groups)
 
     def extra_repr(self) -> str:
         return (
@@ -167,7 +180,7 @@ class TernaryConv2d(QuantisedConv2d):
 
     def integer_weight(self) -> Tensor:
         """Values -1, 0, +1."""
-        return (self.weight.detach() / self.step).round().clamp(-1, 1)
+        return ternary(self.weight.detach(), self.step)
 
     def zero_filter_rate(self) -> float:
         """Share of the output filters whose quantised weights are all 0, in 0..1."""
@@ -208,7 +221,7 @@ class BinaryConv2d(QuantisedConv2d):
 
     def integer_weight(self) -> Tensor:
         """Values -1, +1; a proxy of exactly 0 (either sign) gives +1."""
-        return torch.where(self.weight.detach() >= 0, 1.0, -1.0)
+        return binary(self.weight.detach())
 
 
 def rule30_rows(seed: Sequence[int], count: int) -> list[list[int]]:

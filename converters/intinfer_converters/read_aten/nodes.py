@@ -39,6 +39,7 @@ class Node:
         arguments: (name in the op's schema, value); a value is a number, text, dtype, None, Ref, or a list of these.
         outputs: names of the results; a tuple of names where one result is a list; None where one is not used.
         path: the module it stands in, like "layer1.0.conv1"; "" when not known.
+        layer: the layer of ours that it is, whose name it takes; "" in other networks.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Node:
     arguments: tuple[tuple[str, Any], ...]
     outputs: tuple[str | tuple[str, ...] | None, ...]
     path: str = ""
+    layer: str = ""
 
 
 @dataclass

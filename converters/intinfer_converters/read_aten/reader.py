@@ -16,7 +16,7 @@ from ..symbolic import Reading, Symbolic, SymbolicNet, Unsupported
 from . import quantisers
 from .arrangement import COPY, MAYBE_VIEWS, MOVING, SAME, move
 from .container import first_line
-from .export import export_program
+from .export import OPEN_BATCH, export_program
 from .nodes import Node, Ref, names_in
 from .program import Input, Program, read_program
 from .schema import OBSERVING, Bound, bind, call, packet_of
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from ..preprocess import Preprocess
 
 MAX_SIZE = 2**62
-OPEN_BATCH = 2
-"""Images that a graph with an open batch axis is read for, to see that it does not mix them."""
 WAY_OUT = "put it before or behind the network, or write it with ops that are supported"
 MALFORMED = (
     TypeError,
@@ -149,7 +147,7 @@ class _Reader:
                 self.refuse(node)
                 return
             arguments = tuple((key, self.values.resolved(value)) for key, value in node.arguments)
-            with self.scope.net.at(node.name, *self.sources(node, sources)):
+            with self.scope.net.at(node.layer or node.name, *self.sources(node, sources)):
                 self.compute(node, arguments)
         except (Unsupported, IntinferError) as reason:
             self.refuse(node)
@@ -162,7 +160,9 @@ class _Reader:
         return f"{node.name} ({node.target}{f' in {node.path}' if node.path else ''})"
 
     def sources(self, node: Node, names: list[str]) -> list[str]:
-        """What a node is said to come from: its parameters, its module, its own name, by which it is called."""
+        """What a node is said to come from: its layer; or its parameters, its module, and its own name."""
+        if node.layer:
+            return [node.layer]
         keys = [self.program.constants[name][0] for name in names if name in self.program.constants]
         return list(dict.fromkeys((*keys, *([node.path] if node.path else []), node.name)))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..symbolic.vocabulary import refusals
-from . import arrangement, elementwise, layers, quantisers
+from . import arrangement, elementwise, layers, ours, quantisers
 from .scope import Handler
 
 HANDLERS: dict[str, Handler] = {
@@ -17,6 +17,7 @@ HANDLERS: dict[str, Handler] = {
         for name, handler in table.items()
     },
     **quantisers.HANDLERS,
+    **ours.HANDLERS,
 }
 """Op without its overload -> the function that reads it. Ops of `MOVING` are read by `arrangement.move`."""
 

@@ -81,7 +81,7 @@ def _quantised(q: IntArray, scale: tuple[Fraction, ...]) -> QuantisedWeight:
     encoding = Encoding.smallest(min(int(q.min()), -1), int(q.max()))
     if q.min() >= -1 and q.max() <= 1:
         encoding = Encoding("ternary" if (q == 0).any() else "binary")
-    return QuantisedWeight(q.shape, encoding, IntTensor(q, encoding), scale=scale)
+    return QuantisedWeight(IntTensor(q, encoding), scale)
 
 
 def _integers(rows: FloatArray, noise: int) -> tuple[IntArray, list[Fraction]] | None:

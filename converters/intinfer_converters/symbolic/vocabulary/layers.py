@@ -78,7 +78,7 @@ def reshaped_weight(weight: Weight, shape: tuple[int, ...]) -> Weight:
     if isinstance(weight, RealWeight):
         return RealWeight(weight.values.reshape(shape))
     assert isinstance(weight.tensor, IntTensor)
-    return replace(weight, shape=shape, tensor=IntTensor(weight.tensor.values.reshape(shape), weight.encoding))
+    return replace(weight, tensor=IntTensor(weight.tensor.values.reshape(shape), weight.tensor.encoding))
 
 
 def conv(
