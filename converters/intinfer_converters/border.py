@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,8 +13,10 @@ from intinfer.ops.geometry import Pads
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
-from .floatnet import FloatNode
 from .lowered import Lowered, Lowering, RefusalError, squeeze
+
+if TYPE_CHECKING:
+    from .floatnet import FloatNode
 
 NO_PADS: Pads = (0, 0, 0, 0)
 

@@ -10,122 +10,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 
 from intinfer.types import IntArray
 
-FloatArray = npt.NDArray[np.floating[Any]]
+from .float_error import FLOAT32, Floats, Format, Real, Terms
+from .primitives import Affine, Primitive
+from .primitives import FloatArray as FloatArray
 
-
-@dataclass(frozen=True, eq=False)
-class Primitive:
-    """One monotone float op of the source, rounded once.
-
-    kind and operand (of the source's dtype, finite unless said):
-        add sub mul div     x op operand, (C,) or (1,)
-        clip                operand (2,): lo, hi; infinite where there is no limit, so that (0, inf) is ReLU
-        rint floor ceil trunc   to an integer: nearest, ties to even; down; up; towards zero
-        half_away half_down half_up   to the nearest integer, ties away from zero, towards zero, towards +inf
-        up                  to an integer, away from zero
-        sign                -1, 0, 1
-        greater greater_equal less less_equal   [x op operand] as 0 / 1, (C,) or (1,)
-        leaky               x >= 0 ? x : x * operand, operand (C,) or (1,), at least 0
-        count               how many thresholds T have x >= T, operand (C, n) or (1, n)
-    """
-
-    kind: str
-    operand: FloatArray | None = None
-
-    def apply(self, x: FloatArray) -> FloatArray:
-        """x: (C, M) of the source's dtype -> the same shape and dtype, rounded once."""
-        column = self.operand
-        if column is not None and column.ndim < 2:
-            column = column.reshape(-1, 1)
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # infinities are looked at by the caller
-            return np.asarray(_APPLY[self.kind](x, column), dtype=x.dtype)
-
-    def direction(self) -> IntArray:
-        """(C,) or (1,): +1 non-decreasing, -1 non-increasing, 0 constant."""
-        if self.kind in ("mul", "div"):
-            assert self.operand is not None
-            return np.sign(self.operand).astype(np.int64)
-        return np.full(1, -1 if self.kind in ("less", "less_equal") else 1, dtype=np.int64)
-
-    def select(self, indices: IntArray) -> Primitive:
-        """The primitive of the channels `indices`."""
-        if self.kind == "clip" or self.operand is None or len(self.operand) == 1:
-            return self
-        return Primitive(self.kind, self.operand[indices])
-
-    def same(self, other: Primitive) -> bool:
-        """Whether both are one function."""
-        if self.kind != other.kind or self.operand is None or other.operand is None:
-            return self.kind == other.kind and self.operand is other.operand
-        return bool(np.array_equal(self.operand, other.operand))
-
-    @property
-    def channels(self) -> int:
-        """How many channels the operand has, 1 when it is the same for all."""
-        return 1 if self.kind == "clip" or self.operand is None else len(self.operand)
-
-
-def _half_away(x: FloatArray) -> FloatArray:
-    """Not floor(|x| + 0.5): that sum rounds up what is just below a half."""
-    size = np.abs(x)
-    below = np.floor(size)
-    nearest: FloatArray = np.copysign(below + (size - below >= 0.5), x)
-    return nearest
-
-
-def _half_down(x: FloatArray) -> FloatArray:
-    size = np.abs(x)
-    below = np.floor(size)
-    nearest: FloatArray = np.copysign(below + (size - below > 0.5), x)
-    return nearest
-
-
-def _half_up(x: FloatArray) -> FloatArray:
-    """x - floor(x) is exact, or x lies in (-1/2, 0) and it rounds to no less than a half."""
-    below = np.floor(x)
-    nearest: FloatArray = below + (x - below >= 0.5)
-    return nearest
-
-
-def _count(x: FloatArray, thresholds: FloatArray) -> IntArray:
-    total = np.zeros(np.broadcast_shapes(x.shape, (len(thresholds), 1)), dtype=np.int64)
-    for column in thresholds.T:
-        total += x >= column[:, None]
-    return total
-
-
-_APPLY: dict[str, Any] = {
-    "add": lambda x, c: x + c,
-    "sub": lambda x, c: x - c,
-    "mul": lambda x, c: x * c,
-    "div": lambda x, c: x / c,
-    "clip": lambda x, c: np.minimum(np.maximum(x, c[0]), c[1]),
-    "rint": lambda x, _: np.rint(x),
-    "floor": lambda x, _: np.floor(x),
-    "ceil": lambda x, _: np.ceil(x),
-    "trunc": lambda x, _: np.trunc(x),
-    "half_away": lambda x, _: _half_away(x),
-    "half_down": lambda x, _: _half_down(x),
-    "half_up": lambda x, _: _half_up(x),
-    "up": lambda x, _: np.copysign(np.ceil(np.abs(x)), x),
-    "sign": lambda x, _: np.sign(x),
-    "greater": lambda x, c: x > c,
-    "greater_equal": lambda x, c: x >= c,
-    "less": lambda x, c: x < c,
-    "less_equal": lambda x, c: x <= c,
-    "leaky": lambda x, c: np.where(x >= 0, x, x * c),
-    "count": _count,
-}
-AFFINE = ("add", "sub", "mul", "div")
 MARGIN = 50
 """Bits of a float64 result that four roundings leave right."""
 SMALLEST = Fraction(1, 2**900)
@@ -209,24 +105,56 @@ def round_to_float(exact: Fraction, dtype: npt.DTypeLike) -> float:
     return float(rounded)
 
 
-def factor_and_shift(primitive: Primitive) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
-    """A primitive of `AFFINE` as x -> factor * x + shift, exactly; one entry or one a channel."""
-    assert primitive.operand is not None
-    constants = tuple(Fraction(float(c)) for c in primitive.operand)
-    if primitive.kind == "mul":
-        return constants, (Fraction(0),)
-    if primitive.kind == "div":
-        return tuple(1 / c for c in constants), (Fraction(0),)
-    return (Fraction(1),), constants if primitive.kind == "add" else tuple(-c for c in constants)
-
-
 def affine_of(chain: Chain, channels: int) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]] | None:
     """The chain as an exact real x -> scale[c] * x + offset[c], or None when it is not an affine."""
     scale, offset = [Fraction(1)] * channels, [Fraction(0)] * channels
     for primitive in chain:
-        if primitive.kind not in AFFINE:
+        if not isinstance(primitive, Affine):
             return None
-        factors, shifts = (n * channels if len(n) == 1 else n for n in factor_and_shift(primitive))
+        factors, shifts = (n * channels if len(n) == 1 else n for n in primitive.factor_and_shift())
         scale = [f * s for f, s in zip(factors, scale, strict=True)]
         offset = [f * o + b for f, o, b in zip(factors, offset, shifts, strict=True)]
     return tuple(scale), tuple(offset)
+
+
+def chain_fault(chain: Chain) -> str | None:
+    """What is wrong with an operand of the chain, if anything is."""
+    return next((fault for fault in (primitive.fault() for primitive in chain) if fault is not None), None)
+
+
+def split(chain: Chain) -> tuple[Chain, Chain]:
+    """The continuous primitives before the first jump, and the rest."""
+    for index, primitive in enumerate(chain):
+        if primitive.jumps:
+            return chain[:index], chain[index:]
+    return chain, ()
+
+
+def chain_error(x: Real, chain: Chain, channel: IntArray, format_: Format = FLOAT32) -> Real:
+    """Continuous primitives at `x`; `channel` indexes operands and broadcasts with x.
+
+    A run of affine ones is bounded as one.
+    """
+    for affine, group in groupby(chain, lambda primitive: isinstance(primitive, Affine)):
+        run = list(group)
+        if affine:
+            terms = Terms(x)
+            for primitive in run:
+                assert isinstance(primitive, Affine)
+                primitive.extend(terms, channel)
+            x = terms.bounded(len(run), format_)
+        else:
+            for primitive in run:
+                x = primitive.error(x, channel, format_)
+    return x
+
+
+def chain_before(chain: Chain, results: Floats, channel: IntArray) -> tuple[Floats, Floats]:
+    """The closed interval of reals that a chain takes to each of `results` (M,), channels `channel` (M,).
+
+    It includes both ends, whichever side of a jump they fall on; an impossible result gives an empty one.
+    """
+    low, high = results.astype(np.float64), results.astype(np.float64)
+    for primitive in reversed(chain):
+        low, high = primitive.before(low, high, channel)
+    return low, high

@@ -1,7 +1,7 @@
 """`FloatNet` to `Graph`: the only place where floats become integers.
 
-One walk in topological order; `rules.RULES` has one rule a float op. A node without an exact integer meaning is
-refused with its reason; everything that depends on it is passed over, the rest is still looked at, and all
+One walk in topological order; each float op says what it becomes (`FloatOp.lower`). A node without an exact integer
+meaning is refused with its reason; everything that depends on it is passed over, the rest is still looked at, and all
 refusals are reported together.
 """
 
@@ -19,10 +19,8 @@ from intinfer.ops import Affine
 from intinfer.tensor import IntTensor
 from intinfer.types import LIMIT
 
-from .evaluator import Chain
-from .floatnet import FloatNet, FloatNode, Pointwise, Quantise
+from .floatnet import FloatNet
 from .lowered import Choices, Lowered, Lowering, PendingSum, RefusalError, common_unit
-from .rules import RULES
 from .sums import resolved
 
 MAX_TEXT = 5_000
@@ -69,7 +67,10 @@ def lower(
         if not all(name in done for name in node.inputs):
             continue
         try:
-            done[node.name] = _lowered(state, node, [done[name] for name in node.inputs])
+            inputs = [done[name] for name in node.inputs]
+            if not node.op.takes_pending:
+                inputs = [resolved(state, x) for x in inputs]
+            done[node.name] = node.op.lower(state, node, *inputs)
         except (RefusalError, IntinferError) as reason:
             refusals.append(f"{node.name} ({type(node.op).__name__}): {reason}")
     for name, value in net.outputs.items():
@@ -97,29 +98,6 @@ def _provenance(notes: Mapping[str, Sequence[str]]) -> dict[str, str]:
                 name = f"{key} {number}"
             texts[name] = f"{texts[name]}; {line}" if name in texts else line
     return texts
-
-
-def _lowered(state: Lowering, node: FloatNode, inputs: list[Lowered]) -> Lowered:
-    if isinstance(node.op, Pointwise | Quantise):
-        _check(node.op.chain)
-    else:
-        inputs = [resolved(state, x) for x in inputs]
-    return RULES[type(node.op)](state, node, *inputs)
-
-
-def _check(chain: Chain) -> None:
-    """Refuse operands that no real number is, or that divide by 0."""
-    for primitive in chain:
-        operand = primitive.operand
-        if operand is None:
-            continue
-        infinite = primitive.kind in ("clip", "count", "greater", "greater_equal", "less", "less_equal")
-        if np.isnan(operand).any() or (not infinite and np.isinf(operand).any()):
-            raise RefusalError(f"the constant of its {primitive.kind} holds NaN or infinity; repair the checkpoint")
-        if primitive.kind == "div" and not operand.all():
-            raise RefusalError("it divides by 0; repair the checkpoint")
-        if primitive.kind == "clip" and operand[0] > operand[1]:
-            raise RefusalError(f"it clips to {float(operand[0]):g}..{float(operand[1]):g}, which is empty")
 
 
 def _decided(state: Lowering, x: Lowered) -> Lowered:

@@ -7,19 +7,23 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
+import numpy as np
 import numpy.typing as npt
 
 from intinfer.accumulator import Accumulator
 from intinfer.builder import GraphBuilder
 from intinfer.errors import GraphError
 from intinfer.graph import Value
-from intinfer.ops import ChannelSelect, Clamp, Flatten, Gather, Op
+from intinfer.ops import Affine, ChannelSelect, Clamp, Flatten, Gather, Op
 from intinfer.ops.mac import sum_range
-from intinfer.tensor import Weights
+from intinfer.tensor import IntTensor, Weights
 
-from .evaluator import AFFINE, Chain, FloatArray, affine_of
-from .floatnet import FloatNode
+from .evaluator import Chain, FloatArray, affine_of
+
+if TYPE_CHECKING:
+    from .floatnet import FloatNode
 
 Fractions = tuple[Fraction, ...]
 ONE: Fractions = (Fraction(1),)
@@ -52,6 +56,11 @@ class Lowered:
     def channels(self) -> int:
         return self.z.shape[0]
 
+    @property
+    def by_channel(self) -> bool:
+        """Whether its meaning differs between channels."""
+        return max(len(self.scale), len(self.offset), *(p.channels for p in self.tail), 1) > 1
+
     def scales(self) -> Fractions:
         """One scale a channel."""
         return spread(self.scale, self.channels)
@@ -59,6 +68,13 @@ class Lowered:
     def offsets(self) -> Fractions:
         """One offset a channel."""
         return spread(self.offset, self.channels)
+
+    def times(self, factor: Fractions, shift: Fractions) -> Lowered:
+        """factor * real + shift, exactly, where nothing is pending; numbers one or one a channel."""
+        factors, shifts = spread(factor, self.channels), spread(shift, self.channels)
+        scale = [f * s for f, s in zip(factors, self.scales(), strict=True)]
+        offset = [f * o + b for f, o, b in zip(factors, self.offsets(), shifts, strict=True)]
+        return replace(self, scale=squeeze(scale), offset=squeeze(offset))
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,25 +166,38 @@ class Lowering:
         if x not in self._settled:
             result = replace(x, tail=())
             for primitive in x.tail:
-                if primitive.kind in AFFINE:
-                    result = folded(replace(result, tail=(primitive,)))
-                elif primitive.kind == "clip" and primitive.operand is not None:
-                    result = self._clamped(result, primitive.operand)
-                else:
+                exact = primitive.integers(self, result)
+                if exact is None:
                     raise RefusalError(
                         f"its input still has float ops pending ({', '.join(x.pending)}), which have no exact integer "
                         "value here; put a quantiser behind them"
                     )
+                result = exact
             self._settled[x] = result
         return self._settled[x]
 
-    def _clamped(self, x: Lowered, operand: FloatArray) -> Lowered:
+    def clamped(self, x: Lowered, operand: FloatArray) -> Lowered:
+        """`x`, of which nothing is pending, clipped to the real numbers `operand` (2,)."""
         limits = _integer_limits(x, operand)
         if limits is None:
             return x
         z = self.add(Clamp(*limits), x.z, name=f"{x.z.name}.clamp", source=x.pending)
         self.optional.add(z.name)
         return replace(x, z=z)
+
+    def in_units(self, node: FloatNode, x: Lowered, unit: Fraction) -> Lowered:
+        """`x` as multiples of one unit in all channels, of which scales and offsets are multiples."""
+        multiplier, offset = ([int(n / unit) for n in numbers] for numbers in (x.scales(), x.offsets()))
+        widest = max(map(abs, (*multiplier, *offset)))
+        if widest > MAX_WIDE:
+            raise RefusalError(
+                f"it needs one scale for all channels, which takes integers of {widest.bit_length()} bits, over "
+                f"{MAX_WIDE.bit_length() - 1}; put one quantiser before it"
+            )
+        op = Affine(IntTensor(np.array(multiplier)), IntTensor(np.array(offset)))
+        z = self.add(op, x.z, name=f"{node.name}.scale", source=node.source)
+        self.note_width(z.name, widest)
+        return Lowered(z, (unit,), ZERO, (), x.pending)
 
     def accumulator(self, weight: Weights, x: Value) -> Accumulator:
         """The accumulator that sums weight[o] times the channels of `x`: the one asked for, or the narrowest proven."""
@@ -192,10 +221,7 @@ def folded(x: Lowered) -> Lowered:
         raise RefusalError(
             f"its input still has float ops pending ({', '.join(x.pending)}); put a quantiser behind them"
         )
-    factors, shifts = affine
-    scale = [f * s for f, s in zip(factors, x.scales(), strict=True)]
-    offset = [f * o + b for f, o, b in zip(factors, x.offsets(), shifts, strict=True)]
-    return replace(x, scale=squeeze(scale), offset=squeeze(offset), tail=())
+    return replace(x, tail=()).times(*affine)
 
 
 def _integer_limits(x: Lowered, limits: FloatArray) -> tuple[int, int] | None:

@@ -8,6 +8,7 @@ small, else a table of the very floats that the source computes, in units of the
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,8 +18,10 @@ from intinfer.tensor import IntTensor
 from intinfer.types import LIMIT
 
 from .evaluator import evaluate
-from .floatnet import FloatNode
 from .lowered import ZERO, Lowered, Lowering, RefusalError, common_unit, folded
+
+if TYPE_CHECKING:
+    from .floatnet import FloatNode
 
 MAX_FACTOR = 2**16
 """Multipliers and offsets up to this make an affine of the pixels, wider ones a table."""

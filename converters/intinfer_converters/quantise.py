@@ -7,7 +7,7 @@ above half of the top level (`tgap`), and half of a sum of levels, rounded down 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,22 +17,23 @@ from intinfer.ops.table import MAX_ENTRIES
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 
-from .floatnet import FloatNode
 from .lowered import ONE, ZERO, Lowered, Lowering, PendingSum
 from .requantise import find_requant
 from .sums import classified, resolved, tabled
 from .thresholds import Activation, Levels, find_thresholds
+
+if TYPE_CHECKING:
+    from .floatnet import FloatNode, Quantise
 
 MANY_THRESHOLDS = 15
 """Above this, a multiply, add and shift takes the place of the thresholds where it is proven equal."""
 MAX_BITSHIFT = 16
 
 
-def lower_quantise(state: Lowering, node: FloatNode, x: Lowered) -> Lowered:
+def lower_quantise(state: Lowering, node: FloatNode, op: Quantise, x: Lowered) -> Lowered:
     """Close the pending chain of `x` and the quantiser's own."""
-    op: Any = node.op
     stated = op.base is not None and op.count is not None
-    code = Levels(op.base, op.step, op.count) if stated else Levels(0, op.step, 0)
+    code = Levels(op.base or 0, op.step, op.count or 0) if stated else Levels(0, op.step, 0)
     if isinstance(x, PendingSum):
         activation = Activation(x.tail + op.chain, ONE, ZERO, state.dtype, code)
         found = classified(state, x, activation, stated)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,6 @@ from intinfer.tensor import IntTensor
 from intinfer.types import LIMIT, IntArray, IntType
 
 from .evaluator import FloatArray, chain_direction, evaluate
-from .floatnet import FloatNode
 from .lowered import (
     MAX_MULTIPLIER,
     MAX_WIDE,
@@ -45,6 +44,9 @@ from .lowered import (
 )
 from .thresholds import Activation, Levels
 
+if TYPE_CHECKING:
+    from .floatnet import FloatNode
+
 BoolArray = npt.NDArray[np.bool_]
 
 MAX_PAIRS = 2**18
@@ -52,10 +54,8 @@ MAX_CLASSIFIED = 2**24
 """Pairs of values that are enumerated, of one channel and of all of them."""
 
 
-def lower_sum(state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+def lower_sum(state: Lowering, node: FloatNode, signs: tuple[int, ...], inputs: Sequence[Lowered]) -> Lowered:
     """An `add` on the common unit of the scales, or a sum that waits for its reader."""
-    op: Any = node.op
-    signs = op.signs or (1,) * len(inputs)
     try:
         settled = [state.settle(x) for x in inputs]
         if _widest(_multipliers(settled, signs)[1]) <= MAX_MULTIPLIER:
@@ -66,7 +66,7 @@ def lower_sum(state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
     if len(inputs) != 2:
         return _wide(state, node, inputs, signs)
     z = Value(f"{node.name}.pending", node.shape, IntType(0, 1))
-    return PendingSum(z, node=node, terms=inputs, signs=signs)
+    return PendingSum(z, node=node, terms=tuple(inputs), signs=signs)
 
 
 def resolved(state: Lowering, x: Lowered) -> Lowered:

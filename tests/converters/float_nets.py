@@ -9,29 +9,29 @@ from oracles import exact_floatnet
 from intinfer import reference
 from intinfer.graph import ImageInput
 from intinfer.tensor import IntTensor
-from intinfer_converters.evaluator import Primitive
 from intinfer_converters.floatnet import Conv, FloatNetBuilder, Pixels, Pointwise, Quantise, QuantisedWeight
 from intinfer_converters.lower import LoweringError, lower
+from intinfer_converters.primitives import primitive
 
 F32 = np.float32
 H = Fraction(1, 2)
 
 
 def mul(*numbers):
-    return Primitive("mul", np.array(numbers, dtype=F32))
+    return primitive("mul", np.array(numbers, dtype=F32))
 
 
 def add(*numbers):
-    return Primitive("add", np.array(numbers, dtype=F32))
+    return primitive("add", np.array(numbers, dtype=F32))
 
 
-RELU = Primitive("clip", np.array([0, np.inf], dtype=F32))
+RELU = primitive("clip", np.array([0, np.inf], dtype=F32))
 
 
 def quantise(bits=2, scale=1, offset=0, multiplier=1 / 64, shift=0.0):
     """rint(clip(x * multiplier + shift, 0, N)): dyadic, so that float32 is exact."""
     top = 2**bits - 1
-    chain = (mul(multiplier), add(shift), Primitive("clip", np.array([0, top], dtype=F32)), Primitive("rint"))
+    chain = (mul(multiplier), add(shift), primitive("clip", np.array([0, top], dtype=F32)), primitive("rint"))
     op = Quantise(chain, 0, 1, top)
     meaning = affine(Fraction(scale), Fraction(offset))
     return (op, meaning) if meaning.chain else op
@@ -40,7 +40,7 @@ def quantise(bits=2, scale=1, offset=0, multiplier=1 / 64, shift=0.0):
 def affine(scale, offset):
     """x * numerator / denominator + offset, each exact in float32."""
     steps = (("mul", scale.numerator, 1), ("div", scale.denominator, 1), ("add", offset, 0))
-    return Pointwise(tuple(Primitive(kind, np.array([n], dtype=F32)) for kind, n, nothing in steps if n != nothing))
+    return Pointwise(tuple(primitive(kind, np.array([n], dtype=F32)) for kind, n, nothing in steps if n != nothing))
 
 
 def weight(values, scale=(1,)):

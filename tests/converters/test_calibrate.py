@@ -11,8 +11,8 @@ from intinfer.errors import DataError
 from intinfer.ops import ArgMax
 from intinfer_converters import floatnet as f
 from intinfer_converters.calibrate import compare, quantise, run_float
-from intinfer_converters.evaluator import Primitive
 from intinfer_converters.lower import lower
+from intinfer_converters.primitives import primitive
 
 F32 = np.float32
 CLASSES = 4
@@ -23,8 +23,8 @@ def operand(*numbers):
     return np.array(numbers, dtype=F32)
 
 
-RELU = Primitive("clip", operand(0, np.inf))
-NORMALISE = tuple(Primitive(k, operand(*v)) for k, v in (("div", [255]), ("sub", [0.4, 0.5]), ("div", [0.25, 0.3])))
+RELU = primitive("clip", operand(0, np.inf))
+NORMALISE = tuple(primitive(k, operand(*v)) for k, v in (("div", [255]), ("sub", [0.4, 0.5]), ("div", [0.25, 0.3])))
 
 
 def patterns(count, seed):
@@ -60,7 +60,7 @@ class Net:
         channels = self.builder.shape(x)[0]
         gain, shift = self.rng.uniform(0.5, 2, channels).astype(F32), self.rng.normal(size=channels).astype(F32)
         gain[0] *= -1
-        chain = (Primitive("mul", gain), Primitive("add", shift / 2), *([RELU] if relu else []))
+        chain = (primitive("mul", gain), primitive("add", shift / 2), *([RELU] if relu else []))
         return self.add(name, f.Pointwise(chain), x)
 
     def classifier(self, x):
@@ -86,7 +86,7 @@ def plain(net):
 
 def residual(net):
     """A ResNet block whose shortcut drops every other pixel and adds empty channels; 1/255 before it."""
-    x = net.norm("bn0", net.conv("conv0", net.add("pre", f.Pointwise((Primitive("div", operand(255)),)), "image"), 4))
+    x = net.norm("bn0", net.conv("conv0", net.add("pre", f.Pointwise((primitive("div", operand(255)),)), "image"), 4))
     y = net.norm("bn1", net.conv("conv1", x, 8, stride=2))
     y = net.norm("bn2", net.conv("conv2", y, 8), relu=False)
     index = np.full((8, 4, 4), -1)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from intinfer.errors import DataError
 from intinfer_converters import floatnet as f
 from intinfer_converters.calibrate import execute, run_float
-from intinfer_converters.evaluator import Primitive
+from intinfer_converters.floatnet import arrays
+from intinfer_converters.primitives import primitive
 
 F32 = np.float32
 
@@ -91,13 +92,13 @@ def test_more_images_than_the_columns_may_take_give_the_same_sums(monkeypatch):
     net = net_of(f.Conv(f.RealWeight(weight), (1, 1), (1, 1, 1, 1), (1, 1), 1), (2, 5, 5))
     x = images_of((2, 5, 5), 7)
     at_once = run_float(net, x)["op0"]
-    monkeypatch.setattr(execute, "COLUMN_BYTES", 1)
+    monkeypatch.setattr(arrays, "COLUMN_BYTES", 1)
     monkeypatch.setattr(execute, "BATCH_BYTES", 3 * execute.live_bytes(net))
     np.testing.assert_allclose(run_float(net, x)["op0"], at_once, rtol=1e-6)
 
 
 def test_chains_round_in_the_dtype_of_the_net():
-    chain = (Primitive("mul", np.array([1 / 3, 0.1], dtype=F32)), Primitive("clip", np.array([0, np.inf], dtype=F32)))
+    chain = (primitive("mul", np.array([1 / 3, 0.1], dtype=F32)), primitive("clip", np.array([0, np.inf], dtype=F32)))
     x = images_of((2, 4, 4))
     got = run_float(net_of(f.Pointwise(chain), (2, 4, 4)), x)["op0"]
     expected = np.maximum(x.astype(F32) * chain[0].operand.reshape(1, 2, 1, 1), F32(0))
@@ -141,6 +142,6 @@ def test_images_that_do_not_fit_are_refused():
         run_float(net, images_of((2, 4, 4)).astype(float))
     with pytest.raises(DataError, match=r"images hold the values -9..10; the input takes -9..9"):
         run_float(net, np.concatenate([images_of((2, 4, 4)), np.full((1, 2, 4, 4), 10)]))
-    bad = net_of(f.Pointwise((Primitive("mul", np.array([3e38], dtype=F32)),)), (2, 4, 4))
+    bad = net_of(f.Pointwise((primitive("mul", np.array([3e38], dtype=F32)),)), (2, 4, 4))
     with pytest.raises(DataError, match="op0: the float network gives values that are not finite"):
         run_float(bad, images_of((2, 4, 4)))

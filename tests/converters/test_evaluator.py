@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intinfer_converters.evaluator import (
-    Primitive,
     affine_of,
     chain_direction,
     evaluate,
     round_to_float,
     to_float,
 )
+from intinfer_converters.primitives import primitive
 
 FLOAT32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
@@ -129,7 +129,7 @@ def test_to_float_decides_ties_and_what_lies_next_to_them(dtype, data):
 def test_arithmetic_primitives_round_once(kind, data):
     normal = st.floats(2.0**-20, 2.0**20, width=32) | st.floats(-(2.0**20), -(2.0**-20), width=32)
     x, c = data.draw(normal), data.draw(normal)
-    got = Primitive(kind, np.array([c], dtype=np.float32)).apply(np.array([[x]], dtype=np.float32))
+    got = primitive(kind, np.array([c], dtype=np.float32)).apply(np.array([[x]], dtype=np.float32))
     a, b = Fraction(x), Fraction(c)
     exact = {"add": a + b, "sub": a - b, "mul": a * b, "div": a / b}[kind]
     assert got.dtype == np.float32
@@ -139,7 +139,7 @@ def test_arithmetic_primitives_round_once(kind, data):
 def test_a_chain_applies_in_source_order_without_fusing():
     """(z * 3f) + tiny: fused, the small addend would survive; rounded twice, it is lost."""
     third = np.float32(1 / 3)
-    chain = (Primitive("mul", np.array([third])), Primitive("add", np.array([2.0**-27], dtype=np.float32)))
+    chain = (primitive("mul", np.array([third])), primitive("add", np.array([2.0**-27], dtype=np.float32)))
     got = evaluate(chain, np.array([[3]]), (Fraction(1),), (Fraction(0),), np.float32)
     assert float(got[0, 0]) == 1.0
     assert 3 * Fraction(float(third)) + Fraction(2) ** -27 != 1
@@ -147,10 +147,10 @@ def test_a_chain_applies_in_source_order_without_fusing():
 
 def test_direction_is_the_product_of_the_signs():
     chain = (
-        Primitive("mul", np.array([2.0, -2.0, 0.0, -1.0], dtype=np.float32)),
-        Primitive("add", np.array([1.0], dtype=np.float32)),
-        Primitive("div", np.array([1.0, 1.0, 1.0, -4.0], dtype=np.float32)),
-        Primitive("rint"),
+        primitive("mul", np.array([2.0, -2.0, 0.0, -1.0], dtype=np.float32)),
+        primitive("add", np.array([1.0], dtype=np.float32)),
+        primitive("div", np.array([1.0, 1.0, 1.0, -4.0], dtype=np.float32)),
+        primitive("rint"),
     )
     assert chain_direction(chain, (Fraction(1),), 4).tolist() == [1, -1, 0, 1]
     assert chain_direction(chain, (Fraction(-1),), 4).tolist() == [-1, 1, 0, -1]
@@ -158,10 +158,10 @@ def test_direction_is_the_product_of_the_signs():
 
 def test_affine_of_is_exact_and_knows_what_is_not_affine():
     chain = (
-        Primitive("sub", np.array([0.1, 2.0], dtype=np.float32)),
-        Primitive("div", np.array([3.0], dtype=np.float32)),
-        Primitive("mul", np.array([0.7], dtype=np.float32)),
-        Primitive("add", np.array([1.5, -1.5], dtype=np.float32)),
+        primitive("sub", np.array([0.1, 2.0], dtype=np.float32)),
+        primitive("div", np.array([3.0], dtype=np.float32)),
+        primitive("mul", np.array([0.7], dtype=np.float32)),
+        primitive("add", np.array([1.5, -1.5], dtype=np.float32)),
     )
     scale, offset = affine_of(chain, 2)
     factor = Fraction(float(np.float32(0.7))) / 3
@@ -170,13 +170,13 @@ def test_affine_of_is_exact_and_knows_what_is_not_affine():
         -Fraction(float(np.float32(0.1))) * factor + Fraction(3, 2),
         -2 * factor - Fraction(3, 2),
     )
-    assert affine_of((*chain, Primitive("rint")), 2) is None
+    assert affine_of((*chain, primitive("rint")), 2) is None
 
 
 def test_select_keeps_the_channels_asked_for():
-    chosen = Primitive("mul", np.array([1.0, 2.0, 3.0], dtype=np.float32)).select(np.array([2, 0]))
+    chosen = primitive("mul", np.array([1.0, 2.0, 3.0], dtype=np.float32)).select(np.array([2, 0]))
     assert chosen.operand.tolist() == [3.0, 1.0]
-    shared = Primitive("mul", np.array([5.0], dtype=np.float32))
+    shared = primitive("mul", np.array([5.0], dtype=np.float32))
     assert shared.select(np.array([2, 0])) is shared
-    clip = Primitive("clip", np.array([0.0, 1.0], dtype=np.float32))
+    clip = primitive("clip", np.array([0.0, 1.0], dtype=np.float32))
     assert clip.select(np.array([1])) is clip

@@ -23,7 +23,6 @@ from converters.float_nets import (
     two_branches,
     weight,
 )
-from intinfer_converters.evaluator import Primitive
 from intinfer_converters.floatnet import (
     AveragePool,
     BitshiftMean,
@@ -39,6 +38,7 @@ from intinfer_converters.floatnet import (
     ThresholdedMean,
 )
 from intinfer_converters.lower import LoweringError, lower
+from intinfer_converters.primitives import primitive
 
 
 def test_conv_weight_scale_and_bias_go_into_the_stored_affine():
@@ -253,7 +253,7 @@ def test_falling_channels_are_clipped_from_the_other_side():
 def test_a_clip_between_integers_is_refused():
     net = Net()
     net.c(conv(ternary(np.random.default_rng(13), 4, 3, 3, 3)), "image")
-    net.relu6(Pointwise((mul(4.0), Primitive("clip", np.array([0, 6], dtype=F32)))), "c")
+    net.relu6(Pointwise((mul(4.0), primitive("clip", np.array([0, 6], dtype=F32)))), "c")
     net.gap(GlobalAverage(), "relu6")
     assert refusals(net.finish(y="relu6", z="gap")) == [
         "gap (GlobalAverage): its input is clipped to 0..6 (relu6), which is 0..1.5 in its integers; put a quantiser "
@@ -284,7 +284,7 @@ def test_a_conv_on_pending_ops_is_refused_by_name():
     net = Net()
     net.c(conv(ternary(np.random.default_rng(15), 4, 3, 3, 3)), "image")
     net.bn(Pointwise((mul(0.5),)), "c")
-    net.relu6(Pointwise((Primitive("leaky", np.array([0.5], dtype=F32)),)), "bn")
+    net.relu6(Pointwise((primitive("leaky", np.array([0.5], dtype=F32)),)), "bn")
     net.d(conv(ternary(np.random.default_rng(15), 4, 4, 3, 3)), "relu6")
     assert refusals(net.finish(y="d")) == [
         "d (Conv): its input still has float ops pending (bn, relu6), which have no exact integer value here; put a "

@@ -27,7 +27,6 @@ from converters.float_nets import (
 from intinfer import reference
 from intinfer.ops import ArgMax, Clamp
 from intinfer.tensor import CellularWeights
-from intinfer_converters.evaluator import Primitive
 from intinfer_converters.floatnet import (
     AveragePool,
     BitshiftMean,
@@ -50,12 +49,13 @@ from intinfer_converters.floatnet import (
 )
 from intinfer_converters.lower import lower
 from intinfer_converters.lowered import Lowered
+from intinfer_converters.primitives import primitive
 
 RNG = np.random.default_rng
 
 
-def primitive(kind, *numbers):
-    return Primitive(kind, np.array(numbers, dtype=F32))
+def pointwise(kind, *numbers):
+    return primitive(kind, np.array(numbers, dtype=F32))
 
 
 def bit(*chain):
@@ -70,7 +70,7 @@ def test_the_mean_of_a_map_above_half_of_its_top_is_tgap(mean):
     net = two_branches(quantise(bits=2), quantise(bits=2))
     net.gap(mean, "a")
     limit = 1.5 if isinstance(mean, GlobalAverage) else 54.0
-    net.s(bit(primitive("greater", limit)), "gap")
+    net.s(bit(pointwise("greater", limit)), "gap")
     net.m(Multiplex(), "s", "a", "b")
     graph = assert_equal_to_rationals(net.finish(y="m", bits="s"), images=6)
     assert kinds(graph)[-2:] == ["tgap", "mux"]
@@ -85,7 +85,7 @@ def test_the_limit_decides_by_the_sums_that_it_tells_apart(limit, wanted):
     """36 levels 0..3: TGAP is a sum of at least 55, a mean of 1.5278; above 1.51 is the same, above 1.53 is 56."""
     net = two_branches(quantise(bits=2), quantise(bits=2))
     net.gap(GlobalAverage(), "a")
-    net.s(bit(primitive("greater", limit)), "gap")
+    net.s(bit(pointwise("greater", limit)), "gap")
     graph = assert_equal_to_rationals(net.finish(y="s"), images=6)
     after = kinds(graph)[-len(wanted) :]
     assert after == wanted
@@ -94,7 +94,7 @@ def test_the_limit_decides_by_the_sums_that_it_tells_apart(limit, wanted):
 def test_a_mean_that_something_else_reads_stays():
     net = two_branches(quantise(bits=2), quantise(bits=2))
     net.gap(GlobalAverage(), "a")
-    net.s(bit(primitive("greater", 1.5)), "gap")
+    net.s(bit(pointwise("greater", 1.5)), "gap")
     graph = assert_equal_to_rationals(net.finish(y="s", z="gap"), images=3)
     assert {"tgap", "sum_pool", "flatten"} <= set(kinds(graph))
 
@@ -103,8 +103,8 @@ def test_a_strict_comparison_is_not_confused_with_the_other():
     """Of 36 levels 0..3 the mean is often exactly 3/2: greater is TGAP, greater_equal is not."""
     net = two_branches(quantise(bits=2), quantise(bits=2))
     net.gap(GlobalAverage(), "a")
-    net.s(bit(primitive("greater_equal", 1.5)), "gap")
-    net.t(bit(primitive("greater", 1.5)), "gap")
+    net.s(bit(pointwise("greater_equal", 1.5)), "gap")
+    net.t(bit(pointwise("greater", 1.5)), "gap")
     graph = lower(net.finish(y="s", z="t"))
     assert kinds(graph)[-2:] == ["threshold", "tgap"]
 
@@ -117,7 +117,7 @@ def test_half_of_a_sum_rounded_down_is_a_bitshift(bits):
     net = two_branches(quantise(bits=bits), quantise(bits=bits, multiplier=-1 / 64, shift=2.0))
     net.s(Sum(), "a", "b")
     net.h(Pointwise((mul(0.5),)), "s")
-    net.q(Quantise((Primitive("floor" if bits > 1 else "ceil"),), 0, 1, 2**bits - 1), "h")
+    net.q(Quantise((pointwise("floor" if bits > 1 else "ceil"),), 0, 1, 2**bits - 1), "h")
     graph = assert_equal_to_rationals(net.finish(y="q"), images=4)
     assert kinds(graph)[-1] == "bitshift"
     assert "add" not in kinds(graph)
@@ -128,7 +128,7 @@ def test_half_of_a_sum_rounded_down_is_a_bitshift(bits):
 def test_half_of_a_sum_rounded_otherwise_stays_a_sum(kind):
     net = two_branches(quantise(bits=2), quantise(bits=2))
     net.s(Sum(), "a", "b")
-    net.q(Quantise((mul(0.5), Primitive(kind)), 0, 1, 3), "s")
+    net.q(Quantise((mul(0.5), primitive(kind)), 0, 1, 3), "s")
     graph = assert_equal_to_rationals(net.finish(y="q"))
     assert kinds(graph)[-2:] == ["add", "threshold"]
 
@@ -173,19 +173,19 @@ def raw_branches():
 
 def test_a_concat_of_pending_ops_of_one_kind_keeps_them():
     net = raw_branches()
-    net.na(Pointwise((mul(0.25, -0.5), add(1.5), primitive("clip", 0, 5.25))), "a")
-    net.nb(Pointwise((mul(0.125), add(0.25, 0.75), primitive("clip", 0, 5.25))), "b")
+    net.na(Pointwise((mul(0.25, -0.5), add(1.5), pointwise("clip", 0, 5.25))), "a")
+    net.nb(Pointwise((mul(0.125), add(0.25, 0.75), pointwise("clip", 0, 5.25))), "b")
     net.cat(Concatenate(), "na", "nb")
-    net.q(Quantise((Primitive("rint"),), 0, 1, 5), "cat")
-    net.r(Quantise((mul(2.0), Primitive("floor")), 0, 1, 10), "cat")
+    net.q(Quantise((pointwise("rint"),), 0, 1, 5), "cat")
+    net.r(Quantise((mul(2.0), pointwise("floor")), 0, 1, 10), "cat")
     graph = assert_equal_to_rationals(net.finish(y="q", z="r"))
     assert kinds(graph) == ["conv2d", "conv2d", "concat", "threshold", "threshold"]
 
 
-@pytest.mark.parametrize("other", [(mul(0.125), primitive("clip", 0, 5.5)), (add(0.5), primitive("clip", 0, 5.25))])
+@pytest.mark.parametrize("other", [(mul(0.125), pointwise("clip", 0, 5.5)), (add(0.5), pointwise("clip", 0, 5.25))])
 def test_a_concat_of_other_pending_ops_is_refused_when_they_have_no_integers(other):
     net = raw_branches()
-    net.na(Pointwise((mul(2.0), primitive("clip", 0, 5.25))), "a")
+    net.na(Pointwise((mul(2.0), pointwise("clip", 0, 5.25))), "a")
     net.nb(Pointwise(other), "b")
     net.cat(Concatenate(), "na", "nb")
     (line,) = refusals(net.finish(y="cat"))
@@ -194,23 +194,23 @@ def test_a_concat_of_other_pending_ops_is_refused_when_they_have_no_integers(oth
 
 def test_a_multiplexer_of_equal_pending_ops_keeps_them():
     net = raw_branches()
-    chain = (mul(0.25, -0.5), primitive("leaky", 0.25))
+    chain = (mul(0.25, -0.5), pointwise("leaky", 0.25))
     net.na(Pointwise(chain), "a")
-    net.nb(Pointwise(tuple(Primitive(p.kind, p.operand.copy()) for p in chain)), "b")
+    net.nb(Pointwise(tuple(primitive(p.kind, p.operand.copy()) for p in chain)), "b")
     net.gap(GlobalAverage(), "a")
-    net.s(bit(primitive("greater", 0.0)), "gap")
+    net.s(bit(pointwise("greater", 0.0)), "gap")
     net.m(Multiplex(), "s", "na", "nb")
-    net.q(Quantise((Primitive("rint"), primitive("clip", -9, 9)), -9, 1, 18), "m")
+    net.q(Quantise((pointwise("rint"), pointwise("clip", -9, 9)), -9, 1, 18), "m")
     assert_equal_to_rationals(net.finish(y="q"))
 
 
 def test_merges_look_through_dequantisation():
     """Levels of two zero points become equal affines behind their own dequantisation."""
     net = two_branches(quantise(bits=2), quantise(bits=2))
-    net.da(Pointwise((primitive("sub", 1), mul(0.5))), "a")
+    net.da(Pointwise((pointwise("sub", 1), mul(0.5))), "a")
     net.db(Pointwise((mul(0.5), add(-0.5))), "b")
     net.gap(GlobalAverage(), "a")
-    net.s(bit(primitive("greater", 1.0)), "gap")
+    net.s(bit(pointwise("greater", 1.0)), "gap")
     net.m(Multiplex(), "s", "da", "db")
     net.h(BitshiftMean(2), "a", "b")
     graph = assert_equal_to_rationals(net.finish(y="m", z="h"))
@@ -221,7 +221,7 @@ def test_depthwise_scales_and_pending_norms():
     net = two_branches(quantise(), quantise())
     net.n(Pointwise((mul(0.5, 1.25, 3.0, -1.0),)), "a")
     net.d(conv(ternary(RNG(3), 4, 1, 3, 3), groups=4, scale=(1, H, 2, 1)), "n")
-    net.q(Quantise((mul(0.25), Primitive("half_up"), primitive("clip", -4, 4)), -4, 1, 8), "d")
+    net.q(Quantise((mul(0.25), pointwise("half_up"), pointwise("clip", -4, 4)), -4, 1, 8), "d")
     graph = assert_equal_to_rationals(net.finish(y="q", z="d"))
     assert not [node for node in graph.nodes if node.name.startswith("d.scale")]
 
@@ -231,7 +231,7 @@ def test_one_clamp_serves_all_readers():
     net.relu(Pointwise((RELU,)), "a")
     net.d(conv(ternary(RNG(4), 2, 2, 3, 3)), "relu")
     net.e(conv(ternary(RNG(5), 2, 2, 3, 3)), "relu")
-    net.q(Quantise((mul(1 / 64), Primitive("rint"), primitive("clip", 0, 3)), 0, 1, 3), "relu")
+    net.q(Quantise((mul(1 / 64), pointwise("rint"), pointwise("clip", 0, 3)), 0, 1, 3), "relu")
     graph = assert_equal_to_rationals(net.finish(y="d", z="e", w="q"))
     assert kinds(graph).count("clamp") == 1
 
@@ -282,7 +282,7 @@ def test_gathers_carry_scales_and_pending_ops_of_their_channels():
     net.n(Pointwise((mul(0.25, -0.5), add(1.0, 2.5), RELU)), "a")
     place = np.arange(2 * 36).reshape(2, 6, 6)
     net.g(Gather((2, 3, 6), place[::-1, ::2].reshape(-1)), "n")
-    net.q(Quantise((Primitive("rint"), primitive("clip", 0, 31)), 0, 1, 31), "g")
+    net.q(Quantise((pointwise("rint"), pointwise("clip", 0, 31)), 0, 1, 31), "g")
     graph = assert_equal_to_rationals(net.finish(y="q"))
     assert kinds(graph)[-2:] == ["gather", "threshold"]
 
@@ -303,7 +303,7 @@ def test_a_gather_between_channels_of_one_meaning_keeps_pending_ops():
     net = raw_branches()
     net.n(Pointwise((mul(0.25), RELU)), "a")
     net.g(Gather((2, 6, 6), np.arange(72).reshape(2, 36).T.reshape(-1)), "n")
-    net.q(Quantise((Primitive("rint"), primitive("clip", 0, 31)), 0, 1, 31), "g")
+    net.q(Quantise((pointwise("rint"), pointwise("clip", 0, 31)), 0, 1, 31), "g")
     graph = assert_equal_to_rationals(net.finish(y="q"))
     assert kinds(graph)[-2:] == ["gather", "threshold"]
 
@@ -314,7 +314,7 @@ def test_a_border_of_zeros_behind_a_relu_is_what_the_relu_makes_zero():
     index = np.pad(np.arange(72).reshape(2, 6, 6), ((0, 0), (1, 0), (0, 1)), constant_values=-1)
     net.g(Gather((2, 7, 7), index.reshape(-1)), "n")
     net.p(MaximumPool((2, 2), (2, 2), (0, 0, 0, 0), (1, 1)), "g")
-    net.q(Quantise((Primitive("rint"), primitive("clip", 0, 31)), 0, 1, 31), "p")
+    net.q(Quantise((pointwise("rint"), pointwise("clip", 0, 31)), 0, 1, 31), "p")
     graph = assert_equal_to_rationals(net.finish(y="q"))
     assert kinds(graph)[-3:] == ["gather", "max_pool", "requant"]
     assert graph.node("g").op.fill == graph.node("a").output.type.lo
@@ -332,11 +332,11 @@ def test_channels_too_far_apart_for_one_scale_are_refused():
 
 def test_flat_maps_keep_the_ops_of_their_channels():
     net = raw_branches()
-    net.n(Pointwise((mul(0.25, -0.5), primitive("leaky", 0.5, 0.25))), "a")
+    net.n(Pointwise((mul(0.25, -0.5), pointwise("leaky", 0.5, 0.25))), "a")
     net.f(FlattenMap(), "n")
-    net.q(Quantise((Primitive("rint"), primitive("clip", -9, 9)), -9, 1, 18), "f")
+    net.q(Quantise((pointwise("rint"), pointwise("clip", -9, 9)), -9, 1, 18), "f")
     net.p(MaximumPool((2, 2), (2, 2), (0, 0, 0, 0), (1, 1)), "b")
-    net.t(Quantise((Primitive("count", np.array([[1.0, 9.0], [0.0, 4.0]], F32)),), 0, 1, 2), "p")
+    net.t(Quantise((primitive("count", np.array([[1.0, 9.0], [0.0, 4.0]], F32)),), 0, 1, 2), "p")
     assert_equal_to_rationals(net.finish(y="q", z="t"))
 
 
@@ -395,18 +395,18 @@ def test_floating_point_weights_are_refused_with_what_to_do():
 @pytest.mark.parametrize(
     ("chain", "reason"),
     [
-        ((primitive("div", 0.0),), "it divides by 0; repair the checkpoint"),
+        ((pointwise("div", 0.0),), "it divides by 0; repair the checkpoint"),
         ((mul(np.nan),), "the constant of its mul holds NaN or infinity; repair the checkpoint"),
         ((add(np.inf),), "the constant of its add holds NaN or infinity; repair the checkpoint"),
-        ((primitive("greater", np.nan),), "the constant of its greater holds NaN or infinity; repair the checkpoint"),
-        ((primitive("clip", 2, 1),), "it clips to 2..1, which is empty"),
+        ((pointwise("greater", np.nan),), "the constant of its greater holds NaN or infinity; repair the checkpoint"),
+        ((pointwise("clip", 2, 1),), "it clips to 2..1, which is empty"),
     ],
 )
 def test_constants_that_are_no_numbers_are_refused(chain, reason):
     net = raw_branches()
     net.n(Pointwise(chain), "a")
     assert refusals(net.finish(y="n")) == [f"n (Pointwise): {reason}"]
-    net.q(Quantise((*chain, Primitive("rint")), 0, 1, 3), "b")
+    net.q(Quantise((*chain, pointwise("rint")), 0, 1, 3), "b")
     assert refusals(net.finish(y="q"))[-1] == f"q (Quantise): {reason}"
 
 
@@ -423,7 +423,7 @@ def test_many_notes_are_split_into_entries_of_a_limited_length():
 def test_recorded_names_what_every_node_became():
     net = two_branches(quantise(scale=float(F32(0.1))), quantise(scale=float(F32(0.3))))
     net.s(Sum(), "a", "b")
-    net.q(Quantise((Primitive("rint"), primitive("clip", 0, 1)), 0, 1, 1), "s")
+    net.q(Quantise((pointwise("rint"), pointwise("clip", 0, 1)), 0, 1, 1), "s")
     float_net = net.finish(y="q")
     recorded = {}
     graph = lower(float_net, recorded=recorded)

@@ -23,7 +23,6 @@ from converters.float_nets import (
     weight,
 )
 from intinfer import reference
-from intinfer_converters.evaluator import Primitive
 from intinfer_converters.floatnet import (
     Dense,
     FloatNetBuilder,
@@ -34,16 +33,17 @@ from intinfer_converters.floatnet import (
     SelectChannels,
 )
 from intinfer_converters.lower import lower
+from intinfer_converters.primitives import primitive
 
 RNG = np.random.default_rng
 
 
 def div(*numbers):
-    return Primitive("div", np.array(numbers, dtype=F32))
+    return primitive("div", np.array(numbers, dtype=F32))
 
 
 def sub(*numbers):
-    return Primitive("sub", np.array(numbers, dtype=F32))
+    return primitive("sub", np.array(numbers, dtype=F32))
 
 
 IMAGENET = (div(255), sub(0.485, 0.456, 0.406), div(0.229, 0.224, 0.225))
@@ -98,8 +98,8 @@ def test_exact_pixels_of_any_normalisation_are_the_floats_of_the_source():
     for channel in range(3):
         for pixel in range(256):
             value = Fraction(pixel)
-            for primitive in IMAGENET:
-                value = round_float32(apply(primitive, value, channel))
+            for op in IMAGENET:
+                value = round_float32(apply(op, value, channel))
             assert scale * int(entries[channel, pixel]) == value
     note = graph.provenance["exact pixels"]
     assert note == f"image.pixels: {graph.node('image.pixels').output.type}, {int(note.split()[-2])} bits"
@@ -201,6 +201,6 @@ def test_a_border_of_pixels_is_filled_with_the_integer_that_means_it():
 
 def test_a_quantiser_may_state_no_range_on_pixels():
     net = Net(channels=1, size=2)
-    net.q(Quantise((mul(1 / 64), Primitive("rint")), None, 1, None), "image")
+    net.q(Quantise((mul(1 / 64), primitive("rint")), None, 1, None), "image")
     graph = assert_equal_to_rationals(net.finish(y="q"))
     assert str(graph.node("image.act").output.type) == "0..4"

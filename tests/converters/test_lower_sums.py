@@ -24,7 +24,6 @@ from converters.float_nets import (
     two_branches,
 )
 from intinfer import reference
-from intinfer_converters.evaluator import Primitive
 from intinfer_converters.floatnet import (
     FloatNetBuilder,
     GlobalAverage,
@@ -36,15 +35,16 @@ from intinfer_converters.floatnet import (
     Sum,
 )
 from intinfer_converters.lower import lower
+from intinfer_converters.primitives import primitive
 
 
 def clip(low, high):
-    return Primitive("clip", np.array([low, high], dtype=F32))
+    return primitive("clip", np.array([low, high], dtype=F32))
 
 
 def fake_quantise(scale, low, high, kind="rint"):
     """QuantizeLinear: x / scale, rounded, clipped."""
-    chain = (Primitive("div", np.array([scale], dtype=F32)), Primitive(kind), clip(low, high))
+    chain = (primitive("div", np.array([scale], dtype=F32)), primitive(kind), clip(low, high))
     return Quantise(chain, low, 1, high - low)
 
 
@@ -66,8 +66,8 @@ def every_pair(channels, first, second):
 
 
 def float32_steps(chain, value, channel):
-    for primitive in chain:
-        value = round_float32(apply(primitive, value, channel))
+    for op in chain:
+        value = round_float32(apply(op, value, channel))
     return value
 
 
@@ -102,7 +102,7 @@ def added(channels, sides, chains, quantiser, signs=(1, 1)):
 
 
 def dequantise(scale, zero_point=0):
-    return (Primitive("sub", np.array([zero_point], dtype=F32)), Primitive("mul", np.array([scale], dtype=F32)))
+    return (primitive("sub", np.array([zero_point], dtype=F32)), primitive("mul", np.array([scale], dtype=F32)))
 
 
 BYTES = ((0, 63), (-32, 31))
@@ -154,14 +154,14 @@ def test_a_difference_takes_negative_multipliers():
 def test_a_rounding_without_limits_takes_those_of_the_sum():
     chains = [dequantise(0.213), dequantise(0.377)]
     sides = ((0, 7), (0, 7))
-    quantiser = Quantise((Primitive("rint"),), None, 1, None)
+    quantiser = Quantise((primitive("rint"),), None, 1, None)
     graph = assert_every_pair(added(1, sides, chains, quantiser), 1, sides, chains, (1, 1), quantiser.chain)
     assert str(graph.node("sum.act").output.type) == "0..4"
 
 
 def test_pending_ops_of_the_branches_that_are_no_affine_become_tables():
     """ReLU6 at no integer before the add: each value of a branch is a float, and their sum is exact."""
-    chains = [(*dequantise(0.213, 3), clip(0, 1.1)), (*dequantise(0.377, 5), Primitive("leaky", np.array([0.1], F32)))]
+    chains = [(*dequantise(0.213, 3), clip(0, 1.1)), (*dequantise(0.377, 5), primitive("leaky", np.array([0.1], F32)))]
     sides = ((0, 15), (0, 15))
     quantiser = fake_quantise(0.07, -32, 31)
     graph = assert_every_pair(added(1, sides, chains, quantiser), 1, sides, chains, (1, 1), quantiser.chain)
@@ -294,7 +294,7 @@ def test_a_pending_sum_that_is_read_twice_serves_both():
 
 def test_a_sum_with_a_branch_of_no_integers_is_refused_where_no_quantiser_reads_it():
     net = two_branches(quantise(scale=TENTH), quantise(scale=THREE_TENTHS))
-    net.leak(Pointwise((Primitive("leaky", np.array([0.1], dtype=F32)),)), "b")
+    net.leak(Pointwise((primitive("leaky", np.array([0.1], dtype=F32)),)), "b")
     net.s(Sum(), "a", "leak")
     (line,) = refusals(net.finish(y="s"))
     assert line == (
@@ -306,7 +306,7 @@ def test_a_sum_with_a_branch_of_no_integers_is_refused_where_no_quantiser_reads_
 def test_three_inputs_with_pending_ops_are_refused():
     net = Net()
     net.c(conv(ternary(np.random.default_rng(8), 2, 3, 3, 3)), "image")
-    net.leak(Pointwise((Primitive("leaky", np.array([0.1], dtype=F32)),)), "c")
+    net.leak(Pointwise((primitive("leaky", np.array([0.1], dtype=F32)),)), "c")
     net.s(Sum(), "c", "leak", "leak")
     (line,) = refusals(net.finish(y="s"))
     assert line.startswith("s (Sum): its input still has float ops pending (leak), which have no exact integer value")

@@ -11,7 +11,7 @@ from intinfer.graph import Value
 from intinfer.ops import Threshold
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
-from intinfer_converters.evaluator import Primitive
+from intinfer_converters.primitives import primitive
 from intinfer_converters.requantise import find_requant
 from intinfer_converters.thresholds import Activation, Levels, find_thresholds
 
@@ -55,11 +55,11 @@ def assert_equal(requant, rows, descending, type_, base=0):
 def test_batch_norm_and_qrelu_become_one_multiply(parameters, bits):
     alpha, beta = (np.array(column, dtype=np.float32) for column in zip(*parameters, strict=True))
     chain = (
-        Primitive("mul", alpha),
-        Primitive("add", beta),
-        Primitive("clip", np.array([0, 1], dtype=np.float32)),
-        Primitive("mul", np.array([2**bits - 1], dtype=np.float32)),
-        Primitive("rint"),
+        primitive("mul", alpha),
+        primitive("add", beta),
+        primitive("clip", np.array([0, 1], dtype=np.float32)),
+        primitive("mul", np.array([2**bits - 1], dtype=np.float32)),
+        primitive("rint"),
     )
     type_ = IntType(-400, 300)
     op = find_thresholds(Activation(chain, (1,), (0,), np.float32, Levels(0, 1, 2**bits - 1)), type_, len(parameters))

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from intinfer.errors import IntinferError
 from intinfer.types import IntType
-from intinfer_converters.evaluator import Primitive, round_to_float
+from intinfer_converters.evaluator import round_to_float
+from intinfer_converters.primitives import primitive
 from intinfer_converters.thresholds import Activation, Levels, find_thresholds
 
 F32 = np.float32
@@ -17,11 +18,11 @@ F32 = np.float32
 
 def batch_norm_qrelu(alpha, beta, bits):
     """The chain of batch norm in torch's form and QReLU(bits)."""
-    head = (Primitive("mul", np.array(alpha, dtype=F32)), Primitive("add", np.array(beta, dtype=F32)))
+    head = (primitive("mul", np.array(alpha, dtype=F32)), primitive("add", np.array(beta, dtype=F32)))
     if bits == 1:
-        return (*head, Primitive("greater", np.zeros(1, dtype=F32)))
-    unit = Primitive("clip", np.array([0, 1], dtype=F32))
-    return (*head, unit, Primitive("mul", np.array([2**bits - 1], dtype=F32)), Primitive("rint"))
+        return (*head, primitive("greater", np.zeros(1, dtype=F32)))
+    unit = primitive("clip", np.array([0, 1], dtype=F32))
+    return (*head, unit, primitive("mul", np.array([2**bits - 1], dtype=F32)), primitive("rint"))
 
 
 def activation(alpha, beta, bits, scale=Fraction(1), offset=Fraction(0)):
@@ -103,7 +104,7 @@ def test_ties_fall_half_to_even():
     assert levels_of(op, all_z(type_, 1))[0].tolist() == expected
     half = find_thresholds(
         Activation(
-            (Primitive("mul", np.array([0.5], dtype=F32)), Primitive("rint")), (1,), (0,), F32, Levels(-2, 1, 5)
+            (primitive("mul", np.array([0.5], dtype=F32)), primitive("rint")), (1,), (0,), F32, Levels(-2, 1, 5)
         ),
         IntType(-5, 6),
         1,
@@ -132,9 +133,9 @@ def test_one_bit_is_strictly_positive():
 
 def test_bipolar_codes_are_base_and_step():
     sign = (
-        Primitive("greater", np.zeros(1, dtype=F32)),
-        Primitive("mul", np.array([2], dtype=F32)),
-        Primitive("sub", np.array([1], F32)),
+        primitive("greater", np.zeros(1, dtype=F32)),
+        primitive("mul", np.array([2], dtype=F32)),
+        primitive("sub", np.array([1], F32)),
     )
     op = find_thresholds(Activation(sign, (1,), (0,), F32, Levels(-1, 2, 1)), IntType(-3, 3), 1)
     assert levels_of(op, all_z(IntType(-3, 3), 1))[0].tolist() == [-1, -1, -1, -1, 1, 1, 1]
@@ -198,7 +199,7 @@ def test_an_activation_that_is_not_monotone_is_refused():
 
 
 def test_levels_outside_the_code_are_refused():
-    doubled = Activation((Primitive("mul", np.array([2], dtype=F32)),), (1,), (0,), F32, Levels(0, 1, 3))
+    doubled = Activation((primitive("mul", np.array([2], dtype=F32)),), (1,), (0,), F32, Levels(0, 1, 3))
     with pytest.raises(IntinferError, match=r"^a quantiser gives values outside its 4 levels 0\.\.3 in steps of 1$"):
         find_thresholds(doubled, IntType(0, 5), 1)
 

@@ -19,7 +19,8 @@ from intinfer.errors import DataError
 from intinfer.types import IntArray
 
 from .. import floatnet as f
-from ..evaluator import FloatArray, Primitive
+from ..evaluator import FloatArray
+from ..primitives import Affine, Div, Mul
 from .execute import Executor, check_images, live_bytes, walk
 from .plan import Plan, make_plan
 from .ranges import ActivationRange, Levels, Sample, choose_levels
@@ -156,7 +157,7 @@ class _Calibration:
         levels = self.levels[node.name]
         scale = np.array([float(levels.scale)], dtype=self.net.dtype)
         quantiser = f.Quantise(levels.chain(self.net.dtype), levels.lo, levels.step, levels.count)
-        real = f.Pointwise((Primitive("mul", scale),))
+        real = f.Pointwise((Mul(scale),))
         level = self.builder.add(self._unique(f"{node.name}.quant"), quantiser, node.name, source=node.source)
         name = self.builder.add(self._unique(f"{node.name}.real"), real, level, source=node.source)
         quantised = self.executor.chain(quantiser.chain + real.chain, value)
@@ -239,8 +240,8 @@ def _batch_normed(net: f.FloatNet) -> set[str]:
         follow = readers[node.name]
         if isinstance(node.op, f.Conv | f.Dense) and len(follow) == 1 and isinstance(follow[0].op, f.Pointwise):
             for primitive in follow[0].op.chain:
-                if primitive.kind not in ("add", "sub", "mul", "div"):
+                if not isinstance(primitive, Affine):
                     break
-                if primitive.kind in ("mul", "div") and primitive.operand is not None and primitive.operand.size > 1:
+                if isinstance(primitive, Mul | Div) and primitive.channels > 1:
                     found.add(node.name)
     return found

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from functools import singledispatchmethod
 from typing import Any
 
 import numpy as np
@@ -16,15 +15,11 @@ import numpy.typing as npt
 
 from intinfer.errors import DataError
 from intinfer.graph import Shape
-from intinfer.ops import ArgMax
-from intinfer.ops.geometry import Window
 from intinfer.types import IntArray
 
 from .. import floatnet as f
 from ..evaluator import Chain, FloatArray
 
-COLUMN_BYTES = 2**25
-"""Most memory for the im2col columns of a convolution; more images than fit are taken in turns."""
 BATCH_BYTES = 2**28
 """Most memory for the live tensors of a batch in `run_float`."""
 
@@ -41,7 +36,7 @@ class Executor:
 
     def step(self, name: str, op: f.FloatOp, *inputs: FloatArray) -> FloatArray:
         """The value of the node `name` from those of its inputs. Raises DataError when it is not finite."""
-        values = self._run(op, *inputs).astype(self.dtype, copy=False)
+        values = op.run(self, *inputs).astype(self.dtype, copy=False)
         if not np.isfinite(values).all():
             raise DataError(f"{name}: the float network gives values that are not finite; check its parameters")
         return values
@@ -52,152 +47,6 @@ class Executor:
         for primitive in chain:
             values = primitive.apply(values)
         return values.reshape(x.shape).astype(self.dtype, copy=False)
-
-    @singledispatchmethod
-    def _run(self, op: f.FloatOp, *inputs: FloatArray) -> FloatArray:
-        raise DataError(f"a {type(op).__name__} cannot be run in floating point")
-
-    @_run.register
-    def _(self, op: f.Pixels, x: FloatArray) -> FloatArray:
-        return x.astype(self.dtype)
-
-    @_run.register
-    def _(self, op: f.Conv, x: FloatArray) -> FloatArray:
-        weight = real_weight(op.weight).astype(self.dtype)
-        window = Window((weight.shape[2], weight.shape[3]), op.stride, op.pads, op.dilation)
-        return self._biased(convolve(x, weight, window, op.groups), op.bias)
-
-    @_run.register
-    def _(self, op: f.Dense, x: FloatArray) -> FloatArray:
-        return self._biased(x @ real_weight(op.weight).astype(self.dtype).T, op.bias)
-
-    @_run.register
-    def _(self, op: f.Pointwise, x: FloatArray) -> FloatArray:
-        return self.chain(op.chain, x)
-
-    @_run.register
-    def _(self, op: f.Quantise, x: FloatArray) -> FloatArray:
-        return self.chain(op.chain, x)
-
-    @_run.register
-    def _(self, op: f.BitshiftMean, a: FloatArray, b: FloatArray) -> FloatArray:
-        return np.maximum(a, b) if op.bits == 1 else np.floor((a + b) / 2)
-
-    @_run.register
-    def _(self, op: f.ThresholdedMean, x: FloatArray) -> FloatArray:
-        return np.asarray(2 * x.sum(axis=(2, 3)) > op.top * x.shape[2] * x.shape[3])
-
-    @_run.register
-    def _(self, op: f.Multiplex, select: FloatArray, one: FloatArray, zero: FloatArray) -> FloatArray:
-        mask = select.reshape(*select.shape[:2], *[1] * (one.ndim - 2))
-        return np.where(mask != 0, one, zero)
-
-    @_run.register
-    def _(self, op: f.Sum, *inputs: FloatArray) -> FloatArray:
-        signs = op.signs or (1,) * len(inputs)
-        total: FloatArray = inputs[0] * self.dtype.type(signs[0])
-        for sign, x in zip(signs[1:], inputs[1:], strict=True):
-            total = total + x if sign > 0 else total - x
-        return total
-
-    @_run.register
-    def _(self, op: f.Concatenate, *inputs: FloatArray) -> FloatArray:
-        return np.concatenate(inputs, axis=1)
-
-    @_run.register
-    def _(self, op: f.SelectChannels, x: FloatArray) -> FloatArray:
-        return x[:, list(op.indices)]
-
-    @_run.register
-    def _(self, op: f.Gather, x: FloatArray) -> FloatArray:
-        flat = x.reshape(len(x), -1)[:, op.index]
-        if (op.index < 0).any():
-            flat[:, op.index < 0] = float(op.fill)
-        return flat.reshape(len(x), *op.size)
-
-    @_run.register
-    def _(self, op: f.MaximumPool, x: FloatArray) -> FloatArray:
-        window = Window(op.kernel, op.stride, op.pads, op.dilation)
-        return np.asarray(_windows(x, window, -np.inf).max(axis=(4, 5)))
-
-    @_run.register
-    def _(self, op: f.AveragePool, x: FloatArray) -> FloatArray:
-        return np.asarray(_windows(x, Window(op.kernel, op.stride, op.pads), 0).mean(axis=(4, 5)))
-
-    @_run.register
-    def _(self, op: f.GlobalAverage, x: FloatArray) -> FloatArray:
-        return np.asarray(x.mean(axis=(2, 3)))
-
-    @_run.register
-    def _(self, op: f.GlobalSum, x: FloatArray) -> FloatArray:
-        return np.asarray(x.sum(axis=(2, 3)))
-
-    @_run.register
-    def _(self, op: f.FlattenMap, x: FloatArray) -> FloatArray:
-        return x.reshape(len(x), -1)
-
-    @_run.register
-    def _(self, op: f.IntegerOp, *inputs: FloatArray) -> FloatArray:
-        if isinstance(op.op, ArgMax):  # it reads real scores
-            return np.asarray(inputs[0].argmax(axis=1, keepdims=True))
-        values: IntArray = op.op.reference(*(np.rint(x).astype(np.int64) for x in inputs))
-        return values.astype(self.dtype)
-
-    def _biased(self, y: FloatArray, bias: tuple[Any, ...] | None) -> FloatArray:
-        if bias is None:
-            return y
-        constants: FloatArray = np.array([float(b) for b in bias], dtype=self.dtype)
-        return y + constants.reshape(-1, *[1] * (y.ndim - 2))
-
-
-def real_weight(weight: f.QuantisedWeight | f.RealWeight) -> FloatArray:
-    """The real weights (O, ...): as they are, or scale * q in float64."""
-    if isinstance(weight, f.RealWeight):
-        values: FloatArray = weight.values
-        return values
-    scale = np.array([float(s) for s in weight.scale]).reshape(-1, *[1] * (len(weight.shape) - 1))
-    return np.asarray(weight.tensor.values * scale)
-
-
-def convolve(x: FloatArray, weight: FloatArray, window: Window, groups: int) -> FloatArray:
-    """Cross-correlation with a zero border: x (N, C, H, W), weight (O, C / groups, KH, KW) -> (N, O, OH, OW)."""
-    images, channels = x.shape[:2]
-    outputs = len(weight)
-    height, width = window.output(x.shape[2], x.shape[3])
-    taps = window.kernel[0] * window.kernel[1]
-    matrix = weight.reshape(groups, outputs // groups, -1)
-    result = np.empty((images, groups, outputs // groups, height * width), dtype=x.dtype)
-    turn = max(1, COLUMN_BYTES // max(1, channels * taps * height * width * x.itemsize))
-    for start in range(0, images, turn):
-        part = x[start : start + turn]
-        columns = _columns(_padded(part, window, 0), window, (height, width))
-        columns = columns.reshape(len(part), groups, channels // groups * taps, height * width)
-        np.matmul(matrix, columns, out=result[start : start + turn])
-    return result.reshape(images, outputs, height, width)
-
-
-def _columns(padded: FloatArray, window: Window, size: tuple[int, int]) -> FloatArray:
-    """(N, C, KH * KW, OH, OW): one shifted copy of the map a tap."""
-    if window.kernel == (1, 1) and window.stride == (1, 1):
-        return padded
-    columns = np.empty((*padded.shape[:2], window.kernel[0] * window.kernel[1], *size), dtype=padded.dtype)
-    (step_y, step_x), (gap_y, gap_x) = window.stride, window.dilation
-    for tap in range(columns.shape[2]):
-        top, left = tap // window.kernel[1] * gap_y, tap % window.kernel[1] * gap_x
-        bottom, right = top + (size[0] - 1) * step_y + 1, left + (size[1] - 1) * step_x + 1
-        columns[:, :, tap] = padded[:, :, top:bottom:step_y, left:right:step_x]
-    return columns
-
-
-def _padded(x: FloatArray, window: Window, value: float) -> FloatArray:
-    top, left, bottom, right = window.pads
-    if not window.padded:
-        return x
-    return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=value)
-
-
-def _windows(x: FloatArray, window: Window, value: float) -> Any:
-    return window.view(_padded(x, window, value))  # type: ignore[arg-type]  # only its geometry is used
 
 
 @dataclass(frozen=True)

@@ -187,13 +187,5 @@ def _pointwise(chain: Chain, x: State, channels: int) -> State:
 def _positive(chain: Chain, positive: bool) -> bool:
     """Whether the chain's result is never negative, shown from its primitives."""
     for primitive in chain:
-        operand = primitive.operand
-        if primitive.kind == "clip":
-            positive = operand is not None and bool(operand.reshape(-1)[0] >= 0)
-        elif primitive.kind in ("greater", "greater_equal", "less", "less_equal", "count"):
-            positive = True
-        elif operand is not None and primitive.kind in ("add", "mul", "div"):
-            positive = positive and bool((operand >= 0).all())
-        elif operand is not None and primitive.kind == "sub":
-            positive = positive and bool((operand <= 0).all())
+        positive = primitive.positive(positive)
     return positive

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from intinfer.errors import DataError
 
-from ..evaluator import Chain, FloatArray, Primitive
+from ..evaluator import Chain, FloatArray
+from ..primitives import Clip, Div, GreaterEqual, Mul, Rint, Sub
 from .plan import Plan, Point
 from .weights import exact_step
 
@@ -57,15 +58,10 @@ class Levels:
     def chain(self, dtype: npt.DTypeLike) -> Chain:
         """Reals to levels: divide, round half to even, clip; or [x >= 0] * 2 - 1."""
         if self.bipolar:
-            numbers = [np.array([number], dtype=dtype) for number in (0, 2, 1)]
-            kinds = ("greater_equal", "mul", "sub")
-            return tuple(Primitive(kind, number) for kind, number in zip(kinds, numbers, strict=True))
+            zero, two, one = (np.array([number], dtype=dtype) for number in (0, 2, 1))
+            return (GreaterEqual(zero), Mul(two), Sub(one))
         scale = np.array([float(self.scale)], dtype=dtype)
-        return (
-            Primitive("div", scale),
-            Primitive("rint"),
-            Primitive("clip", np.array([self.lo, self.hi], dtype=dtype)),
-        )
+        return (Div(scale), Rint(), Clip(np.array([self.lo, self.hi], dtype=dtype)))
 
     def error(self, values: Reals, scale: float) -> float:
         """Mean squared error of `values` quantised with another scale."""

@@ -2,7 +2,7 @@
 
 Every integer node gets the source's own integers as its inputs, so that one flipped level does not spread over the
 layers behind it. A differing value is a *float tie* only when the derived error bound of the float arithmetic
-(`bounds`) explains it and a new conversion of the source gives the model's value; everything else is a *mismatch*.
+(`float_error`) explains it and a new conversion of the source gives the model's value; everything else is a *mismatch*.
 """
 
 from __future__ import annotations

@@ -11,11 +11,12 @@ from intinfer.graph import Node, Output
 from intinfer.ops import ArgMax, Tgap
 from intinfer.types import IntArray
 
+from ..evaluator import chain_error
+from ..float_error import Format, select_margin
 from ..floatnet import IntegerOp, Quantise, ThresholdedMean
 from ..lowered import spread
-from . import bounds, verdicts
+from . import verdicts
 from .batch import Batch, Differing, Mask, Places, Values, flat
-from .bounds import Format
 from .levels import Levels
 from .pairing import Pair, same_op
 from .report import NodeReport
@@ -133,7 +134,7 @@ class LevelComparison(ShownComparison):
             levels = (differing.model.astype(np.float64), source.astype(np.float64))
             return verdicts.judge_levels(pair.node.op, real, *levels, at[0], self.format)
         if isinstance(self.node.op, Tgap):
-            margins = bounds.select_margin(self.node.op, batch.live[self.node.inputs[0]])
+            margins = select_margin(self.node.op, batch.live[self.node.inputs[0]])
             margin, bound = (array[images, *at] for array in margins)
             return Verdict(margin, np.where((source == 0) | (source == 1), bound, -1.0), margin)
         return verdicts.judge_best(batch.reals.of(pair.node.inputs[0]).at(images), differing.model, source)
@@ -146,7 +147,7 @@ class RealComparison(ShownComparison):
         channel = self.levels.channel[where[1]]
         at = np.unravel_index(where[1], self.pair.node.shape)
         real = batch.reals.of(self.pair.node.name).at(where[0], *at)
-        real = bounds.chain(real, self.pair.tap.chain, channel, self.format)
+        real = chain_error(real, self.pair.tap.chain, channel, self.format)
         with np.errstate(invalid="ignore"):
             verdict = Verdict(np.abs(expected - real.value), real.error, real.value)
         # A real number that is rounded in the last place agrees; an integer that differs is a tie.

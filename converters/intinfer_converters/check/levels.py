@@ -14,9 +14,9 @@ import numpy.typing as npt
 from intinfer.errors import DataError
 from intinfer.types import IntArray, IntType
 
-from ..evaluator import FloatArray, evaluate
+from ..evaluator import FloatArray, chain_error, evaluate
+from ..float_error import Floats, Format
 from ..lowered import Lowered, spread
-from . import bounds
 from .reals import affine
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Levels:
             found[mine] = self._values[place]
         return found
 
-    def _rounding(self, place: IntArray, channel: int) -> bounds.Floats:
+    def _rounding(self, place: IntArray, channel: int) -> Floats:
         """How far another evaluation of each level's float may be off; nothing where levels would be confused."""
         assert self._values is not None
         meaning = self.pair.meaning
@@ -150,13 +150,13 @@ class Levels:
         offset = meaning.offset[channel] if count[1] > 1 else meaning.offset[0]
         real = affine(self._values.reshape(-1, 1), (scale,), (offset,))
         which = np.full((len(self._values), 1), channel)
-        error = bounds.chain(real, self.chain, which, bounds.Format.of(self.dtype)).error[:, 0]
+        error = chain_error(real, self.chain, which, Format.of(self.dtype)).error[:, 0]
         levels = np.sort(self.table[channel].astype(np.float64))
         apart = np.diff(np.unique(levels)).min(initial=np.inf)
         return np.where(2 * error < apart, error, 0.0)[place]
 
 
-def _nearest(levels: bounds.Floats, floats: bounds.Floats) -> npt.NDArray[np.intp]:
+def _nearest(levels: Floats, floats: Floats) -> npt.NDArray[np.intp]:
     """Indices into `levels`, ascending; of what is NaN the last."""
     above = np.clip(np.searchsorted(levels, floats), 0, len(levels) - 1)
     below = np.maximum(above - 1, 0)

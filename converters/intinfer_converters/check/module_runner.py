@@ -12,10 +12,10 @@ from torch import nn
 
 from intinfer.errors import DataError
 
+from ..float_error import Norm
 from ..preprocess import Preprocess
 from ..read_aten import Program
 from .aten_runner import AtenRunner
-from .bounds import Norm
 
 Array = npt.NDArray[Any]
 

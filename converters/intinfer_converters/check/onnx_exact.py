@@ -19,7 +19,7 @@ from intinfer.matmul import integer_matmul
 from intinfer.ops.geometry import Window
 from intinfer.types import IntArray
 
-from ..calibrate.execute import convolve
+from ..floatnet.arrays import convolve
 
 Array = npt.NDArray[Any]
 Attributes = dict[str, Any]

@@ -11,9 +11,9 @@ import numpy as np
 from intinfer.errors import DataError
 from intinfer.graph import Graph
 
+from ..evaluator import split
 from ..floatnet import FloatNode, Pixels, Quantise
 from ..lowered import Lowered
-from .bounds import split
 
 if TYPE_CHECKING:
     from ..symbolic import Reading, Tap

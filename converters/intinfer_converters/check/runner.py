@@ -12,8 +12,8 @@ from intinfer.errors import DataError
 from intinfer.types import IntArray
 
 if TYPE_CHECKING:
+    from ..float_error import Norm
     from ..symbolic import Reading, Tap
-    from .bounds import Norm
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 """Source tensor -> its values, batch axis first, in the source's own type."""

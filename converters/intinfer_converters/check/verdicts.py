@@ -12,9 +12,9 @@ import numpy.typing as npt
 from intinfer.graph import Output
 from intinfer.types import IntArray
 
+from ..evaluator import chain_before, chain_error, split
+from ..float_error import FLOAT32, Floats, Format, Real
 from ..floatnet import Quantise
-from . import bounds
-from .bounds import FLOAT32, Floats, Format, Real
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,14 +49,14 @@ def judge_levels(
         format_: of the source's floats.
     """
     channel = np.asarray(channels, dtype=np.int64)
-    head, rest = bounds.split(op.chain)
-    before = bounds.chain(real, head, channel, format_)
+    head, rest = split(op.chain)
+    before = chain_error(real, head, channel, format_)
     known = np.isfinite(source)
     if op.base is not None and op.count is not None:
         counts = (source - op.base) / op.step
         known &= (counts == np.rint(counts)) & (counts >= 0) & (counts <= op.count)
     (low, high), (model_low, model_high) = (
-        bounds.interval(rest, np.where(known, levels, 0.0), channel) for levels in (source, model)
+        chain_before(rest, np.where(known, levels, 0.0), channel) for levels in (source, model)
     )
     far = np.maximum(np.maximum(low, model_low) - before.value, before.value - np.minimum(high, model_high))
     boundary = np.where(model_low > low, high, low)

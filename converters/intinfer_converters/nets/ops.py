@@ -65,7 +65,8 @@ def _rule30_conv2d(x: Tensor, seed: Tensor, kernel: Tensor) -> Tensor:
 
 
 @_define(
-    "batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor running_mean, Tensor running_var, float eps) -> Tensor"
+    "batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor running_mean, Tensor running_var, float eps)"
+    " -> Tensor"
 )
 def _batch_norm(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, eps: float

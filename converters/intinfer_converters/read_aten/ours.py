@@ -15,7 +15,7 @@ from intinfer.errors import DataError
 from intinfer.graph import Shape
 from intinfer.tensor import CellularWeights, IntTensor, Weights
 
-from ..evaluator import Chain, Primitive
+from ..evaluator import Chain
 from ..floatnet import (
     BitshiftMean,
     Concatenate,
@@ -33,6 +33,7 @@ from ..floatnet import (
 from ..nets.layers import TernaryConv2d
 from ..nets.logits import LogitScale
 from ..nets.ops import CALLS, NAMESPACE, layers_as_ops
+from ..primitives import Clip, Greater, Mul, Rint
 from ..symbolic import Symbolic
 from ..ternarize import binary_weights, ternary_weights
 from . import layers
@@ -190,15 +191,15 @@ def _qrelu(scope: Scope, a: Arguments) -> Symbolic:
     top = 2 ** a["bits"] - 1
     chain: Chain
     if top == 1:
-        chain = (Primitive("greater", np.zeros(1, dtype=np.float32)),)
+        chain = (Greater(np.zeros(1, dtype=np.float32)),)
     else:
-        unit = Primitive("clip", np.array([0, 1], dtype=np.float32))
-        chain = (unit, Primitive("mul", np.array([top], dtype=np.float32)), Primitive("rint"))
+        unit = Clip(np.array([0, 1], dtype=np.float32))
+        chain = (unit, Mul(np.array([top], dtype=np.float32)), Rint())
     return _emitted(scope, Quantise(chain, base=0, step=1, count=top), a["x"])
 
 
 def _scale(scope: Scope, a: Arguments) -> Symbolic:
-    return _emitted(scope, Pointwise((Primitive("mul", scope.array(a["factor"]).reshape(-1)),)), a["x"])
+    return _emitted(scope, Pointwise((Mul(scope.array(a["factor"]).reshape(-1)),)), a["x"])
 
 
 _HANDLERS: dict[str, Handler] = {

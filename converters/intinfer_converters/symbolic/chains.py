@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..evaluator import FloatArray, Primitive
+from ..primitives import FloatArray, Primitive
 from .tensor import EVERYTHING, Bounds, Symbolic, Unsupported
 
 ROUNDINGS = ("rint", "floor", "ceil", "trunc", "half_away", "half_down", "half_up", "up")

@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from intinfer.graph import ImageInput, Shape
 
-from ..evaluator import Chain, Primitive
+from ..evaluator import Chain
 from ..floatnet import FloatNet, FloatNetBuilder, FloatOp, Pixels, Pointwise, Quantise
+from ..primitives import primitive
 from . import layout
 from .facts import UNKNOWN, Known
 from .layout import Layout
@@ -175,7 +176,7 @@ class SymbolicNet:
             head, more = chain[: len(x.chain)], chain[len(x.chain) :]
             alike = before == x.node and len(head) == len(x.chain) and all(map(operator.is_, head, x.chain))
             if node in kept and x.integral and alike and all(op.kind in ("add", "sub") for op in more):
-                return node, tuple(Primitive(_INVERSE[op.kind], op.operand) for op in reversed(more))
+                return node, tuple(primitive(_INVERSE[op.kind], op.operand) for op in reversed(more))
         return x.node, x.chain
 
     # ---- the network's input

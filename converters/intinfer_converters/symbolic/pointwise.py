@@ -14,8 +14,8 @@ from intinfer.ops import Affine, Clamp, Table
 from intinfer.ops.base import Op
 from intinfer.tensor import IntTensor
 
-from ..evaluator import Primitive
 from ..floatnet import IntegerOp
+from ..primitives import primitive
 from . import chains
 from .facts import known_range, type_range
 from .net import SymbolicNet
@@ -31,7 +31,7 @@ _BINARY = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divi
 
 
 def pointwise(net: SymbolicNet, x: Some, kind: str, operand: npt.ArrayLike | None = None) -> Some:
-    """An op of `evaluator.Primitive` with a constant that does not vary within a channel.
+    """An op of `primitives` with a constant that does not vary within a channel.
 
     Args:
         x: a tensor, or a constant, of which arithmetic, roundings and clips are computed in its own type.
@@ -51,7 +51,7 @@ def pointwise(net: SymbolicNet, x: Some, kind: str, operand: npt.ArrayLike | Non
 
 def _computed(x: Array, kind: str, operand: npt.ArrayLike | None) -> Array:
     if operand is None:
-        return Primitive(kind).apply(x)
+        return primitive(kind).apply(x)
     numbers = np.asarray(operand, dtype=x.dtype)
     result: Array = np.clip(x, *numbers) if kind == "clip" else _BINARY[kind](x, numbers)
     return result
@@ -74,7 +74,7 @@ def float_pointwise(net: SymbolicNet, x: Symbolic, kind: str, operand: npt.Array
         numbers = _rows(net, x, numbers)
     elif kind != "clip" and numbers is not None:
         x, numbers = per_channel(net, x, numbers)
-    result = chains.appended(x, Primitive(kind, numbers), net.dtype).changed(sources=_sources(net, x))
+    result = chains.appended(x, primitive(kind, numbers), net.dtype).changed(sources=_sources(net, x))
     if x.is_float and x.dtype != net.dtype:
         _need_exact(net, x, result, operand, given)
     if kind in chains.COMPARISONS and given is not None:
@@ -127,7 +127,7 @@ def _absorbed(net: SymbolicNet, x: Symbolic, kind: str, numbers: Array | None) -
         if (numbers != numbers.reshape(-1)[0]).any():
             return None
         numbers = numbers.reshape(-1)[:1]
-    result = chains.absorbed(x, Primitive(kind, numbers), net.dtype)
+    result = chains.absorbed(x, primitive(kind, numbers), net.dtype)
     if result is None or result is x:
         return result
     dtype = np.dtype(bool) if kind in chains.COMPARISONS else x.dtype

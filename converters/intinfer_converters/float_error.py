@@ -27,8 +27,9 @@ the bound.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,6 @@ import numpy.typing as npt
 
 from intinfer.ops import Tgap
 from intinfer.types import IntArray
-
-from ..evaluator import AFFINE, Chain, Primitive
 
 Floats = npt.NDArray[np.float64]
 
@@ -96,7 +95,7 @@ class Real:
         return Real(self.value[index], self.error[index], self.grid)
 
 
-def settled(value: Floats, error: Floats, size: Floats, grid: float, format_: Format) -> Real:
+def settled_sum(value: Floats, error: Floats, size: Floats, grid: float, format_: Format) -> Real:
     """A result whose terms are multiples of `grid` (0: they are not) with magnitudes that sum up to `size`.
 
     Without error where that proves it exact; on the grid still, when it does everywhere.
@@ -141,56 +140,50 @@ def batch_norm(x: Real, norm: Norm, channel: IntArray) -> Real:
     return Real(value, x.error * np.abs(slope) + roundings)
 
 
-def chain(x: Real, primitives: Chain, channel: IntArray, format_: Format = FLOAT32) -> Real:
-    """Continuous primitives: affine ones, clip, leaky. `channel` indexes operands and broadcasts with x."""
-    for affine, group in groupby(primitives, lambda primitive: primitive.kind in AFFINE):
-        run = list(group)
-        if affine:
-            x = _affine(x, run, channel, format_)
-            continue
-        for primitive in run:
-            assert primitive.operand is not None
-            operand = primitive.operand.astype(np.float64)
-            if primitive.kind == "clip":
-                x = Real(np.clip(x.value, *operand), x.error, x.grid if _on_grid(operand, x.grid) else 0.0)
-                continue
-            slope = np.where(x.value >= 0, 1.0, operand if operand.size == 1 else operand[channel])
-            value = x.value * slope
-            error = x.error * np.maximum(1.0, slope)  # it may cross 0
-            x = Real(value, error + format_.gamma(1) * (np.abs(value) + error) + format_.smallest)
-    return x
+class Terms:
+    """A run of affine operations as the sum of its terms: the value, its error so far, and what bounds the roundings.
+
+    Args:
+        x: what the run starts from.
+    """
+
+    def __init__(self, x: Real) -> None:
+        self.value, self.error, self.size, self.grid = x.value, x.error, x.size, x.grid
+        self._lost: Floats = np.ones(1) + self.size
+        self._enlarged: Floats = np.ones(1)
+
+    def shift(self, constant: Floats, grid: float) -> None:
+        """Add a constant, a multiple of `grid`."""
+        self.value = self.value + constant
+        self.size, self._lost = self.size + np.abs(constant), self._lost + np.abs(constant)
+        self.grid = min(self.grid, grid)
+
+    def scale(self, slope: Floats, grid: float) -> None:
+        """Multiply with a factor, a multiple of `grid`, or not known to be one of any where that is 0."""
+        self.grid = self.grid * grid
+        self.value, self.error, self.size = self.value * slope, self.error * np.abs(slope), self.size * np.abs(slope)
+        self._lost, self._enlarged = self._lost + np.abs(slope), self._enlarged * np.maximum(1.0, np.abs(slope))
+
+    def bounded(self, count: int, format_: Format) -> Real:
+        """The result of `count` operations."""
+        if count == 1:
+            size = np.abs(self.value) + self.error
+            total = self.error + format_.gamma(1) * size + format_.smallest
+            return settled_sum(self.value, total, size, self.grid, format_)
+        roundings = 2 * count + 4
+        lost = roundings * format_.smallest * self._lost * self._enlarged
+        total = self.error + format_.gamma(roundings) * self.size + lost
+        return settled_sum(self.value, total, self.size, self.grid, format_)
 
 
-def _on_grid(operand: Floats, grid: float) -> bool:
-    finite = operand[np.isfinite(operand)]
-    return bool(grid) and bool((np.rint(finite / grid) * grid == finite).all())
+def dyadic(numbers: Sequence[Fraction]) -> bool:
+    """Whether all are integers over a power of two."""
+    return all(number.denominator & (number.denominator - 1) == 0 for number in numbers)
 
 
-def _affine(x: Real, run: list[Primitive], channel: IntArray, format_: Format) -> Real:
-    roundings = 1 if len(run) == 1 else 2 * len(run) + 4
-    value, error, size, grid = x.value, x.error, x.size, x.grid
-    lost, enlarged = np.ones(1) + size, np.ones(1)
-    for primitive in run:
-        assert primitive.operand is not None
-        operand = primitive.operand.astype(np.float64)
-        if primitive.kind in ("add", "sub"):
-            constant = operand if operand.size == 1 else operand[channel]
-            value = value + constant if primitive.kind == "add" else value - constant
-            size, lost = size + np.abs(constant), lost + np.abs(constant)
-            grid = min(grid, lowest_bit(operand))
-            continue
-        with np.errstate(divide="ignore"):
-            factors = operand if primitive.kind == "mul" else 1 / operand
-        power_of_two = primitive.kind == "mul" or bool((np.abs(np.frexp(operand)[0]) == 0.5).all())
-        grid = grid * lowest_bit(factors) if power_of_two else 0.0
-        slope = factors if factors.size == 1 else factors[channel]
-        value, error, size = value * slope, error * np.abs(slope), size * np.abs(slope)
-        lost, enlarged = lost + np.abs(slope), enlarged * np.maximum(1.0, np.abs(slope))
-    if len(run) == 1:
-        lost, enlarged = np.ones(1), np.ones(1)
-        size = np.abs(value) + error
-    total = error + format_.gamma(roundings) * size + roundings * format_.smallest * lost * enlarged
-    return settled(value, total, size, grid, format_)
+def channel_index(x: Floats) -> IntArray:
+    """0..C-1, shaped to broadcast over x (N, C, ...)."""
+    return np.arange(x.shape[1], dtype=np.int64).reshape(1, -1, *[1] * (x.ndim - 2))
 
 
 def lowest_bit(numbers: Floats) -> float:
@@ -217,93 +210,15 @@ def total(x: Real, axes: tuple[int, ...], format_: Format = FLOAT32) -> Real:
     """Sum over axes: n terms in any order."""
     count = int(np.prod([x.value.shape[axis] for axis in axes]))
     size = x.size.sum(axis=axes)
-    return settled(x.value.sum(axis=axes), x.error.sum(axis=axes) + format_.gamma(count) * size, size, x.grid, format_)
+    return settled_sum(
+        x.value.sum(axis=axes), x.error.sum(axis=axes) + format_.gamma(count) * size, size, x.grid, format_
+    )
 
 
-def added(terms: list[Real], signs: tuple[int, ...], format_: Format = FLOAT32) -> Real:
+def added(terms: Sequence[Real], signs: tuple[int, ...], format_: Format = FLOAT32) -> Real:
     """+-x1 +-x2 ..., in any order."""
     value, error, size = (np.zeros(1) for _ in range(3))
     for term, sign in zip(terms, signs, strict=True):
         value, error, size = value + sign * term.value, error + term.error, size + term.size
     grid = min(term.grid for term in terms)
-    return settled(value, error + format_.gamma(len(terms) - 1) * size, size, grid, format_)
-
-
-# ---------------------------------------------------------------------------------------------- quantisers
-
-_INTEGERS = ("rint", "half_away", "half_down", "half_up", "floor", "ceil", "trunc", "up")
-STEPS = (*_INTEGERS, "greater", "greater_equal", "less", "less_equal", "sign", "count")
-"""Primitives that jump."""
-
-
-def split(primitives: Chain) -> tuple[Chain, Chain]:
-    """The continuous primitives before the first jump, and the rest."""
-    for index, primitive in enumerate(primitives):
-        if primitive.kind in STEPS:
-            return primitives[:index], primitives[index:]
-    return primitives, ()
-
-
-def interval(primitives: Chain, results: Floats, channel: IntArray) -> tuple[Floats, Floats]:
-    """The closed interval of reals that a chain takes to each of `results` (M,), channels `channel` (M,).
-
-    It includes both ends, whichever side of a jump they fall on; an impossible result gives an empty one.
-    """
-    low, high = results.astype(np.float64), results.astype(np.float64)
-    for primitive in reversed(primitives):
-        low, high = _before(primitive, low, high, channel)
-    return low, high
-
-
-def _before(primitive: Primitive, low: Floats, high: Floats, channel: IntArray) -> tuple[Floats, Floats]:
-    kind = primitive.kind
-    if kind in _INTEGERS:
-        return _before_rounding(kind, np.ceil(low), np.floor(high))
-    if kind == "sign":
-        return np.where(low <= -1, -np.inf, 0.0), np.where(high >= 1, np.inf, 0.0)
-    assert primitive.operand is not None
-    operand = primitive.operand.astype(np.float64)
-    if kind == "count":
-        return _before_count(np.sort(operand, axis=1), np.ceil(low), np.floor(high), channel)
-    if kind == "clip":
-        empty = (low > operand[1]) | (high < operand[0])
-        low, high = np.where(low <= operand[0], -np.inf, low), np.where(high >= operand[1], np.inf, high)
-        return np.where(empty, np.inf, low), np.where(empty, -np.inf, high)
-    constant = operand if operand.size == 1 else operand[channel]
-    if kind in ("greater", "greater_equal"):
-        return np.where(low <= 0, -np.inf, constant), np.where(high >= 1, np.inf, constant)
-    if kind in ("less", "less_equal"):
-        return np.where(high >= 1, -np.inf, constant), np.where(low <= 0, np.inf, constant)
-    if kind in ("add", "sub"):
-        shift = constant if kind == "sub" else -constant
-        return low + shift, high + shift
-    if kind == "leaky":
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(low >= 0, low, low / constant), np.where(high >= 0, high, high / constant)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ends = (low / constant, high / constant) if kind == "mul" else (low * constant, high * constant)
-    flat = constant == 0
-    first, second = np.where(constant < 0, ends[1], ends[0]), np.where(constant < 0, ends[0], ends[1])
-    return np.where(flat, -np.inf, first), np.where(flat, np.inf, second)
-
-
-def _before_rounding(kind: str, least: Floats, most: Floats) -> tuple[Floats, Floats]:
-    """From the integers least..most to the reals that round to them."""
-    if kind == "floor":
-        return least, most + 1
-    if kind == "ceil":
-        return least - 1, most
-    if kind == "trunc":
-        return np.where(least > 0, least, least - 1), np.where(most < 0, most, most + 1)
-    if kind == "up":
-        return np.where(least > 0, least - 1, least), np.where(most < 0, most + 1, most)
-    return least - 0.5, most + 0.5
-
-
-def _before_count(rows: Floats, least: Floats, most: Floats, channel: IntArray) -> tuple[Floats, Floats]:
-    """Thresholds (C, n) or (1, n), ascending: at least k of them are reached from the k-th on."""
-    row = channel if len(rows) > 1 else np.zeros_like(channel)
-    padded = np.pad(rows, ((0, 0), (1, 1)), constant_values=((0, 0), (-np.inf, np.inf)))
-    width = rows.shape[1]
-    low = padded[row, np.clip(least, 0, width + 1).astype(np.int64)]
-    return low, padded[row, np.clip(most + 1, 0, width + 1).astype(np.int64)]
+    return settled_sum(value, error + format_.gamma(len(terms) - 1) * size, size, grid, format_)

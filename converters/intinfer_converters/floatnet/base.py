@@ -1,0 +1,81 @@
+"""`FloatOp`: what every op of a float net says of itself, and `FloatNode`, an op with a name and inputs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from intinfer.graph import Shape
+
+from ..evaluator import FloatArray
+from ..float_error import Real
+
+if TYPE_CHECKING:
+    from ..calibrate.execute import Executor
+    from ..check.reals import Reals
+    from ..lowered import Lowered, Lowering
+
+
+@dataclass(frozen=True, eq=False)
+class FloatOp(ABC):
+    """An op of the real-valued network: its shape, its value in floats, its error, and what it becomes on integers.
+
+    Attributes:
+        exact: its results are integers that a float evaluation has without error.
+        takes_pending: `lower` takes sums that wait for their reader, and decides how they are added.
+    """
+
+    exact: ClassVar[bool] = False
+    takes_pending: ClassVar[bool] = False
+
+    @abstractmethod
+    def shape(self, *inputs: Shape) -> Shape:
+        """The result's shape, batch axis left out. Raises GraphError when the inputs' do not fit."""
+
+    @abstractmethod
+    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        """The result in floats, sums in any order; arrays have the batch axis first."""
+
+    @abstractmethod
+    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
+        """The exact values, and how far the source's float evaluation may be off; not called of what is `exact`.
+
+        Args:
+            reals: what is known of the source.
+            node: that the op belongs to.
+            settled: the exact values by the integers of the graph, where nothing is pending.
+            inputs: (N, *shape).
+        """
+
+    @abstractmethod
+    def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        """What it becomes on exact integers. Raises RefusalError where it has no exact integer meaning."""
+
+
+class SameShape(FloatOp):
+    """An op whose result has the shape of its first input."""
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return inputs[0]
+
+
+class Exact(FloatOp):
+    """An op whose results are integers, without error in any float arithmetic."""
+
+    exact = True
+
+    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
+        assert settled is not None
+        return settled
+
+
+@dataclass(frozen=True, eq=False)
+class FloatNode:
+    """An op applied to named nodes. `source` are the names the checkpoint's owner knows."""
+
+    name: str
+    op: FloatOp
+    inputs: tuple[str, ...]
+    source: tuple[str, ...]
+    shape: Shape

@@ -1,0 +1,175 @@
+"""Ops that bring several tensors together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from intinfer.graph import Shape
+from intinfer.ops import Bitshift, Concat, Mux, Tgap
+
+from .. import float_error
+from ..evaluator import Chain, FloatArray
+from ..float_error import Real
+from ..lowered import ONE, ZERO, Lowered, RefusalError, same_chain, squeeze
+from ..primitives import Primitive
+from ..sums import lower_sum
+from .base import Exact, FloatNode, FloatOp, SameShape
+
+if TYPE_CHECKING:
+    from ..calibrate.execute import Executor
+    from ..check.reals import Reals
+    from ..lowered import Lowering
+
+
+def _same_meaning(state: Lowering, *inputs: Lowered) -> tuple[Lowered, ...]:
+    """The inputs, as they are or settled, of which equal integers mean equal real values; else a RefusalError."""
+    first = inputs[0]
+    if all(_alike(first, other) and same_chain(first.tail, other.tail) for other in inputs):
+        return inputs
+    settled = tuple(state.settle(x) for x in inputs)
+    if not all(_alike(settled[0], other) for other in settled):
+        raise RefusalError("its inputs have different scales; give both branches the same quantiser")
+    return settled
+
+
+def _alike(one: Lowered, other: Lowered) -> bool:
+    return (one.scales(), one.offsets()) == (other.scales(), other.offsets())
+
+
+@dataclass(frozen=True, eq=False)
+class BitshiftMean(Exact, SameShape):
+    """floor((a + b) / 2) of two k-bit level tensors; OR for k = 1."""
+
+    bits: int
+
+    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        a, b = inputs
+        return np.maximum(a, b) if self.bits == 1 else np.floor((a + b) / 2)
+
+    def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        a, b = _same_meaning(state, *(state.settle(x) for x in inputs))
+        z = state.add(Bitshift(self.bits), a.z, b.z, name=node.name, source=node.source)
+        return Lowered(z, a.scale, a.offset)
+
+
+@dataclass(frozen=True, eq=False)
+class ThresholdedMean(Exact):
+    """TGAP of levels 0..top: one bit a channel."""
+
+    top: int
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return inputs[0][:1]
+
+    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        (x,) = inputs
+        return np.asarray(2 * x.sum(axis=(2, 3)) > self.top * x.shape[2] * x.shape[3])
+
+    def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        x = state.settle(inputs[0])
+        if any(x.offset) or min(x.scale) <= 0:
+            raise RefusalError("it compares levels from 0 up; its input has an offset or a negative scale")
+        return Lowered(state.add(Tgap(self.top), x.z, name=node.name, source=node.source))
+
+
+class Multiplex(FloatOp):
+    """select, if one, if zero."""
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return inputs[1]
+
+    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        select, one, zero = inputs
+        return np.where(_spread(select, one), one, zero)
+
+    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
+        select, one, zero = inputs
+        mask = _spread(select.value, one.value)
+        value, error = (np.where(mask, a, b) for a, b in ((one.value, zero.value), (one.error, zero.error)))
+        return Real(value, error, min(one.grid, zero.grid))
+
+    def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        select, one, zero = inputs
+        one, zero = _same_meaning(state, one, zero)
+        select = state.settle(select)
+        if (select.scale, select.offset) != (ONE, ZERO):
+            raise RefusalError(
+                f"its select has scale {select.scale[0]} and offset {select.offset[0]}; it is a 0/1 tensor"
+            )
+        z = state.add(Mux(), select.z, one.z, zero.z, name=node.name, source=node.source)
+        return replace(one, z=z)
+
+
+def _spread(select: FloatArray, like: FloatArray) -> FloatArray:
+    """Where (N, C) is not 0, to broadcast over (N, C, ...)."""
+    return np.asarray(select.reshape(*select.shape[:2], *[1] * (like.ndim - 2)) != 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Sum(SameShape):
+    """Elementwise real addition; `signs` are +1 or -1 an input, () for all +1."""
+
+    signs: tuple[int, ...] = ()
+
+    def signs_of(self, count: int) -> tuple[int, ...]:
+        """A sign for each of `count` inputs."""
+        return self.signs or (1,) * count
+
+    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        first, *others = self.signs_of(len(inputs))
+        total: FloatArray = inputs[0] * floats.dtype.type(first)
+        for sign, x in zip(others, inputs[1:], strict=True):
+            total = total + x if sign > 0 else total - x
+        return total
+
+    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
+        return float_error.added(inputs, self.signs_of(len(inputs)), reals.format)
+
+    def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        return lower_sum(state, node, self.signs_of(len(inputs)), inputs)
+
+
+class Concatenate(FloatOp):
+    """Along channels."""
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return (sum(shape[0] for shape in inputs), *inputs[0][1:])
+
+    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        return np.concatenate(inputs, axis=1)
+
+    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
+        value, error = (np.concatenate(parts, 1) for parts in zip(*((x.value, x.error) for x in inputs), strict=True))
+        return Real(value, error, min(x.grid for x in inputs))
+
+    def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        """Each channel keeps its own scale, and its pending ops where they are of the same kinds in all inputs."""
+        tail = _joined([x.tail for x in inputs], [x.channels for x in inputs])
+        if tail is None:
+            inputs = tuple(state.settle(x) for x in inputs)
+        z = state.add(Concat(), *(x.z for x in inputs), name=node.name, source=node.source)
+        scale = squeeze([s for x in inputs for s in x.scales()])
+        offset = squeeze([o for x in inputs for o in x.offsets()])
+        pending = tuple(dict.fromkeys(name for x in inputs for name in x.pending))
+        return Lowered(z, scale, offset, tail or (), pending)
+
+
+def _joined(chains: list[Chain], channels: list[int]) -> Chain | None:
+    """One chain that does with the channels of each part what its own does; None where there is none."""
+    first = chains[0]
+    if any(list(map(type, chain)) != list(map(type, first)) for chain in chains[1:]):
+        return None
+    joined: list[Primitive] = []
+    for column in zip(*chains, strict=True):
+        primitive = column[0]
+        if all(primitive.same(other) for other in column[1:]) and primitive.channels == 1:
+            joined.append(primitive)
+            continue
+        wide = primitive.joined([p.operand for p in column if p.operand is not None], channels)
+        if wide is None:
+            return None
+        joined.append(wide)
+    return tuple(joined)

@@ -1,0 +1,89 @@
+"""The network's input, the float ops that wait for a quantiser, and the quantiser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from intinfer.graph import Shape
+from intinfer.types import IntType
+
+from ..evaluator import Chain, FloatArray, chain_error, chain_fault
+from ..float_error import Real, batch_norm, channel_index
+from ..lowered import Lowered, RefusalError
+from ..quantise import lower_quantise
+from .base import Exact, FloatNode, SameShape
+
+if TYPE_CHECKING:
+    from ..calibrate.execute import Executor
+    from ..check.reals import Reals
+    from ..lowered import Lowering
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels(Exact):
+    """The network's input: integers lo..hi as they come from the image file."""
+
+    size: Shape
+    lo: int
+    hi: int
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return self.size
+
+    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        return inputs[0].astype(floats.dtype)
+
+    def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        return Lowered(state.builder.input(node.name, self.size, IntType(self.lo, self.hi)))
+
+
+def _refuse_faults(chain: Chain) -> None:
+    """Raise RefusalError where an operand is no real number, or divides by 0."""
+    fault = chain_fault(chain)
+    if fault is not None:
+        raise RefusalError(fault)
+
+
+@dataclass(frozen=True, eq=False)
+class Pointwise(SameShape):
+    """Per-channel float ops (batch norm, ReLU, multiply, add of constants): they wait for a quantiser."""
+
+    chain: Chain
+    takes_pending = True
+
+    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        return floats.chain(self.chain, inputs[0])
+
+    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
+        (x,) = inputs
+        channel = channel_index(x.value)
+        norm = reals.norms.get(node.name)
+        return chain_error(x, self.chain, channel, reals.format) if norm is None else batch_norm(x, norm, channel)
+
+    def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        _refuse_faults(self.chain)
+        (x,) = inputs
+        return replace(x, tail=x.tail + self.chain, pending=x.pending + node.source)
+
+
+@dataclass(frozen=True, eq=False)
+class Quantise(Exact, SameShape):
+    """The end of a pointwise chain: its result takes the values base + step * j, j = 0..count.
+
+    What the levels mean is said by the Pointwise behind it. `base` and `count` are None for a rounding whose range the
+    source does not state: then it is that of the integers which it reads.
+    """
+
+    chain: Chain
+    base: int | None
+    step: int
+    count: int | None
+    takes_pending = True
+
+    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        return floats.chain(self.chain, inputs[0])
+
+    def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        _refuse_faults(self.chain)
+        return lower_quantise(state, node, self, inputs[0])

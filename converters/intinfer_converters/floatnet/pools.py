@@ -1,0 +1,159 @@
+"""Pools, and means and sums over whole maps."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from intinfer.graph import Shape, Value
+from intinfer.ops import Affine, Flatten, MaxPool, SumPool
+from intinfer.ops.geometry import Pads, Pair, Window
+from intinfer.tensor import IntTensor
+from intinfer.types import IntArray
+
+from .. import float_error
+from ..border import NO_PADS, framed
+from ..evaluator import FloatArray, chain_direction
+from ..float_error import Real
+from ..lowered import Lowered, squeeze
+from .arrays import windows
+from .base import FloatNode, FloatOp
+
+if TYPE_CHECKING:
+    from ..calibrate.execute import Executor
+    from ..check.reals import Reals
+    from ..lowered import Lowering
+
+
+class _Windowed(FloatOp):
+    @property
+    @abstractmethod
+    def window(self) -> Window:
+        """The geometry."""
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return (inputs[0][0], *self.window.output(*inputs[0][1:]))
+
+    def _windows(self, x: Real, border: float) -> Real:
+        return Real(windows(x.value, self.window, border), windows(x.error, self.window, 0.0), x.grid)
+
+
+@dataclass(frozen=True, eq=False)
+class MaximumPool(_Windowed):
+    """Max pool; the border never wins."""
+
+    kernel: Pair
+    stride: Pair
+    pads: Pads
+    dilation: Pair
+
+    @property
+    def window(self) -> Window:
+        return Window(self.kernel, self.stride, self.pads, self.dilation)
+
+    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        return np.asarray(windows(inputs[0], self.window, -np.inf).max(axis=(4, 5)))
+
+    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
+        """The maximum of a window moves by at most the largest error in it."""
+        every = self._windows(inputs[0], -np.inf)
+        return Real(every.value.max(axis=(4, 5)), every.error.max(axis=(4, 5)), every.grid)
+
+    def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        """Commutes with a non-decreasing chain; where the chain falls, the largest value is of the least integer."""
+        (x,) = inputs
+        signs = np.where(chain_direction(x.tail, x.scale, x.channels) < 0, -1, 1)
+        pool = MaxPool(self.kernel, self.stride, self.pads, self.dilation)
+        z = state.add(pool, _turned(state, node, x.z, signs), name=node.name, source=node.source)
+        return replace(x, z=_turned(state, node, z, signs))
+
+
+def _turned(state: Lowering, node: FloatNode, z: Value, signs: IntArray) -> Value:
+    """`z` times 1 or -1 a channel."""
+    if (signs == 1).all():
+        return z
+    op = Affine(IntTensor(signs), IntTensor(np.zeros_like(signs)))
+    return state.add(op, z, name=f"{node.name}.turned", source=node.source)
+
+
+def _summed(state: Lowering, node: FloatNode, x: Lowered, pool: SumPool, count: int, name: str) -> Lowered:
+    """The sum of each window now, 1/count into the scale; an offset is added once a term."""
+    x = state.settle(x)
+    terms = pool.kernel[0] * pool.kernel[1]
+    if any(pool.pads) and any(x.offset):
+        x = framed(state, node, x, pool.pads)
+        pool = SumPool(pool.kernel, pool.stride, NO_PADS)
+    z = state.add(pool, x.z, name=name, source=node.source)
+    scale, offset = squeeze([s / count for s in x.scale]), squeeze([o * terms / count for o in x.offset])
+    return Lowered(z, scale, offset, (), x.pending)
+
+
+@dataclass(frozen=True, eq=False)
+class AveragePool(_Windowed):
+    """Mean over each window; padding counts as zeros, so that every window has the same count."""
+
+    kernel: Pair
+    stride: Pair
+    pads: Pads = (0, 0, 0, 0)
+
+    @property
+    def window(self) -> Window:
+        return Window(self.kernel, self.stride, self.pads)
+
+    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        return np.asarray(windows(inputs[0], self.window, 0).mean(axis=(4, 5)))
+
+    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
+        return float_error.mean(self._windows(inputs[0], 0.0), (4, 5), reals.format)
+
+    def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        pool = SumPool(self.kernel, self.stride, self.pads)
+        return _summed(state, node, inputs[0], pool, self.kernel[0] * self.kernel[1], node.name)
+
+
+class _Global(FloatOp):
+    """Over the whole map: (C, H, W) -> (C,)."""
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return inputs[0][:1]
+
+    @abstractmethod
+    def _count(self, height: int, width: int) -> int:
+        """What the sum is divided by."""
+
+    def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        (x,) = inputs
+        height, width = x.z.shape[1:]
+        pool = SumPool((height, width), (1, 1), NO_PADS)
+        pooled = _summed(state, node, x, pool, self._count(height, width), f"{x.z.name}.gap")
+        flat = state.add(Flatten(), pooled.z, name=f"{pooled.z.name}.flat", source=node.source)
+        return Lowered(flat, pooled.scale, pooled.offset, (), pooled.pending)
+
+
+class GlobalAverage(_Global):
+    """Mean over the whole map: (C, H, W) -> (C,)."""
+
+    def _count(self, height: int, width: int) -> int:
+        return height * width
+
+    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        return np.asarray(inputs[0].mean(axis=(2, 3)))
+
+    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
+        return float_error.mean(inputs[0], (2, 3), reals.format)
+
+
+class GlobalSum(_Global):
+    """Sum over the whole map: (C, H, W) -> (C,)."""
+
+    def _count(self, height: int, width: int) -> int:
+        return 1
+
+    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        return np.asarray(inputs[0].sum(axis=(2, 3)))
+
+    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
+        return float_error.total(inputs[0], (2, 3), reals.format)

@@ -1,0 +1,127 @@
+"""`Primitive`: what every kind says of itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from intinfer.types import IntArray
+
+from ..float_error import Floats, Format, Real
+
+if TYPE_CHECKING:
+    from ..lowered import Lowered, Lowering
+
+FloatArray = npt.NDArray[np.floating[Any]]
+Interval = tuple[Floats, Floats]
+
+
+@dataclass(frozen=True, eq=False)
+class Primitive(ABC):
+    """One monotone float op of the source, rounded once.
+
+    Attributes:
+        kind: its name, in messages and for readers.
+        jumps: whether its result is integers that jump with the input: a rounding or a comparison.
+        infinite: whether its operand may be infinite.
+    """
+
+    kind: ClassVar[str]
+    jumps: ClassVar[bool] = False
+    infinite: ClassVar[bool] = False
+    operand: FloatArray | None = None
+
+    def apply(self, x: FloatArray) -> FloatArray:
+        """x: (C, M) of the source's dtype -> the same shape and dtype, rounded once."""
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # infinities are looked at by the caller
+            return np.asarray(self._value(x), dtype=x.dtype)
+
+    @abstractmethod
+    def _value(self, x: FloatArray) -> Any: ...
+
+    @abstractmethod
+    def direction(self) -> IntArray:
+        """(C,) or (1,): +1 non-decreasing, -1 non-increasing, 0 constant."""
+
+    @abstractmethod
+    def before(self, low: Floats, high: Floats, channel: IntArray) -> Interval:
+        """The closed interval of reals that it takes into low..high (M,), in the channels `channel` (M,).
+
+        It includes both ends, whichever side of a jump they fall on; an impossible result gives an empty one.
+        """
+
+    @abstractmethod
+    def positive(self, known: bool) -> bool:
+        """Whether its result is shown to be never negative, `known` saying whether its input is."""
+
+    def error(self, x: Real, channel: IntArray, format_: Format) -> Real:
+        """The value at `x` and how far a float evaluation may be off; `channel` broadcasts with x.
+
+        Only continuous kinds have one; what jumps is judged by `before`.
+        """
+        raise NotImplementedError(f"{self.kind} jumps")
+
+    def integers(self, state: Lowering, x: Lowered) -> Lowered | None:
+        """What it makes of exact integers, None where that is no affine of integers."""
+        return None
+
+    def fault(self) -> str | None:
+        """What is wrong with its operand, if anything is."""
+        operand = self.operand
+        if operand is not None and (np.isnan(operand).any() or not (self.infinite or np.isfinite(operand).all())):
+            return f"the constant of its {self.kind} holds NaN or infinity; repair the checkpoint"
+        return None
+
+    @property
+    def channels(self) -> int:
+        """How many channels the operand has, 1 when it is the same for all."""
+        return 1 if self.operand is None else len(self.operand)
+
+    def select(self, indices: IntArray) -> Primitive:
+        """The primitive of the channels `indices`."""
+        return self if self.operand is None or self.channels == 1 else type(self)(self.operand[indices])
+
+    def same(self, other: Primitive) -> bool:
+        """Whether both are one function."""
+        if type(self) is not type(other) or self.operand is None or other.operand is None:
+            return type(self) is type(other) and self.operand is other.operand
+        return bool(np.array_equal(self.operand, other.operand))
+
+    @classmethod
+    def joined(cls, operands: Sequence[FloatArray], counts: Sequence[int]) -> Primitive | None:
+        """One primitive for channels side by side, `counts` of each operand; None where there is none."""
+        wide = [np.broadcast_to(operand, (count,)) for operand, count in zip(operands, counts, strict=True)]
+        return cls(np.concatenate(wide))
+
+
+class Constant(Primitive):
+    """What has an operand, (C,) or (1,)."""
+
+    @property
+    def column(self) -> FloatArray:
+        """The operand, to broadcast over (C, M)."""
+        assert self.operand is not None
+        return self.operand.reshape(-1, 1) if self.operand.ndim < 2 else self.operand
+
+    @property
+    def exact(self) -> Floats:
+        """The operand in float64."""
+        assert self.operand is not None
+        return self.operand.astype(np.float64)
+
+    def of(self, channel: IntArray) -> Floats:
+        """The operand of each channel."""
+        return self.exact if self.exact.size == 1 else self.exact[channel]
+
+
+class Rising:
+    """What never falls."""
+
+    def direction(self) -> IntArray:
+        """+1."""
+        return np.ones(1, dtype=np.int64)
