@@ -213,7 +213,7 @@ def test_quantisers_stand_where_integers_are_read():
     assert ratio.denominator == 1
     assert ratio.numerator & (ratio.numerator - 1) == 0
     weights = [node.op.weight for node in net.nodes if isinstance(node.op, f.Conv | f.Dense)]
-    assert {(w.encoding.name, len(w.scale) == w.shape[0]) for w in weights} == {("s4", True)}
+    assert {(w.tensor.encoding.name, len(w.scale) == w.shape[0]) for w in weights} == {("s4", True)}
 
 
 def test_the_input_quantiser_has_eight_bits_where_zero_is_no_pixel():

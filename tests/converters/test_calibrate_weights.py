@@ -47,7 +47,7 @@ def test_k_bit_weights_are_narrow_and_no_worse_than_without_clipping(seed, bits)
     rows = np.random.default_rng(seed).standard_t(3, size=(4, 40))
     weight = WeightFormat(f"int{bits}").quantise(rows)
     top = 2 ** (bits - 1) - 1
-    assert (weight.encoding.name, np.abs(weight.tensor.values).max() <= top) == (f"s{bits}", True)
+    assert (weight.tensor.encoding.name, np.abs(weight.tensor.values).max() <= top) == (f"s{bits}", True)
     for channel, row in enumerate(rows):
         step = np.abs(row).max() / top
         plain = ((row - np.rint(row / step) * step) ** 2).sum()

@@ -149,7 +149,7 @@ def test_quantised_weights_are_integers_and_one_scale(kind, bits, encoding):
     ]
     weight = _weight(read(model(nodes, (1, 12), numbers)))
     assert isinstance(weight, QuantisedWeight)
-    assert weight.encoding.name == encoding
+    assert weight.tensor.encoding.name == encoding
     assert [float(s) for s in weight.scale] == [float(np.float32(0.3))]
     due = np.where(w >= 0, 1, -1) if bits == 1 else np.clip(np.rint(w / np.float32(0.3)), -1, 1)
     assert np.array_equal(weight.tensor.values, due)

@@ -7,9 +7,8 @@ the source's dtype, (C,) or (1,) where nothing else is said.
 
 from __future__ import annotations
 
-from .affine import Add, Affine, Div, Mul, Sub
 from .base import FloatArray, Primitive
-from .clips import Clip, Leaky
+from .continuous import Add, Affine, Clip, Div, Leaky, Mul, Sub
 from .jumps import (
     AwayFromZero,
     Ceil,

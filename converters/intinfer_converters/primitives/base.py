@@ -27,22 +27,38 @@ class Primitive(ABC):
 
     Attributes:
         kind: its name, in messages and for readers.
+        formula: NumPy's function of x, and of the operand where there is one.
         jumps: whether its result is integers that jump with the input: a rounding or a comparison.
         infinite: whether its operand may be infinite.
     """
 
     kind: ClassVar[str]
+    formula: ClassVar[Any]
     jumps: ClassVar[bool] = False
     infinite: ClassVar[bool] = False
     operand: FloatArray | None = None
 
     def apply(self, x: FloatArray) -> FloatArray:
         """x: (C, M) of the source's dtype -> the same shape and dtype, rounded once."""
+        constants = () if self.operand is None else (self.column,)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # infinities are looked at by the caller
-            return np.asarray(self._value(x), dtype=x.dtype)
+            return np.asarray(self.formula(x, *constants), dtype=x.dtype)
 
-    @abstractmethod
-    def _value(self, x: FloatArray) -> Any: ...
+    @property
+    def column(self) -> FloatArray:
+        """The operand, to broadcast over (C, M)."""
+        assert self.operand is not None
+        return self.operand.reshape(-1, 1) if self.operand.ndim < 2 else self.operand
+
+    @property
+    def exact(self) -> Floats:
+        """The operand in float64."""
+        assert self.operand is not None
+        return self.operand.astype(np.float64)
+
+    def of(self, channel: IntArray) -> Floats:
+        """The operand of each channel in float64."""
+        return self.exact if self.exact.size == 1 else self.exact[channel]
 
     @abstractmethod
     def direction(self) -> IntArray:
@@ -58,6 +74,32 @@ class Primitive(ABC):
     @abstractmethod
     def positive(self, known: bool) -> bool:
         """Whether its result is shown to be never negative, `known` saying whether its input is."""
+
+    def reach(self, low: float, high: float, dtype: np.dtype[Any]) -> tuple[float, float]:
+        """The range of its results for the reals low..high, in arithmetic of `dtype`: its ends say it.
+
+        An end beyond the type is infinite; where an end has no result, nothing is known.
+        """
+        with np.errstate(over="ignore"):
+            ends = np.broadcast_to(np.array([low, high], dtype=dtype), (self.channels, 2))
+        results = self.apply(ends)
+        return (float(results.min()), float(results.max())) if not np.isnan(results).any() else (-np.inf, np.inf)
+
+    @property
+    def idle(self) -> bool:
+        """Whether it changes no value, the sign of a zero left aside."""
+        return False
+
+    @property
+    def keeps_integers(self) -> bool:
+        """Whether it makes integers of integers."""
+        return self.jumps
+
+    @property
+    def whole(self) -> bool:
+        """Whether the operand is made of integers, where it is finite."""
+        finite = self.exact[np.isfinite(self.exact)]
+        return bool((finite == np.rint(finite)).all())
 
     def error(self, x: Real, channel: IntArray, format_: Format) -> Real:
         """The value at `x` and how far a float evaluation may be off; `channel` broadcasts with x.
@@ -97,26 +139,6 @@ class Primitive(ABC):
         """One primitive for channels side by side, `counts` of each operand; None where there is none."""
         wide = [np.broadcast_to(operand, (count,)) for operand, count in zip(operands, counts, strict=True)]
         return cls(np.concatenate(wide))
-
-
-class Constant(Primitive):
-    """What has an operand, (C,) or (1,)."""
-
-    @property
-    def column(self) -> FloatArray:
-        """The operand, to broadcast over (C, M)."""
-        assert self.operand is not None
-        return self.operand.reshape(-1, 1) if self.operand.ndim < 2 else self.operand
-
-    @property
-    def exact(self) -> Floats:
-        """The operand in float64."""
-        assert self.operand is not None
-        return self.operand.astype(np.float64)
-
-    def of(self, channel: IntArray) -> Floats:
-        """The operand of each channel."""
-        return self.exact if self.exact.size == 1 else self.exact[channel]
 
 
 class Rising:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from intinfer.types import IntArray
 
 from ..float_error import Floats
-from .base import Constant, FloatArray, Interval, Primitive, Rising
+from .base import FloatArray, Interval, Primitive, Rising
 
 
 class Rounding(Rising, Primitive):
-    """To an integer."""
+    """To an integer.
+
+    Attributes:
+        spread: how far below and above an integer the reals lie that it rounds to it.
+    """
 
     jumps = True
+    spread: ClassVar[tuple[float, float]] = (0.5, 0.5)
 
     def before(self, low: Floats, high: Floats, channel: IntArray) -> Interval:
-        return self._rounded_to(np.ceil(low), np.floor(high))
-
-    def _rounded_to(self, least: Floats, most: Floats) -> Interval:
-        """The reals that round to the integers least..most."""
-        return least - 0.5, most + 0.5
+        return np.ceil(low) - self.spread[0], np.floor(high) + self.spread[1]
 
     def positive(self, known: bool) -> bool:
         return known
@@ -32,45 +33,28 @@ class Rounding(Rising, Primitive):
 class Rint(Rounding):
     """To the nearest integer, ties to even."""
 
-    kind = "rint"
-
-    def _value(self, x: FloatArray) -> Any:
-        return np.rint(x)
+    kind, formula = "rint", np.rint
 
 
 class Floor(Rounding):
     """Down."""
 
-    kind = "floor"
-
-    def _value(self, x: FloatArray) -> Any:
-        return np.floor(x)
-
-    def _rounded_to(self, least: Floats, most: Floats) -> Interval:
-        return least, most + 1
+    kind, formula, spread = "floor", np.floor, (0, 1)
 
 
 class Ceil(Rounding):
     """Up."""
 
-    kind = "ceil"
-
-    def _value(self, x: FloatArray) -> Any:
-        return np.ceil(x)
-
-    def _rounded_to(self, least: Floats, most: Floats) -> Interval:
-        return least - 1, most
+    kind, formula, spread = "ceil", np.ceil, (1, 0)
 
 
 class Trunc(Rounding):
     """Towards zero."""
 
-    kind = "trunc"
+    kind, formula = "trunc", np.trunc
 
-    def _value(self, x: FloatArray) -> Any:
-        return np.trunc(x)
-
-    def _rounded_to(self, least: Floats, most: Floats) -> Interval:
+    def before(self, low: Floats, high: Floats, channel: IntArray) -> Interval:
+        least, most = np.ceil(low), np.floor(high)
         return np.where(least > 0, least, least - 1), np.where(most < 0, most, most + 1)
 
 
@@ -78,56 +62,52 @@ class AwayFromZero(Rounding):
     """Away from zero."""
 
     kind = "up"
+    formula = staticmethod(lambda x: np.copysign(np.ceil(np.abs(x)), x))
 
-    def _value(self, x: FloatArray) -> Any:
-        return np.copysign(np.ceil(np.abs(x)), x)
-
-    def _rounded_to(self, least: Floats, most: Floats) -> Interval:
+    def before(self, low: Floats, high: Floats, channel: IntArray) -> Interval:
+        least, most = np.ceil(low), np.floor(high)
         return np.where(least > 0, least - 1, least), np.where(most < 0, most + 1, most)
+
+
+def _nearest(x: FloatArray, up: Any) -> FloatArray:
+    """|x| to the nearest integer with the sign of x; `up` says whether a fraction goes up.
+
+    Not floor(|x| + 0.5): that sum rounds up what is just below a half.
+    """
+    size = np.abs(x)
+    below = np.floor(size)
+    nearest: FloatArray = np.copysign(below + up(size - below, 0.5), x)
+    return nearest
 
 
 class HalfAway(Rounding):
     """To the nearest integer, ties away from zero."""
 
     kind = "half_away"
-
-    def _value(self, x: FloatArray) -> Any:
-        """Not floor(|x| + 0.5): that sum rounds up what is just below a half."""
-        size = np.abs(x)
-        below = np.floor(size)
-        return np.copysign(below + (size - below >= 0.5), x)
+    formula = staticmethod(lambda x: _nearest(x, np.greater_equal))
 
 
 class HalfDown(Rounding):
     """To the nearest integer, ties towards zero."""
 
     kind = "half_down"
-
-    def _value(self, x: FloatArray) -> Any:
-        size = np.abs(x)
-        below = np.floor(size)
-        return np.copysign(below + (size - below > 0.5), x)
+    formula = staticmethod(lambda x: _nearest(x, np.greater))
 
 
 class HalfUp(Rounding):
-    """To the nearest integer, ties towards +infinity."""
+    """To the nearest integer, ties towards +infinity.
+
+    x - floor(x) is exact, or x lies in (-1/2, 0) and it rounds to no less than a half.
+    """
 
     kind = "half_up"
-
-    def _value(self, x: FloatArray) -> Any:
-        """x - floor(x) is exact, or x lies in (-1/2, 0) and it rounds to no less than a half."""
-        below = np.floor(x)
-        return below + (x - below >= 0.5)
+    formula = staticmethod(lambda x: np.floor(x) + (x - np.floor(x) >= 0.5))
 
 
 class Sign(Rising, Primitive):
     """-1, 0, 1."""
 
-    kind = "sign"
-    jumps = True
-
-    def _value(self, x: FloatArray) -> Any:
-        return np.sign(x)
+    kind, formula, jumps = "sign", np.sign, True
 
     def before(self, low: Floats, high: Floats, channel: IntArray) -> Interval:
         return np.where(low <= -1, -np.inf, 0.0), np.where(high >= 1, np.inf, 0.0)
@@ -135,14 +115,20 @@ class Sign(Rising, Primitive):
     def positive(self, known: bool) -> bool:
         return known
 
+    def reach(self, low: float, high: float, dtype: np.dtype[Any]) -> tuple[float, float]:
+        return -1.0, 1.0
 
-class Comparison(Constant):
+
+class Comparison(Primitive):
     """[x op operand] as 0 / 1."""
 
     jumps = infinite = True
 
     def positive(self, known: bool) -> bool:
         return True
+
+    def reach(self, low: float, high: float, dtype: np.dtype[Any]) -> tuple[float, float]:
+        return 0.0, 1.0
 
 
 class _Above(Rising, Comparison):
@@ -163,50 +149,39 @@ class _Below(Comparison):
 class Greater(_Above):
     """x > operand."""
 
-    kind = "greater"
-
-    def _value(self, x: FloatArray) -> Any:
-        return x > self.column
+    kind, formula = "greater", np.greater
 
 
 class GreaterEqual(_Above):
     """x >= operand."""
 
-    kind = "greater_equal"
-
-    def _value(self, x: FloatArray) -> Any:
-        return x >= self.column
+    kind, formula = "greater_equal", np.greater_equal
 
 
 class Less(_Below):
     """x < operand."""
 
-    kind = "less"
-
-    def _value(self, x: FloatArray) -> Any:
-        return x < self.column
+    kind, formula = "less", np.less
 
 
 class LessEqual(_Below):
     """x <= operand."""
 
-    kind = "less_equal"
-
-    def _value(self, x: FloatArray) -> Any:
-        return x <= self.column
+    kind, formula = "less_equal", np.less_equal
 
 
-class Count(Rising, Constant):
+def _count(x: FloatArray, thresholds: FloatArray) -> IntArray:
+    total = np.zeros(np.broadcast_shapes(x.shape, (len(thresholds), 1)), dtype=np.int64)
+    for column in thresholds.T:
+        total += x >= column[:, None]
+    return total
+
+
+class Count(Rising, Primitive):
     """How many thresholds T have x >= T, operand (C, n) or (1, n)."""
 
-    kind = "count"
+    kind, formula = "count", staticmethod(_count)
     jumps = infinite = True
-
-    def _value(self, x: FloatArray) -> Any:
-        total = np.zeros(np.broadcast_shapes(x.shape, (len(self.column), 1)), dtype=np.int64)
-        for thresholds in self.column.T:
-            total += x >= thresholds[:, None]
-        return total
 
     def before(self, low: Floats, high: Floats, channel: IntArray) -> Interval:
         """At least k thresholds are reached from the k-th on."""
@@ -218,6 +193,9 @@ class Count(Rising, Constant):
 
     def positive(self, known: bool) -> bool:
         return True
+
+    def reach(self, low: float, high: float, dtype: np.dtype[Any]) -> tuple[float, float]:
+        return 0.0, float(self.exact.shape[-1])
 
     @classmethod
     def joined(cls, operands: Sequence[FloatArray], counts: Sequence[int]) -> Primitive | None:

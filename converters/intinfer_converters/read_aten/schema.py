@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.ao.quantization.fx._decomposed  # registers quantized_decomposed
+import torch.ao.quantization.quantize_fx  # registers quantized_decomposed
 
 from ..symbolic import Unsupported
 

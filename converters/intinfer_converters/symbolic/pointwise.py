@@ -60,7 +60,7 @@ def _computed(x: Array, kind: str, operand: npt.ArrayLike | None) -> Array:
 def float_pointwise(net: SymbolicNet, x: Symbolic, kind: str, operand: npt.ArrayLike | None) -> Symbolic:
     """`pointwise` as arithmetic of the chain's dtype, whatever the type of `x`."""
     numbers = chains.operand_of(kind, operand, net.dtype)
-    if chains.is_nothing(kind, numbers):
+    if numbers is not None and primitive(kind, numbers).idle:
         return x
     if x.padded:
         x = net.spread(x)

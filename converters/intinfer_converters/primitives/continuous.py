@@ -1,0 +1,204 @@
+"""Continuous kinds: affine ones (add, subtract, multiply and divide by constants), clip and leaky ReLU."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from intinfer.types import IntArray
+
+from ..float_error import Floats, Format, Real, Terms, lowest_bit
+from .base import FloatArray, Interval, Primitive, Rising
+
+if TYPE_CHECKING:
+    from ..lowered import Lowered, Lowering
+
+Fractions = tuple[Fraction, ...]
+
+
+class Affine(Primitive):
+    """x -> factor * x + shift, exactly a real affine before its one rounding."""
+
+    @abstractmethod
+    def factor_and_shift(self) -> tuple[Fractions, Fractions]:
+        """One entry, or one a channel."""
+
+    @abstractmethod
+    def extend(self, terms: Terms, channel: IntArray) -> None:
+        """Take it into a run of affine ops that is bounded as one."""
+
+    def integers(self, state: Lowering, x: Lowered) -> Lowered | None:
+        """The affine goes into scale and offset."""
+        return x.times(*self.factor_and_shift())
+
+    @property
+    def fractions(self) -> Fractions:
+        assert self.operand is not None
+        return tuple(Fraction(float(c)) for c in self.operand)
+
+
+class _Shift(Rising, Affine):
+    sign: ClassVar[int]
+
+    @property
+    def idle(self) -> bool:
+        return not self.exact.any()
+
+    @property
+    def keeps_integers(self) -> bool:
+        return self.whole
+
+    def factor_and_shift(self) -> tuple[Fractions, Fractions]:
+        return (Fraction(1),), tuple(self.sign * c for c in self.fractions)
+
+    def extend(self, terms: Terms, channel: IntArray) -> None:
+        terms.shift(self.sign * self.of(channel), lowest_bit(self.exact))
+
+    def before(self, low: Floats, high: Floats, channel: IntArray) -> Interval:
+        shift = -self.sign * self.of(channel)
+        return low + shift, high + shift
+
+    def positive(self, known: bool) -> bool:
+        return known and bool((self.sign * self.exact >= 0).all())
+
+
+class Add(_Shift):
+    """x + operand."""
+
+    kind, formula, sign = "add", np.add, 1
+
+
+class Sub(_Shift):
+    """x - operand."""
+
+    kind, formula, sign = "sub", np.subtract, -1
+
+
+class _Scale(Affine):
+    undone: ClassVar[Any]
+
+    @property
+    def idle(self) -> bool:
+        return bool((self.exact == 1).all())
+
+    def direction(self) -> IntArray:
+        return np.sign(self.exact).astype(np.int64)
+
+    def before(self, low: Floats, high: Floats, channel: IntArray) -> Interval:
+        constant = self.of(channel)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ends = self.undone(low, constant), self.undone(high, constant)
+        flat = constant == 0
+        first, second = np.where(constant < 0, ends[1], ends[0]), np.where(constant < 0, ends[0], ends[1])
+        return np.where(flat, -np.inf, first), np.where(flat, np.inf, second)
+
+    def positive(self, known: bool) -> bool:
+        return known and bool((self.exact >= 0).all())
+
+
+class Mul(_Scale):
+    """x * operand."""
+
+    kind, formula, undone = "mul", np.multiply, np.divide
+
+    @property
+    def keeps_integers(self) -> bool:
+        return self.whole
+
+    def factor_and_shift(self) -> tuple[Fractions, Fractions]:
+        return self.fractions, (Fraction(0),)
+
+    def extend(self, terms: Terms, channel: IntArray) -> None:
+        terms.scale(self.of(channel), lowest_bit(self.exact))
+
+
+class Div(_Scale):
+    """x / operand."""
+
+    kind, formula, undone = "div", np.divide, np.multiply
+
+    def factor_and_shift(self) -> tuple[Fractions, Fractions]:
+        return tuple(1 / c for c in self.fractions), (Fraction(0),)
+
+    def extend(self, terms: Terms, channel: IntArray) -> None:
+        with np.errstate(divide="ignore"):
+            factors = 1 / self.exact
+        powers_of_two = bool((np.abs(np.frexp(self.exact)[0]) == 0.5).all())
+        terms.scale(factors if factors.size == 1 else factors[channel], lowest_bit(factors) if powers_of_two else 0.0)
+
+    def fault(self) -> str | None:
+        return super().fault() or (None if self.exact.all() else "it divides by 0; repair the checkpoint")
+
+
+class Clip(Rising, Primitive):
+    """min(max(x, lo), hi), operand (2,): lo, hi; infinite where there is no limit, so that (0, inf) is ReLU."""
+
+    kind = "clip"
+    infinite = True
+
+    formula = staticmethod(lambda x, ends: np.minimum(np.maximum(x, ends[0]), ends[1]))
+
+    def before(self, low: Floats, high: Floats, channel: IntArray) -> Interval:
+        least, most = self.exact
+        empty = (low > most) | (high < least)
+        low, high = np.where(low <= least, -np.inf, low), np.where(high >= most, np.inf, high)
+        return np.where(empty, np.inf, low), np.where(empty, -np.inf, high)
+
+    def error(self, x: Real, channel: IntArray, format_: Format) -> Real:
+        ends = self.exact[np.isfinite(self.exact)]
+        on_grid = bool(x.grid) and bool((np.rint(ends / x.grid) * x.grid == ends).all())
+        return Real(np.clip(x.value, *self.exact), x.error, x.grid if on_grid else 0.0)
+
+    def integers(self, state: Lowering, x: Lowered) -> Lowered | None:
+        """A clip at integers of z, such as ReLU where real 0 is one, becomes a `clamp`."""
+        assert self.operand is not None
+        return state.clamped(x, self.operand)
+
+    def positive(self, known: bool) -> bool:
+        return bool(self.exact[0] >= 0)
+
+    @property
+    def idle(self) -> bool:
+        return bool(np.isinf(self.exact).all())
+
+    @property
+    def keeps_integers(self) -> bool:
+        return self.whole
+
+    def fault(self) -> str | None:
+        low, high = self.exact
+        return super().fault() or (f"it clips to {low:g}..{high:g}, which is empty" if low > high else None)
+
+    @property
+    def channels(self) -> int:
+        return 1
+
+    @classmethod
+    def joined(cls, operands: Sequence[FloatArray], counts: Sequence[int]) -> Primitive | None:
+        return None
+
+
+class Leaky(Rising, Primitive):
+    """x >= 0 ? x : x * operand, at least 0."""
+
+    kind = "leaky"
+
+    formula = staticmethod(lambda x, slope: np.where(x >= 0, x, x * slope))
+
+    def before(self, low: Floats, high: Floats, channel: IntArray) -> Interval:
+        slope = self.of(channel)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(low >= 0, low, low / slope), np.where(high >= 0, high, high / slope)
+
+    def error(self, x: Real, channel: IntArray, format_: Format) -> Real:
+        slope = np.where(x.value >= 0, 1.0, self.of(channel))
+        value = x.value * slope
+        error = x.error * np.maximum(1.0, slope)  # it may cross 0
+        return Real(value, error + format_.gamma(1) * (np.abs(value) + error) + format_.smallest)
+
+    def positive(self, known: bool) -> bool:
+        return known
