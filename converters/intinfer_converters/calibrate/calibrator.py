@@ -20,8 +20,9 @@ from intinfer.types import IntArray
 
 from .. import floatnet as f
 from ..evaluator import FloatArray
+from ..floatnet.arrays import Executor
 from ..primitives import Affine, Div, Mul
-from .execute import Executor, check_images, live_bytes, walk
+from .execute import check_images, live_bytes, walk
 from .plan import Plan, make_plan
 from .ranges import ActivationRange, Levels, Sample, choose_levels
 from .report import ActivationReport, CalibrationReport, LayerReport, compare, sqnr
@@ -136,7 +137,7 @@ class _Calibration:
             if isinstance(op, f.Conv | f.Dense):
                 op, value = self._layer(node, op, inputs[0], expected)
             else:
-                value = self.executor.step(node.name, op, *inputs)
+                value = op.values(node.name, self.executor, *inputs)
             self.values[self.builder.add(node.name, op, *names, source=node.source)] = value
             if node.name in self.plan.points:
                 self._point(node, expected, value)
@@ -172,7 +173,7 @@ class _Calibration:
         """The layer with integer weights and corrected bias and gain, and its values."""
         if isinstance(op.weight, f.RealWeight):
             op = replace(op, weight=self.format.quantise(op.weight.values))
-        value = self.executor.step(node.name, op, x)
+        value = op.values(node.name, self.executor, x)
         correction = 0.0
         if self.correct_bias:
             op, value, correction = _corrected(op, value, expected, node.name in self.normed)

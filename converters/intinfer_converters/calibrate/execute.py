@@ -1,52 +1,22 @@
-"""A `FloatNet` run on images in floating point, in NumPy: what post-training quantisation measures with.
-
-Convolutions are im2col and BLAS, so sums are rounded in an order of BLAS' choosing: the results are close to the
-net's real values, never a definition of them. Pointwise chains and quantisers are the evaluator's own primitives.
-"""
+"""A `FloatNet` run on images in floating point, in NumPy: what post-training quantisation measures with."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from intinfer.errors import DataError
 from intinfer.graph import Shape
 from intinfer.types import IntArray
 
 from .. import floatnet as f
-from ..evaluator import Chain, FloatArray
+from ..evaluator import FloatArray
+from ..floatnet.arrays import Executor
 
 BATCH_BYTES = 2**28
 """Most memory for the live tensors of a batch in `run_float`."""
-
-
-class Executor:
-    """Runs the nodes of one net, one at a time, on batches: arrays (N, C, H, W) or (N, C) of `dtype`.
-
-    `dtype` is float64 for a float64 net, else float32; chains are rounded in the net's own dtype.
-    """
-
-    def __init__(self, net_dtype: npt.DTypeLike) -> None:
-        self.chain_dtype: np.dtype[Any] = np.dtype(net_dtype)
-        self.dtype: np.dtype[Any] = np.result_type(self.chain_dtype, np.float32)
-
-    def step(self, name: str, op: f.FloatOp, *inputs: FloatArray) -> FloatArray:
-        """The value of the node `name` from those of its inputs. Raises DataError when it is not finite."""
-        values = op.run(self, *inputs).astype(self.dtype, copy=False)
-        if not np.isfinite(values).all():
-            raise DataError(f"{name}: the float network gives values that are not finite; check its parameters")
-        return values
-
-    def chain(self, chain: Chain, x: FloatArray) -> FloatArray:
-        """A pointwise chain on a batch."""
-        values = np.ascontiguousarray(x, dtype=self.chain_dtype).reshape(*x.shape[:2], -1)
-        for primitive in chain:
-            values = primitive.apply(values)
-        return values.reshape(x.shape).astype(self.dtype, copy=False)
 
 
 @dataclass(frozen=True)
@@ -86,7 +56,7 @@ def walk(net: f.FloatNet, images: IntArray, keep: Collection[str] = ()) -> Itera
     values: dict[str, FloatArray] = {}
     for index, node in enumerate(net.nodes):
         inputs = [values[name] for name in node.inputs] if node.inputs else [images.astype(executor.dtype)]
-        values[node.name] = executor.step(node.name, node.op, *inputs)
+        values[node.name] = node.op.values(node.name, executor, *inputs)
         yield node, values[node.name]
         for name in {*node.inputs, node.name}:
             if last[name] == index:

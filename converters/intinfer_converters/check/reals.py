@@ -64,7 +64,7 @@ class Batch:
                 assert settled is not None
                 self._done[name] = settled
             else:
-                real = node.op.error(self.reals, node, settled, *(self.of(before) for before in node.inputs))
+                real = node.op.error(self.reals.format, self.reals.norms.get(name), settled, *map(self.of, node.inputs))
                 self._done[name] = real if settled is None else self._placed(name, settled, real)
         return self._done[name]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,14 +16,10 @@ from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
 from ..evaluator import FloatArray, evaluate
-from ..float_error import Real, lowest_bit
-from ..lowered import Lowered, RefusalError, common_unit, squeeze
+from ..float_error import Format, Norm, Real, lowest_bit
+from ..lowered import Lowered, Lowering, RefusalError, common_unit, squeeze
+from .arrays import Executor
 from .base import FloatNode, FloatOp
-
-if TYPE_CHECKING:
-    from ..calibrate.execute import Executor
-    from ..check.reals import Reals
-    from ..lowered import Lowering
 
 
 def _of_channels(x: Lowered, channels: IntArray, z: Value) -> Lowered:
@@ -44,7 +40,7 @@ class SelectChannels(FloatOp):
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         return inputs[0][:, list(self.indices)]
 
-    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         return inputs[0].at(slice(None), list(self.indices))
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
@@ -63,7 +59,7 @@ class FlattenMap(FloatOp):
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         return inputs[0].reshape(len(inputs[0]), -1)
 
-    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         (x,) = inputs
         return Real(x.value.reshape(len(x.value), -1), x.error.reshape(len(x.error), -1), x.grid)
 
@@ -104,7 +100,7 @@ class Gather(FloatOp):
             flat[:, self.index < 0] = fill
         return flat.reshape(len(x), *self.size)
 
-    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         (x,), fill = inputs, float(self.fill)
         grid = min(x.grid, lowest_bit(np.array([fill]))) if self.fills else x.grid
         return Real(self._gathered(x.value, fill), self._gathered(x.error, 0.0), grid)

@@ -1,17 +1,40 @@
-"""Convolutions and windows of batches in NumPy, by im2col and BLAS: sums are rounded in an order of BLAS' choosing."""
+"""Float arithmetic of batches in NumPy: chains, convolutions, windows.
+
+Convolutions are im2col and BLAS, so sums are rounded in an order of BLAS' choosing: the results are close to the
+net's real values, never a definition of them. Pointwise chains and quantisers are the primitives themselves.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from intinfer.ops.geometry import Window
 
-from ..evaluator import FloatArray
+from ..evaluator import Chain, FloatArray
 
 COLUMN_BYTES = 2**25
 """Most memory for the im2col columns of a convolution; more images than fit are taken in turns."""
+
+
+class Executor:
+    """The arithmetic of one net on batches: arrays (N, C, H, W) or (N, C) of `dtype`.
+
+    `dtype` is float64 for a float64 net, else float32; chains are rounded in the net's own dtype.
+    """
+
+    def __init__(self, net_dtype: npt.DTypeLike) -> None:
+        self.chain_dtype: np.dtype[Any] = np.dtype(net_dtype)
+        self.dtype: np.dtype[Any] = np.result_type(self.chain_dtype, np.float32)
+
+    def chain(self, chain: Chain, x: FloatArray) -> FloatArray:
+        """A pointwise chain on a batch."""
+        values = np.ascontiguousarray(x, dtype=self.chain_dtype).reshape(*x.shape[:2], -1)
+        for primitive in chain:
+            values = primitive.apply(values)
+        return values.reshape(x.shape).astype(self.dtype, copy=False)
 
 
 def convolve(x: FloatArray, weight: FloatArray, window: Window, groups: int) -> FloatArray:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+import numpy as np
+
+from intinfer.errors import DataError
 from intinfer.graph import Shape
 
 from ..evaluator import FloatArray
-from ..float_error import Real
-
-if TYPE_CHECKING:
-    from ..calibrate.execute import Executor
-    from ..check.reals import Reals
-    from ..lowered import Lowered, Lowering
+from ..float_error import Format, Norm, Real
+from ..lowered import Lowered, Lowering
+from .arrays import Executor
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +37,20 @@ class FloatOp(ABC):
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         """The result in floats, sums in any order; arrays have the batch axis first."""
 
+    def values(self, name: str, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        """`run` of the node `name`. Raises DataError when a value is not finite."""
+        values = self.run(floats, *inputs).astype(floats.dtype, copy=False)
+        if not np.isfinite(values).all():
+            raise DataError(f"{name}: the float network gives values that are not finite; check its parameters")
+        return values
+
     @abstractmethod
-    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         """The exact values, and how far the source's float evaluation may be off; not called of what is `exact`.
 
         Args:
-            reals: what is known of the source.
-            node: that the op belongs to.
+            format_: of the source's floats.
+            norm: the batch norm that it is, where the source knows it.
             settled: the exact values by the integers of the graph, where nothing is pending.
             inputs: (N, *shape).
         """
@@ -65,7 +72,7 @@ class Exact(FloatOp):
 
     exact = True
 
-    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         assert settled is not None
         return settled
 

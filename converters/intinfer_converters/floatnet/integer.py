@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,12 +12,9 @@ from intinfer.ops import ArgMax
 from intinfer.ops.base import Op
 
 from ..evaluator import FloatArray
-from ..lowered import ONE, ZERO, Lowered, RefusalError, common_unit
+from ..lowered import ONE, ZERO, Lowered, Lowering, RefusalError, common_unit
+from .arrays import Executor
 from .base import Exact, FloatNode
-
-if TYPE_CHECKING:
-    from ..calibrate.execute import Executor
-    from ..lowered import Lowering
 
 
 @dataclass(frozen=True, eq=False)

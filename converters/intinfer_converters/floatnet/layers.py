@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,16 +13,12 @@ from intinfer.graph import Shape
 from intinfer.ops.geometry import Pads, Pair, Window
 
 from ..evaluator import FloatArray
-from ..float_error import Floats, Real, lowest_bit, settled_sum
+from ..float_error import Floats, Format, Norm, Real, lowest_bit, settled_sum
+from ..lowered import Lowered, Lowering
 from ..mixing import lower_conv, lower_dense
-from .arrays import convolve
+from .arrays import Executor, convolve
 from .base import FloatNode, FloatOp
 from .weights import QuantisedWeight, Weight
-
-if TYPE_CHECKING:
-    from ..calibrate.execute import Executor
-    from ..check.reals import Reals
-    from ..lowered import Lowered, Lowering
 
 BIAS_AND_WEIGHT = 2
 """Roundings of a product beside its own and the additions: of the weight, and the addition of a bias."""
@@ -48,11 +44,11 @@ class _Weighted(FloatOp):
         constants: FloatArray = np.array([float(b) for b in bias], dtype=floats.dtype)
         return sums + constants.reshape(-1, *[1] * (sums.ndim - 2))
 
-    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         known, fractions = self._parameters
         assert settled is not None
         assert isinstance(known, QuantisedWeight)
-        (x,), format_ = inputs, reals.format
+        (x,) = inputs
         weight, grid = known.magnitudes
         bias = np.abs([float(b) for b in fractions or (Fraction(0),)])
         grid = min(grid * x.grid, lowest_bit(bias)) if x.grid and not known.error else 0.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,16 +11,12 @@ from intinfer.ops import Bitshift, Concat, Mux, Tgap
 
 from .. import float_error
 from ..evaluator import Chain, FloatArray
-from ..float_error import Real
-from ..lowered import ONE, ZERO, Lowered, RefusalError, same_chain, squeeze
+from ..float_error import Format, Norm, Real
+from ..lowered import ONE, ZERO, Lowered, Lowering, RefusalError, same_chain, squeeze
 from ..primitives import Primitive
 from ..sums import lower_sum
+from .arrays import Executor
 from .base import Exact, FloatNode, FloatOp, SameShape
-
-if TYPE_CHECKING:
-    from ..calibrate.execute import Executor
-    from ..check.reals import Reals
-    from ..lowered import Lowering
 
 
 def _same_meaning(state: Lowering, *inputs: Lowered) -> tuple[Lowered, ...]:
@@ -85,7 +80,7 @@ class Multiplex(FloatOp):
         select, one, zero = inputs
         return np.where(_spread(select, one), one, zero)
 
-    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         select, one, zero = inputs
         mask = _spread(select.value, one.value)
         value, error = (np.where(mask, a, b) for a, b in ((one.value, zero.value), (one.error, zero.error)))
@@ -125,8 +120,8 @@ class Sum(SameShape):
             total = total + x if sign > 0 else total - x
         return total
 
-    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
-        return float_error.added(inputs, self.signs_of(len(inputs)), reals.format)
+    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+        return float_error.added(inputs, self.signs_of(len(inputs)), format_)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         return lower_sum(state, node, self.signs_of(len(inputs)), inputs)
@@ -141,7 +136,7 @@ class Concatenate(FloatOp):
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         return np.concatenate(inputs, axis=1)
 
-    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         value, error = (np.concatenate(parts, 1) for parts in zip(*((x.value, x.error) for x in inputs), strict=True))
         return Real(value, error, min(x.grid for x in inputs))
 

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from intinfer.graph import Shape
 from intinfer.types import IntType
 
 from ..evaluator import Chain, FloatArray, chain_error, chain_fault
-from ..float_error import Real, batch_norm, channel_index
-from ..lowered import Lowered, RefusalError
+from ..float_error import Format, Norm, Real, batch_norm, channel_index
+from ..lowered import Lowered, Lowering, RefusalError
 from ..quantise import lower_quantise
+from .arrays import Executor
 from .base import Exact, FloatNode, SameShape
-
-if TYPE_CHECKING:
-    from ..calibrate.execute import Executor
-    from ..check.reals import Reals
-    from ..lowered import Lowering
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +50,10 @@ class Pointwise(SameShape):
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         return floats.chain(self.chain, inputs[0])
 
-    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         (x,) = inputs
         channel = channel_index(x.value)
-        norm = reals.norms.get(node.name)
-        return chain_error(x, self.chain, channel, reals.format) if norm is None else batch_norm(x, norm, channel)
+        return chain_error(x, self.chain, channel, format_) if norm is None else batch_norm(x, norm, channel)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         _refuse_faults(self.chain)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,15 +16,10 @@ from intinfer.types import IntArray
 from .. import float_error
 from ..border import NO_PADS, framed
 from ..evaluator import FloatArray, chain_direction
-from ..float_error import Real
-from ..lowered import Lowered, squeeze
-from .arrays import windows
+from ..float_error import Format, Norm, Real
+from ..lowered import Lowered, Lowering, squeeze
+from .arrays import Executor, windows
 from .base import FloatNode, FloatOp
-
-if TYPE_CHECKING:
-    from ..calibrate.execute import Executor
-    from ..check.reals import Reals
-    from ..lowered import Lowering
 
 
 class _Windowed(FloatOp):
@@ -57,7 +51,7 @@ class MaximumPool(_Windowed):
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         return np.asarray(windows(inputs[0], self.window, -np.inf).max(axis=(4, 5)))
 
-    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         """The maximum of a window moves by at most the largest error in it."""
         every = self._windows(inputs[0], -np.inf)
         return Real(every.value.max(axis=(4, 5)), every.error.max(axis=(4, 5)), every.grid)
@@ -106,8 +100,8 @@ class AveragePool(_Windowed):
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         return np.asarray(windows(inputs[0], self.window, 0).mean(axis=(4, 5)))
 
-    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
-        return float_error.mean(self._windows(inputs[0], 0.0), (4, 5), reals.format)
+    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+        return float_error.mean(self._windows(inputs[0], 0.0), (4, 5), format_)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         pool = SumPool(self.kernel, self.stride, self.pads)
@@ -142,8 +136,8 @@ class GlobalAverage(_Global):
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         return np.asarray(inputs[0].mean(axis=(2, 3)))
 
-    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
-        return float_error.mean(inputs[0], (2, 3), reals.format)
+    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+        return float_error.mean(inputs[0], (2, 3), format_)
 
 
 class GlobalSum(_Global):
@@ -155,5 +149,5 @@ class GlobalSum(_Global):
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         return np.asarray(inputs[0].sum(axis=(2, 3)))
 
-    def error(self, reals: Reals, node: FloatNode, settled: Real | None, *inputs: Real) -> Real:
-        return float_error.total(inputs[0], (2, 3), reals.format)
+    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+        return float_error.total(inputs[0], (2, 3), format_)
