@@ -55,7 +55,7 @@ RNG = np.random.default_rng
 
 
 def pointwise(kind, *numbers):
-    return primitive(kind, np.array(numbers, dtype=F32))
+    return primitive(kind, np.array(numbers, dtype=F32) if numbers else None)
 
 
 def bit(*chain):
