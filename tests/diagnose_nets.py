@@ -40,8 +40,8 @@ from intinfer.rounding import RoundMode
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray, IntType
 from intinfer_golden import verify
-from intinfer_golden.compare import Comparison
-from intinfer_golden.spans import Spans
+from intinfer_golden.describe.spans import Spans
+from intinfer_golden.verify.compare import Comparison
 
 Design = Callable[[dict[str, Any]], Any]
 """From the set's own values, as nested lists by node, to what the faulty design gives."""

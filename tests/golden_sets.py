@@ -19,7 +19,7 @@ from intinfer.rounding import RoundMode
 from intinfer.tensor import CellularWeights, IntTensor
 from intinfer.types import IntArray, IntType, Mask
 from intinfer_golden import write_vectors
-from intinfer_golden.demand import demand_masks
+from intinfer_golden.make.demand import demand_masks
 
 SEED = (0, 1, 1, 0)
 
@@ -114,7 +114,7 @@ def bytes_of(directory: Path) -> dict[str, bytes]:
 
 def write_unchecked(graph: Graph, arrays: reference.Arrays, directory: Path, **options: Any) -> Path:
     """`write_vectors` without the comparison with the fast engine."""
-    with patch("intinfer_golden.run.CrossCheck", NoCheck):
+    with patch("intinfer_golden.make.run.CrossCheck", NoCheck):
         write_vectors(intinfer.Model(graph), arrays, directory, **options)
     return directory
 

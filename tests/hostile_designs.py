@@ -10,7 +10,7 @@ from intinfer.builder import GraphBuilder
 from intinfer.graph import Graph
 from intinfer.model import Model
 from intinfer_golden import write_vectors
-from intinfer_golden.stimulus.direct import directed
+from intinfer_golden.make.stimulus.direct import directed
 
 HOSTILE = Path(__file__).parent / "golden" / "hostile"
 WEIGHT = np.array([[[[1, 0, -1], [-1, 1, 1], [0, -1, 1]]]])

@@ -11,8 +11,8 @@ from intinfer.model import Model
 from intinfer.ops import Mux, Tgap
 from intinfer.types import IntType
 from intinfer_golden import write_vectors
+from intinfer_golden.make.stimulus.direct import directed
 from intinfer_golden.mutants import Design, designs_of
-from intinfer_golden.stimulus.direct import directed
 
 OWN = Path(__file__).parent / "golden" / "own_rtl"
 POOL = (OWN / "pool.v",)

@@ -47,8 +47,8 @@ THIRD_PARTY = {
     "torch": sorted(TORCH_MODULES),
     "safetensors": sorted(TORCH_MODULES),
     "hypothesis": ["intinfer/strategies"],
-    "threadpoolctl": ["intinfer_golden/blas"],
-    "pylibfst": ["intinfer_golden/dumps/fst_child"],
+    "threadpoolctl": ["intinfer_golden/make/blas"],
+    "pylibfst": ["intinfer_golden/verify/dumps/fst_child"],
 }
 """Distribution -> the modules that may import it, at the top or inside a function."""
 
@@ -150,6 +150,16 @@ def test_the_core_imports_upward_only_inside_functions_of_the_command_line():
 def test_converters_and_golden_do_not_know_each_other_nor_the_command_line():
     assert not offenders("intinfer_converters/*", "intinfer_golden", "intinfer.cli")
     assert not offenders("intinfer_golden/*", "intinfer_converters", "intinfer.cli")
+
+
+def test_a_set_is_described_apart_from_who_makes_it_and_who_compares_with_it():
+    makes, verifies = "intinfer_golden.make", "intinfer_golden.verify"
+    assert not offenders("intinfer_golden/describe/*", makes, verifies, "intinfer_golden.ops")
+    assert not offenders("intinfer_golden/make/*", verifies)
+    assert not offenders("intinfer_golden/verify/*", makes)
+    assert not offenders("intinfer_golden/ops/*", verifies)
+    folders = {module.split("/")[1] for module in MODULES if module.startswith("intinfer_golden/")}
+    assert folders == {"__init__", "describe", "make", "verify", "ops", "testbench", "mutants"}
 
 
 def test_the_specification_and_the_reference_know_nothing_fast():

@@ -21,7 +21,7 @@ from intinfer.ops import Affine, Clamp, Conv2d
 from intinfer.profile import profile
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
-from intinfer_golden.regions import each_chain, each_node
+from intinfer_golden.describe.regions import each_chain, each_node
 
 NODES = 4_000
 SECONDS = 10

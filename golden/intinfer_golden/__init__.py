@@ -1,12 +1,12 @@
 """What a hardware team needs beside the answer: every value of a run, on disk, and the comparison with its dumps."""
 
-from . import words
-from .compare import verify
-from .isolated import write_isolated
-from .layout import Tile, WordOptions
-from .manifest import load
-from .regions import Region, isolate
-from .vectors import write_vectors
+from .describe import words
+from .describe.layout import Tile, WordOptions
+from .describe.manifest import load
+from .describe.regions import Region, isolate
+from .make.isolated import write_isolated
+from .make.vectors import write_vectors
+from .verify.compare import verify
 
 __all__ = [
     "Region",

@@ -16,14 +16,14 @@ from .golden_layout import asked_words
 from .golden_options import TIME_LIMIT, check_images, check_options, configure
 
 if TYPE_CHECKING:
-    from intinfer_golden.frames import Frames
-    from intinfer_golden.regions import Region
+    from intinfer_golden.describe.regions import Region
+    from intinfer_golden.make.frames import Frames
 
 __all__ = ["configure", "run"]
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from intinfer_golden.journal import partial_of
+    from intinfer_golden.make.journal import partial_of
 
     check_options(arguments)
     try:
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _of_model(arguments: argparse.Namespace) -> dict[str, Any]:
-    from intinfer_golden.replace import check_target
+    from intinfer_golden.make.replace import check_target
 
     if Path(arguments.model).is_dir():
         raise DataError(f"{arguments.model}: is a folder; of a set of vectors, say which frames with --frames")
@@ -54,8 +54,8 @@ def _of_model(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _of_set(arguments: argparse.Namespace) -> dict[str, Any]:
-    from intinfer_golden.sets import open_set
-    from intinfer_golden.subset import write_frames
+    from intinfer_golden.make.subset import write_frames
+    from intinfer_golden.verify.sets import open_set
 
     vectors = open_set(Path(arguments.model))
     bar = Bar(sum(last - first + 1 for first, last in arguments.frames), "images")
@@ -88,8 +88,8 @@ def _options(arguments: argparse.Namespace, model: Model) -> dict[str, str]:
 
 
 def _whole(arguments: argparse.Namespace, model: Model, frames: Frames | None) -> dict[str, Any]:
-    from intinfer_golden.plan import selected
-    from intinfer_golden.vectors import estimate, known_formats, usual_formats, write_vectors
+    from intinfer_golden.describe.plan import selected
+    from intinfer_golden.make.vectors import estimate, known_formats, usual_formats, write_vectors
 
     chosen = asked_nodes(arguments, model)
     layout: dict[str, Any] = {
@@ -127,9 +127,9 @@ def _whole(arguments: argparse.Namespace, model: Model, frames: Frames | None) -
 
 def _covering(arguments: argparse.Namespace, model: Model, frames: Frames | None) -> tuple[Frames, dict[str, Any]]:
     """The images among directed ones, and what `write_vectors` is told of these."""
-    from intinfer_golden import journal
-    from intinfer_golden.frames import Frames
-    from intinfer_golden.stimulus.direct import directed
+    from intinfer_golden.make import journal
+    from intinfer_golden.make.frames import Frames
+    from intinfer_golden.make.stimulus.direct import directed
 
     search = _search(arguments, arguments.cover)
     if arguments.rounds is None and arguments.time_limit is None:
@@ -152,7 +152,7 @@ def _covering(arguments: argparse.Namespace, model: Model, frames: Frames | None
 def _parts(
     arguments: argparse.Namespace, model: Model, frames: Frames | None, regions: Sequence[Region]
 ) -> dict[str, Any]:
-    from intinfer_golden.isolated import write_isolated
+    from intinfer_golden.make.isolated import write_isolated
 
     note(f"{len(regions)} sets; a frame of each takes about {_frame_sizes(arguments, model, regions)}")
     bar = Bar(len(regions), "sets")
@@ -185,8 +185,8 @@ def _parts(
 
 def _frame_sizes(arguments: argparse.Namespace, model: Model, regions: Sequence[Region]) -> str:
     """Bytes of one frame of all regions, by format."""
-    from intinfer_golden.plan import Layout
-    from intinfer_golden.vectors import estimate, known_formats
+    from intinfer_golden.describe.plan import Layout
+    from intinfer_golden.make.vectors import estimate, known_formats
 
     layout = Layout.of(model.graph, arguments.order, arguments.fold, asked_words(arguments))
     names = known_formats(arguments.format or ["memh", "npy"])

@@ -18,13 +18,13 @@ from ..model import Model
 from .common import note
 
 if TYPE_CHECKING:
-    from intinfer_golden.frames import Frames
-    from intinfer_golden.regions import Region
+    from intinfer_golden.describe.regions import Region
+    from intinfer_golden.make.frames import Frames
 
 
 def asked_frames(arguments: argparse.Namespace, model: Model) -> Frames:
     """The images of the command line, not yet decoded where they are files."""
-    from intinfer_golden.frames import Frames
+    from intinfer_golden.make.frames import Frames
 
     graph, files = model.graph, [Path(name) for name in arguments.images]
     image = graph.image
@@ -61,7 +61,7 @@ def asked_nodes(arguments: argparse.Namespace, model: Model) -> list[str] | None
 
 def asked_regions(arguments: argparse.Namespace, model: Model) -> list[Region] | None:
     """The parts asked for; None for the whole network."""
-    from intinfer_golden.regions import each_chain, each_node, isolate
+    from intinfer_golden.describe.regions import each_chain, each_node, isolate
 
     if arguments.isolated:
         return each_node(model.graph, asked_nodes(arguments, model))
@@ -74,7 +74,7 @@ def asked_regions(arguments: argparse.Namespace, model: Model) -> list[Region] |
 
 def _matching(model: Model, patterns: Sequence[str]) -> list[str]:
     """Names of nodes, in graph order, that are or match one of the patterns. Raises DataError for one without any."""
-    from intinfer_golden.regions import check_names
+    from intinfer_golden.describe.regions import check_names
 
     names = list(model.graph.node_by_name)
     found: set[str] = set()

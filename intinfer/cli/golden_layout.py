@@ -53,7 +53,7 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 def asked_words(arguments: argparse.Namespace) -> WordOptions:
     """Raises DataError for an option that says nothing of words."""
     from intinfer_golden import WordOptions
-    from intinfer_golden.layout import SLOT_BITS
+    from intinfer_golden.describe.layout import SLOT_BITS
 
     bits, comma, filling = arguments.pad_elements.partition(",")
     if arguments.pad_elements and (bits not in map(str, SLOT_BITS) or (comma and filling != "zero")):

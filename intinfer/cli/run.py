@@ -55,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     model = load(arguments.model)
     if arguments.trace is not None:
-        from intinfer_golden.trace import check_new_directory
+        from intinfer_golden.make.trace import check_new_directory
 
         check_new_directory(Path(arguments.trace))
     if len(model.graph.inputs) != 1:
@@ -153,8 +153,8 @@ def _top_table(graph: Graph, logits: IntArray, reals: Sequence[Fraction], ranked
 
 
 def _write_traces(model: Model, files: Sequence[str], pixels: Sequence[Pixels], where: str) -> None:
-    from intinfer_golden.names import file_stem
-    from intinfer_golden.trace import write_trace, write_traces
+    from intinfer_golden.describe.names import file_stem
+    from intinfer_golden.make.trace import write_trace, write_traces
 
     if len(files) == 1:
         write_trace(model, pixels[0], where)

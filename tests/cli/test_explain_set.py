@@ -18,9 +18,9 @@ from golden_sets import NoCheck, block_graph, images, write_unchecked
 import intinfer
 from intinfer import reference
 from intinfer.cli import main
-from intinfer_golden import manifest
-from intinfer_golden.isolated import write_isolated
-from intinfer_golden.regions import each_node, isolate
+from intinfer_golden.describe import manifest
+from intinfer_golden.describe.regions import each_node, isolate
+from intinfer_golden.make.isolated import write_isolated
 
 GRAPH = block_graph()
 IMAGES = images(3)
@@ -29,7 +29,7 @@ TRACE = reference.trace(GRAPH, IMAGES)
 
 @pytest.fixture(scope="module", autouse=True)
 def _unchecked() -> Iterator[None]:
-    with patch("intinfer_golden.run.CrossCheck", NoCheck):
+    with patch("intinfer_golden.make.run.CrossCheck", NoCheck):
         yield
 
 

@@ -17,7 +17,8 @@ from helpers import CLASSES, tiny_graph, tiny_images, two_ended_graph, write_png
 import intinfer
 from intinfer import reference
 from intinfer.cli import main
-from intinfer_golden import WordOptions, run
+from intinfer_golden import WordOptions
+from intinfer_golden.make import run
 
 IMAGES = tiny_images(3)
 TRACE = reference.trace(tiny_graph(), IMAGES)
@@ -26,7 +27,7 @@ TRACE = reference.trace(tiny_graph(), IMAGES)
 @pytest.fixture(autouse=True)
 def _unchecked() -> Iterator[None]:
     """Compiling the fast engine would be most of the time; one test of write_vectors does it."""
-    with patch("intinfer_golden.run.CrossCheck", NoCheck):
+    with patch("intinfer_golden.make.run.CrossCheck", NoCheck):
         yield
 
 

@@ -14,7 +14,8 @@ from golden_sets import NoCheck
 
 import intinfer
 from intinfer.cli import main
-from intinfer_golden import Tile, WordOptions, isolated
+from intinfer_golden import Tile, WordOptions
+from intinfer_golden.make import isolated
 
 GRAPH = graph_of(2, (2, 2), 3, 2)
 CONSTANTS = {
@@ -27,7 +28,7 @@ CONSTANTS = {
 
 @pytest.fixture(autouse=True)
 def _unchecked() -> Iterator[None]:
-    with patch("intinfer_golden.run.CrossCheck", NoCheck):
+    with patch("intinfer_golden.make.run.CrossCheck", NoCheck):
         yield
 
 
@@ -86,7 +87,7 @@ def test_resume_needs_the_same_layout(model: str, tmp_path: Path, capsys: pytest
             raise KeyboardInterrupt
         write(*arguments)
 
-    with patch("intinfer_golden.isolated._write_region", killed):
+    with patch("intinfer_golden.make.isolated._write_region", killed):
         main([*base, *LAYOUT])
     assert main([*base, "--resume"]) == 2
     assert "was begun with another set of options" in capsys.readouterr().err.splitlines()[-1]

@@ -18,9 +18,11 @@ from tools import module
 import intinfer
 from intinfer import reference
 from intinfer.cli import main
-from intinfer_golden import Tile, WordOptions, manifest, run
-from intinfer_golden.isolated import write_isolated
-from intinfer_golden.regions import each_node
+from intinfer_golden import Tile, WordOptions
+from intinfer_golden.describe import manifest
+from intinfer_golden.describe.regions import each_node
+from intinfer_golden.make import run
+from intinfer_golden.make.isolated import write_isolated
 
 GRAPH = block_graph()
 IMAGES = images(3)
@@ -29,7 +31,7 @@ TRACE = reference.trace(GRAPH, IMAGES)
 
 @pytest.fixture(scope="module", autouse=True)
 def _unchecked() -> Iterator[None]:
-    with patch("intinfer_golden.run.CrossCheck", NoCheck):
+    with patch("intinfer_golden.make.run.CrossCheck", NoCheck):
         yield
 
 

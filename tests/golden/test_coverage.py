@@ -20,10 +20,10 @@ from intinfer.graph import Graph
 from intinfer.rounding import RoundMode
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray, IntType
-from intinfer_golden.coverage import first
-from intinfer_golden.coverage.collect import Coverage
-from intinfer_golden.coverage.fault import EQUAL
-from intinfer_golden.coverage.group import Covergroup
+from intinfer_golden.make.coverage import first
+from intinfer_golden.make.coverage.collect import Coverage
+from intinfer_golden.make.coverage.fault import EQUAL
+from intinfer_golden.make.coverage.group import Covergroup
 
 Input = tuple[tuple[int, ...], IntType]
 BITS, TRITS, CODES = IntType(0, 1), IntType(-1, 1), IntType(0, 3)

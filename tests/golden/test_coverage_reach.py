@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intinfer_golden.coverage import reach
-from intinfer_golden.coverage.reach import Found, Knapsack, Sums
+from intinfer_golden.make.coverage import reach
+from intinfer_golden.make.coverage.reach import Found, Knapsack, Sums
 
 
 @st.composite

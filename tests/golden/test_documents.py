@@ -16,7 +16,9 @@ from golden_sets import block_graph, images, write_unchecked
 
 import intinfer
 from intinfer.cli import main
-from intinfer_golden import documents, replace, testbench
+from intinfer_golden import testbench
+from intinfer_golden.describe import documents
+from intinfer_golden.make import replace
 
 AGAIN = "make the vectors again with intinfer golden"
 
@@ -167,7 +169,7 @@ def test_a_full_disk_leaves_no_half_of_a_set_or_bench(
     assert "rst" in (bench / "README.md").read_text()
     assert sorted(path.name for path in (folder / "set").glob("bench*")) == ["bench"]
 
-    monkeypatch.setattr("intinfer_golden.journal.os.fsync", Mock(side_effect=full))
+    monkeypatch.setattr("intinfer_golden.make.journal.os.fsync", Mock(side_effect=full))
     line = ["golden", str(folder / "set"), "--frames", "0", "-o", str(folder / "few")]
     assert f"{folder / 'few.partial' / 'journal.json'}: No space left on device" in refused(line, capsys)
     assert not (folder / "few.partial").exists()

@@ -29,10 +29,10 @@ from intinfer.ops import Conv2d, Dense, Threshold
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 from intinfer_golden import Tile, WordOptions, write_isolated
-from intinfer_golden.formats import FORMATS
-from intinfer_golden.manifest import load
-from intinfer_golden.regions import each_node
-from intinfer_golden.vectors import estimate
+from intinfer_golden.describe.formats import FORMATS
+from intinfer_golden.describe.manifest import load
+from intinfer_golden.describe.regions import each_node
+from intinfer_golden.make.vectors import estimate
 
 FRAMES = 2
 
@@ -254,7 +254,7 @@ def test_the_sets_of_regions_have_the_layouts_of_the_network(tmp_path: Path) -> 
     words = WordOptions({"": Tile(2, 3), "conv": Tile(5, 2, True)}, {"act": Tile()}, "high", 8)
     regions = each_node(graph, ["conv", "act", "fc"])
 
-    with patch("intinfer_golden.run.CrossCheck", NoCheck):
+    with patch("intinfer_golden.make.run.CrossCheck", NoCheck):
         write_isolated(intinfer.Model(graph), regions, tmp_path / "sets", words=words, rounds=0, formats=["memh"])
     found = {region.name: tensors(tmp_path / "sets" / region.name) for region in regions}
     conv, act, fc = found["conv"]["conv.weight"], found["act"]["act.thresholds"], found["fc"]["fc.weight"]

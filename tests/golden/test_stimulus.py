@@ -22,10 +22,10 @@ from intinfer.graph import Graph
 from intinfer.strategies import MAKERS, Operands, networks
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray, IntType
-from intinfer_golden.coverage.collect import Coverage
-from intinfer_golden.regions import each_chain, each_node
-from intinfer_golden.stimulus.direct import Stimulus, directed
-from intinfer_golden.stimulus.pack import Goal, pack
+from intinfer_golden.describe.regions import each_chain, each_node
+from intinfer_golden.make.coverage.collect import Coverage
+from intinfer_golden.make.stimulus.direct import Stimulus, directed
+from intinfer_golden.make.stimulus.pack import Goal, pack
 
 DEMO = "intinfer/demo/mognet.npz"
 

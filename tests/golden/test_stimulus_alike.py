@@ -10,9 +10,9 @@ from intinfer.builder import GraphBuilder
 from intinfer.graph import Graph
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
-from intinfer_golden.stimulus import Stimulus, directed
-from intinfer_golden.stimulus.alike import Alike
-from intinfer_golden.stimulus.telling import Telling
+from intinfer_golden.make.stimulus import Stimulus, directed
+from intinfer_golden.make.stimulus.alike import Alike
+from intinfer_golden.make.stimulus.telling import Telling
 
 
 def block(prefix: str, *, channels: tuple[int, ...] = (2, 0, 1), swapped: bool = False) -> Graph:

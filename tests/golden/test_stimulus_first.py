@@ -21,7 +21,7 @@ from intinfer.graph import Graph
 from intinfer.rounding import RoundMode
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray, IntType
-from intinfer_golden.stimulus.direct import Stimulus, directed
+from intinfer_golden.make.stimulus.direct import Stimulus, directed
 
 SHAPES = [(2, 4, 4), (5, 4, 6), (16, 8, 8)]
 SEEDS = [0, 1]

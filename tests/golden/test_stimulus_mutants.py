@@ -22,7 +22,7 @@ from intinfer.graph import Graph
 from intinfer.rounding import RoundMode
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray, IntType
-from intinfer_golden.stimulus.direct import directed
+from intinfer_golden.make.stimulus.direct import directed
 
 LEVELS = IntType(0, 7)
 SIGNED = IntType(-20, 19)

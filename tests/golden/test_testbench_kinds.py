@@ -18,7 +18,7 @@ from intinfer.builder import GraphBuilder
 from intinfer.model import Model
 from intinfer.types import IntType
 from intinfer_golden import write_vectors
-from intinfer_golden.stimulus.direct import directed
+from intinfer_golden.make.stimulus.direct import directed
 from intinfer_golden.testbench import Interface, write_bench
 
 SLICE = """`timescale 1ns / 1ps

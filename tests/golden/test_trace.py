@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import intinfer
 from intinfer.errors import DataError, RangeError
-from intinfer_golden.names import MAX_STEM, file_stem, value_name
-from intinfer_golden.trace import write_trace, write_traces
+from intinfer_golden.describe.names import MAX_STEM, file_stem, value_name
+from intinfer_golden.make.trace import write_trace, write_traces
 
 MODEL = intinfer.Model(tiny_graph())
 IMAGE = tiny_images(1)[0]

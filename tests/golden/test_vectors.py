@@ -37,9 +37,9 @@ from intinfer.errors import DataError
 from intinfer.ops import Gather
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
-from intinfer_golden.codes import Code
-from intinfer_golden.manifest import load as load_set
-from intinfer_golden.vectors import BULK, estimate, usual_formats
+from intinfer_golden.describe.codes import Code
+from intinfer_golden.describe.manifest import load as load_set
+from intinfer_golden.make.vectors import BULK, estimate, usual_formats
 
 GRAPH = block_graph()
 IMAGES = images()

@@ -30,8 +30,8 @@ from intinfer.errors import DataError, IntinferError, RangeError
 from intinfer.graph import Graph
 from intinfer.strategies import graphs_with_images
 from intinfer_golden import write_vectors
-from intinfer_golden.demand import demand_masks
-from intinfer_golden.regions import isolate
+from intinfer_golden.describe.regions import isolate
+from intinfer_golden.make.demand import demand_masks
 
 GRAPH = block_graph()
 IMAGES = images()
@@ -81,7 +81,7 @@ def test_given_masks_are_the_demand_of_the_only_node(tmp_path: Path) -> None:
     inputs = {"act": TRACE["act"]}
     masks = np.array([[True, False, True, True], [False] * 4, [True] * 4])
     model = intinfer.Model(GRAPH)
-    with patch("intinfer_golden.run.CrossCheck", NoCheck):
+    with patch("intinfer_golden.make.run.CrossCheck", NoCheck):
         more: dict[str, Any] = {"labels": ["a", "b", "c"], "seed": 7, "rounds": 2, "formats": ["memh"]}
         write_vectors(model, inputs, tmp_path / "t", region=region, masks={"dw": masks}, **more)
     document = manifest(tmp_path / "t")

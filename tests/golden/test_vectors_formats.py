@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from tools import needs_icarus
 
 from intinfer import reference
-from intinfer_golden import manifest
-from intinfer_golden.codes import Code
-from intinfer_golden.formats import FORMATS, Piece
-from intinfer_golden.formats.words import pack, unpack
-from intinfer_golden.tensors import Tensor
+from intinfer_golden.describe import manifest
+from intinfer_golden.describe.codes import Code
+from intinfer_golden.describe.formats import FORMATS, Piece
+from intinfer_golden.describe.formats.words import pack, unpack
+from intinfer_golden.describe.tensors import Tensor
 
 GRAPH = block_graph()
 TRACE = reference.trace(GRAPH, images())

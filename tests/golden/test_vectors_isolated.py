@@ -16,10 +16,10 @@ from golden_sets import NoCheck, block_graph, bytes_of, images, meaning, read_me
 import intinfer
 from intinfer import reference
 from intinfer.errors import DataError
-from intinfer_golden import isolated, journal, run
-from intinfer_golden.isolated import write_isolated
-from intinfer_golden.names import file_stem
-from intinfer_golden.regions import each_chain, each_node, isolate
+from intinfer_golden.describe.names import file_stem
+from intinfer_golden.describe.regions import each_chain, each_node, isolate
+from intinfer_golden.make import isolated, journal, run
+from intinfer_golden.make.isolated import write_isolated
 
 GRAPH = block_graph()
 IMAGES = images(2)
@@ -31,7 +31,7 @@ FOLDS = {"": 2, "image": 3, "fc": 4}
 def write(target: Path, **options: Any) -> dict[str, Any]:
     given = {"images": IMAGES, "rounds": 1, "formats": ["memh"], "fold": FOLDS, "seed": 5, "masks": True, **options}
     regions = given.pop("regions", None) or each_node(GRAPH, NODES)
-    with patch("intinfer_golden.run.CrossCheck", NoCheck):
+    with patch("intinfer_golden.make.run.CrossCheck", NoCheck):
         return write_isolated(intinfer.Model(GRAPH), regions, target, **given)
 
 

@@ -21,7 +21,7 @@ from intinfer.rounding import RoundMode
 from intinfer.strategies import graphs_with_images
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
-from intinfer_golden.regions import Region, each_chain, each_node, isolate
+from intinfer_golden.describe.regions import Region, each_chain, each_node, isolate
 
 
 def check(graph: Graph, region: Region, trace: dict[str, np.ndarray]) -> None:

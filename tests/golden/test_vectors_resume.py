@@ -20,8 +20,8 @@ from golden_sets import block_graph, bytes_of, images, write_unchecked
 from helpers import trapping_graph
 
 from intinfer.errors import DataError, RangeError
-from intinfer_golden import journal, run
-from intinfer_golden.frames import Frames
+from intinfer_golden.make import journal, run
+from intinfer_golden.make.frames import Frames
 
 GRAPH = block_graph()
 IMAGES = images(9)

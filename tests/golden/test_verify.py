@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from intinfer import reference
 from intinfer.errors import DataError
 from intinfer_golden import verify
-from intinfer_golden.compare import Comparison, Verification
-from intinfer_golden.demand import demand_masks
-from intinfer_golden.junit import junit_xml
-from intinfer_golden.manifest import load
-from intinfer_golden.report import describe
+from intinfer_golden.describe.manifest import load
+from intinfer_golden.make.demand import demand_masks
+from intinfer_golden.verify.compare import Comparison, Verification
+from intinfer_golden.verify.junit import junit_xml
+from intinfer_golden.verify.report import describe
 
 GRAPH = block_graph()
 IMAGES = images()

@@ -13,12 +13,12 @@ from dump_words import Array, packed, random_array, reversed_pieces, runs, words
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intinfer_golden.codes import Code
-from intinfer_golden.dumps import Dump, Packing, Words
-from intinfer_golden.dumps.words import Token
-from intinfer_golden.hints import Case, hints
-from intinfer_golden.manifest import VectorSet
-from intinfer_golden.tensors import Tensor
+from intinfer_golden.describe.codes import Code
+from intinfer_golden.describe.manifest import VectorSet
+from intinfer_golden.describe.tensors import Tensor
+from intinfer_golden.verify.dumps import Dump, Packing, Words
+from intinfer_golden.verify.dumps.words import Token
+from intinfer_golden.verify.hints import Case, hints
 
 SHAPE = (3, 6, 4, 5)
 NOTHING_ELSE = VectorSet(Path(), {}, {}, "", "network", None, ())

@@ -14,11 +14,11 @@ from golden_sets import block_graph, images, write_unchecked
 from intinfer import reference
 from intinfer.errors import DataError
 from intinfer_golden import verify
-from intinfer_golden.dumps.waveform import Stream
-from intinfer_golden.junit import junit_xml
-from intinfer_golden.names import file_stem
-from intinfer_golden.regions import isolate
-from intinfer_golden.report import describe
+from intinfer_golden.describe.names import file_stem
+from intinfer_golden.describe.regions import isolate
+from intinfer_golden.verify.dumps.waveform import Stream
+from intinfer_golden.verify.junit import junit_xml
+from intinfer_golden.verify.report import describe
 
 GRAPH = block_graph()
 TRACE = reference.trace(GRAPH, images())

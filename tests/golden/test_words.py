@@ -21,7 +21,8 @@ import intinfer_golden
 from intinfer import GraphBuilder, reference
 from intinfer.errors import DataError, RangeError
 from intinfer.graph import Graph
-from intinfer_golden import isolate, words
+from intinfer_golden import isolate
+from intinfer_golden.describe import words
 
 GRAPH = block_graph()
 IMAGES = images(3)

@@ -49,8 +49,8 @@ from intinfer.rounding import RoundMode
 from intinfer.tensor import CellularWeights, IntTensor, Weights
 from intinfer.types import IntArray, IntType
 from intinfer_golden import write_vectors
-from intinfer_golden.regions import isolate
-from intinfer_golden.stimulus.direct import directed
+from intinfer_golden.describe.regions import isolate
+from intinfer_golden.make.stimulus.direct import directed
 
 Make = Callable[[np.random.Generator], Graph]
 Assemble = Callable[[Json], str]

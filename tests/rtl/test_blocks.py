@@ -30,7 +30,7 @@ from intinfer.engine.session import Session, SkipCounts
 from intinfer.graph import Graph
 from intinfer.ops import Conv2d
 from intinfer.types import IntArray
-from intinfer_golden.regions import Region, isolate
+from intinfer_golden.describe.regions import Region, isolate
 
 Values = dict[str, IntArray]
 

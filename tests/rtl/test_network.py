@@ -16,7 +16,7 @@ from rtl.sets import Run, run, written
 from rtl.simulate import PROFILES
 from tools import needs_icarus, needs_verilator
 
-from intinfer_golden.regions import Region, each_chain, each_node
+from intinfer_golden.describe.regions import Region, each_chain, each_node
 
 MOGNET = ("mognet:n=8,g=2,k=3,height=8,width=8,classes=5,layout=1m-2,pool=12", RANDOM)
 MDGNET = ("mdgnet:f=8,g=2,k=2,height=8,width=8,classes=3,levels=1", TIES)

@@ -16,8 +16,8 @@ from intinfer import load
 from intinfer.graph import Graph
 from intinfer.model import Model
 from intinfer_golden import write_vectors
-from intinfer_golden.regions import each_node
-from intinfer_golden.stimulus.direct import directed
+from intinfer_golden.describe.regions import each_node
+from intinfer_golden.make.stimulus.direct import directed
 
 REPOSITORY = Path(__file__).parents[2]
 DEMO = REPOSITORY / "intinfer" / "demo" / "mognet.npz"

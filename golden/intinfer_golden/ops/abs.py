@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from intinfer.ops import Abs
 
-from ..coverage import Covergroup, Prover
-from ..coverage.combinations import around_zero
+from ..make.coverage import Covergroup, Prover
+from ..make.coverage.combinations import around_zero
 from .base import Elementwise, Served, Stateless
 from .steps import Cell, Operand, Place, Steps
 

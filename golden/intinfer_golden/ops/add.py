@@ -6,8 +6,8 @@ import numpy as np
 
 from intinfer.ops import Add
 
-from ..coverage import Covergroup, Prover
-from ..coverage.combinations import MAX_PAIRS, combinations, ends
+from ..make.coverage import Covergroup, Prover
+from ..make.coverage.combinations import MAX_PAIRS, combinations, ends
 from .base import Elementwise, Served, Stateless
 from .steps import Cell, Operand, Place, Steps, element_row
 

@@ -7,8 +7,8 @@ import numpy as np
 from intinfer.ops import Affine
 from intinfer.types import IntArray
 
-from ..coverage import Covergroup, Prover
-from ..coverage.combinations import around_zero
+from ..make.coverage import Covergroup, Prover
+from ..make.coverage.combinations import around_zero
 from .base import PerChannel, Served
 from .steps import Cell, Operand, Place, Steps
 

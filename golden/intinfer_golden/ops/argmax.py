@@ -10,10 +10,24 @@ from intinfer.graph import Value
 from intinfer.ops import ArgMax
 from intinfer.types import IntArray
 
-from ..coverage import ENDS, RESET, Axis, Bools, Covergroup, Faults, Order, Prover, Site, Values, fault, grid, rivals
-from ..stimulus import textures
-from ..stimulus.pack import Goal, pack
-from ..stimulus.textures import Draw, Frame
+from ..make.coverage import (
+    ENDS,
+    RESET,
+    Axis,
+    Bools,
+    Covergroup,
+    Faults,
+    Order,
+    Prover,
+    Site,
+    Values,
+    fault,
+    grid,
+    rivals,
+)
+from ..make.stimulus import textures
+from ..make.stimulus.pack import Goal, pack
+from ..make.stimulus.textures import Draw, Frame
 from .base import OpFacts
 from .steps import Cell, Operand, Place, Steps
 

@@ -19,10 +19,10 @@ from intinfer.ops.base import Monotone
 from intinfer.ops.linear import Linear
 from intinfer.types import IntArray
 
-from ..coverage import Bools, Covergroup, Faults, Order, Prover, Site, constants
-from ..coverage.fault import varies
-from ..coverage.routing import told_apart
-from ..stimulus.textures import Draw, Frame
+from ..make.coverage import Bools, Covergroup, Faults, Order, Prover, Site, constants
+from ..make.coverage.fault import varies
+from ..make.coverage.routing import told_apart
+from ..make.stimulus.textures import Draw, Frame
 from .steps import Operand, Place, Steps
 
 O = TypeVar("O", bound=Op)  # noqa: E741

@@ -6,8 +6,8 @@ import numpy as np
 
 from intinfer.ops import Gather
 
-from ..coverage import Covergroup, Prover
-from ..coverage.routing import told_apart
+from ..make.coverage import Covergroup, Prover
+from ..make.coverage.routing import told_apart
 from .base import Routing
 from .steps import Cell, Operand, Place, Steps, element_row, place_of
 

@@ -14,14 +14,14 @@ from intinfer.ops import Conv2d, Dense
 from intinfer.tensor import CellularWeights
 from intinfer.types import IntArray
 
-from ..codes import Code
-from ..coverage import Covergroup, Faults, Order, Prover, Site, mac_faults, sums, taps
-from ..coverage.forms import overflows
-from ..coverage.mac import Mac, border_patterns
-from ..coverage.saturation import Way
-from ..stimulus import textures
-from ..stimulus.pack import Goal, pack
-from ..stimulus.textures import Draw, Frame
+from ..describe.codes import Code
+from ..make.coverage import Covergroup, Faults, Order, Prover, Site, mac_faults, sums, taps
+from ..make.coverage.forms import overflows
+from ..make.coverage.mac import Mac, border_patterns
+from ..make.coverage.saturation import Way
+from ..make.stimulus import textures
+from ..make.stimulus.pack import Goal, pack
+from ..make.stimulus.textures import Draw, Frame
 from .base import OpFacts
 from .steps import Cell, Steps
 

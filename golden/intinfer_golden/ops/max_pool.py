@@ -10,11 +10,11 @@ from intinfer.graph import Value
 from intinfer.ops import MaxPool
 from intinfer.types import LIMIT, IntArray
 
-from ..coverage import RESET, Axis, Bools, Covergroup, Faults, Prover, Site, Values, fault, grid, rivals
-from ..coverage.leaks import carried
-from ..stimulus import textures
-from ..stimulus.pack import Goal, pack
-from ..stimulus.textures import Draw, Frame
+from ..make.coverage import RESET, Axis, Bools, Covergroup, Faults, Prover, Site, Values, fault, grid, rivals
+from ..make.coverage.leaks import carried
+from ..make.stimulus import textures
+from ..make.stimulus.pack import Goal, pack
+from ..make.stimulus.textures import Draw, Frame
 from .pools import Pool, window_taps
 from .steps import Cell, Operand, Place, Steps
 

@@ -9,9 +9,9 @@ import numpy as np
 from intinfer.graph import Value
 from intinfer.ops import Mux
 
-from ..coverage import ENDS, RESET, Axis, Bools, Covergroup, Faults, Order, Prover, Site, Values, fault, grid
-from ..stimulus import textures
-from ..stimulus.textures import Draw, Frame
+from ..make.coverage import ENDS, RESET, Axis, Bools, Covergroup, Faults, Order, Prover, Site, Values, fault, grid
+from ..make.stimulus import textures
+from ..make.stimulus.textures import Draw, Frame
 from .base import OpFacts
 from .steps import Cell, Operand, Place, Steps, element_row
 

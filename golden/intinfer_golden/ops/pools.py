@@ -14,7 +14,7 @@ from intinfer.ops import MaxPool, SumPool
 from intinfer.ops.geometry import Window
 from intinfer.types import IntArray
 
-from ..coverage import Order, Site
+from ..make.coverage import Order, Site
 from .base import OpFacts
 from .steps import Place
 

@@ -12,8 +12,8 @@ from intinfer.rounding import RoundMode, shift_right
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
-from ..coverage import Axis, Covergroup, Prover, grid, intervals
-from ..coverage.constants import with_rows
+from ..make.coverage import Axis, Covergroup, Prover, grid, intervals
+from ..make.coverage.constants import with_rows
 from .base import PerChannel, Served
 from .steps import Cell, Operand, Place, Steps
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from intinfer.ops import SumPool
 
-from ..coverage import Axis, Bools, Covergroup, Faults, Prover, Site, Values, grid, leaks
+from ..make.coverage import Axis, Bools, Covergroup, Faults, Prover, Site, Values, grid, leaks
 from .base import Served
 from .pools import Pool, window_taps
 from .steps import Cell, Operand, Place, Steps

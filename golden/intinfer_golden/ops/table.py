@@ -7,8 +7,8 @@ import numpy as np
 from intinfer.ops import Table
 from intinfer.types import IntArray
 
-from ..coverage import Covergroup, Prover
-from ..coverage.combinations import points_of
+from ..make.coverage import Covergroup, Prover
+from ..make.coverage.combinations import points_of
 from .base import PerChannel, Served
 from .steps import Cell, Operand, Place, Steps
 

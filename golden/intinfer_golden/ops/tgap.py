@@ -11,7 +11,7 @@ from intinfer.graph import Value
 from intinfer.ops import Tgap
 from intinfer.types import IntArray
 
-from ..coverage import (
+from ..make.coverage import (
     EQUAL,
     HIGHEST,
     LOWEST,
@@ -27,8 +27,8 @@ from ..coverage import (
     fault,
     grid,
 )
-from ..coverage.reach import Sums
-from ..stimulus.textures import Draw, Frame
+from ..make.coverage.reach import Sums
+from ..make.stimulus.textures import Draw, Frame
 from .base import OpFacts
 from .steps import Cell, Operand, Place, Steps
 

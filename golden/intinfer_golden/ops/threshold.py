@@ -10,8 +10,8 @@ import numpy as np
 from intinfer.ops import Threshold
 from intinfer.types import IntArray
 
-from ..coverage import RESET, Axis, Bools, Covergroup, Faults, Prover, Site, Values, grid, intervals
-from ..coverage.constants import FEW
+from ..make.coverage import RESET, Axis, Bools, Covergroup, Faults, Prover, Site, Values, grid, intervals
+from ..make.coverage.constants import FEW
 from .base import PerChannel, Served
 from .steps import Cell, Operand, Place, Steps
 

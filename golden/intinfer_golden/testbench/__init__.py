@@ -9,7 +9,7 @@ from pathlib import Path
 
 from intinfer.files import write_into
 
-from ..replace import put_in_place
+from ..make.replace import put_in_place
 from .adapter import adapter
 from .interface import Interface
 from .monitors import Monitor, bind, check_path, monitors

@@ -8,7 +8,7 @@ from typing import Any
 
 from intinfer.errors import DataError
 
-from .. import manifest
+from ..describe import manifest
 
 Json = dict[str, Any]
 

@@ -1,0 +1,106 @@
+"""`Coverage`: all covergroups of a graph, fed with frames."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from intinfer import reference
+from intinfer.graph import Graph
+from intinfer.types import IntArray
+
+from ...ops import facts_of
+from . import document, first, frames, page
+from .forms import Prover
+from .group import Covergroup, Intervals, Values
+
+CHUNK_BYTES = 2**27
+"""Memory of the values of one batch of frames."""
+
+
+class Coverage:
+    """What frames have covered of a graph.
+
+    A bin is hit by some frame, or unreachable, with its reason, when it is proven that no input can hit it; the rest
+    is open. Only `Intervals` need a proof over the numbers that a value can hold: they get it here, the other groups
+    know their unreachable bins when they are made.
+    """
+
+    def __init__(self, graph: Graph, name: str = "frames") -> None:
+        self.graph = graph
+        self.prover = Prover(graph)
+        self.groups: list[Covergroup] = []
+        for node in graph.nodes:
+            self.groups += facts_of(graph, node).covergroups(self.prover)
+        self.groups.append(frames.covergroup(graph, name))
+        self.first = first.covergroup(graph, name, self.prover)
+        self.groups.append(self.first)
+        for group in self.groups:
+            if isinstance(group, Intervals):
+                self.prover.prove(group)
+
+    @property
+    def bins(self) -> int:
+        return sum(len(group.hit) for group in self.groups)
+
+    @property
+    def hit(self) -> int:
+        return sum(int(group.hit.sum()) for group in self.groups)
+
+    @property
+    def unreachable(self) -> int:
+        return sum(int(group.unreachable.sum()) for group in self.groups)
+
+    @property
+    def open(self) -> int:
+        return self.bins - self.hit - self.unreachable
+
+    @property
+    def percent(self) -> float:
+        """Of the bins that are not proven unreachable; 100 exactly when none is open."""
+        return document.percentage(self.hit, self.bins - self.unreachable)
+
+    def observe(self, values: Values) -> None:
+        """Count what these frames hit, in their order. `values` is a trace, every array (N, ...)."""
+        for group in self.groups:
+            group.observe(values)
+
+    def news(self, values: Values) -> int:
+        """How many open bins these frames would hit; groups that depend on all frames are not asked."""
+        return sum(int((group.see(values) & group.open).sum()) for group in self.groups if not group.history)
+
+    def run(self, inputs: Values) -> None:
+        """Trace these frames with the reference and observe them. Errors as `reference.trace`."""
+        for part in chunks(self.graph, len(next(iter(inputs.values())))):
+            self.observe(reference.trace(self.graph, {name: array[part] for name, array in inputs.items()}))
+
+    def document(self) -> dict[str, Any]:
+        """As JSON-able dict: totals, and every group with its bins, reasons and first open bins."""
+        return document.document(self.groups)
+
+    def text(self) -> str:
+        """A table of the groups, the reasons and the first open bins, for people."""
+        return document.text(self.document())
+
+    def html(self) -> str:
+        """The same as a web page of its own: no scripts, no other files."""
+        return page.html(self.document())
+
+    def files(self) -> dict[str, str]:
+        """All three by suffix, the document as JSON."""
+        report = self.document()
+        return {"json": json.dumps(report, indent=1) + "\n", "txt": document.text(report), "html": page.html(report)}
+
+
+def chunks(graph: Graph, count: int) -> Iterator[slice]:
+    """Slices of frames whose values fit CHUNK_BYTES."""
+    size = max(1, CHUNK_BYTES // (8 * sum(value.size for value in graph.values.values())))
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))
+
+
+def frame(inputs: Values, index: int) -> dict[str, IntArray]:
+    """One frame with batch axis."""
+    return {name: np.asarray(array[index : index + 1]) for name, array in inputs.items()}

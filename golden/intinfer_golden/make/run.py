@@ -1,0 +1,204 @@
+"""The making of one set: values from the reference, checked by the fast engine, into files that grow batch by batch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from intinfer import reference
+from intinfer.accumulator import Accumulator, Overflow
+from intinfer.errors import DataError, RangeError
+from intinfer.files import write_into
+from intinfer.graph import Graph, Node
+from intinfer.model import Model
+from intinfer.ops import Conv2d, Dense
+from intinfer.types import IntArray, Mask
+
+from ..describe import manifest
+from ..describe.entries import port_entries
+from ..describe.plan import Plan
+from ..testbench import write_bench
+from . import journal
+from .blas import one_thread
+from .crosscheck import CrossCheck
+from .demand import demand_masks
+from .frames import Frames, Hashes, image_hashes
+from .journal import Journal
+from .writer import SetWriter, TensorWriter
+
+BATCH_BYTES = 2**26
+"""Values of a batch, in the smallest containers; a batch is appended to the files as one."""
+MAX_BATCH = 64
+CHECKPOINT_SECONDS = 30.0
+"""Work that a kill may cost. Flushing some hundred files to the disk takes longer than an image."""
+
+Progress = Callable[[int], object]
+"""Called with the number of images that are done, first with those of an earlier run."""
+
+
+class Report(Protocol):
+    """A coverage report in three forms; see `intinfer_golden.make.coverage`."""
+
+    def files(self) -> dict[str, str]:
+        """Text by suffix."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A set that is well defined. `stored` is the graph as a model file, `demand` the given demand by node name, `head`
+    the manifest but for tensors."""
+
+    graph: Graph
+    stored: bytes
+    plan: Plan
+    frames: Frames
+    hashes: Hashes
+    formats: list[str]
+    demand: Mapping[str, Mask]
+    head: dict[str, Any]
+    coverage: Report | None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the bytes of the set."""
+        other = {key: self.head[key] for key in ("mode", "region", "frames", "seed")}
+        other["masks"] = {name: hashlib.sha256(mask.tobytes()).hexdigest() for name, mask in self.demand.items()}
+        return {
+            "version of intinfer": self.head["tool"]["version"],
+            "model": self.head["model"]["sha256"],
+            "input": self.hashes.inputs,
+            "set of options": self.head["command"],
+            "number of rounds": self.head["rounds"],
+            "choice of images": hashlib.sha256(json.dumps(other, sort_keys=True).encode("ascii")).hexdigest(),
+        }
+
+
+def write_set(job: Job, model: Model, final: Path, resume: bool, force: bool, progress: Progress | None) -> None:
+    """Make the set in `final`; see `write_vectors`. `model` runs `job.graph`."""
+    if resume and journal.complete(final, job.identity):
+        return
+    with journal.growing(final, job.identity, resume, force) as (partial, found):
+        run = _Run(job, model, partial, found)
+        run.images(progress)
+        run.finish()
+
+
+class _Run:
+    """Writes batch by batch, so that memory is that of one batch."""
+
+    def __init__(self, job: Job, model: Model, directory: Path, found: Journal) -> None:
+        self._job = job
+        self._directory = directory
+        self._found = found
+        self._check = CrossCheck(model)
+        self._values = [TensorWriter(directory, tensor, job.formats) for tensor in job.plan.values]
+        self._masks = [TensorWriter(directory, tensor, job.formats) for tensor in job.plan.masks]
+        stored = [
+            (TensorWriter(directory, constant.tensor, job.formats, constant.generated), constant.values)
+            for constant in job.plan.constants
+        ]
+        self._set = SetWriter(directory, [*self._values, *self._masks], stored)
+
+    def images(self, progress: Progress | None) -> None:
+        """Write what the journal lacks."""
+        self._set.begin(self._found)
+        with one_thread():
+            self._batches(progress)
+
+    def _batches(self, progress: Progress | None) -> None:
+        done = self._found.images
+        if progress:
+            progress(done)
+        saved = time.monotonic()
+        for chunk in self._job.frames.chunks(self._job.graph, done, _batch_size(self._job.graph)):
+            start, done = done, done + len(next(iter(chunk.values())))
+            if tuple(image_hashes(self._job.graph, chunk)) != self._job.hashes.images[start:done]:
+                raise DataError(f"images {start} to {done - 1} changed while vectors were made of them; begin again")
+            self._batch(chunk, start)
+            if done < self._job.frames.count and time.monotonic() - saved >= CHECKPOINT_SECONDS:
+                self._set.checkpoint(self._job.identity, done)
+                saved = time.monotonic()
+            if progress:
+                progress(done)
+
+    def _batch(self, chunk: Mapping[str, IntArray], start: int) -> None:
+        """Run images one by one, which is the fastest; the fast engine checks each while the next is computed."""
+        parts: dict[str, list[IntArray]] = {entry.tensor.node: [] for entry in self._values}
+        demanded: dict[str, list[Mask]] = {entry.tensor.node: [] for entry in self._masks}
+        with ThreadPoolExecutor(1) as pool:
+            checks = []
+            for i in range(len(next(iter(chunk.values())))):
+                one = {name: array[i : i + 1] for name, array in chunk.items()}
+                values = self._trace(one, start + i)
+                checks.append(pool.submit(self._check.check, one, values, start + i))
+                self._count_overflows(values)
+                for name, arrays in parts.items():
+                    arrays.append(values[name].astype(self._job.graph.values[name].type.dtype))
+                masks = demand_masks(self._job.graph, {name: array[0] for name, array in values.items()})
+                masks |= {name: mask[start + i] for name, mask in self._job.demand.items()}
+                for name, rows in demanded.items():
+                    rows.append(masks[name])
+                if len(checks) > 1:
+                    checks.pop(0).result()
+            for check in checks:
+                check.result()
+        for entry in self._values:
+            entry.append(np.concatenate(parts[entry.tensor.node]))
+        for entry in self._masks:
+            entry.append(np.stack(demanded[entry.tensor.node]).astype(np.int64))
+
+    def _trace(self, one: Mapping[str, IntArray], image: int) -> dict[str, IntArray]:
+        try:
+            return reference.trace(self._job.graph, one)
+        except RangeError as error:
+            raise RangeError(f"image {image} (images counted from 0): {error}") from None
+
+    def _count_overflows(self, values: Mapping[str, IntArray]) -> None:
+        for entry in self._values:
+            node = self._job.graph.node_by_name.get(entry.tensor.node)
+            overflows = None if node is None else _overflows(node, values)
+            if overflows is not None:
+                entry.overflows = (entry.overflows or 0) + overflows
+
+    def finish(self) -> None:
+        """What stands beside the tensors."""
+        job, directory = self._job, self._directory
+        tensors = [entry.tensor for entry in (*self._values, *self._masks)]
+        ports = port_entries(job.graph, tensors, bool(job.demand), job.head["command"]["nodes"])
+        write_into(directory / manifest.GRAPH, job.stored)
+        manifest.write(directory, job.head | {"ports": ports, "tensors": list(self._set.end())})
+        if job.coverage is not None:
+            write_report(directory, job.coverage)
+        shutil.rmtree(directory / "bench", ignore_errors=True)  # of a run that was killed here
+        if "memh" in job.formats:
+            write_bench(directory)
+
+
+def write_report(directory: Path, coverage: Report) -> None:
+    """`coverage.json`, `.txt` and `.html`."""
+    for suffix, text in coverage.files().items():
+        write_into(directory / f"coverage.{suffix}", text.encode("utf-8"))
+
+
+def _batch_size(graph: Graph) -> int:
+    held = sum(value.size * value.type.dtype.itemsize for value in graph.values.values())
+    return max(1, min(MAX_BATCH, BATCH_BYTES // held))
+
+
+def _overflows(node: Node, values: Mapping[str, IntArray]) -> int | None:
+    """How many values of an accumulator are not the exact sum; None for a node without accumulator."""
+    if not isinstance(node.op, Conv2d | Dense):
+        return None
+    if node.op.accumulator.overflow in (Overflow.PROVE, Overflow.TRAP):
+        return 0
+    exact = replace(node.op, accumulator=Accumulator.prove(62)).reference(*(values[name] for name in node.inputs))
+    return int((exact != values[node.name]).sum())

@@ -1,0 +1,259 @@
+"""Words of a dump as values of a tensor: lanes taken apart, and everything that is no value of the code found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from intinfer.types import IntArray
+
+from ...describe.codes import Code
+from ...describe.layout import Slot
+from ...describe.tensors import Tensor
+from .words import Bytes, Words
+
+Flags = npt.NDArray[np.bool_]
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+_CHUNK_BITS = 2**24
+"""Bits that are unpacked at a time."""
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How elements stand in words: `fold` a word, each in a `slot`, and a new word at the start of each `run` of
+    elements."""
+
+    code: Code
+    run: int
+    fold: int
+    slot: Slot = field(default_factory=Slot)
+
+    @classmethod
+    def of(cls, tensor: Tensor, fold: int | None = None) -> Packing:
+        """Of a tensor in no tiles; `fold` elements a word, or as many as in its files."""
+        return cls(tensor.code, tensor.run, fold or tensor.fold, tensor.slot)
+
+    @property
+    def words_per_run(self) -> int:
+        return -(-self.run // self.fold)
+
+    @property
+    def slot_bits(self) -> int:
+        return self.slot.bits(self.code)
+
+    @property
+    def word_bits(self) -> int:
+        return self.fold * self.slot_bits
+
+    @property
+    def word_bytes(self) -> int:
+        return -(-self.word_bits // 8)
+
+    def words(self, elements: int) -> int:
+        """Words of so many elements, whole runs."""
+        return elements // self.run * self.words_per_run
+
+    def elements(self, words: int) -> int:
+        """Elements of so many words."""
+        runs, rest = divmod(words, self.words_per_run)
+        return runs * self.run + min(rest * self.fold, self.run)
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Word and lane of an element."""
+        run, inside = divmod(index, self.run)
+        return run * self.words_per_run + inside // self.fold, inside % self.fold
+
+    def span(self, word: int) -> range:
+        """The elements in a word."""
+        run, inside = divmod(word, self.words_per_run)
+        start = run * self.run + inside * self.fold
+        return range(start, min(start + self.fold, (run + 1) * self.run))
+
+    def word(self, values: IntArray) -> int:
+        """The word of up to `fold` values."""
+        slots = self.slot.encode(self.code, values).tolist()
+        lanes = range(len(slots)) if self.slot.lsb_first else range(self.fold - 1, self.fold - 1 - len(slots), -1)
+        return sum(slot << lane * self.slot_bits for lane, slot in zip(lanes, slots, strict=True))
+
+
+@dataclass(frozen=True)
+class Dump:
+    """A dump of a tensor.
+
+    Attributes:
+        values: int64, one an element; of a bad one its low bits, 0 where they are unknown.
+        unknown: bool, elements with X or Z.
+        bad: bool, elements that hold no value of the code: unknown, or in a word that is too wide or outside the code.
+        spare: bool (words,), unused lanes of a partial word hold something.
+    """
+
+    words: Words
+    packing: Packing
+    values: IntArray
+    unknown: Flags
+    bad: Flags
+    spare: Flags
+
+    @classmethod
+    def of(cls, words: Words, packing: Packing, top: int = 0) -> Dump:
+        """Args: top: bits that words are sign-extended to, see `sign_top`; 0 where they are not."""
+        if words.kind == "bytes":
+            words = words.joined(packing.word_bytes)
+        bits = words.widened(packing.word_bytes)
+        lanes = lanes_of(bits, packing)
+        slots = _elements(lanes, packing)
+        values = packing.code.decode(slots & np.uint64(packing.code.mask))
+        unknown = np.zeros(len(values), dtype=bool)
+        spare = _spare(lanes, packing)
+        if (rows := words.unknown_widened(packing.word_bytes)) is not None:
+            hidden = lanes_of(rows, packing)
+            unknown = _elements(hidden, packing) != 0
+            spare |= _spare(hidden, packing)
+        wide = ~(_fits_extended(words, packing, top) if top else _fits(words, packing))
+        bad = unknown | _elements(np.repeat(wide[:, None], packing.fold, axis=1), packing)
+        if packing.slot_bits > packing.code.bits:
+            bad |= packing.slot.encode(packing.code, values) != slots
+        return cls(words, packing, np.where(unknown, 0, values), unknown, bad, spare)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def word_hex(self, word: int) -> str | None:
+        """A word with all its digits, as it stands in the dump; None beyond the end and where bits are unknown."""
+        if word >= len(self.words) or self.words.unknown_at(word):
+            return None
+        return f"0x{self.words.number(word):0{-(-self.packing.word_bits // 4)}x}"
+
+    def problem(self, index: int) -> str:
+        """Why an element holds no value, or its word is not what it seems; empty when there is nothing to say."""
+        word, _ = self.packing.place(index)
+        text = self.words.text(word)
+        if self.unknown[index] or (self.bad[index] and self.words.unknown_at(word)):
+            return f"{text} has unknown bits"
+        if self.bad[index]:
+            code = self.packing.code
+            if self.words.kind == "numbers" and self.packing.fold == 1:
+                return f"{text} is outside {code.lo}..{code.hi}"
+            if self.packing.slot_bits > code.bits and 0 <= self.words.number(word) < 1 << self.packing.word_bits:
+                above = "the sign" if self.packing.slot.repeats_sign(code) else "0"
+                return f"{text} does not have {above} above the {code.bits} bits of the element"
+            return f"{text} is wider than {self.packing.word_bits} bits"
+        if self.spare[word]:
+            return f"{text} holds something in its unused lanes, which are 0"
+        return ""
+
+
+def lanes_of(bits: Bytes, packing: Packing) -> npt.NDArray[np.uint64]:
+    """(words, fold): the slots of each word as they stand there, that of element 0 first."""
+    bits = bits[:, : packing.word_bytes]
+    if packing.word_bits <= 64:
+        shifts = np.arange(packing.fold, dtype=np.uint64) * np.uint64(packing.slot_bits)
+        lanes = (_numbers(bits)[:, None] >> shifts) & np.uint64((1 << packing.slot_bits) - 1)
+        return lanes if packing.slot.lsb_first else lanes[:, ::-1]
+    size = max(1, _CHUNK_BITS // packing.word_bits)
+    lanes = np.zeros((len(bits), packing.fold), dtype=np.uint64)
+    for start in range(0, len(bits), size):
+        lanes[start : start + size] = _wide_lanes(bits[start : start + size], packing)
+    return lanes if packing.slot.lsb_first else lanes[:, ::-1]
+
+
+def _wide_lanes(bits: Bytes, packing: Packing) -> npt.NDArray[np.uint64]:
+    count, fold, width = len(bits), packing.fold, packing.slot_bits
+    each = np.unpackbits(bits, axis=1, count=packing.word_bits, bitorder="little").reshape(count * fold, width)
+    return _numbers(np.packbits(each, axis=1, bitorder="little")).reshape(count, fold)
+
+
+def _numbers(rows: Bytes) -> npt.NDArray[np.uint64]:
+    """Rows of at most 8 bytes as numbers."""
+    padded = np.zeros((len(rows), 8), dtype=np.uint8)
+    padded[:, : rows.shape[1]] = rows
+    return padded.view("<u8").reshape(-1).astype(np.uint64, copy=False)
+
+
+def _elements(lanes: npt.NDArray[Scalar], packing: Packing) -> npt.NDArray[Scalar]:
+    """The used lanes as a vector, one an element."""
+    if packing.fold == 1:
+        return lanes.reshape(-1)
+    missing = -len(lanes) % packing.words_per_run
+    whole = np.concatenate([lanes, np.zeros((missing, packing.fold), lanes.dtype)])
+    runs = whole.reshape(-1, packing.words_per_run * packing.fold)[:, : packing.run]
+    return runs.reshape(-1)[: packing.elements(len(lanes))]
+
+
+def _spare(lanes: npt.NDArray[np.uint64], packing: Packing) -> Flags:
+    """Words whose unused lanes are not 0."""
+    flags = np.zeros(len(lanes), dtype=bool)
+    used = packing.run % packing.fold
+    if used:
+        last = slice(packing.words_per_run - 1, None, packing.words_per_run)
+        flags[last] = (lanes[last, used:] != 0).any(axis=1)
+    return flags
+
+
+def _fits(words: Words, packing: Packing) -> Flags:
+    """Words with nothing above the elements: known zeros, or of a negative number in a signed code the sign."""
+    signed = packing.code.signed and words.kind == "numbers" and packing.fold == 1
+    above = _above(words.bits, packing.word_bits - signed)
+    fits: Flags = np.logical_not(above.any(axis=1))
+    if signed:
+        ones = _mask_above(words.bits.shape[1], packing.word_bits - 1)
+        return np.where(words.negative, (above == ones).all(axis=1), fits)
+    if words.unknown is not None:
+        fits = fits & ~_above(words.unknown, packing.word_bits).any(axis=1)
+    return fits & ~words.negative
+
+
+def sign_top(words: Words, packing: Packing) -> int:
+    """How many bits the words of a memory are sign-extended to, where every known word is and one is negative; else 0.
+
+    Only numbers have a sign: words of one element in two's complement, or of several if they are written as negative
+    numbers.
+    """
+    width, decimal = packing.word_bits, bool(words.negative.any())
+    numbers = packing.code.name in ("twos_complement", "ternary") if packing.fold == 1 else decimal
+    if words.kind != "bits" or not numbers:
+        return 0
+    known = words if words.unknown is None else _known(words)
+    size = 8 * known.bits.shape[1]
+    top = size
+    if not decimal:
+        top = known.bits_used()
+        if not max(width, words.slot - words.digit) < top <= words.slot:
+            return 0
+    step = max(1, _CHUNK_BITS // size)
+    parts = (known.part(start, start + step) for start in range(0, len(known), step))
+    return max(top, width) if all(_fits_extended(part, packing, top).all() for part in parts) else 0
+
+
+def _known(words: Words) -> Words:
+    assert words.unknown is not None, "asked of words some of which are unknown"
+    known = ~words.unknown.any(axis=1)
+    return Words(words.bits[known], words.negative[known], None, words.kind, slot=words.slot, digit=words.digit)
+
+
+def _fits_extended(words: Words, packing: Packing, top: int) -> Flags:
+    """Words in whose bits from the highest of the elements up to number `top` only the sign is."""
+    first = packing.word_bits - 1
+    rows = words.widened(packing.word_bytes)
+    above = _above(rows, first)
+    all_ones = _mask_above(rows.shape[1], first)
+    ones = all_ones & ~_mask_above(rows.shape[1], top)
+    positive = ~above.any(axis=1)
+    fits: Flags = np.where(words.negative, (above == all_ones).all(axis=1), positive | (above == ones).all(axis=1))
+    if words.unknown is not None:
+        fits &= ~_above(words.unknown, packing.word_bits).any(axis=1)
+    return fits
+
+
+def _above(bits: Bytes, width: int) -> Bytes:
+    """The bits from number `width` on, all others 0."""
+    return bits & _mask_above(bits.shape[1], width)
+
+
+def _mask_above(size: int, width: int) -> Bytes:
+    mask = ((1 << (8 * size)) - 1) >> width << width
+    return np.frombuffer(mask.to_bytes(size, "little"), dtype=np.uint8)

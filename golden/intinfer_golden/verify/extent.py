@@ -1,0 +1,173 @@
+"""How much of a dump is what: how many elements a word has, and how often the set comes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from intinfer.errors import DataError
+
+from ..describe.layout import Slot
+from ..describe.manifest import VectorSet
+from ..describe.tensors import Tensor
+from .dumps import Packing, Words
+from .dumps.waveform import Beats, Stream, read_stream
+
+MAX_SLOT = 32
+"""Bytes of a word in a file of raw bytes, where words are wider than what they hold."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Words of a dump that are compared.
+
+    Attributes:
+        raw: as they were read, before bytes became words.
+        passes: how often the set is expected, one after the other.
+        expected: words of all passes.
+        notes: what was left out, for people.
+    """
+
+    words: Words
+    packing: Packing
+    expected: int
+    raw: Words
+    passes: int = 1
+    notes: tuple[str, ...] = field(default=())
+
+
+def extent_of_words(words: Words, tensor: Tensor, path: Path) -> Extent:
+    """Of a file.
+
+    There are as many elements a word as the vectors have, or one: what the number of words is nearer to. Numbers in
+    decimal that end early are one element each, as are those of our own `.npy`. Words behind the last one that are
+    unknown in all bits are of a deeper memory. Raw bytes may be words of 2, 4, 8, ... bytes.
+    """
+    if words.kind == "bytes":
+        packing, size = _of_bytes(words, tensor, path)
+        return Extent(words.joined(size), packing, packing.words(tensor.elements), words, 1)
+    packed, single = Packing.of(tensor), Packing.of(tensor, 1)
+    most, least = single.words(tensor.elements), packed.words(tensor.elements)
+    notes = words.notes
+    if words.kind == "bits" and len(words) != least and (len(words) != most or words.wider(single.word_bits)):
+        kept = words.without_unknown_end()
+        length = next((length for length in (least, most) if kept <= length < len(words)), None)
+        if length is not None:
+            notes = (*notes, f"{len(words) - length:,} words behind the last are all X, as of a deeper memory")
+            words = words.head(length)
+    count = len(words)
+    if words.kind == "numbers":
+        packing = packed if count == least != most else single
+        packing = replace(packing, slot=Slot()) if packing.fold == 1 else packing  # integers fill no slot
+    else:
+        packing = single if 2 * count > most + least else packed
+    return Extent(words, packing, packing.words(tensor.elements), words, 1, notes)
+
+
+def extent_of_stream(
+    path: Path, stream: Stream, tensor: Tensor, vectors: VectorSet, passes: int | None = None
+) -> Extent:
+    """Of a waveform; see `compare.verify` for `passes`.
+
+    Raises DataError for what `read_stream` refuses, and for data of fewer bits than a value has.
+    """
+    inputs = _inputs(stream, tensor.node, vectors) if passes is None else {}
+    beats = read_stream(path, stream, tuple(inputs))
+    packings = [packing for packing in _packings(beats.words, tensor) if packing.word_bits <= beats.width]
+    if not packings:
+        raise DataError(
+            f"{path}: signal {beats.name!r} has {beats.width} bits, a word of {tensor.node} has {tensor.word_bits}; "
+            "name one that carries whole words with --data"
+        )
+    if passes is not None:
+        permitted: list[tuple[Packing, int]] | None = [(packing, passes) for packing in packings]
+    else:
+        permitted = _by_inputs(beats, inputs, packings)
+    packing, number = _chosen(beats, tensor, packings, permitted)
+    notes = []
+    if beats.dropped:
+        notes.append(
+            f"{beats.dropped:,} words before the reset ({beats.reset_name}) at time {beats.reset} are left out"
+        )
+    size = packing.words(tensor.elements)
+    times, rest = divmod(len(beats.words), size)
+    if number > 1:
+        why = f", as the words of {', '.join(inputs)} say" if passes is None and permitted else ""
+        notes.append(f"the set has to come {number} times, one after the other{why}; each is compared")
+    elif times > 1 and not rest and permitted is None:
+        notes.append(
+            f"the words are {times} times as many as the set has; if the bench repeats it so often, give --passes "
+            f"{times}"
+        )
+    return Extent(beats.words, packing, number * size, beats.words, number, tuple(notes))
+
+
+def _packings(words: Words, tensor: Tensor) -> list[Packing]:
+    """As many elements a word as the vectors have, or one, if not many words are wider."""
+    packed, single = Packing.of(tensor), Packing.of(tensor, 1)
+    return [packed] if packed == single or 8 * words.wider(single.word_bits) > len(words) else [packed, single]
+
+
+def _chosen(
+    beats: Beats, tensor: Tensor, packings: list[Packing], permitted: list[tuple[Packing, int]] | None
+) -> tuple[Packing, int]:
+    """The packing and the number of passes that the number of words fits, or else comes nearest to.
+
+    Args:
+        permitted: what it can be; None: one pass, or any number after a reset that took words back.
+    """
+    words = {packing: packing.words(tensor.elements) for packing in packings}
+    count = len(beats.words)
+    fitting = [(packing, count // size) for packing, size in words.items() if count and count % size == 0]
+    if permitted is None:
+        fitting.sort(key=lambda pair: pair[1])  # of one element a word where it can be: most words are that narrow
+        if fitting and (fitting[0][1] == 1 or beats.dropped):
+            return fitting[0]
+        permitted = [(packing, 1) for packing in packings]
+    return min(permitted, key=lambda pair: abs(pair[1] * words[pair[0]] - count))
+
+
+def _of_bytes(words: Words, tensor: Tensor, path: Path) -> tuple[Packing, int]:
+    count = len(words)
+    packed, single = Packing.of(tensor), Packing.of(tensor, 1)
+    numbers = [packing.words(tensor.elements) for packing in (packed, single)]
+    whole = [number * packing.word_bytes for number, packing in zip(numbers, (packed, single), strict=True)]
+    if count == whole[1] != whole[0]:
+        return single, single.word_bytes
+    if count != whole[0]:
+        wide = [
+            (packing, size)
+            for packing, number in ((single, numbers[1]), (packed, numbers[0]))
+            for size in (count // number,)
+            if count == size * number and packing.word_bytes < size <= MAX_SLOT and size & (size - 1) == 0
+        ]
+        if wide:  # both where words of one element are as long as all of a word: what is above them tells
+            return min(wide, key=lambda pair: words.joined(pair[1]).wider(pair[0].word_bits) > 0)
+    size = packed.word_bytes
+    if count % size:
+        raise DataError(f"{path}: has {count:,} bytes, which are not words of {size} bytes; write whole words")
+    return packed, size
+
+
+def _inputs(stream: Stream, node: str, vectors: VectorSet) -> dict[str, Tensor]:
+    """The input ports by name, where the stream is the output port of the same design that a node comes out of."""
+    port = vectors.ports.get(stream.port or "")
+    if port is None or port.direction != "out" or port.node != node:
+        return {}
+    return {name: vectors.values[port.node].tensor for name, port in vectors.ports.items() if port.direction == "in"}
+
+
+def _by_inputs(beats: Beats, inputs: dict[str, Tensor], packings: list[Packing]) -> list[tuple[Packing, int]] | None:
+    """How often the set went in, by the words of every input, which are packed as those of the output are; None where
+    that is not known, or no whole number."""
+    if beats.inputs is None or not inputs:
+        return None
+    found = []
+    for number, packing in enumerate(packings):
+        times = set()
+        for name, tensor in inputs.items():
+            size = Packing.of(tensor, 1 if number else None).words(tensor.elements)
+            times.add(beats.inputs[name] // size if beats.inputs[name] % size == 0 else 0)
+        if len(times) == 1 and 0 not in times:
+            found.append((packing, times.pop()))
+    return found or None

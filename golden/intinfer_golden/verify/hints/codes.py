@@ -1,0 +1,120 @@
+"""Values in another code: sign bits, ternary and bipolar codes, powers of two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from intinfer.types import IntArray
+
+from ...describe.codes import Code
+from .case import Case, varied
+
+_MAPS = {
+    "a bit for -1 above a bit for +1": (0, 1, -1, None),
+    "a bit for the sign above a bit for non-zero, with two words for 0": (0, 1, 0, -1),
+}
+"""Codes of -1, 0, +1 other than two's complement: the values of the words 0, 1, 2, 3. A bit for non-zero above a bit
+for the sign is two's complement with its bits in reverse, which is tried elsewhere."""
+
+
+def sign(case: Case) -> Iterator[str]:
+    """Sign bits that are missing or too many."""
+    code, dump = case.dump.packing.code, case.dump
+    if case.explained_by_values(dump.values):  # so only words that are no value of the code differ
+        if dump.bad[case.demanded].any():
+            bits = dump.packing.word_bits
+            kind = "two's complement" if code.signed else "unsigned"
+            each = f"the tensor is {code.bits} bits {kind}"
+            if dump.packing.fold > 1:
+                each = f"a word is {dump.packing.fold} elements of {code.bits} bits"
+            yield f"sign: the low {bits} bits of every word are right; {each}"
+        return
+    if not code.signed or dump.bad[case.demanded].any():
+        return
+    words = code.encode(dump.values[case.demanded])
+    narrow = int(words.max()).bit_length()  # a negative number of this width has its highest bit set
+    if not 0 < narrow < code.bits:
+        return
+    if np.array_equal(Code("twos_complement", narrow).decode(words), case.expected[case.demanded]):
+        yield f"sign: every value is right as {narrow}-bit two's complement; extend the sign to {code.bits} bits"
+
+
+def hints(case: Case) -> Iterator[str]:
+    """Another code of the same width."""
+    code = case.dump.packing.code
+    if case.dump.bad[case.demanded].any():
+        return
+    words = code.encode(case.dump.values)
+    mask, top = np.uint64(code.mask), np.uint64(1 << (code.bits - 1))
+    wanted = set(np.unique(case.expected[case.demanded])[:4].tolist())
+    signs = code.signed and wanted == {-1, 1}
+    if signs and int(words.max()) == 1:
+        for text, value in (("0 is -1 and 1 is +1", 1), ("0 is +1 and 1 is -1", -1)):
+            if case.explained_by_values(value * (2 * words.astype(np.int64) - 1)):
+                yield f"code: the dump has one bit a value, {text}; the tensor is {code.bits} bits two's complement"
+        return
+    if code.bits == 2 and wanted <= {-1, 0, 1} and code.signed:
+        for text, values in _MAPS.items():
+            table = np.array([2 if value is None else value for value in values])
+            if case.explained_by_values(table[words.astype(np.intp)]):
+                yield f"code: the dump has {text}; the tensor is two's complement"
+    if case.explained_by_values(code.decode(~words & mask)):
+        yield "code: every bit is inverted"
+    if code.bits > 1 and case.explained_by_values(code.decode((~words + np.uint64(1)) & mask)):
+        yield "code: every value is negated"
+    if code.bits > 1 and not signs and case.explained_by_values(code.decode(words ^ top)):
+        yield f"code: the highest of the {code.bits} bits is inverted (offset binary for two's complement, or back)"
+    if code.bits > 2 and code.signed:
+        magnitude = (words & (top - np.uint64(1))).astype(np.int64)
+        if case.explained_by_values(np.where(words & top != 0, -magnitude, magnitude)):
+            yield "code: the dump has sign and magnitude, the tensor is two's complement"
+
+
+def scale(case: Case) -> Iterator[str]:
+    """A power of two: bits appended below, or lost."""
+    code, expected = case.dump.packing.code, case.expected[case.demanded]
+    for k in range(1, code.bits):
+        lost: IntArray = expected >> k
+        if not varied(lost):
+            break
+        if not case.dump.bad[case.demanded].any() and np.array_equal(case.dump.values[case.demanded], lost):
+            yield f"scale: every value is shifted right by {k}: the low {k} bits are lost"
+    numbers = _numbers(case)
+    if numbers is None:
+        return
+    width = int(numbers.max()).bit_length()
+    for k in range(1, width):
+        if (numbers & np.uint64((1 << k) - 1)).any():
+            return
+        moved = numbers >> np.uint64(k)
+        codes = [code]
+        if code.signed and 1 < width - k < code.bits:
+            codes.append(Code(code.name, width - k))  # the sign of the dump's words
+        for found in codes:
+            low = found.decode(moved & np.uint64(found.mask))
+            if np.array_equal(low, expected) and _extends(moved, found, width - k):
+                yield f"scale: every value is multiplied by {1 << k}: {k} bits are appended below"
+
+
+def _numbers(case: Case) -> np.ndarray[tuple[int], np.dtype[np.uint64]] | None:
+    """The demanded words as they stand in the dump, where each is a value of at most 64 bits."""
+    bits = case.dump.words.bits
+    if case.dump.packing.fold > 1:
+        dump = case.dump
+        return None if dump.bad[case.demanded].any() else dump.packing.code.encode(dump.values[case.demanded])
+    if bits[:, 8:].any() or case.dump.words.unknown is not None:
+        return None
+    padded = np.ascontiguousarray(case.dump.words.widened(8)[:, :8])
+    return padded.view("<u8").reshape(-1).astype(np.uint64)[case.demanded]
+
+
+def _extends(words: np.ndarray[tuple[int], np.dtype[np.uint64]], code: Code, width: int) -> bool:
+    """Whether words of `width` bits are the code's words with 0 above, or all with the sign."""
+    above = words >> np.uint64(code.bits) if code.bits < 64 else np.zeros_like(words)
+    if not above.any():
+        return True
+    ones = np.uint64((1 << max(0, width - code.bits)) - 1)
+    negative = (words >> np.uint64(code.bits - 1)) & np.uint64(1)
+    return code.signed and bool((above == ones * negative).all())

@@ -1,0 +1,265 @@
+"""A dump beside the vectors, some frames at a time: what is wrong, and the first difference where the source has it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from intinfer.types import IntArray
+
+from ..describe.tensors import Tensor
+from .dumps import Dump, Packing, Words
+from .dumps.dump import sign_top
+from .extent import Extent
+from .hints import Case, Mask
+from .sets import Match, check, golden
+
+_CHUNK = 2**19
+"""Values that are compared at a time, if a frame has not more."""
+MOST = 2**20
+"""Values that hints and causes are looked for in, if two frames have not more: they take a hundred bytes each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """The first value of a dump that is not what was expected.
+
+    Attributes:
+        word: of the dump, counted from 0.
+        lane: of the value inside the word, counted from where element 0 is; None where a word is one value.
+        line: of the file, counted from 1; None in files without, and where the dump ends early.
+        time: of a value change dump.
+        at: (n, c, y, x) or (n, c) by letter, of a constant by its axes; None for words beyond the end, and for a lane
+            of a constant's word that is unused and must be 0.
+        expected, actual: None where there is none: beyond the end, missing, unknown bits.
+        expected_word, actual_word: the whole words in hexadecimal where a word is several values.
+        problem: why there is no value, or why it cannot be one; empty when it is just wrong.
+        pass_: which time the set comes, counted from 1; None where it comes once.
+    """
+
+    word: int
+    lane: int | None
+    line: int | None
+    time: int | None
+    at: dict[str, int] | None
+    expected: int | None
+    expected_hex: str | None
+    expected_word: str | None
+    actual: int | None
+    actual_hex: str | None
+    actual_word: str | None
+    problem: str
+    pass_: int | None = None
+
+
+@dataclass
+class Tally:
+    """What is counted over all pieces of a dump."""
+
+    compared: int = 0
+    ignored: int = 0
+    differences: int = 0
+    first: Difference | None = None
+    errors: Counter[int] = field(default_factory=Counter)
+    wrong_frames: set[int] = field(default_factory=set)
+    """Their places among those of the dump."""
+
+    def sorted_errors(self) -> dict[int, int]:
+        return dict(sorted(self.errors.items(), key=lambda pair: (-pair[1], abs(pair[0]), pair[0])))
+
+
+class Pieces:
+    """A dump beside the vectors, some frames at a time.
+
+    `numbers` are the frames of the set that the dump holds; `tensor` has as many.
+    """
+
+    def __init__(self, match: Match, tensor: Tensor, numbers: Sequence[int], full: bool, extent: Extent) -> None:
+        self._match, self._tensor, self._numbers, self._full, self._extent = match, tensor, numbers, full, extent
+        self._top = sign_top(extent.words, extent.packing)
+
+    @property
+    def _step(self) -> int:
+        """Frames that are compared at a time."""
+        return max(1, _CHUNK * self._tensor.shape[0] // self._tensor.elements)
+
+    def tally(self) -> Tally:
+        tally, frames = Tally(), self._tensor.shape[0]
+        check(self._match.vectors, self._match.entry)
+        step = self._step
+        each = self._extent.packing.words(self._tensor.elements // frames)
+        for begin in range(0, frames, step):
+            end = min(begin + step, frames)
+            expected, asked = self._golden(begin, end)
+            for number in range(self._extent.passes):
+                place = (number * frames + begin) * each
+                dump = self._dump(place, place + (end - begin) * each)
+                wrong = wrong_values(dump, expected, asked)
+                tally.compared += int(asked.sum())
+                tally.ignored += int((~asked).sum())
+                tally.differences += int(wrong.sum())
+                tally.errors.update(_errors(dump, expected, wrong))
+                found = np.flatnonzero(wrong.reshape(end - begin, -1).any(axis=1)) + begin
+                tally.wrong_frames.update(found.tolist())
+                if wrong.any() and (tally.first is None or place < tally.first.word):
+                    tally.first = self._difference(dump, expected, int(np.argmax(wrong)), place, number)
+        return tally
+
+    def length(self) -> Difference | None:
+        """Where no value is wrong: the first word that is missing, be it one that nobody demands, or too many."""
+        extent = self._extent
+        count, wanted = len(extent.words), extent.expected
+        if count == wanted:
+            return None
+        frames, per = self._tensor.shape[0], wanted // extent.passes
+        if count > wanted:
+            return self._beyond(wanted)
+        number, inside = divmod(count, per)
+        frame = inside // (per // frames)
+        expected, _ = self._golden(frame, frame + 1)
+        place = number * per + frame * (per // frames)
+        dump = self._dump(place, place + per // frames)
+        return self._difference(dump, expected, len(dump), place, number)
+
+    def case(self, first: Difference, wrong_frames: Collection[int]) -> Case:
+        """The first pass that differs, for hints and causes: all of it, or where that has more than `MOST` values some
+        frames in a row, from the one before the first that differs on."""
+        extent, frames = self._extent, self._tensor.shape[0]
+        per, number = extent.expected // extent.passes, (first.pass_ or 1) - 1
+        begin, end = self._looked_at(wrong_frames)
+        expected, asked = self._golden(begin, end)
+        tensor = replace(self._tensor, shape=(end - begin, *self._tensor.shape[1:]))
+        words, raw = extent.words, extent.raw
+        if (begin, end) != (0, frames) or extent.passes > 1:
+            words = words.part(number * per + begin * (per // frames), number * per + end * (per // frames))
+            raw = words
+        dump = Dump.of(words, extent.packing, self._top)
+        return Case(tensor, expected, asked, raw, dump, self._match.vectors, self._numbers[begin:end])
+
+    def _looked_at(self, wrong_frames: Collection[int]) -> tuple[int, int]:
+        """First frame that hints and causes are looked for in, and the one behind the last."""
+        frames = self._tensor.shape[0]
+        count = max(MOST // (self._tensor.elements // frames), 2)
+        if count >= frames:
+            return 0, frames
+        begin = min(max(0, min(wrong_frames, default=0) - 1), frames - count)
+        return begin, begin + count
+
+    def wrong(self, number: int) -> tuple[Mask, Mask]:
+        """Of all values of pass `number`, counted from 0, those that are wrong, and those that are compared."""
+        frames, step = self._tensor.shape[0], self._step
+        each = self._extent.expected // self._extent.passes // frames
+        wrong, asked = [], []
+        for begin in range(0, frames, step):
+            end = min(begin + step, frames)
+            place = (number * frames + begin) * each
+            expected, compared = self._golden(begin, end)
+            wrong.append(wrong_values(self._dump(place, place + (end - begin) * each), expected, compared))
+            asked.append(compared)
+        return np.concatenate(wrong), np.concatenate(asked)
+
+    def notes(self) -> list[str]:
+        """Of words that are wider than what they hold."""
+        words, width = self._extent.words, self._extent.packing.word_bits
+        if self._top:
+            return [f"words are sign-extended from {width} bits"]
+        if words.kind == "bits" and words.slot >= width + words.digit:
+            return [f"words are written with {words.slot} bits and hold {width}; those above are 0"]
+        return []
+
+    def _golden(self, begin: int, end: int) -> tuple[IntArray, Mask]:
+        """What is expected of some frames, and which of it is compared."""
+        expected, asked = golden(self._match.vectors, self._match.entry, self._numbers[begin:end])
+        return expected, np.ones_like(asked) if self._full else asked
+
+    def _dump(self, begin: int, end: int) -> Dump:
+        return Dump.of(self._extent.words.part(begin, end), self._extent.packing, self._top)
+
+    def _difference(self, dump: Dump, expected: IntArray, index: int, place: int, number: int) -> Difference:
+        """Element `index` of a piece of the dump, whose first word is word `place` of the whole."""
+        packing, tensor, extent = self._extent.packing, self._tensor, self._extent
+        missing = f"the dump ends after {len(extent.words)} words"
+        problem = dump.problem(index) if index < len(dump) else missing
+        actual = int(dump.values[index]) if index < len(dump) and not dump.bad[index] else None
+        word, lane = packing.place(index)
+        frames = place // packing.words(tensor.elements // tensor.shape[0]) % tensor.shape[0]
+        shape = (len(expected) * tensor.shape[0] // tensor.elements, *tensor.file_shape[1:])
+        at = dict(zip(tensor.order, np.unravel_index(index, shape), strict=True))
+        letters = dict(zip("NCHW", "ncyx", strict=True))
+        coordinates = {letters[axis]: int(at[axis]) for axis in tensor.axes}
+        coordinates["n"] = self._numbers[frames + coordinates["n"]]
+        value = int(expected[index])
+        packed = packing.fold > 1
+        return Difference(
+            word=place + word,
+            lane=lane if packed else None,
+            **_where(extent.words, place + word),
+            at=coordinates,
+            expected=value,
+            expected_hex=tensor.code.hex(value),
+            expected_word=_word_hex(packing, expected, word) if packed else None,
+            actual=actual,
+            actual_hex=None if actual is None else tensor.code.hex(actual),
+            actual_word=dump.word_hex(word) if packed else None,
+            problem=problem,
+            pass_=number + 1 if extent.passes > 1 else None,
+        )
+
+    def _beyond(self, word: int) -> Difference:
+        """The first word that the vectors do not have."""
+        packing, words = self._extent.packing, self._extent.words
+        dump = self._dump(word, word + 1)
+        actual = None if dump.bad[0] or packing.fold > 1 else int(dump.values[0])
+        return Difference(
+            word=word,
+            lane=None,
+            **_where(words, word),
+            at=None,
+            expected=None,
+            expected_hex=None,
+            expected_word=None,
+            actual=actual,
+            actual_hex=None if actual is None else packing.code.hex(actual),
+            actual_word=dump.word_hex(0) if packing.fold > 1 else None,
+            problem=f"the dump goes on after the {word} words expected",
+        )
+
+
+def wrong_values(dump: Dump, expected: IntArray, asked: Mask) -> Mask:
+    """By element: it is asked for and not what is expected, or the last of a word whose unused lanes are not 0."""
+    length = min(len(expected), len(dump))
+    wrong = np.ones(len(expected), dtype=bool)
+    wrong[:length] = (dump.values[:length] != expected[:length]) | dump.bad[:length]
+    wrong &= asked
+    for word in np.flatnonzero(dump.spare).tolist():
+        span = dump.packing.span(word)
+        if span.stop <= length and asked[span.start : span.stop].any():
+            wrong[span.stop - 1] = True
+    return wrong
+
+
+def _errors(dump: Dump, expected: IntArray, wrong: Mask) -> dict[int, int]:
+    length = min(len(expected), len(dump))
+    usable = wrong[:length] & ~dump.bad[:length] & (dump.values[:length] != expected[:length])
+    actual, wanted = dump.values[:length][usable], expected[:length][usable]
+    if dump.packing.code.bits <= 62:
+        sizes, counts = np.unique(actual - wanted, return_counts=True)
+        return dict(zip(sizes.tolist(), counts.tolist(), strict=True))
+    pairs = zip(actual.tolist(), wanted.tolist(), strict=True)  # a difference may leave int64
+    return dict(Counter(a - w for a, w in pairs))
+
+
+def _where(words: Words, word: int) -> dict[str, int | None]:
+    """Line or time of a word."""
+    places = words.places
+    known = None if places is None or word >= len(places) else places[word]
+    return {"line": None, "time": None, words.unit: known}
+
+
+def _word_hex(packing: Packing, expected: IntArray, word: int) -> str:
+    """A word as it should be."""
+    span = packing.span(word)
+    return f"0x{packing.word(expected[span.start : span.stop]):0{-(-packing.word_bits // 4)}x}"

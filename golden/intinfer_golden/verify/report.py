@@ -1,0 +1,97 @@
+"""The outcome of `verify` as lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from intinfer.text import printable
+
+from ..describe.spans import ranges
+from .commands import explain_command, frames_command
+from .compare import Comparison, Verification
+
+SHOWN_ERRORS = 8
+SHOWN_FRAMES = 200
+"""Characters of the list of frames."""
+
+
+def describe(comparison: Comparison) -> list[str]:
+    """A comparison, the verdict first."""
+    source = f" (from {', '.join(comparison.source)})" if comparison.source else ""
+    ignored = f", {comparison.ignored:,} not demanded and ignored" if comparison.ignored else ""
+    kind = "node" if comparison.constant is None else "constant"
+    head = f"{comparison.dump}: {kind} {comparison.name}{source}: "
+    if comparison.equal:
+        lines = [f"{head}equal, {comparison.compared:,} values compared{ignored}"]
+    else:
+        lines = [
+            f"{head}DIFFERENT, {comparison.differences:,} of {comparison.compared:,} values compared{ignored}",
+            f"  first: {describe_first(comparison)}",
+            *_word(comparison),
+        ]
+    if comparison.elements_per_word != comparison.vectors_per_word:
+        lines.append(
+            f"  read with {comparison.elements_per_word} value a word; the vectors have {comparison.vectors_per_word}"
+        )
+    if comparison.words != comparison.expected_words:
+        lines.append(f"  length: {comparison.words:,} words, {comparison.expected_words:,} expected")
+    if comparison.wrong_frames:
+        lines.append(f"  frames: {_ranges(comparison.wrong_frames)}")
+    if comparison.errors:
+        shown = list(comparison.errors.items())[:SHOWN_ERRORS]
+        more = len(comparison.errors) - len(shown)
+        counts = ", ".join(f"{error:+d} x {count:,}" for error, count in shown)
+        lines.append(f"  actual - expected: {counts}" + (f", {more} more" if more else ""))
+    lines += [f"  note: {note}" for note in comparison.notes]
+    lines += [f"  where: {comparison.where}"] if comparison.where else []
+    lines += [f"  hint: {hint}" for hint in comparison.hints]
+    lines += [f"  cause: {cause}" for cause in comparison.causes]
+    return [printable(line) for line in lines]
+
+
+def commands(verification: Verification) -> dict[str, str]:
+    """Command lines for the first difference: "explain" follows its value by hand, "minimal" makes a small set of the
+    first frames in which it or another node of its set differs. Empty where there is nothing of the kind to do.
+    """
+    first = verification.first
+    if first is None or first.first is None:
+        return {}
+    found: dict[str, str | None] = {}
+    at = first.first.at
+    if at is not None and "n" in at and first.role != "input":
+        found["explain"] = explain_command(first.directory, at["n"], first.node, at)
+    same = [comparison for comparison in verification.comparisons if comparison.directory == first.directory]
+    frames = sorted({frame for comparison in same for frame in comparison.wrong_frames})
+    if frames:
+        found["minimal"] = frames_command(first.directory, frames, first.frames)
+    return {name: line for name, line in found.items() if line is not None}
+
+
+def _ranges(frames: Sequence[int]) -> str:
+    """Numbers of frames and how many there are, not too many."""
+    text = ranges(frames)
+    if len(text) > SHOWN_FRAMES:
+        text = f"{text[:SHOWN_FRAMES].rpartition(',')[0]},..."
+    return f"{text} ({len(frames):,} in all)" if len(frames) > 1 else text
+
+
+def _word(comparison: Comparison) -> list[str]:
+    first = comparison.first
+    if first is None or (first.expected_word is None and first.actual_word is None):
+        return []
+    return [f"  word: expected {first.expected_word or 'nothing'}, actual {first.actual_word or 'none'}"]
+
+
+def describe_first(comparison: Comparison) -> str:
+    """The first difference in one line: "n=0 c=1 y=2 x=3 (word 9, line 14): expected 1 (0x1), actual 2 (0x2)"."""
+    first = comparison.first
+    assert first is not None, "asked for what differs"
+    at = " ".join(f"{axis}={i}" for axis, i in first.at.items()) + " " if first.at else ""
+    lane = "" if first.lane is None else f" lane {first.lane}"
+    line = "" if first.line is None else f", line {first.line}"
+    time = "" if first.time is None else f", time {first.time}"
+    expected = "nothing" if first.expected is None else f"{first.expected} ({first.expected_hex})"
+    actual = "" if first.actual is None else f"{first.actual} ({first.actual_hex})"
+    found = "; ".join(part for part in (actual, first.problem) if part)
+    pass_ = "" if first.pass_ is None else f"pass {first.pass_} of the set, "
+    return f"{pass_}{at}(word {first.word}{lane}{line}{time}): expected {expected}, actual {found}"

@@ -1,0 +1,242 @@
+"""Which vectors a dump is of: in one set, or among the sets that an index lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from intinfer.errors import DataError
+from intinfer.types import IntArray
+
+from ..describe import documents, index, manifest
+from ..describe.manifest import Stored, VectorSet
+from ..describe.names import file_stem
+from ..describe.spans import split
+from ..describe.tensors import Tensor
+from .constants import FOLDER, Memory, named
+from .dumps.foreign import short
+
+MOST_NAMED = 5
+"""Sets that an error names."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A set of an index: `path` is its folder's name, `nodes` what it computes."""
+
+    name: str
+    path: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Match:
+    """The tensor that a dump is of; `set` is the name of its set in an index, None where there is no index.
+
+    `place` orders tensors as the graph does, the constants of a node before its value.
+    """
+
+    set: str | None
+    place: tuple[int, int, bool]
+    vectors: VectorSet
+    entry: Stored
+
+
+def open_set(directory: Path, node: str | None = None) -> VectorSet:
+    """The one set in a folder: the folder itself or, of an index, the set that computes `node` (of one set, that).
+
+    Raises DataError for a folder that is neither, and for an index that leaves open which set is meant.
+    """
+    if (directory / manifest.NAME).is_file() or not (directory / index.NAME).is_file():
+        return manifest.load(directory)
+    listed = tuple(_read_index(directory / index.NAME))
+    found = [entry for entry in listed if node is None or node in entry.nodes]
+    if len(found) == 1:
+        return manifest.load(directory / found[0].path)
+    which = "" if node is None else f", {len(found) or 'none'} of which compute{'' if found else 's'} node {node!r}"
+    shown = found or listed
+    names = ", ".join(str(directory / entry.path) for entry in shown[:MOST_NAMED])
+    more = f" or {len(shown) - MOST_NAMED} more" if len(shown) > MOST_NAMED else ""
+    raise DataError(f"{directory}: holds {len(listed)} sets{which}; give one of them: {names}{more}")
+
+
+class Sets:
+    """The vectors in a folder: a set, or an index with a set in each sub-folder, read when they are asked for.
+
+    Raises DataError for a folder that is neither, or a damaged index.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        several = not (directory / manifest.NAME).is_file() and (directory / index.NAME).is_file()
+        self._listed = tuple(_read_index(directory / index.NAME)) if several else None
+        self._load = cache(manifest.load)
+        if not several:
+            self._load(directory)
+
+    def match(self, path: Path, node: str | None, port: str | None = None) -> Match:
+        """The tensor of a dump, by the node's name, the name of a port, or else by the file's.
+
+        Among several sets the one counts that has the node and that a folder of the dump's path is named after, or
+        else the one that computes the node.
+
+        Raises DataError when there is none, or several.
+        """
+        if self._listed is None:
+            vectors = self._load(self._directory)
+            node = _node_of(vectors, port) if port is not None else node
+            return _match(None, 0, vectors, _entry(vectors, path, node))
+        chosen = self._chosen(path, node) if port is None else self._with_port(path, port)
+        vectors = self._load(self._directory / chosen.path)
+        node = _node_of(vectors, port) if port is not None else node
+        return _match(chosen.name, self._listed.index(chosen), vectors, _entry(vectors, path, node))
+
+    def outputs(self) -> list[tuple[str | None, str]]:
+        """Every node that a dump could be of, with its set, in order. Inputs are given to a design, not dumped."""
+        if self._listed is None:
+            vectors = self._load(self._directory)
+            return [(None, name) for name, entry in vectors.values.items() if entry.tensor.role != "input"]
+        return [(listed.name, node) for listed in self._listed for node in listed.nodes]
+
+    def _has(self, listed: Listed, path: Path, node: str | None) -> bool:
+        vectors = self._load(self._directory / listed.path)
+        return (node or path.stem) in _by_name(vectors, node) | named(vectors.constants, node is None)
+
+    def _has_constant(self, listed: Listed, path: Path, node: str | None) -> bool:
+        """Whether a set computes a node that has this constant; only sets that may are read."""
+        wanted = (node or path.stem).removeprefix(f"{FOLDER}/")
+        nodes = [name for name in _names(listed.nodes, node is None) if wanted.startswith(f"{name}.")]
+        return bool(nodes) and self._has(listed, path, node)
+
+    def _with_port(self, path: Path, port: str) -> Listed:
+        """Every set has ports of the same names, so a folder of the path says which set is meant."""
+        assert self._listed is not None, "asked among several sets"
+        folders = {listed.path: listed for listed in self._listed}
+        found = [folders[parent] for parent in path.parts[-2::-1] if parent in folders]
+        if not found and len(self._listed) > 1:
+            raise DataError(
+                f"{path}: {len(self._listed)} sets of {self._directory} may have a port {short(port)}; give one of "
+                f"them, such as {self._directory / self._listed[0].path}, or the node with --node"
+            )
+        return found[0] if found else self._listed[0]
+
+    def _chosen(self, path: Path, node: str | None) -> Listed:
+        assert self._listed is not None, "asked among several sets"
+        folders = {listed.path: listed for listed in self._listed}
+        for parent in path.parts[-2::-1]:
+            if parent in folders and self._has(folders[parent], path, node):
+                return folders[parent]
+        stems = {node} if node is not None else {path.stem}
+        found = [listed for listed in self._listed if stems & set(_names(listed.nodes, node is None))]
+        found = found or [listed for listed in self._listed if self._has_constant(listed, path, node)]
+        if len(found) == 1:
+            return found[0]
+        what = f"node {node!r}" if node is not None else f"the file name {path.stem!r}"
+        if found:
+            raise DataError(
+                f"{path}: {len(found)} sets have {what}; put the dump in a folder named {found[0].path} (or "
+                f"{found[1].path}), or give {self._directory / found[0].path} in place of {self._directory}"
+            )
+        names = [name for listed in self._listed for name in _names(listed.nodes, node is None)]
+        near = get_close_matches(node or path.stem, names, n=3) or names[:3]
+        raise DataError(
+            f"{path}: no set of {self._directory} has {what}; close names: {', '.join(near)}; or put the dump in a "
+            "folder named as its set"
+        )
+
+
+def _by_name(vectors: VectorSet, node: str | None) -> dict[str, Stored]:
+    """Tensors by what may be asked for: the node's name, or else what a file may be named."""
+    stems = {file_stem(name): entry for name, entry in vectors.values.items()}
+    return vectors.values | stems if node is None else vectors.values
+
+
+def _node_of(vectors: VectorSet, port: str) -> str:
+    """The node whose values a port carries."""
+    if port in vectors.ports:
+        return vectors.ports[port].node
+    names = ", ".join(vectors.ports)
+    raise DataError(
+        f"{vectors.directory}: has no port {short(port)}, it has {names}; name the stream's node with --node"
+    )
+
+
+def _match(set_: str | None, place: int, vectors: VectorSet, entry: Stored) -> Match:
+    position = list(vectors.values).index(entry.tensor.node)
+    return Match(set_, (place, position, not entry.tensor.attribute), vectors, entry)
+
+
+def _names(nodes: Sequence[str], files: bool) -> Iterable[str]:
+    """Of nodes, and of their files."""
+    return [*nodes, *(file_stem(node) for node in nodes)] if files else nodes
+
+
+def _entry(vectors: VectorSet, path: Path, node: str | None) -> Stored:
+    """The tensor of a set that a dump is of.
+
+    A name that a node and a constant share is the node's, or in a folder named as that of constants the constant's.
+    """
+    names, wanted = _by_name(vectors, node), node or path.stem
+    constants = named(vectors.constants, node is None)
+    inside = node is None and path.parent.name == FOLDER
+    if wanted in constants and (inside or wanted not in names):
+        return Memory.of(*constants[wanted], path)
+    if wanted in names:
+        return names[wanted]
+    names = names | {name: entry for name, (entry, _) in constants.items()}
+    near = ", ".join(get_close_matches(wanted, names, n=3) or list(names)[:3])
+    if node is None:
+        raise DataError(
+            f"{path}: no node of the vectors has the file name {path.stem!r}; close names: {near}; or name it with "
+            "--node"
+        )
+    raise DataError(f"the vectors have no node {node!r}; close names: {near}; or make vectors of it")
+
+
+def _read_index(path: Path) -> Iterable[Listed]:
+    document = documents.read(path, index.FORMAT, index.VERSION, "index of golden vectors")
+    try:
+        found = [
+            Listed(str(item["name"]), str(item["path"]), tuple(str(node) for node in item["nodes"]))
+            for item in document["sets"]
+        ]
+        if not found or any(Path(listed.path).name != listed.path or listed.path in ("", "..") for listed in found):
+            raise ValueError("paths must be names of sub-folders")
+    except (LookupError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: is damaged ({type(error).__name__}: {error}); make the vectors again") from None
+    return found
+
+
+def check(vectors: VectorSet, entry: Stored) -> None:
+    """Raises DataError where a file of a tensor or of its demand mask is not the one that was written."""
+    entry.check()
+    if (mask := vectors.masks.get(entry.tensor.node)) is not None:
+        mask.check()
+
+
+def golden(vectors: VectorSet, entry: Stored, numbers: Sequence[int]) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+    """What is expected of some frames of a tensor that `check` was called for, and which of it is demanded: vectors in
+    the order of files."""
+    spans = [(first, last + 1) for first, last in split(numbers)]
+    expected = np.concatenate([entry.frames(*span) for span in spans])
+    return expected, np.concatenate([_demanded(vectors, entry.tensor, *span) for span in spans])
+
+
+def _demanded(vectors: VectorSet, tensor: Tensor, start: int, stop: int) -> npt.NDArray[np.bool_]:
+    """Which values of some frames are compared: of inputs and constants all."""
+    if tensor.attribute:
+        return np.ones(tensor.elements, dtype=bool)
+    shape = (stop - start, *tensor.shape[1:])
+    if tensor.node not in vectors.masks:
+        if tensor.role != "input":
+            raise DataError(f"{vectors.directory}: has no demand mask of node {tensor.node!r}; make the vectors again")
+        return np.ones(prod(shape), dtype=bool)
+    channels = vectors.masks[tensor.node].frames(start, stop).reshape(shape[:2] + (1,) * (len(shape) - 2))
+    return tensor.flat(np.broadcast_to(channels == 1, shape)).astype(bool)
