@@ -41,7 +41,7 @@ from intinfer.tensor import IntTensor
 from intinfer.types import IntArray, IntType
 from intinfer_golden import verify
 from intinfer_golden.describe.spans import Spans
-from intinfer_golden.verify.compare import Comparison
+from intinfer_golden.verification.compare import Comparison
 
 Design = Callable[[dict[str, Any]], Any]
 """From the set's own values, as nested lists by node, to what the faulty design gives."""

@@ -20,6 +20,7 @@ from intinfer.types import IntArray, IntType
 from intinfer_golden.ops import FACTS
 from intinfer_golden.ops.base import Elementwise, OpFacts, PerChannel, Routing, Served, Stateless
 from intinfer_golden.ops.mac import MacFacts
+from intinfer_golden.verification.diagnose.families import FAMILIES
 
 TESTS = Path(__file__).parent
 SPEC = Path(__file__).parent.parent / "intinfer" / "spec"
@@ -137,3 +138,11 @@ def test_an_op_with_constants_can_have_those_of_another_channel():
         if any(isinstance(value, IntTensor | CellularWeights) for value in vars(op.example()[0]).values())
     }
     assert stored == kinds(PerChannel, MacFacts) | {"channel_select", "gather"}
+
+
+def test_mistakes_are_looked_for_at_every_op():
+    """Beside those that any op can make; the list says which."""
+    every = set.intersection(*map(set, FAMILIES.values()))
+    assert set(FAMILIES) == set(OPS.values())
+    assert len(every) == 4
+    assert all(set(families) - every for families in FAMILIES.values())

@@ -6,12 +6,14 @@ from .describe.manifest import load
 from .describe.regions import Region, isolate
 from .make.isolated import write_isolated
 from .make.vectors import write_vectors
-from .verify.compare import verify
+from .verification.compare import verify
+from .verification.explain import explain
 
 __all__ = [
     "Region",
     "Tile",
     "WordOptions",
+    "explain",
     "isolate",
     "load",
     "verify",

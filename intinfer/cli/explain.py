@@ -17,7 +17,7 @@ from ..types import IntArray
 from .common import add_json, describe, print_json
 
 if TYPE_CHECKING:
-    from intinfer_golden.verify.explain import FrameExplanation
+    from intinfer_golden.verification.explain import FrameExplanation
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -79,8 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _of_model(arguments: argparse.Namespace) -> int:
-    from intinfer_golden.verify.explain import describe as lines
-    from intinfer_golden.verify.explain import document, explain, only
+    from intinfer_golden.verification.explain import describe as lines
+    from intinfer_golden.verification.explain import document, explain, only
 
     graph = load(arguments.model).graph
     if arguments.frame is not None:
@@ -101,9 +101,9 @@ def _of_model(arguments: argparse.Namespace) -> int:
 
 
 def _of_set(arguments: argparse.Namespace) -> int:
-    from intinfer_golden.verify.explain import describe as lines
-    from intinfer_golden.verify.explain import document, explain_frame
-    from intinfer_golden.verify.sets import open_set
+    from intinfer_golden.verification.explain import describe as lines
+    from intinfer_golden.verification.explain import document, explain_frame
+    from intinfer_golden.verification.sets import open_set
 
     folder = arguments.model
     for name, value in (("IMAGE", arguments.image), ("--index", arguments.index), ("--fit", arguments.fit)):
@@ -137,9 +137,7 @@ def _image(graph: Graph, arguments: argparse.Namespace) -> IntArray:
     """(C, H, W)"""
     if len(graph.inputs) != 1:
         shapes = ", ".join(f"{value.name} {value.shape}" for value in graph.inputs)
-        raise DataError(
-            f"{arguments.model}: takes {shapes}, not an image; call intinfer_golden.verify.explain.explain from Python"
-        )
+        raise DataError(f"{arguments.model}: takes {shapes}, not an image; call intinfer_golden.explain from Python")
     path = Path(arguments.image)
     if path.suffix not in (".npz", ".npy") and graph.image is not None:
         if arguments.index is not None:

@@ -12,8 +12,8 @@ from ..text import printable
 from .common import add_json, describe, frame_ranges, positive, print_json
 
 if TYPE_CHECKING:
-    from intinfer_golden.verify.compare import Comparison, Verification
-    from intinfer_golden.verify.dumps.waveform import Stream
+    from intinfer_golden.verification.compare import Comparison, Verification
+    from intinfer_golden.verification.dumps.waveform import Stream
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -84,10 +84,10 @@ def _frames(text: str) -> list[tuple[int, int]]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from intinfer_golden.verify.compare import verify
-    from intinfer_golden.verify.junit import junit_xml
-    from intinfer_golden.verify.report import commands
-    from intinfer_golden.verify.report import describe as lines
+    from intinfer_golden.verification.compare import verify
+    from intinfer_golden.verification.junit import junit_xml
+    from intinfer_golden.verification.report import commands
+    from intinfer_golden.verification.report import describe as lines
 
     verification = verify(
         arguments.directory,
@@ -113,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _stream(arguments: argparse.Namespace) -> Stream | None:
-    from intinfer_golden.verify.dumps.waveform import Stream
+    from intinfer_golden.verification.dumps.waveform import Stream
 
     if arguments.no_reset and arguments.reset is not None:
         raise DataError(f"--reset {arguments.reset} and --no-reset contradict each other; give one")
@@ -142,7 +142,7 @@ def _document(verification: Verification, full: bool) -> dict[str, Any]:
 
 
 def _commands(verification: Verification) -> dict[str, Any]:
-    from intinfer_golden.verify.report import commands
+    from intinfer_golden.verification.report import commands
 
     return {"explain": None, "minimal": None, **commands(verification)}
 

@@ -86,7 +86,7 @@ def test_refusals(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
         (
             two,
             f"{tmp_path / 'two.npz'}: takes a (2, 3, 3), b (2, 3, 3), not an image; call "
-            "intinfer_golden.verify.explain.explain from Python",
+            "intinfer_golden.explain from Python",
         ),
     ]:
         assert main(arguments) == 2

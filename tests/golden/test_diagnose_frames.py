@@ -10,7 +10,7 @@ import pytest
 from diagnose_nets import NETS, right, told
 
 from intinfer.types import IntArray
-from intinfer_golden.verify import pieces
+from intinfer_golden.verification import pieces
 
 SPANS = {"first": [(0, 4)], "inner": [(5, 9)], "mixed": [(8, 9), (2, 3), (11, 11)], "twice": [(7, 8), (7, 8)]}
 

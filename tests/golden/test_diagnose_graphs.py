@@ -12,8 +12,8 @@ from intinfer import reference
 from intinfer.graph import Graph
 from intinfer.strategies import graphs_with_images
 from intinfer.types import IntArray
-from intinfer_golden.verify.diagnose import told
-from intinfer_golden.verify.diagnose.scene import Budget, Scene, Values
+from intinfer_golden.verification.diagnose import told
+from intinfer_golden.verification.diagnose.scene import Budget, Scene, Values
 
 
 class Traced(Values):

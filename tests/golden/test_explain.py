@@ -26,7 +26,7 @@ from intinfer.tensor import CellularWeights, IntTensor
 from intinfer.types import IntType
 from intinfer_golden.ops.conv2d import Conv2dFacts
 from intinfer_golden.ops.steps import Operand, Place, Steps
-from intinfer_golden.verify.explain import Explanation, describe, document, explain
+from intinfer_golden.verification.explain import Explanation, describe, document, explain
 
 
 def single(op: Op, *shapes: tuple[int, ...], lo: int = -100, hi: int = 100) -> Graph:

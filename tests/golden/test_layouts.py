@@ -206,7 +206,7 @@ def test_every_layout_reads_back_in_every_format(data: st.DataObject, tmp_path_f
 
 def test_the_manifest_says_it_all_and_follows_its_schema(tmp_path: Path) -> None:
     jsonschema = module("jsonschema")
-    text = importlib.resources.files("intinfer_golden").joinpath("manifest.schema.json").read_text("utf-8")
+    text = importlib.resources.files("intinfer_golden.describe").joinpath("manifest.schema.json").read_text("utf-8")
     graph = graph_of(2)
     words = WordOptions({"": Tile(4, 8), "conv": Tile(2, 9, True)}, {"": Tile(3)}, "high", 16, True)
     write_unchecked(graph, images(graph), tmp_path / "set", words=words, fold=2)

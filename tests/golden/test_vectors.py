@@ -199,7 +199,7 @@ def test_generated_weights_are_rule_30(vectors: Path) -> None:
 
 def test_the_manifest_follows_its_schema(vectors: Path) -> None:
     jsonschema = module("jsonschema")
-    text = importlib.resources.files("intinfer_golden").joinpath("manifest.schema.json").read_text("utf-8")
+    text = importlib.resources.files("intinfer_golden.describe").joinpath("manifest.schema.json").read_text("utf-8")
     schema = json.loads(text)
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)

@@ -21,9 +21,9 @@ from intinfer.errors import DataError
 from intinfer_golden import verify
 from intinfer_golden.describe.manifest import load
 from intinfer_golden.make.demand import demand_masks
-from intinfer_golden.verify.compare import Comparison, Verification
-from intinfer_golden.verify.junit import junit_xml
-from intinfer_golden.verify.report import describe
+from intinfer_golden.verification.compare import Comparison, Verification
+from intinfer_golden.verification.junit import junit_xml
+from intinfer_golden.verification.report import describe
 
 GRAPH = block_graph()
 IMAGES = images()

@@ -22,8 +22,8 @@ from intinfer.errors import DataError
 from intinfer.ops import Clamp
 from intinfer.types import IntType
 from intinfer_golden import verify
-from intinfer_golden.verify.compare import Comparison
-from intinfer_golden.verify.report import describe
+from intinfer_golden.verification.compare import Comparison
+from intinfer_golden.verification.report import describe
 
 ARRAY = random_array(1, (2, 3, 2, 2), -2048, 2047)
 VALUES = [int(value) for value in ARRAY.transpose(0, 2, 3, 1).reshape(-1)]
@@ -284,7 +284,7 @@ def test_blocks_of_any_size_are_read_alike(
     text = "".join(f"{data.draw(between).format(f'{i:x}')}{word}" for i, word in enumerate(found)) + "\n"
     path = tmp_path_factory.getbasetemp() / "blocks.mem"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("intinfer_golden.verify.dumps.foreign.BLOCK", data.draw(st.integers(1, 40)))
+        patch.setattr("intinfer_golden.verification.dumps.foreign.BLOCK", data.draw(st.integers(1, 40)))
         assert one(vectors, path, text.replace("@0\n", "", 1) if text.startswith("\n@0") else text).equal
         place = data.draw(st.integers(0, len(found) - 1))
         changed = [*found[:place], f"{int(found[place], 16) ^ 1:03x}", *found[place + 1 :]]

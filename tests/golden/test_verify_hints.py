@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from intinfer_golden.describe.codes import Code
 from intinfer_golden.describe.manifest import VectorSet
 from intinfer_golden.describe.tensors import Tensor
-from intinfer_golden.verify.dumps import Dump, Packing, Words
-from intinfer_golden.verify.dumps.words import Token
-from intinfer_golden.verify.hints import Case, hints
+from intinfer_golden.verification.dumps import Dump, Packing, Words
+from intinfer_golden.verification.dumps.words import Token
+from intinfer_golden.verification.hints import Case, hints
 
 SHAPE = (3, 6, 4, 5)
 NOTHING_ELSE = VectorSet(Path(), {}, {}, "", "network", None, ())

@@ -22,9 +22,9 @@ from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 from intinfer_golden import Tile, WordOptions, verify
 from intinfer_golden.describe.formats import FORMATS
-from intinfer_golden.verify.compare import Comparison
-from intinfer_golden.verify.dumps.waveform import Stream
-from intinfer_golden.verify.report import describe
+from intinfer_golden.verification.compare import Comparison
+from intinfer_golden.verification.dumps.waveform import Stream
+from intinfer_golden.verification.report import describe
 
 GRAPH = graph_of(2, (2, 2), 3, 2)
 IMAGES = np.random.default_rng(7).integers(-8, 8, (2, 4, 4, 5))

@@ -9,7 +9,7 @@ from dump_waves import RESET, Wave, plain_put, played, write_stream_set
 
 from intinfer.errors import DataError
 from intinfer_golden import verify
-from intinfer_golden.verify.dumps.waveform import Stream
+from intinfer_golden.verification.dumps.waveform import Stream
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from intinfer.errors import DataError
 from intinfer_golden import verify
 from intinfer_golden.describe.names import file_stem
 from intinfer_golden.describe.regions import isolate
-from intinfer_golden.verify.dumps.waveform import Stream
-from intinfer_golden.verify.junit import junit_xml
-from intinfer_golden.verify.report import describe
+from intinfer_golden.verification.dumps.waveform import Stream
+from intinfer_golden.verification.junit import junit_xml
+from intinfer_golden.verification.report import describe
 
 GRAPH = block_graph()
 TRACE = reference.trace(GRAPH, images())

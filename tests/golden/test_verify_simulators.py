@@ -17,8 +17,8 @@ from tools import module, needs_icarus, needs_verilator
 
 from intinfer.errors import DataError
 from intinfer_golden import verify
-from intinfer_golden.verify.dumps.waveform import Stream
-from intinfer_golden.verify.report import describe
+from intinfer_golden.verification.dumps.waveform import Stream
+from intinfer_golden.verification.report import describe
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +203,7 @@ def test_no_child_is_left_behind(tmp_path: Path) -> None:
     subprocess.run(["vvp", "sim", "-fst"], cwd=tmp_path, check=True, capture_output=True)
     path = tmp_path / "long.fst"
     code = (
-        "import sys, time\nfrom pathlib import Path\nfrom intinfer_golden.verify.dumps.fst import fst_blocks\n"
+        "import sys, time\nfrom pathlib import Path\nfrom intinfer_golden.verification.dumps.fst import fst_blocks\n"
         "blocks = fst_blocks(Path(sys.argv[1]))\nnext(blocks)\nprint('read', flush=True)\ntime.sleep(60)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

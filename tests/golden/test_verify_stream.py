@@ -20,9 +20,9 @@ from intinfer.errors import DataError
 from intinfer.ops import Clamp
 from intinfer.types import IntType
 from intinfer_golden import verify
-from intinfer_golden.verify.compare import Comparison
-from intinfer_golden.verify.dumps.waveform import Stream
-from intinfer_golden.verify.report import describe
+from intinfer_golden.verification.compare import Comparison
+from intinfer_golden.verification.dumps.waveform import Stream
+from intinfer_golden.verification.report import describe
 
 ARRAY = random_array(1, (2, 6, 2, 3), -16, 15)
 WORDS = words(ARRAY, "NHWC", 5, 4)

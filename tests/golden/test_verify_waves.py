@@ -19,9 +19,9 @@ from intinfer.errors import DataError
 from intinfer.ops import Clamp
 from intinfer.types import IntType
 from intinfer_golden import verify
-from intinfer_golden.verify.compare import Comparison
-from intinfer_golden.verify.dumps.waveform import Stream
-from intinfer_golden.verify.report import describe
+from intinfer_golden.verification.compare import Comparison
+from intinfer_golden.verification.dumps.waveform import Stream
+from intinfer_golden.verification.report import describe
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +187,7 @@ def test_scopes_in_front_may_be_left_out(vectors: Path, tmp_path: Path) -> None:
 
 def test_a_stream_among_the_nets_of_a_netlist(vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of names that are not asked for only the first are kept."""
-    monkeypatch.setattr("intinfer_golden.verify.dumps.vcd.MAX_OTHERS", 3)
+    monkeypatch.setattr("intinfer_golden.verification.dumps.vcd.MAX_OTHERS", 3)
     nets = [f"wire 1 n{i} net_{i}" for i in range(50)]
     text = played(Wave([*nets, *PLAIN], plain_put, ("TOP", "tb"))).text().replace("#11\n", "#11\n1n7\n")
     for stream in (
@@ -456,7 +456,7 @@ def test_a_mutated_dump_is_equal_only_if_it_says_the_same(
     path.write_bytes(text)
     try:
         with pytest.MonkeyPatch.context() as patch:  # tokens may stand across what is read together
-            patch.setattr("intinfer_golden.verify.dumps.foreign.BLOCK", data.draw(st.integers(1, 400)))
+            patch.setattr("intinfer_golden.verification.dumps.foreign.BLOCK", data.draw(st.integers(1, 400)))
             (comparison,) = verify(vectors, [path], node="y", stream=Stream("tb.m0_axis")).comparisons
     except DataError:
         return

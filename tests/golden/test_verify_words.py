@@ -21,9 +21,9 @@ from intinfer.errors import DataError
 from intinfer.ops import Clamp
 from intinfer.types import IntType
 from intinfer_golden import verify
-from intinfer_golden.verify.compare import Comparison
-from intinfer_golden.verify.dumps.text import MemoryText, plain_words
-from intinfer_golden.verify.report import describe
+from intinfer_golden.verification.compare import Comparison
+from intinfer_golden.verification.dumps.text import MemoryText, plain_words
+from intinfer_golden.verification.report import describe
 
 
 @dataclass(frozen=True)

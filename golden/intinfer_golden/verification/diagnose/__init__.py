@@ -14,28 +14,9 @@ from pathlib import Path
 from intinfer.errors import IntinferError
 
 from ..hints import Case
-from . import (
-    constants,
-    elementwise,
-    history,
-    operands,
-    pools,
-    quantisers,
-    results,
-    routing,
-    solve_channels,
-    solve_constants,
-    solve_groups,
-    solve_inputs,
-    solve_linear,
-    solve_sums,
-    solve_weights,
-    sums,
-    weights,
-    windows,
-)
+from .families import FAMILIES
 from .scene import Budget, Scene, Values
-from .suspect import Family, Suspect, suspects
+from .suspect import Suspect, suspects
 
 __all__ = ["Diagnoses"]
 
@@ -45,19 +26,6 @@ SHOWN = 8
 """Explanations that are told."""
 OF_A_FAMILY = 3
 """Of them, of one node and family: what explains little is explained by many that are alike."""
-FAMILIES: tuple[Family, ...] = (
-    *(weights.mistakes, windows.mistakes, sums.mistakes, quantisers.mistakes, elementwise.mistakes, pools.mistakes),
-    *(routing.mistakes, constants.mistakes, operands.mistakes, history.mistakes, results.mistakes),
-    *(
-        solve_weights.mistakes,
-        solve_inputs.mistakes,
-        solve_linear.mistakes,
-        solve_groups.mistakes,
-        solve_constants.mistakes,
-        solve_channels.mistakes,
-        solve_sums.mistakes,
-    ),
-)
 
 
 @dataclass
@@ -106,9 +74,9 @@ def told(scene: Scene) -> list[str]:
 
 def _explanations(suspect: Suspect) -> Iterator[tuple[str, bool]]:
     """What explains the dump, and whether it does so in some frames, channels, rows or columns alone."""
-    for family in FAMILIES:
+    for family in FAMILIES[type(suspect.op)]:
         found, kinds = 0, set()
-        for mistake in family(suspect):
+        for mistake in family(suspect, suspect.op):
             if mistake.kind in kinds or (scope := suspect.explains(mistake)) is None:
                 continue
             yield f"{suspect.node.name}: {mistake.text}" + (f", {scope.text}" if scope.text else ""), bool(scope.text)

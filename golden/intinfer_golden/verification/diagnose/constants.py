@@ -16,14 +16,10 @@ from .orders import channel_orders, exchanged, pairs
 from .suspect import Suspect
 from .weights import MAX_PAIRS
 
-_OPS = (Affine, Requant, Table, Threshold)
 _PLURALS = {"multiplier": "multipliers", "offset": "offsets", "shift": "shifts", "descending": "flags descending"}
 
 
-def mistakes(suspect: Suspect) -> Iterator[Mistake]:
-    op = suspect.op
-    if not isinstance(op, _OPS):
-        return
+def mistakes(suspect: Suspect, op: Affine | Requant | Table | Threshold) -> Iterator[Mistake]:
     tensors = stored(op)
     for name, values in tensors.items():
         for text, changed, choices in _read_otherwise(name, values):

@@ -14,24 +14,13 @@ from .mistake import Mistake
 from .suspect import Suspect
 
 
-def mistakes(suspect: Suspect) -> Iterator[Mistake]:
-    op = suspect.op
-    value = suspect.scene.graph.values[suspect.node.inputs[0]]
-    if isinstance(op, MaxPool):
-        yield from _max_pool(op, value.type.lo)
-    elif isinstance(op, SumPool):
-        yield from _sum_pool(op, suspect.node.output.type.bits, value.type.signed)
-    elif isinstance(op, Tgap):
-        yield from _tgap(op, value.shape[1], value.shape[2])
-
-
-def _max_pool(op: MaxPool, lowest: int) -> Iterator[Mistake]:
+def max_pool(suspect: Suspect, op: MaxPool) -> Iterator[Mistake]:
     reference, window = op.reference, op.window
 
     def taps(x: IntArray, value: int) -> IntArray:
         return window.view(window.pad(x, value))
 
-    for start in dict.fromkeys((0, -1, 1, lowest)):
+    for start in dict.fromkeys((0, -1, 1, suspect.x.type.lo)):
         yield Mistake(
             f"the maximum starts at {start}, not at the lowest value", lambda x, s=start: np.maximum(reference(x), s)
         )
@@ -79,7 +68,7 @@ def _subsets(
         yield Mistake(f"column {kx} of the window does not count", kept(rest), columns)
 
 
-def _sum_pool(op: SumPool, bits: int, signed: bool) -> Iterator[Mistake]:
+def sum_pool(suspect: Suspect, op: SumPool) -> Iterator[Mistake]:
     reference, window, (rows, columns) = op.reference, op.window, op.kernel
 
     def taps(x: IntArray) -> IntArray:
@@ -92,16 +81,24 @@ def _sum_pool(op: SumPool, bits: int, signed: bool) -> Iterator[Mistake]:
         lambda x: (2 * reference(x) + rows * columns) // (2 * rows * columns),
     )
     yield Mistake("the sum is halved", lambda x: reference(x) >> 1)
-    for width in range(1, min(bits, 62)):
-        top = 1 << width
-        half = top // 2 if signed else 0
-        yield Mistake(f"the sum wraps at {width} bits", lambda x, t=top, h=half: (reference(x) + h) % t - h, bits)
-        text = f"the sum is clipped to {width} bits, {-half}..{top - half - 1}"
-        yield Mistake(text, lambda x, t=top, h=half: np.clip(reference(x), -h, t - h - 1), bits)
+    yield from narrowed(suspect, suspect.x.type.signed)
     yield from _subsets(taps, lambda x: x.sum(axis=4), op.kernel)
 
 
-def _tgap(op: Tgap, height: int, width: int) -> Iterator[Mistake]:
+def narrowed(suspect: Suspect, signed: bool | None = None) -> Iterator[Mistake]:
+    """A sum of fewer bits, of a pool or of operands; with a sign where the result has one, unless `signed` says."""
+    reference, type_ = suspect.op.reference, suspect.node.output.type
+    for width in range(1, min(type_.bits, 62)):
+        top = 1 << width
+        half = top // 2 if (type_.signed if signed is None else signed) else 0
+        text = f"the sum wraps at {width} bits"
+        yield Mistake(text, lambda *xs, t=top, h=half: (reference(*xs) + h) % t - h, type_.bits)
+        text = f"the sum is clipped to {width} bits, {-half}..{top - half - 1}"
+        yield Mistake(text, lambda *xs, t=top, h=half: np.clip(reference(*xs), -h, t - h - 1), type_.bits)
+
+
+def tgap(suspect: Suspect, op: Tgap) -> Iterator[Mistake]:
+    height, width = suspect.x.shape[1:]
     pixels, top = height * width, op.top
 
     def above(limit: int) -> Callable[[IntArray], IntArray]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from intinfer.graph import Node
-from intinfer.ops import Mux, Op, Table, Tgap
+from intinfer.graph import Node, Value
+from intinfer.ops import Conv2d, Dense, Mux, Op, Table, Tgap
 from intinfer.ops.base import Channelwise
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
@@ -54,6 +55,11 @@ class Suspect:
         return self.node.op
 
     @property
+    def x(self) -> Value:
+        """The first input."""
+        return self.scene.graph.values[self.node.inputs[0]]
+
+    @property
     def dumped(self) -> bool:
         """Whether the dump is the node's own."""
         return not self.path
@@ -61,8 +67,7 @@ class Suspect:
     @cached_property
     def reference(self) -> Callable[..., IntArray]:
         """The op; an accumulator that traps is exact, as in a design."""
-        mac = Mac.of(self.op)
-        return self.op.reference if mac is None else mac.run
+        return Mac.of(self.op).run if isinstance(self.op, Conv2d | Dense) else self.op.reference
 
     @property
     def channels(self) -> int:
@@ -317,4 +322,5 @@ def _outside(index: IntArray, op: Table) -> bool:
     return bool(((index < op.start) | (index >= op.start + op.entries.shape[1])).any())
 
 
-Family = Callable[[Suspect], Iterator[Mistake]]
+Family = Callable[[Suspect, Any], Iterator[Mistake]]
+"""Mistakes of one kind at a node; its op stands behind it for its type."""

@@ -15,23 +15,6 @@ from intinfer.types import IntArray
 from .mistake import Mistake
 from .suspect import Suspect
 
-
-def mistakes(suspect: Suspect) -> Iterator[Mistake]:
-    op = suspect.op
-    if isinstance(op, Threshold):
-        yield from _thresholds(op, suspect.node.output.type.bits)
-    elif isinstance(op, Requant):
-        yield from _requant(op, suspect)
-    elif isinstance(op, Affine):
-        yield from _affine(op)
-    elif isinstance(op, Table):
-        yield from _table(op)
-    elif isinstance(op, Clamp):
-        yield from _clamp(op, suspect)
-    elif isinstance(op, Abs):
-        yield from _absolute(suspect)
-
-
 # ----------------------------------------------------------------------------------------------------- thresholds
 
 
@@ -41,8 +24,8 @@ def _counts(op: Threshold, thresholds: IntArray, descending: IntArray | None = N
     return replace(op, thresholds=IntTensor(thresholds), descending=down).reference
 
 
-def _thresholds(op: Threshold, bits: int) -> Iterator[Mistake]:
-    rows, down = op.thresholds.values, op.descending.values
+def thresholds(suspect: Suspect, op: Threshold) -> Iterator[Mistake]:
+    bits, rows, down = suspect.node.output.type.bits, op.thresholds.values, op.descending.values
     up = (1 - 2 * down)[:, None]
     rising, falling = (down == 0).any(), (down == 1).any()
     if rising:
@@ -145,7 +128,7 @@ _ROUNDINGS = (
 )
 
 
-def _requant(op: Requant, suspect: Suspect) -> Iterator[Mistake]:
+def requant(suspect: Suspect, op: Requant) -> Iterator[Mistake]:
     m, b, s = (per_channel(t.values, len(suspect.node.output.shape) + 1) for t in (op.multiplier, op.offset, op.shift))
     own, bits = str(op.rounding), suspect.node.output.type.bits
     signed = op.lo < 0
@@ -209,7 +192,7 @@ def _requant(op: Requant, suspect: Suspect) -> Iterator[Mistake]:
 # ---------------------------------------------------------------------- affine, table, clamp and absolute value
 
 
-def _affine(op: Affine) -> Iterator[Mistake]:
+def affine(_: Suspect, op: Affine) -> Iterator[Mistake]:
     def shaped(z: IntArray) -> tuple[IntArray, IntArray]:
         return per_channel(op.multiplier.values, z.ndim), per_channel(op.offset.values, z.ndim)
 
@@ -222,7 +205,7 @@ def _affine(op: Affine) -> Iterator[Mistake]:
     yield Mistake("the offset is subtracted", form(lambda z, m, b: z * m - b))
 
 
-def _table(op: Table) -> Iterator[Mistake]:
+def table(_: Suspect, op: Table) -> Iterator[Mistake]:
     entries, reference = op.entries.values, op.reference
     size = entries.shape[1]
 
@@ -251,7 +234,7 @@ def _table(op: Table) -> Iterator[Mistake]:
     yield Mistake("the table is passed by: the input is given", lambda z: z)
 
 
-def _clamp(op: Clamp, suspect: Suspect) -> Iterator[Mistake]:
+def clamp(suspect: Suspect, op: Clamp) -> Iterator[Mistake]:
     bits, signed = suspect.node.output.type.bits, op.lo < 0
     half = 1 << (bits - 1) if signed else 0
     yield Mistake("there is no clamp", lambda z: z)
@@ -278,7 +261,7 @@ def _other_ends(op: Clamp, suspect: Suspect) -> Iterator[tuple[int, int]]:
     return ((lo, hi) for lo, hi in dict.fromkeys(ends) if lo <= hi)
 
 
-def _absolute(suspect: Suspect) -> Iterator[Mistake]:
+def absolute(suspect: Suspect, _: Abs) -> Iterator[Mistake]:
     bits = suspect.node.output.type.bits
     yield Mistake("the sign is kept, there is no absolute value", lambda z: z)
     yield Mistake("negative values are inverted, not negated: 1 too low", lambda z: np.where(z < 0, ~z, z))

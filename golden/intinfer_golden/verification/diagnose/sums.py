@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 
 from intinfer.accumulator import MAX_BITS, MIN_BITS, Accumulator, Overflow, TapOrder, signed_bits
-from intinfer.ops import Dense
+from intinfer.ops import Conv2d, Dense
 from intinfer.types import IntArray, IntType
 
 from .macs import EXACT, Mac
@@ -16,10 +16,8 @@ from .mistake import Mistake
 from .suspect import Suspect
 
 
-def mistakes(suspect: Suspect) -> Iterator[Mistake]:
-    mac = Mac.of(suspect.op)
-    if mac is None:
-        return
+def mistakes(suspect: Suspect, op: Conv2d | Dense) -> Iterator[Mistake]:
+    mac = Mac.of(op)
     yield from _rules(suspect, mac)
     yield from _not_cleared(suspect, mac)
     for text, change in _products():

@@ -7,6 +7,7 @@ from math import factorial
 
 import numpy as np
 
+from intinfer.ops import Conv2d, Dense
 from intinfer.types import IntArray
 
 from .macs import EXACT, Mac
@@ -22,9 +23,9 @@ CHEAP = 2**22
 """Work of one step of the search up to which it looks at more output channels."""
 
 
-def mistakes(suspect: Suspect) -> Iterator[Mistake]:
-    mac = Mac.of(suspect.op)
-    if mac is None or not suspect.channelwise or mac.rule.sequential:
+def mistakes(suspect: Suspect, op: Conv2d | Dense) -> Iterator[Mistake]:
+    mac = Mac.of(op)
+    if not suspect.channelwise or mac.rule.sequential:
         return
     if 2 < mac.weight.shape[1] <= MAX_CHANNELS:
         yield from _of_groups(suspect, mac)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from intinfer.ops import Op
 from intinfer.types import IntArray
 
 from .mistake import Mistake
@@ -17,7 +18,7 @@ Change = Callable[..., IntArray]
 Changes = Iterator[tuple[str, Change, int]]
 
 
-def mistakes(suspect: Suspect) -> Iterator[Mistake]:
+def mistakes(suspect: Suspect, _: Op) -> Iterator[Mistake]:
     reference = suspect.reference
     for part in (_bits, _stuck, _moved, _order):
         for text, change, choices in part(suspect):

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from intinfer.ops import Conv2d, Dense
 from intinfer.types import IntArray
 
 from .macs import Mac
@@ -18,9 +19,9 @@ MAX_CHANNELS = 512
 """Output channels among which the one is looked for whose weights another has."""
 
 
-def mistakes(suspect: Suspect) -> Iterator[Mistake]:
-    mac = Mac.of(suspect.op)
-    if mac is None or mac.groups == 1 or not suspect.channelwise or len(mac.weight) > MAX_CHANNELS:
+def mistakes(suspect: Suspect, op: Conv2d | Dense) -> Iterator[Mistake]:
+    mac = Mac.of(op)
+    if mac.groups == 1 or not suspect.channelwise or len(mac.weight) > MAX_CHANNELS:
         return
     (x,) = suspect.operands(suspect.scene.sample)
     outputs, own = len(mac.weight), suspect.node.output.size // suspect.channels

@@ -15,22 +15,8 @@ from .orders import channel_orders
 from .suspect import Suspect
 
 
-def mistakes(suspect: Suspect) -> Iterator[Mistake]:
-    op = suspect.op
-    if isinstance(op, ChannelSelect):
-        yield from _channel_select(op, suspect)
-    elif isinstance(op, Concat):
-        yield from _concat(suspect)
-    elif isinstance(op, Flatten):
-        yield from _flatten(suspect)
-    elif isinstance(op, Gather):
-        yield from _gather(op, suspect)
-    elif isinstance(op, ArgMax):
-        yield from _argmax(suspect.scene.graph.values[suspect.node.inputs[0]].shape[0])
-
-
-def _channel_select(op: ChannelSelect, suspect: Suspect) -> Iterator[Mistake]:
-    count = suspect.scene.graph.values[suspect.node.inputs[0]].shape[0]
+def channel_select(suspect: Suspect, op: ChannelSelect) -> Iterator[Mistake]:
+    count = suspect.x.shape[0]
     indices = op.indices.values
     size = len(indices)
 
@@ -54,7 +40,7 @@ def _channel_select(op: ChannelSelect, suspect: Suspect) -> Iterator[Mistake]:
         yield Mistake(f"every channel from {indices[0]} on in steps of {by} is given", take(stride))
 
 
-def _concat(suspect: Suspect) -> Iterator[Mistake]:
+def concat(suspect: Suspect, _: Concat) -> Iterator[Mistake]:
     reference = suspect.op.reference
     sizes = {suspect.scene.graph.values[name].shape[0] for name in suspect.node.inputs}
     count = len(suspect.node.inputs)
@@ -74,8 +60,8 @@ def _concat(suspect: Suspect) -> Iterator[Mistake]:
                 yield Mistake(f"operand {other} stands in the place of {name} as well", twice)
 
 
-def _flatten(suspect: Suspect) -> Iterator[Mistake]:
-    shape = suspect.scene.graph.values[suspect.node.inputs[0]].shape
+def flatten(suspect: Suspect, _: Flatten) -> Iterator[Mistake]:
+    shape = suspect.x.shape
     for order in permutations(range(len(shape))) if len(shape) == 3 else ():
         if order != (0, 1, 2):
             name = "".join("CHW"[axis] for axis in order)
@@ -96,9 +82,9 @@ def _as_if(x: IntArray, order: tuple[int, ...]) -> IntArray:
     return lies.transpose(0, *(1 + int(axis) for axis in back)).reshape(len(x), -1)
 
 
-def _gather(op: Gather, suspect: Suspect) -> Iterator[Mistake]:
+def gather(suspect: Suspect, op: Gather) -> Iterator[Mistake]:
     index, fill = op.index.values, op.fill
-    shape = suspect.scene.graph.values[suspect.node.inputs[0]].shape
+    shape = suspect.x.shape
     size = int(np.prod(shape))
 
     def take(source: IntArray, value: int = fill) -> Callable[[IntArray], IntArray]:
@@ -146,7 +132,9 @@ def _gather(op: Gather, suspect: Suspect) -> Iterator[Mistake]:
         yield Mistake(f"the output channels of the index are {text}: 0 is {source[0]}", take(index[source]), 16)
 
 
-def _argmax(count: int) -> Iterator[Mistake]:
+def argmax(suspect: Suspect, _: ArgMax) -> Iterator[Mistake]:
+    count = suspect.x.shape[0]
+
     def winner(key: Callable[[IntArray], IntArray], last: bool = False) -> Callable[[IntArray], IntArray]:
         def run(x: IntArray) -> IntArray:
             keys = key(x)

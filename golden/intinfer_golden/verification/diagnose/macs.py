@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intinfer.accumulator import Accumulator, Overflow, TapOrder
-from intinfer.ops import Conv2d, Dense, Op
+from intinfer.ops import Conv2d, Dense
 from intinfer.ops.geometry import Window
 from intinfer.ops.mac import weighted_sums
 from intinfer.types import IntArray
@@ -38,10 +38,7 @@ class Mac:
     dense: bool
 
     @classmethod
-    def of(cls, op: Op) -> Mac | None:
-        """None for any other op."""
-        if not isinstance(op, Conv2d | Dense):
-            return None
+    def of(cls, op: Conv2d | Dense) -> Mac:
         rule = EXACT if op.accumulator.overflow in (Overflow.PROVE, Overflow.TRAP) else op.accumulator
         bounds = op.weight.encoding.lo, op.weight.encoding.hi
         if isinstance(op, Dense):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from intinfer.accumulator import Overflow
-from intinfer.ops import MaxPool, SumPool, Tgap
+from intinfer.ops import Conv2d, Dense, MaxPool, Op, SumPool, Tgap
 from intinfer.types import IntArray
 
 from .macs import EXACT, Mac
@@ -17,7 +17,7 @@ from .suspect import Suspect
 Running = Callable[[IntArray], IntArray]
 
 
-def mistakes(suspect: Suspect) -> Iterator[Mistake]:
+def mistakes(suspect: Suspect, op: Op) -> Iterator[Mistake]:
     if len(suspect.scene.frames) < 2:
         return
     yield from _twice(suspect)
@@ -46,10 +46,9 @@ def delayed(values: IntArray, first: IntArray) -> IntArray:
 
 def _carried(suspect: Suspect) -> Iterator[tuple[str, Callable[..., IntArray]]]:
     """Sums and maxima that go on."""
-    op, mac = suspect.op, Mac.of(suspect.op)
-    reference = op.reference
-    if mac is not None:
-        rule = mac.rule
+    op, reference = suspect.op, suspect.op.reference
+    if isinstance(op, Conv2d | Dense):
+        mac, rule = Mac.of(op), Mac.of(op).rule
 
         def finish(total: IntArray) -> IntArray:
             if rule.overflow is Overflow.WRAP:
@@ -63,7 +62,7 @@ def _carried(suspect: Suspect) -> Iterator[tuple[str, Callable[..., IntArray]]]:
     if isinstance(op, SumPool):
         yield from _running("the pool", "sum", reference, lambda total: total)
     if isinstance(op, Tgap):
-        pixels = suspect.scene.graph.values[suspect.node.inputs[0]].size // suspect.channels
+        pixels = suspect.x.size // suspect.channels
         top = op.top * pixels
         yield from _running("the pool", "sum", lambda x: x.sum(axis=(2, 3)), lambda s: (2 * s > top).astype(np.int64))
     if isinstance(op, MaxPool):
@@ -112,7 +111,7 @@ def _late(suspect: Suspect) -> Iterator[Mistake]:
         yield Mistake(f"each frame is the one before it{text}", late, history=True)
     yield Mistake("every frame is frame 0", result(lambda y: np.repeat(y[:1], len(y), axis=0)), history=True)
     yield Mistake("each frame is the next one", result(lambda y: np.concatenate([y[1:], y[-1:]])), history=True)
-    if Mac.of(suspect.op) is None and not isinstance(suspect.op, SumPool):
+    if not isinstance(suspect.op, Conv2d | Dense | SumPool):
         added = result(lambda y: y + delayed(y, np.zeros_like(y[:1])))
         yield Mistake("the frame before is added", added, history=True)
         yield Mistake("all frames before are added", result(lambda y: y.cumsum(axis=0)), history=True)

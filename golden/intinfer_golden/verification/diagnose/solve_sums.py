@@ -7,13 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from intinfer.ops import (
-    Add,
-    Affine,
-    Conv2d,
-    Dense,
-    SumPool,
-)
+from intinfer.ops import Add, Conv2d, Op
 from intinfer.types import IntArray
 
 from .macs import EXACT, Mac
@@ -24,17 +18,19 @@ CONSTANTS = 512
 """Constants that are tried, up and down, where the dump is not the sums themselves."""
 
 
-def mistakes(suspect: Suspect) -> Iterator[Mistake]:
-    op, whole = suspect.op, suspect.dumped
-    if isinstance(op, Conv2d | Dense | SumPool | Affine | Add):
-        yield from _constant(suspect)
-    if isinstance(op, Conv2d) and whole:
+def convolution(suspect: Suspect, op: Conv2d) -> Iterator[Mistake]:
+    yield from constant(suspect, op)
+    if suspect.dumped:
         yield from _pad_value(suspect, op)
-    if isinstance(op, Add) and whole:
+
+
+def add(suspect: Suspect, op: Add) -> Iterator[Mistake]:
+    yield from constant(suspect, op)
+    if suspect.dumped:
         yield from _multiplier(suspect, op)
 
 
-def _constant(suspect: Suspect) -> Iterator[Mistake]:
+def constant(suspect: Suspect, _: Op) -> Iterator[Mistake]:
     """A constant in the sums: of the dump itself the difference, behind other nodes all small ones are tried."""
     scene = suspect.scene
     base = suspect.reference
@@ -111,7 +107,6 @@ def _multiplier(suspect: Suspect, op: Add) -> Iterator[Mistake]:
 def _pad_value(suspect: Suspect, op: Conv2d) -> Iterator[Mistake]:
     """The constant beyond the edge, from the first difference and the weights that meet it there."""
     mac = Mac.of(op)
-    assert mac is not None, "a convolution"
     if not mac.window.padded or len(set(mac.pad_value.tolist())) > 1:
         return
     scene = suspect.scene

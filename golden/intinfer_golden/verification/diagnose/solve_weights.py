@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from intinfer.ops import Conv2d, Dense
 from intinfer.types import IntArray
 
 from .macs import EXACT, Mac
@@ -20,10 +21,8 @@ FEW = 8
 """Solutions beyond which the dump does not say which one it is."""
 
 
-def mistakes(suspect: Suspect) -> Iterator[Mistake]:
-    mac = Mac.of(suspect.op)
-    if mac is None:
-        return
+def mistakes(suspect: Suspect, op: Conv2d | Dense) -> Iterator[Mistake]:
+    mac = Mac.of(op)
     if not suspect.channelwise:
         yield from _any_weight(suspect, mac)
         return

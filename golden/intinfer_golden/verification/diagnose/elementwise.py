@@ -10,22 +10,14 @@ from intinfer.ops import Add, Bitshift, Mux
 from intinfer.types import IntArray
 
 from .mistake import Mistake
+from .pools import narrowed
 from .suspect import Suspect
 
 _MULTIPLIERS = (1, -1, 2, -2, 3, -3, 4, -4, 8, -8, 0)
 
 
-def mistakes(suspect: Suspect) -> Iterator[Mistake]:
-    op = suspect.op
-    if isinstance(op, Bitshift):
-        bits = op.bits
-        for text, run in _bitshifts(bits, suspect.node.inputs):
-            yield Mistake(text, run)
-    elif isinstance(op, Add):
-        yield from _adds(op, suspect)
-    elif isinstance(op, Mux):
-        for text, mux in _muxes(suspect.node.inputs):
-            yield Mistake(text, mux)
+def bitshift(suspect: Suspect, op: Bitshift) -> Iterator[Mistake]:
+    return (Mistake(text, run) for text, run in _bitshifts(op.bits, suspect.node.inputs))
 
 
 def _bitshifts(bits: int, names: tuple[str, ...]) -> Iterator[tuple[str, Callable[[IntArray, IntArray], IntArray]]]:
@@ -63,7 +55,7 @@ def _bitshifts(bits: int, names: tuple[str, ...]) -> Iterator[tuple[str, Callabl
     yield f"only {second} counts: {first} is 0", lambda a, b: b >> 1
 
 
-def _adds(op: Add, suspect: Suspect) -> Iterator[Mistake]:
+def add(suspect: Suspect, op: Add) -> Iterator[Mistake]:
     names, multipliers = suspect.node.inputs, list(op.multipliers)
 
     def total(changed: list[int]) -> Callable[..., IntArray]:
@@ -81,23 +73,14 @@ def _adds(op: Add, suspect: Suspect) -> Iterator[Mistake]:
     if len(set(multipliers)) > 1:
         yield Mistake("all multipliers are 1", total([1] * len(multipliers)))
         yield Mistake("the multipliers are in reverse", total(multipliers[::-1]))
-    bits, signed = suspect.node.output.type.bits, suspect.node.output.type.signed
-    for width in range(1, min(bits, 62)):
-        top = 1 << width
-        half = top // 2 if signed else 0
-        yield Mistake(
-            f"the sum wraps at {width} bits",
-            lambda *xs, t=top, h=half: (op.reference(*xs) + h) % t - h,
-            bits,
-        )
-        yield Mistake(
-            f"the sum is clipped to {width} bits, {-half}..{top - half - 1}",
-            lambda *xs, t=top, h=half: np.clip(op.reference(*xs), -h, t - h - 1),
-            bits,
-        )
+    yield from narrowed(suspect)
     yield Mistake("the larger operand is given, not the sum", lambda *xs: np.max(xs, axis=0))
     yield Mistake("the bits of the operands are joined (OR), not added", lambda *xs: np.bitwise_or.reduce(xs))
     yield Mistake("the operands are added without carries (XOR)", lambda *xs: np.bitwise_xor.reduce(xs))
+
+
+def mux(suspect: Suspect, _: Mux) -> Iterator[Mistake]:
+    return (Mistake(text, run) for text, run in _muxes(suspect.node.inputs))
 
 
 def _muxes(names: tuple[str, ...]) -> Iterator[tuple[str, Callable[..., IntArray]]]:

@@ -7,13 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from intinfer.ops import (
-    Add,
-    ChannelSelect,
-    Concat,
-    Gather,
-    Mux,
-)
+from intinfer.ops import Add, ChannelSelect, Concat, Gather, Mux, Op
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
@@ -25,8 +19,8 @@ MAX_MATCHED = 512
 """Channels among which the one is looked for that another holds."""
 
 
-def mistakes(suspect: Suspect) -> Iterator[Mistake]:
-    op, whole = suspect.op, suspect.dumped
+def mistakes(suspect: Suspect, op: Op) -> Iterator[Mistake]:
+    whole = suspect.dumped
     if isinstance(op, Mux) and whole:
         yield from _selects(suspect, op)
     if isinstance(op, ChannelSelect | Concat) and whole:

@@ -8,6 +8,7 @@ from math import factorial
 
 import numpy as np
 
+from intinfer.ops import Conv2d, Dense
 from intinfer.types import IntArray
 
 from .macs import Mac
@@ -21,10 +22,8 @@ MAX_PAIRS = 2_000
 """Exchanges of two channels that are tried one by one."""
 
 
-def mistakes(suspect: Suspect) -> Iterator[Mistake]:
-    mac = Mac.of(suspect.op)
-    if mac is None:
-        return
+def mistakes(suspect: Suspect, op: Conv2d | Dense) -> Iterator[Mistake]:
+    mac = Mac.of(op)
     seen = {mac.weight.tobytes()}
     for text, weight, choices in _changed(mac):
         if (key := weight.tobytes()) not in seen:

@@ -118,11 +118,7 @@ def _inside(at: Places, height: int, width: int) -> npt.NDArray[np.bool_]:
     return (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
 
 
-def mistakes(suspect: Suspect) -> Iterator[Mistake]:
-    """Of convolutions and pools."""
-    op = suspect.op
-    if not isinstance(op, Conv2d | MaxPool | SumPool):
-        return
+def mistakes(suspect: Suspect, op: Conv2d | MaxPool | SumPool) -> Iterator[Mistake]:
     window, outputs = op.window, suspect.node.output.shape[1:]
     pad, finish = _pad_and_finish(op)
     right = Places.of(window, outputs)
@@ -149,7 +145,6 @@ def _pad_and_finish(op: Conv2d | MaxPool | SumPool) -> tuple[npt.NDArray[np.int6
     """What stands beyond the edge, and what is made of the taps."""
     if isinstance(op, Conv2d):
         mac = Mac.of(op)
-        assert mac is not None, "a convolution"
         return mac.pad_value, mac.sums
     if isinstance(op, MaxPool):
         return np.array([-LIMIT]), lambda taps: taps.max(axis=(4, 5))

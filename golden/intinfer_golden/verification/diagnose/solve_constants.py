@@ -23,21 +23,9 @@ from .suspect import Suspect, of_channel, row
 _BITS = 62
 
 
-def mistakes(suspect: Suspect) -> Iterator[Mistake]:
-    op, whole = suspect.op, suspect.dumped
-    if isinstance(op, Threshold) and suspect.channelwise:
-        yield from _threshold(suspect, op)
-    if isinstance(op, Requant | Affine):
-        yield from _scalars(suspect, op) if whole else _scalars_tried(suspect, op)
-    if isinstance(op, Table) and whole:
-        yield from _entry(suspect, op)
-    if isinstance(op, Tgap) and whole:
-        yield from _limit(suspect, op)
-
-
-def _threshold(suspect: Suspect, op: Threshold) -> Iterator[Mistake]:
+def threshold(suspect: Suspect, op: Threshold) -> Iterator[Mistake]:
     """One threshold of one channel: between the sums that it must and must not pass."""
-    if len(suspect.wrong_channels) != 1:
+    if not suspect.channelwise or len(suspect.wrong_channels) != 1:
         return
     (c,) = suspect.wrong_channels
     rows = op.thresholds.values
@@ -105,6 +93,10 @@ def _beside(suspect: Suspect, op: Threshold, c: int, j: int, z: IntArray) -> tup
     if not len(found):
         return None
     return int(found[0]), interval(int(found[0]), int(found[-1]))
+
+
+def scalars(suspect: Suspect, op: Requant | Affine) -> Iterator[Mistake]:
+    return _scalars(suspect, op) if suspect.dumped else _scalars_tried(suspect, op)
 
 
 def _scalars(suspect: Suspect, op: Requant | Affine) -> Iterator[Mistake]:
@@ -196,8 +188,10 @@ def _first(holds: Callable[[int], bool], low: int, high: int) -> int:
     return high
 
 
-def _entry(suspect: Suspect, op: Table) -> Iterator[Mistake]:
+def entry(suspect: Suspect, op: Table) -> Iterator[Mistake]:
     """One entry of a table."""
+    if not suspect.dumped:
+        return
     scene = suspect.scene
     (z,) = suspect.operands(scene.frames)
     values, channels = np.unique(z[scene.wrong]), suspect.wrong_channels
@@ -213,8 +207,10 @@ def _entry(suspect: Suspect, op: Table) -> Iterator[Mistake]:
         yield Mistake(text, replace(op, entries=IntTensor(changed)).reference, op.entries.values.size * 4)
 
 
-def _limit(suspect: Suspect, op: Tgap) -> Iterator[Mistake]:
+def limit(suspect: Suspect, op: Tgap) -> Iterator[Mistake]:
     """Another constant to compare with, or one in the sum, all over or in the frames or channels that differ."""
+    if not suspect.dumped:
+        return
     scene = suspect.scene
     (x,) = suspect.operands(scene.frames)
     twice, limit = 2 * x.sum(axis=(2, 3)), op.top * x.shape[2] * x.shape[3]

@@ -8,16 +8,15 @@ from itertools import permutations
 import numpy as np
 
 from intinfer.graph import Value
-from intinfer.ops import Add, ArgMax, Bitshift, ChannelSelect, Concat, Flatten, Gather, Mux
+from intinfer.ops import Add, ArgMax, Bitshift, ChannelSelect, Concat, Conv2d, Dense, Flatten, Gather, Mux, Op
 from intinfer.types import IntArray
 
-from .macs import Mac
 from .mistake import Mistake
 from .orders import channel_orders, exchanged, pairs
 from .suspect import Suspect
 from .weights import MAX_PAIRS
 
-_MIXES = (Add, ArgMax, Bitshift, ChannelSelect, Concat, Flatten, Gather, Mux)
+_MIXES = (Add, ArgMax, Bitshift, ChannelSelect, Concat, Conv2d, Dense, Flatten, Gather, Mux)
 """Ops whose result is more than moved when an operand's channels or pixels are."""
 MAX_ORDERED = 4
 """Operands whose orders are all tried."""
@@ -25,9 +24,9 @@ MAX_ORDERED = 4
 Change = Callable[..., IntArray]
 
 
-def mistakes(suspect: Suspect) -> Iterator[Mistake]:
+def mistakes(suspect: Suspect, op: Op) -> Iterator[Mistake]:
     names = suspect.node.inputs
-    mixes = isinstance(suspect.op, _MIXES) or Mac.of(suspect.op) is not None
+    mixes = isinstance(op, _MIXES)
     for i, name in enumerate(names):
         value = suspect.scene.graph.values[name]
         which = f"operand {name}" if len(names) > 1 else "the input"
@@ -37,10 +36,10 @@ def mistakes(suspect: Suspect) -> Iterator[Mistake]:
             yield _changed(suspect, i, f"{which}{text}", change, choices)
         for text, change, choices in _places(value) if len(names) > 1 else ():
             yield _changed(suspect, i, f"{which} {text}", change, choices)
-    reference = suspect.op.reference
+    reference = op.reference
     shapes = [suspect.scene.graph.values[name].shape for name in names]
     for order in permutations(range(len(names))) if len(names) <= MAX_ORDERED else ():
-        fits = isinstance(suspect.op, Concat) or all(shapes[k] == shapes[i] for i, k in enumerate(order))
+        fits = isinstance(op, Concat) or all(shapes[k] == shapes[i] for i, k in enumerate(order))
         if fits and list(order) != sorted(order):
             text = "operands are exchanged: " + ", ".join(
                 f"{names[k]} for {names[i]}" for i, k in enumerate(order) if i != k

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from intinfer.ops import Conv2d, Dense
 from intinfer.types import IntArray
 
 from .macs import EXACT, Mac
@@ -19,9 +20,9 @@ ROWS = 3
 """Sums an unknown."""
 
 
-def mistakes(suspect: Suspect) -> Iterator[Mistake]:
-    mac = Mac.of(suspect.op)
-    if mac is None or not suspect.dumped or mac.rule is not EXACT or mac.inputs < 2:
+def mistakes(suspect: Suspect, op: Conv2d | Dense) -> Iterator[Mistake]:
+    mac = Mac.of(op)
+    if not suspect.dumped or mac.rule is not EXACT or mac.inputs < 2:
         return
     used = _used(suspect, mac)
     source = None if used is None else _source(mac, used)

@@ -1,0 +1,79 @@
+"""Which mistakes are looked for at which op. `FAMILIES` is the whole list; every op is in it."""
+
+from __future__ import annotations
+
+from intinfer.ops import (
+    Abs,
+    Add,
+    Affine,
+    ArgMax,
+    Bitshift,
+    ChannelSelect,
+    Clamp,
+    Concat,
+    Conv2d,
+    Dense,
+    Flatten,
+    Gather,
+    MaxPool,
+    Mux,
+    Op,
+    Requant,
+    SumPool,
+    Table,
+    Tgap,
+    Threshold,
+)
+
+from . import (
+    constants,
+    elementwise,
+    history,
+    operands,
+    pools,
+    quantisers,
+    results,
+    routing,
+    solve_channels,
+    solve_constants,
+    solve_groups,
+    solve_inputs,
+    solve_linear,
+    solve_sums,
+    solve_weights,
+    sums,
+    weights,
+    windows,
+)
+from .suspect import Family
+
+_OF_ANY: tuple[Family, ...] = (operands.mistakes, history.mistakes, results.mistakes)
+_WEIGHTS = (solve_weights.mistakes, solve_inputs.mistakes, solve_groups.mistakes, solve_linear.mistakes)
+
+
+def _of(*own: Family, solved: tuple[Family, ...] = (), sums: tuple[Family, ...] = ()) -> tuple[Family, ...]:
+    """Those of the op, of any op, those whose numbers are solved for: in the op, in channels, in sums."""
+    return (*own, *_OF_ANY, *solved, solve_channels.mistakes, *sums)
+
+
+FAMILIES: dict[type[Op], tuple[Family, ...]] = {
+    Conv2d: _of(weights.mistakes, windows.mistakes, sums.mistakes, solved=_WEIGHTS, sums=(solve_sums.convolution,)),
+    Dense: _of(weights.mistakes, sums.mistakes, solved=_WEIGHTS, sums=(solve_sums.constant,)),
+    Threshold: _of(quantisers.thresholds, constants.mistakes, solved=(solve_constants.threshold,)),
+    Requant: _of(quantisers.requant, constants.mistakes, solved=(solve_constants.scalars,)),
+    Affine: _of(quantisers.affine, constants.mistakes, solved=(solve_constants.scalars,), sums=(solve_sums.constant,)),
+    Table: _of(quantisers.table, constants.mistakes, solved=(solve_constants.entry,)),
+    Clamp: _of(quantisers.clamp),
+    Abs: _of(quantisers.absolute),
+    Bitshift: _of(elementwise.bitshift),
+    Add: _of(elementwise.add, sums=(solve_sums.add,)),
+    Mux: _of(elementwise.mux),
+    MaxPool: _of(windows.mistakes, pools.max_pool),
+    SumPool: _of(windows.mistakes, pools.sum_pool, sums=(solve_sums.constant,)),
+    Tgap: _of(pools.tgap, solved=(solve_constants.limit,)),
+    ChannelSelect: _of(routing.channel_select),
+    Concat: _of(routing.concat),
+    Flatten: _of(routing.flatten),
+    Gather: _of(routing.gather),
+    ArgMax: _of(routing.argmax),
+}
