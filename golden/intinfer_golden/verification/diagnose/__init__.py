@@ -14,7 +14,7 @@ from pathlib import Path
 from intinfer.errors import IntinferError
 
 from ..hints import Case
-from .families import FAMILIES
+from .families import families_of
 from .scene import Budget, Scene, Values
 from .suspect import Suspect, suspects
 
@@ -74,7 +74,7 @@ def told(scene: Scene) -> list[str]:
 
 def _explanations(suspect: Suspect) -> Iterator[tuple[str, bool]]:
     """What explains the dump, and whether it does so in some frames, channels, rows or columns alone."""
-    for family in FAMILIES[type(suspect.op)]:
+    for family in families_of(suspect.op):
         found, kinds = 0, set()
         for mistake in family(suspect, suspect.op):
             if mistake.kind in kinds or (scope := suspect.explains(mistake)) is None:

@@ -1,4 +1,4 @@
-"""Which mistakes are looked for at which op. `FAMILIES` is the whole list; every op is in it."""
+"""Which mistakes are looked for at which op: `FAMILIES`, and at one that is not in it those that any op can make."""
 
 from __future__ import annotations
 
@@ -77,3 +77,8 @@ FAMILIES: dict[type[Op], tuple[Family, ...]] = {
     Gather: _of(routing.gather),
     ArgMax: _of(routing.argmax),
 }
+
+
+def families_of(op: Op) -> tuple[Family, ...]:
+    """In the order in which they are told."""
+    return FAMILIES.get(type(op), _of())
