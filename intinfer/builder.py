@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence, Sized
 from fractions import Fraction
 
-from .attributes import encode_attributes
 from .build_ops import OpMethods
 from .errors import GraphError, ModelFileError
+from .files.attributes import encode_attributes
+from .files.stored import TensorChecker
+from .files.strict_json import text
 from .graph import Graph, ImageInput, Node, Output, Shape, Value
 from .limits import MAX_ELEMENTS, MAX_ENDS, MAX_FRACTION_DIGITS, MAX_LIST, MAX_NAME, MAX_NODES, MAX_NOTE, MAX_TEXT
 from .ops import OPS, Op
-from .stored import TensorChecker
-from .strict_json import text
 from .types import IntType
 
 

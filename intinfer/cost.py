@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from .text import Cell, shape_text, table
+from .reports.text import Cell, shape_text, table
 
 if TYPE_CHECKING:
     from .graph import Graph, GraphLike, Value

@@ -12,16 +12,16 @@ import re
 import stat
 from fractions import Fraction
 
-from . import npz
-from .attributes import decode_attributes, encode_attributes
 from .builder import GraphBuilder
 from .errors import IntinferError, ModelFileError
-from .files import write_file
+from .files import npz
+from .files.atomic import write_file
+from .files.attributes import decode_attributes, encode_attributes
+from .files.stored import TensorReader, TensorWriter
+from .files.strict_json import Json, check_canonical, choice, dump, integer, items, parse, record, shown, text
 from .graph import Graph, GraphLike, ImageInput, Node, Output, Shape, Value, graph_of
 from .limits import MAX_ENDS, MAX_FRACTION_DIGITS, MAX_LIST, MAX_NAME, MAX_NODES, MAX_NOTE
 from .ops import OPS
-from .stored import TensorReader, TensorWriter
-from .strict_json import Json, check_canonical, choice, dump, integer, items, parse, record, shown, text
 from .types import IntType
 
 FORMAT = "intinfer-model"

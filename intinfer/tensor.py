@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .automaton import evolve
 from .errors import GraphError
-from .packing import Encoding
+from .files.packing import Encoding
 from .types import IntArray
 
 

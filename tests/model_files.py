@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from model_graphs import small
 
-from intinfer import npz
 from intinfer.errors import ModelFileError
+from intinfer.files import npz
 from intinfer.graph import Graph
 from intinfer.model_file import load, save
 

@@ -36,10 +36,10 @@ TORCH_MODULES = {
 
 THIRD_PARTY = {
     "numpy": ["*"],
-    "PIL": ["intinfer/image"],
+    "PIL": ["intinfer/images/image"],
     "tqdm": ["intinfer/cli/*", "intinfer_converters/train"],
     "numba": ["intinfer/kernels/*", "intinfer/engine/*"],
-    "matplotlib": ["intinfer/plot"],
+    "matplotlib": ["intinfer/reports/plot"],
     "llvmlite": ["intinfer/compiler/*"],
     "onnx": ["intinfer_converters/read_onnx/*", "intinfer_converters/check/onnx_*"],
     "google": ["intinfer_converters/read_onnx/load"],
@@ -55,18 +55,8 @@ THIRD_PARTY = {
 EXACT = ["intinfer/ops/*", "intinfer/spec/*", "intinfer/bounds/*"] + [
     f"intinfer/{name}"
     for name in (
-        *(
-            "accumulator",
-            "automaton",
-            "build_arguments",
-            "build_ops",
-            "builder",
-            "graph",
-            "inputs",
-            "packing",
-            "reference",
-        ),
-        *("rounding", "tensor", "types"),
+        *("accumulator", "automaton", "build_arguments", "build_ops", "builder", "files/packing", "graph", "inputs"),
+        *("reference", "rounding", "tensor", "types"),
     )
 ]
 """Modules in which no floating point appears. The reference's one use of it is declared: intinfer/matmul."""

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from helpers import CLASSES, tiny_graph, tiny_images, two_ended_graph, write_png
 
-from intinfer import dataset as dataset_module
-from intinfer import foreign
-from intinfer.dataset import load_dataset, stored_images
 from intinfer.errors import DataError
+from intinfer.files import foreign
 from intinfer.graph import Graph
+from intinfer.images import dataset as dataset_module
+from intinfer.images.dataset import load_dataset, stored_images
 
 GRAPH = tiny_graph()
 IMAGES = tiny_images(6).transpose(0, 2, 3, 1).astype(np.uint8)
@@ -143,7 +143,7 @@ def test_folder_by_name_sorted_and_interleaved(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_streamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from intinfer import image as image_module
+    from intinfer.images import image as image_module
 
     opened: list[str] = []
     original = image_module.load_image

@@ -10,7 +10,7 @@ import pytest
 from helpers import tiny_graph, tiny_images, write_png
 
 import intinfer
-from intinfer import files
+from intinfer.files import atomic as files
 
 
 def test_the_error_of_a_body_gets_a_name_and_keeps_one() -> None:

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 from intinfer.errors import DataError
 from intinfer.graph import ImageInput, Value
-from intinfer.image import Pixels, load_image
+from intinfer.images.image import Pixels, load_image
 from intinfer.types import IntType
 
 INPUT = Value("image", (3, 8, 10), IntType(0, 255))

@@ -18,7 +18,7 @@ from intinfer.engine.session import Session
 from intinfer.graph import Graph
 from intinfer.model_file import to_bytes
 from intinfer.ops import Affine, Clamp, Conv2d
-from intinfer.profile import profile
+from intinfer.reports.profile import profile
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 from intinfer_golden.describe.regions import each_chain, each_node

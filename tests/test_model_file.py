@@ -19,9 +19,9 @@ from model_graphs import assert_same, described, graphs_of, mognet_like, small
 
 from intinfer import reference
 from intinfer.accumulator import Accumulator
-from intinfer.attributes import CODECS, codecs
 from intinfer.builder import GraphBuilder
 from intinfer.errors import ModelFileError
+from intinfer.files.attributes import CODECS, codecs
 from intinfer.graph import Graph, Shape, Value
 from intinfer.model_file import FORMAT, VERSION, load, save
 from intinfer.ops import OPS, Affine, Conv2d, Flatten
@@ -90,7 +90,7 @@ def test_an_unknown_attribute_type_fails_loudly() -> None:
 
     message = (
         "op 'novel', attribute 'slope': type <class 'float'> has no codec; "
-        "add it to intinfer.attributes.CODECS and to spec/model_file.md"
+        "add it to intinfer.files.attributes.CODECS and to spec/model_file.md"
     )
     with pytest.raises(TypeError) as caught:
         codecs(Novel)

@@ -26,9 +26,9 @@ from model_files import (
 )
 from model_graphs import assert_same, mognet_like, small
 
-from intinfer import npz
 from intinfer.builder import GraphBuilder
 from intinfer.errors import ModelFileError
+from intinfer.files import npz
 from intinfer.graph import Graph
 from intinfer.model_file import load, save
 from intinfer.types import IntType

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from model_files import GOOD, Edit, drop, members_of, put, refused, with_header, with_text
 
-from intinfer import npz
 from intinfer.accumulator import Accumulator
 from intinfer.builder import GraphBuilder
+from intinfer.files import npz
 from intinfer.model_file import save
 from intinfer.ops import Dense
 from intinfer.tensor import IntTensor

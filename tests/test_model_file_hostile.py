@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from model_files import GOOD, members_of, refused, refused_cheaply
 
-from intinfer import model_file, npz
+from intinfer import model_file
 from intinfer.errors import ModelFileError
+from intinfer.files import npz
 from intinfer.model_file import load
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intinfer.errors import GraphError, ModelFileError
-from intinfer.packing import Encoding, pack, packed_size, unpack
+from intinfer.files.packing import Encoding, pack, packed_size, unpack
 from intinfer.strategies import int_types, integers_of
 
 NAMES = ["binary", "ternary", *(f"u{k}" for k in range(1, 64)), *(f"s{k}" for k in range(1, 65))]

@@ -8,7 +8,7 @@ from helpers import tiny_graph, two_ended_graph
 from PIL import Image
 
 from intinfer.errors import DataError
-from intinfer.pictures import load_pictures
+from intinfer.images.pictures import load_pictures
 
 GRAPH = tiny_graph()
 

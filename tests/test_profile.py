@@ -7,7 +7,7 @@ from intinfer import reference
 from intinfer.accumulator import Accumulator
 from intinfer.builder import GraphBuilder
 from intinfer.ops import Bitshift, Conv2d, Mux, Tgap, Threshold
-from intinfer.profile import profile
+from intinfer.reports.profile import profile
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from intinfer.errors import GraphError
-from intinfer.packing import Encoding
+from intinfer.files.packing import Encoding
 from intinfer.tensor import CellularWeights, IntTensor, frozen_int64
 
 

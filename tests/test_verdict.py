@@ -15,10 +15,10 @@ from intinfer.errors import RangeError
 from intinfer.graph import Graph
 from intinfer.narrow import narrow
 from intinfer.ops import Dense
-from intinfer.profile import profile
+from intinfer.reports.profile import profile
+from intinfer.reports.verdict import AccumulatorVerdict
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
-from intinfer.verdict import AccumulatorVerdict
 
 CKK, KKC = TapOrder.CKK, TapOrder.KKC
 IMAGES = np.concatenate([np.zeros((2, 3, 8, 8), int), tiny_images(3)])

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from intinfer.errors import DataError
-from intinfer.foreign import check_archive
+from intinfer.files.foreign import check_archive
 
 from .nets import build, canonical
 

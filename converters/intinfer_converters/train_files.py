@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from intinfer.errors import MalformedError
-from intinfer.files import write_file
+from intinfer.files.atomic import write_file
 
 __all__ = [
     "ResumeState",

@@ -9,7 +9,7 @@ from typing import Any
 from ..accumulator import MIN_BITS, Accumulator, signed_bits
 from ..graph import GraphLike, graph_of
 from ..ops.mac import Accumulating, sum_range
-from ..text import table
+from ..reports.text import table
 from ..types import IntType
 from . import bounds_of
 

@@ -18,7 +18,7 @@ from typing import NoReturn
 import intinfer
 
 from ..errors import IntinferError, MalformedError
-from ..text import elided, printable
+from ..reports.text import elided, printable
 from . import streams
 
 VERBS = {

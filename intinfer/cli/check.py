@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, IntinferError
 from ..graph import Graph
+from ..images.pictures import load_pictures
 from ..model import load
-from ..pictures import load_pictures
-from ..text import table
+from ..reports.text import table
 from .common import add_json, describe, note, positive, print_json
 from .limits import add_limits, limited
 from .sources import SOURCE_HELP, add_source, calibration_images, given_options

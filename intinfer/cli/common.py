@@ -12,8 +12,8 @@ from typing import Any
 from ..graph import Graph
 from ..model import ENGINES, Model
 from ..ops import Op
+from ..reports.text import elided, printable
 from ..tensor import CellularWeights, IntTensor
-from ..text import elided, printable
 
 MAX_NOTE = 2_000
 """Characters."""

@@ -10,7 +10,7 @@ from ..accumulator import Accumulator
 from ..errors import DataError, GraphError
 from ..graph import Graph
 from ..model_file import save
-from ..text import table
+from ..reports.text import table
 from .accumulators import add_accumulator, chosen_rule
 from .common import add_json, constants_text, describe, print_json, stored_bits
 from .limits import add_limits, limited

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..dataset import Pixels, load_dataset
 from ..errors import DataError, RangeError
+from ..images.dataset import Pixels, load_dataset
 from ..model import Model, load
 from ..types import IntArray
 from .answers import winners

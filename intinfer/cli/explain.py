@@ -10,9 +10,9 @@ import numpy as np
 
 from ..errors import DataError
 from ..graph import Graph
-from ..image import load_image
+from ..images.image import load_image
 from ..model import load
-from ..text import printable
+from ..reports.text import printable
 from ..types import IntArray
 from .common import add_json, describe, print_json
 
@@ -143,7 +143,7 @@ def _image(graph: Graph, arguments: argparse.Namespace) -> IntArray:
         if arguments.index is not None:
             raise DataError(f"{path}: is one image; --index is for an .npz of images")
         return load_image(path, graph.inputs[0], graph.image, arguments.fit).astype(np.int64)
-    from ..dataset import stored_images
+    from ..images.dataset import stored_images
 
     if arguments.fit is not None:
         raise DataError(f"{path}: images of an .npz are taken as they are; leave --fit out")

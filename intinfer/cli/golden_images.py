@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..dataset import load_dataset, stored_images
 from ..errors import DataError
-from ..image import load_image
+from ..images.dataset import load_dataset, stored_images
+from ..images.image import load_image
 from ..model import Model
 from .common import note
 

@@ -10,7 +10,7 @@ from typing import Any
 from ..accumulator import Accumulator, signed_bits
 from ..graph import Graph, Node, Output, Value
 from ..model import load
-from ..text import printable, shape_text, table
+from ..reports.text import printable, shape_text, table
 from .answers import digits
 from .common import add_json, constants, constants_text, describe, print_json, stored_bits
 

@@ -16,9 +16,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from .. import children
 from ..errors import DataError
-from ..parent import follow_parent
+from ..files import children
+from ..files.parent import follow_parent
 
 CHILD = "INTINFER_CHILD"
 """Set in the child to "address space in bytes, CPU seconds"."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DataError
-from ..text import printable
+from ..reports.text import printable
 from .common import add_json, describe, positive, print_json
 
 if TYPE_CHECKING:

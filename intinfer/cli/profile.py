@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from ..accumulator import Overflow
 from ..errors import DataError
-from ..files import replace_file
+from ..files.atomic import replace_file
+from ..images.pictures import load_pictures
 from ..model import load
-from ..pictures import load_pictures
 from .accumulators import add_accumulator, chosen_rule
 from .common import add_json, describe, positive, print_json
 
 if TYPE_CHECKING:
-    from ..profile import Profile
+    from ..reports.profile import Profile
 
 BATCH = 16
 PICTURES = (".png", ".svg", ".pdf")
@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from ..profile import profile
+    from ..reports.profile import profile
 
     rule = chosen_rule(arguments, Overflow.WRAP)
     graph = load(arguments.model).graph
@@ -75,6 +75,6 @@ def _check_plot(path: Path) -> None:
 
 
 def _plot(result: Profile, path: Path) -> None:
-    from ..plot import plot_profile
+    from ..reports.plot import plot_profile
 
     replace_file(path, lambda part: plot_profile(result, part))

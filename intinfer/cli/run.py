@@ -10,9 +10,9 @@ from typing import Any
 
 from ..errors import DataError, RangeError
 from ..graph import Graph
-from ..image import Pixels, load_image
+from ..images.image import Pixels, load_image
 from ..model import Model, load
-from ..text import printable, table
+from ..reports.text import printable, table
 from ..types import IntArray
 from .answers import digits, ranking, real_values
 from .common import add_engine, add_json, describe, engine_options, positive, print_json, progress
@@ -83,7 +83,7 @@ def _loaded(file: str, graph: Graph, fit: str | None) -> Pixels:
     """One image, (C, H, W); of a model that takes no pictures, the only one of a `.npy` or `.npz` of integers."""
     if graph.image is not None:
         return load_image(file, graph.inputs[0], graph.image, fit)
-    from ..dataset import stored_images
+    from ..images.dataset import stored_images
 
     path = Path(file)
     if not path.is_file():

@@ -120,8 +120,8 @@ def given_calibration(arguments: argparse.Namespace) -> Calibration | None:
 def calibration_images(named: str, limit: int, source: Source) -> tuple[Any, Any]:
     """The first `limit` images (N, C, H, W) of what `--calibrate` names, and labels (N,) or None."""
     from ..builder import GraphBuilder
-    from ..foreign import open_npz
-    from ..pictures import load_pictures
+    from ..files.foreign import open_npz
+    from ..images.pictures import load_pictures
     from ..types import IntType
 
     net = source.reading.net

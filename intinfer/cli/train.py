@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..dataset import Dataset, DataSpec, class_folders, load_images
 from ..errors import DataError
 from ..graph import ImageInput, Value
+from ..images.dataset import Dataset, DataSpec, class_folders, load_images
 from ..types import IntType
 from .common import add_json, describe, note, positive, print_json
 

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
-from ..files import write_file
-from ..text import printable
+from ..files.atomic import write_file
+from ..reports.text import printable
 from .common import add_json, describe, frame_ranges, positive, print_json
 
 if TYPE_CHECKING:

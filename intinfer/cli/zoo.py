@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from ..text import table
+from ..reports.text import table
 from .common import add_json, describe, print_json
 
 

@@ -13,8 +13,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from ..accumulator import Accumulator
-from ..attributes import codecs
 from ..builder import GraphBuilder
+from ..files.attributes import codecs
 from ..ops import OPS, Op
 from ..tensor import CellularWeights, IntTensor
 

@@ -155,7 +155,7 @@ def test_it_ends_with_a_parent_that_is_killed(folder: Path, name: str) -> None:
 
 PARENT = """
 import os, sys
-from intinfer import children
+from intinfer.files import children
 children._death_signal = lambda parent: None
 with children.child([sys.executable, "-c", CHILD], os.environ) as child:
     child.wait()
@@ -163,13 +163,13 @@ with children.child([sys.executable, "-c", CHILD], os.environ) as child:
 CHILD = """
 import ctypes, os, sys, time
 from pathlib import Path
-from intinfer import files, parent
+from intinfer.files import atomic, parent
 parent.follow_parent()
 def write(part):
     part.write_bytes(b"whole")
     Path("child").write_text(str(os.getpid()))
     BODY
-files.replace_file("out", write)
+atomic.replace_file("out", write)
 """
 
 

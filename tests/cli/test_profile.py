@@ -9,7 +9,7 @@ from PIL import Image
 
 import intinfer
 from intinfer.cli import main
-from intinfer.profile import profile
+from intinfer.reports.profile import profile
 
 
 @pytest.fixture

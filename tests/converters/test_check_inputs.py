@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from converters.random_nets import RANDOM, randomised
 from intinfer import reference
 from intinfer.graph import Graph
+from intinfer.images.pictures import load_pictures
 from intinfer.ops import Tgap
-from intinfer.pictures import load_pictures
 from intinfer.strategies import networks
 from intinfer.tensor import IntTensor
 from intinfer_converters import convert

@@ -10,7 +10,7 @@ from converters.random_nets import differences, rational_differences
 from converters.test_mdgnet_end_to_end import oracle as mdgnet_oracle
 from converters.test_mognet_end_to_end import oracle as mognet_oracle
 from intinfer.graph import ImageInput
-from intinfer.image import load_image
+from intinfer.images.image import load_image
 from intinfer_converters import convert_checkpoint
 from intinfer_converters.checkpoint import load_net
 

@@ -11,7 +11,7 @@ from intinfer.engine.plan import make_plan
 from intinfer.engine.session import Session, SkipCounts
 from intinfer.errors import RangeError
 from intinfer.ops import Add, ArgMax, ChannelSelect, Concat, Dense, Flatten, Gather, Mux, Tgap, Threshold
-from intinfer.profile import profile
+from intinfer.reports.profile import profile
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 

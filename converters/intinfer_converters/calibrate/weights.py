@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intinfer.errors import DataError
-from intinfer.packing import Encoding
+from intinfer.files.packing import Encoding
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 

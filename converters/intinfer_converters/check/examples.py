@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from intinfer.files import write_file
+from intinfer.files.atomic import write_file
 from intinfer.types import IntArray
 
 from .checker import Checker

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from intinfer.files.packing import Encoding
 from intinfer.graph import Shape
-from intinfer.packing import Encoding
 from intinfer.types import IntType
 
 from .base import Layer

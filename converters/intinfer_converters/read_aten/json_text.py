@@ -7,7 +7,7 @@ import math
 from typing import NoReturn
 
 from intinfer.errors import DataError
-from intinfer.strict_json import MAX_DIGITS, Json, shown, text
+from intinfer.files.strict_json import MAX_DIGITS, Json, shown, text
 
 MAX_JSON = 2**28
 """Bytes of one JSON entry."""

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from intinfer.errors import DataError
+from intinfer.files.strict_json import Json, integer, items, text
 from intinfer.limits import MAX_TEXT
-from intinfer.strict_json import Json, integer, items, text
 
 from .json_text import boolean, member, number, table, union, word
 from .tensors import dtype_of

@@ -10,7 +10,7 @@ from typing import IO
 import torch
 
 from intinfer.errors import DataError, ModelFileError
-from intinfer.strict_json import Json, integer, items
+from intinfer.files.strict_json import Json, integer, items
 
 from .container import Container
 from .json_text import member, parse, table, union, word

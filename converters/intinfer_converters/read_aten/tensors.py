@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from intinfer.errors import DataError
-from intinfer.strict_json import Json, integer, items
+from intinfer.files.strict_json import Json, integer, items
 
 from .container import Container
 from .json_text import boolean, member, parse, table, word

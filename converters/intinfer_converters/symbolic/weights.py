@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from intinfer.packing import Encoding
+from intinfer.files.packing import Encoding
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intinfer.errors import DataError
-from intinfer.packing import Encoding
+from intinfer.files.packing import Encoding
 from intinfer.types import IntArray, IntType
 
 Words = npt.NDArray[np.uint64]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from intinfer.errors import DataError
-from intinfer.strict_json import extent
+from intinfer.files.strict_json import extent
 
 MAX_BYTES = 2**26
 """Of a file: the manifest of a network of 10,000 nodes has 40 MB."""

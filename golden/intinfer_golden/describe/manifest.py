@@ -16,7 +16,7 @@ from typing import Any
 from intinfer import model_file
 from intinfer.accumulator import Accumulator
 from intinfer.errors import DataError
-from intinfer.files import write_into
+from intinfer.files.atomic import write_into
 from intinfer.graph import Graph, Node, Value
 from intinfer.ops import Bitshift, Requant, Tgap, Threshold
 from intinfer.tensor import CellularWeights, IntTensor

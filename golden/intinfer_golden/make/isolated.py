@@ -16,7 +16,7 @@ import numpy.typing as npt
 import intinfer
 from intinfer import reference
 from intinfer.errors import DataError
-from intinfer.files import write_into
+from intinfer.files.atomic import write_into
 from intinfer.graph import Graph
 from intinfer.inputs import Arrays
 from intinfer.model import Model

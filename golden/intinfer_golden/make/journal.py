@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from intinfer.errors import DataError, IntinferError
-from intinfer.files import naming
+from intinfer.files.atomic import naming
 
 from ..describe import documents
 from .replace import check_target, put_in_place

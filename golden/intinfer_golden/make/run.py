@@ -17,7 +17,7 @@ import numpy as np
 from intinfer import reference
 from intinfer.accumulator import Accumulator, Overflow
 from intinfer.errors import DataError, RangeError
-from intinfer.files import write_into
+from intinfer.files.atomic import write_into
 from intinfer.graph import Graph, Node
 from intinfer.model import Model
 from intinfer.ops import Conv2d, Dense

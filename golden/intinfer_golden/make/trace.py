@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intinfer.errors import DataError
-from intinfer.files import naming, write_into
+from intinfer.files.atomic import naming, write_into
 from intinfer.graph import Graph
 from intinfer.inputs import Arrays
 from intinfer.model import Model

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from intinfer.files import naming, write_into
+from intinfer.files.atomic import naming, write_into
 from intinfer.tensor import CellularWeights
 from intinfer.types import LIMIT, IntArray
 

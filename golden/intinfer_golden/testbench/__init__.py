@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
-from intinfer.files import write_into
+from intinfer.files.atomic import write_into
 
 from ..make.replace import put_in_place
 from .adapter import adapter

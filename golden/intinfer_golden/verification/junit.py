@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from intinfer.text import printable
+from intinfer.reports.text import printable
 
 from .compare import Verification
 from .report import describe, describe_first

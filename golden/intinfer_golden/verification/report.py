@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from intinfer.text import printable
+from intinfer.reports.text import printable
 
 from ..describe.spans import ranges
 from .commands import explain_command, frames_command

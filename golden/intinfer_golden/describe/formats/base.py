@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from intinfer.text import printable
+from intinfer.reports.text import printable
 from intinfer.types import IntArray
 
 from ..tensors import Tensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from intinfer.text import printable, table
+from intinfer.reports.text import printable, table
 
 from .group import Covergroup
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from intinfer.errors import DataError
-from intinfer.text import printable
+from intinfer.reports.text import printable
 
 BLOCK = 2**18
 """Bytes of a text that are looked at together."""

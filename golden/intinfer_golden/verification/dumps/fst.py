@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from intinfer import children
 from intinfer.errors import DataError
+from intinfer.files import children
 
 from .foreign import blocks_of, opened
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .accumulator import Accumulator
-from .dataset import Pixels
-from .engine.session import Session, SkipCounts
-from .graph import GraphLike, graph_of
+from ..accumulator import Accumulator
+from ..engine.session import Session, SkipCounts
+from ..graph import GraphLike, graph_of
+from ..images.dataset import Pixels
+from ..types import IntType
 from .text import table
-from .types import IntType
 from .verdict import AccumulatorVerdict, Watch, verdict_text
 
 

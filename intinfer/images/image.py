@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .errors import DataError, RangeError
-from .graph import ImageInput, Value
+from ..errors import DataError, RangeError
+from ..graph import ImageInput, Value
 
 Pixels = npt.NDArray[np.uint8]
 

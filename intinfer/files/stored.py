@@ -13,17 +13,17 @@ from contextlib import suppress
 
 import numpy as np
 
+from ..errors import GraphError, ModelFileError
+from ..graph import Value
+from ..limits import MAX_ELEMENTS
+from ..ops import Op
+from ..ops.base import need_map
+from ..ops.windowed import Windowed
+from ..tensor import CellularWeights, IntTensor
+from ..types import IntArray
 from . import packing
-from .errors import GraphError, ModelFileError
-from .graph import Value
-from .limits import MAX_ELEMENTS
-from .ops import Op
-from .ops.base import need_map
-from .ops.windowed import Windowed
 from .packing import Encoding
 from .strict_json import Json, integer, items, record, shown, text
-from .tensor import CellularWeights, IntTensor
-from .types import IntArray
 
 MAX_EXTENT = 2**28
 MAX_STORED = 2**28

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import DataError, RangeError
-from .foreign import Form, Npz, open_npz, read_npy
-from .graph import Graph, GraphLike, ImageInput, Value, graph_of
-from .types import IntArray
+from ..errors import DataError, RangeError
+from ..files.foreign import Form, Npz, open_npz, read_npy
+from ..graph import Graph, GraphLike, ImageInput, Value, graph_of
+from ..types import IntArray
 
 Pixels = npt.NDArray[Any]
 MAX_LISTED = 3

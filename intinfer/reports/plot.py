@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..types import IntType
 from .profile import Profile
-from .types import IntType
 
 SEEN, PROVEN, SKIPPED = "#1f5fa8", "#c9d3de", "#e3a24f"
 

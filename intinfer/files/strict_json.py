@@ -14,9 +14,9 @@ from typing import NoReturn
 
 import numpy as np
 
-from .errors import ModelFileError
-from .limits import MAX_TEXT
-from .types import LIMIT
+from ..errors import ModelFileError
+from ..limits import MAX_TEXT
+from ..types import LIMIT
 
 Json = dict[str, "Json"] | list["Json"] | str | int | bool | None
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import DataError
+from ..graph import GraphLike, ImageInput, Value, graph_of
 from .dataset import Pixels, stored_images
-from .errors import DataError
-from .graph import GraphLike, ImageInput, Value, graph_of
 
 
 @dataclass(frozen=True, eq=False)

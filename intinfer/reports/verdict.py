@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from .accumulator import MIN_BITS, Accumulator, Overflow, signed_bits
-from .bounds import bounds_of
-from .graph import Graph, Node
-from .kernels.partial_sums import PartialSums
-from .ops.mac import Accumulating
+from ..accumulator import MIN_BITS, Accumulator, Overflow, signed_bits
+from ..bounds import bounds_of
+from ..graph import Graph, Node
+from ..kernels.partial_sums import PartialSums
+from ..ops.mac import Accumulating
+from ..types import IntArray, IntType
 from .text import table
-from .types import IntArray, IntType
 
 
 @dataclass(frozen=True, slots=True)

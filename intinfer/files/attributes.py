@@ -12,14 +12,14 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
-from .accumulator import Accumulator, Overflow, TapOrder
-from .errors import GraphError, ModelFileError
-from .ops import Op
-from .ops.geometry import Pads, Pair
-from .rounding import RoundMode
+from ..accumulator import Accumulator, Overflow, TapOrder
+from ..errors import GraphError, ModelFileError
+from ..ops import Op
+from ..ops.geometry import Pads, Pair
+from ..rounding import RoundMode
+from ..tensor import CellularWeights, IntTensor, Weights
 from .stored import TensorChecker, TensorReader, TensorWriter, automaton_from_json
 from .strict_json import Json, choice, integer, items, record, shown
-from .tensor import CellularWeights, IntTensor, Weights
 
 MAX_TUPLE = 2**16
 MAX_WINDOW = 2**12
@@ -48,7 +48,7 @@ def codecs(op: type[Op]) -> dict[str, Codec]:
         if hints[field.name] not in CODECS:
             raise TypeError(
                 f"op {op.kind!r}, attribute {field.name!r}: type {hints[field.name]} has no codec; "
-                "add it to intinfer.attributes.CODECS and to spec/model_file.md"
+                "add it to intinfer.files.attributes.CODECS and to spec/model_file.md"
             )
     return {field.name: CODECS[hints[field.name]] for field in fields(op)}
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .errors import GraphError, ModelFileError
-from .types import IntArray
+from ..errors import GraphError, ModelFileError
+from ..types import IntArray
 
 MAX_FIELD_BITS = 64
 

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Sequence
 from zlib import crc32
 
-from .errors import ModelFileError
+from ..errors import ModelFileError
 
 MAX_MEMBERS = 20_001
 MAX_NAME = 16
