@@ -10,7 +10,7 @@ from intinfer.builder import GraphBuilder
 from intinfer.ops import ArgMax, MaxPool, Op
 from intinfer.types import IntArray, IntType
 from intinfer_golden.make.coverage.rivals import winners
-from intinfer_golden.make.stimulus import directed
+from intinfer_golden.make.stimulus.direct import directed
 
 TYPES = [IntType(0, 1), IntType(0, 255), IntType(-8, 7), IntType(-128, 127), IntType(-300, -5), IntType(-3, 1000)]
 

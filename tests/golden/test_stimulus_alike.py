@@ -10,8 +10,8 @@ from intinfer.builder import GraphBuilder
 from intinfer.graph import Graph
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
-from intinfer_golden.make.stimulus import Stimulus, directed
 from intinfer_golden.make.stimulus.alike import Alike
+from intinfer_golden.make.stimulus.direct import Stimulus, directed
 from intinfer_golden.make.stimulus.telling import Telling
 
 

@@ -111,7 +111,7 @@ SCRIPT = """
 import sys, time
 from pathlib import Path
 from golden_sets import block_graph, images, write_unchecked
-from intinfer_golden import run
+from intinfer_golden.make import run
 run.MAX_BATCH, run.CHECKPOINT_SECONDS = 1, 0.0
 options = {"formats": sys.argv[2].split(","), "fold": 3, "resume": True}
 write_unchecked(block_graph(), images(9), Path(sys.argv[1]), progress=lambda done: time.sleep(0.02), **options)
