@@ -11,7 +11,8 @@ from intinfer.errors import DataError
 from intinfer.graph import Graph, GraphLike, Node, graph_of
 from intinfer.inputs import Arrays
 from intinfer.model import Model
-from intinfer.ops import Affine, Conv2d, Dense, Requant, Table, Threshold
+from intinfer.ops import Affine, Requant, Table, Threshold
+from intinfer.ops.mac import Accumulating
 from intinfer.types import IntArray
 
 
@@ -126,7 +127,7 @@ def _chains(graph: Graph) -> Iterator[list[str]]:
 
 
 def _linear(node: Node) -> bool:
-    if isinstance(node.op, Conv2d | Dense):
+    if isinstance(node.op, Accumulating):
         return node.op.accumulator.overflow in (Overflow.PROVE, Overflow.TRAP)
     return isinstance(node.op, Affine)
 

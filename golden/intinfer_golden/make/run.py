@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from intinfer.errors import DataError, RangeError
 from intinfer.files.atomic import write_into
 from intinfer.graph import Graph, Node
 from intinfer.model import Model
-from intinfer.ops import Conv2d, Dense
+from intinfer.ops.mac import Accumulating
 from intinfer.types import IntArray, Mask
 
 from ..describe import manifest
@@ -196,9 +196,9 @@ def _batch_size(graph: Graph) -> int:
 
 def _overflows(node: Node, values: Mapping[str, IntArray]) -> int | None:
     """How many values of an accumulator are not the exact sum; None for a node without accumulator."""
-    if not isinstance(node.op, Conv2d | Dense):
+    if not isinstance(node.op, Accumulating):
         return None
     if node.op.accumulator.overflow in (Overflow.PROVE, Overflow.TRAP):
         return 0
-    exact = replace(node.op, accumulator=Accumulator.prove(62)).reference(*(values[name] for name in node.inputs))
+    exact = node.op.accumulating(Accumulator.prove(62)).reference(*(values[name] for name in node.inputs))
     return int((exact != values[node.name]).sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -11,8 +11,8 @@ import numpy as np
 from intinfer import bounds
 from intinfer.accumulator import Accumulator, Overflow
 from intinfer.graph import Graph, Node, Value
-from intinfer.ops import Conv2d, Dense, Gather, Op
-from intinfer.ops.mac import weighted_sums
+from intinfer.ops import Gather, Op
+from intinfer.ops.mac import Accumulating, weighted_sums
 from intinfer.types import IntArray
 
 from .forms import Prover, overflows
@@ -65,8 +65,8 @@ class Site:
         """Whether the node reads only what a frame sets as it likes."""
         self.rule = overflows(graph, node.name)
         op = node.op
-        if isinstance(op, Conv2d | Dense) and op.accumulator.overflow is Overflow.TRAP:
-            op = replace(op, accumulator=Accumulator.prove(62))  # a wrong design goes on where the reference stops
+        if isinstance(op, Accumulating) and op.accumulator.overflow is Overflow.TRAP:
+            op = op.accumulating(Accumulator.prove(62))  # a wrong design goes on where the reference stops
         self.op: Op = op
 
     def result(self, values: Values, changed: Values, op: Op | None = None) -> IntArray:
@@ -119,7 +119,7 @@ class Site:
 
     def _wrapped(self, place: tuple[int, ...]) -> tuple[int, int]:
         """Between which numbers an element of a wrapping accumulator lies: one when sums differ by whole turns."""
-        assert isinstance(self.node.op, Conv2d | Dense)
+        assert isinstance(self.node.op, Accumulating)
         rule, sums = self.node.op.accumulator, self.prover.forms(self.name, True).at(self.name, place).sums
         lo, hi = sums.range
         if ((hi - lo) % 2**rule.bits == 0 and sums.unit % 2**rule.bits == 0) or lo == hi:
@@ -175,7 +175,7 @@ class Site:
 
     def zero(self, numbers: IntArray) -> Bools:
         """Whether adding these numbers to a sum changes nothing."""
-        if isinstance(self.node.op, Conv2d | Dense) and self.rule is Overflow.WRAP:
+        if isinstance(self.node.op, Accumulating) and self.rule is Overflow.WRAP:
             numbers = self.node.op.accumulator.wrap_sum(numbers)
         return np.asarray(numbers == 0)
 

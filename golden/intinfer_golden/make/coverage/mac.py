@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from intinfer.accumulator import Accumulator, TapOrder
 from intinfer.graph import Graph, Node
 from intinfer.ops import Conv2d, Dense
 from intinfer.ops.geometry import Window
+from intinfer.ops.mac import Accumulating
 from intinfer.types import IntArray, IntType
 
 from .group import Bools, Values
@@ -54,8 +55,8 @@ class Mac:
 
     def exact(self, values: Values) -> IntArray:
         """Sums before the overflow rule."""
-        assert isinstance(self.node.op, Conv2d | Dense)
-        return replace(self.node.op, accumulator=Accumulator.prove(62)).reference(values[self.x])
+        assert isinstance(self.node.op, Accumulating)
+        return self.node.op.accumulating(Accumulator.prove(62)).reference(values[self.x])
 
 
 def fold_order(mac: Mac) -> tuple[IntArray, list[slice]]:

@@ -13,6 +13,7 @@ from intinfer import reference
 from intinfer.errors import DataError, RangeError
 from intinfer.graph import Graph, GraphLike, graph_of
 from intinfer.inputs import Batch
+from intinfer.ops.mac import Accumulating
 from intinfer.types import IntArray
 
 from ..blas import one_thread
@@ -112,7 +113,7 @@ def directed(
     run.recipes()
     run.solve()
     done = run.search(rounds, None if time_limit is None else time.monotonic() + time_limit)
-    chosen = run.masked() if masks and len(graph.nodes) == 1 and graph.nodes[0].op.kind in ("conv2d", "dense") else None
+    chosen = run.masked() if masks and len(graph.nodes) == 1 and isinstance(graph.nodes[0].op, Accumulating) else None
     frames = {x.name: np.stack([frame[x.name] for frame in run.frames]) for x in graph.inputs}
     return Stimulus(frames, tuple(run.labels), chosen, run.coverage, done)
 
