@@ -29,7 +29,7 @@ A = "attributes"
 WEIGHT, CELLS = (*CONV, A, "weight"), (*PW, A, "weight")
 KINDS = (
     "conv2d, dense, threshold, requant, bitshift, add, affine, table, tgap, mux, concat, channel_select, max_pool, "
-    "sum_pool, clamp, flatten, gather, argmax"
+    "sum_pool, clamp, flatten, gather, argmax, abs"
 )
 BIG = 2**62 + 1
 

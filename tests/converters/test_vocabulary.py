@@ -147,7 +147,7 @@ ONE_READER_WORDS = {
 """Functions of the vocabulary that one reader does not use, and why."""
 
 NAMED = {name: set(aten.split()) for name, aten in COUNTERPARTS.items()}
-ATEN = set(HANDLERS) | set(MOVING)
+ATEN = {name for name in HANDLERS if not name.startswith("intinfer.")} | set(MOVING)
 
 
 def full(name: str) -> str:

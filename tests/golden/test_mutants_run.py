@@ -138,7 +138,7 @@ def test_a_loop_without_end_is_ended_and_counts_as_killed(pool: Design, tmp_path
     )
     (tmp_path / "pool.v").write_text(text)
     design = replace(pool, sources=(("pool.v", tmp_path / "pool.v"),), includes=(own_designs.OWN,), runs=QUICK)
-    design = replace(checked(replace(design, said=())), timeout=2)
+    design = replace(checked(replace(design, said=())), seconds=(0.1,) * len(design.runs))
     (endless,) = (
         m for m in wrong_designs(design) if m.key.startswith("pool.v") and "k = k + 1" in m.key and "+ -> -" in m.key
     )

@@ -64,8 +64,9 @@ class Design:
         return 10 + 10 * max(self.seconds, default=_SLOWEST)
 
     def split(self) -> tuple[Design, Design]:
-        """All runs but the last, which takes longest, and that one."""
-        return self._part(slice(-1)), self._part(slice(-1, None))
+        """All runs but the last, which takes longest, and that one; a single run is none of the long ones."""
+        quick = max(1, len(self.runs) - 1)
+        return self._part(slice(quick)), self._part(slice(quick, None))
 
     def _part(self, runs: slice) -> Design:
         return replace(self, runs=self.runs[runs], said=self.said[runs], seconds=self.seconds[runs])
