@@ -73,10 +73,11 @@ def residual(dyadic=True):
                 part.weight.copy_(torch.randint(-1, 2, part.weight.shape) / 8)
             if isinstance(part, nn.BatchNorm2d):
                 part.running_mean.copy_(torch.randint(-4, 5, part.running_mean.shape) / 8)
+                part.eps = 2.0**-6 if dyadic else 1e-5
                 part.running_var.copy_(torch.tensor([4.0, 1.0, 0.25, 1.0])[torch.arange(part.num_features) % 4])
+                part.running_var.sub_(part.eps if dyadic else 0)
                 part.weight.copy_(torch.randint(1, 4, part.weight.shape) / 4)
                 part.bias.copy_(torch.randint(-4, 5, part.bias.shape) / 4)
-                part.eps = 0.0 if dyadic else 1e-5
         module[-1].bias.copy_(torch.arange(5) / 4)
     return module.eval()
 

@@ -64,7 +64,7 @@ OPS = {
     "matmul": lambda x: x @ FEW,
     "mm": lambda x: x.reshape(1, -1).mm(MATRIX.t()),
     "addmm": lambda x: torch.addmm(torch.arange(5.0), x.view(1, -1), MATRIX.t()),
-    "batch norm": lambda x: F.batch_norm(x, EIGHTHS, SQUARES, EIGHTHS, -EIGHTHS, eps=0.0),
+    "batch norm": lambda x: F.batch_norm(x, EIGHTHS, SQUARES - 2**-6, EIGHTHS, -EIGHTHS, eps=2**-6),
     "relu": lambda x: levels(F.relu(x)),
     "relu6": lambda x: torch.round(F.relu6(x * 0.5)),
     "hardtanh": lambda x: torch.round(F.hardtanh(x, -3.0, 5.0)),
