@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import intinfer_converters
+from intinfer_converters.read_aten import ours
 from intinfer_converters.read_aten.arrangement import MOVING
 from intinfer_converters.read_aten.tables import CONSTANT_ONLY, HANDLERS, REFUSED_OPS
 from intinfer_converters.read_onnx.table import MICROSOFT, ONNX, QONNX, REFUSED
@@ -147,7 +148,7 @@ ONE_READER_WORDS = {
 """Functions of the vocabulary that one reader does not use, and why."""
 
 NAMED = {name: set(aten.split()) for name, aten in COUNTERPARTS.items()}
-ATEN = {name for name in HANDLERS if not name.startswith("intinfer.")} | set(MOVING)
+ATEN = (set(HANDLERS) - set(ours.HANDLERS)) | set(MOVING)
 
 
 def full(name: str) -> str:

@@ -23,7 +23,7 @@ def demand_masks(graph: Graph, values: Mapping[str, IntArray]) -> dict[str, Mask
     for out in graph.outputs:
         masks[out.value][:] = True
     for node in reversed(graph.nodes):
-        operands = tuple(graph.values[name] for name in node.inputs)
+        operands = graph.operands(node)
         select = values[node.inputs[0]] == 1 if node.op.kind == "mux" else None
         for name, mask in zip(node.inputs, node.op.demand(operands, masks[node.name], select), strict=True):
             masks[name] |= mask

@@ -56,7 +56,7 @@ class OpFacts(ABC, Generic[O]):
     def __init__(self, graph: Graph, node: Node) -> None:
         self.graph, self.node = graph, node
         self.op = cast(O, node.op)
-        self.inputs = tuple(graph.values[name] for name in node.inputs)
+        self.inputs = graph.operands(node)
 
     @property
     def x(self) -> Value:

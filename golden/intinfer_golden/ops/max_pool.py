@@ -8,7 +8,7 @@ import numpy as np
 
 from intinfer.graph import Value
 from intinfer.ops import MaxPool
-from intinfer.types import LIMIT, IntArray
+from intinfer.types import IntArray
 
 from ..make.coverage import RESET, Axis, Bools, Covergroup, Faults, Prover, Site, Values, fault, grid, rivals
 from ..make.coverage.leaks import carried
@@ -48,7 +48,7 @@ class MaxPoolFacts(Pool[MaxPool]):
         real = inside.reshape(*inside.shape[:2], -1)  # (OH, OW, taps)
 
         def wins(values: Values) -> Bools:
-            view = window.view(window.pad(values[x.name], -2 * LIMIT))
+            view = window.view(window.pad(values[x.name], rivals.NEVER))
             taps = view.reshape(*view.shape[:4], -1)
             top = taps == taps.max(axis=4, keepdims=True)
             alone = top.sum(axis=4, keepdims=True) == 1
@@ -118,7 +118,7 @@ class MaxPoolFacts(Pool[MaxPool]):
         places = list(np.ndindex(*op.kernel))
 
         def seen(now: Values, _: Values) -> Bools:
-            view = op.window.view(op.window.pad(now[x.name], -2 * LIMIT))[0]
+            view = op.window.view(op.window.pad(now[x.name], rivals.NEVER))[0]
             top = view == view.max(axis=(3, 4), keepdims=True)
             alone = top & (top.sum(axis=(3, 4), keepdims=True) == 1)
             return np.asarray(alone.any(axis=(0, 1, 2))).reshape(-1)
