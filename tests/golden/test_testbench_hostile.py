@@ -94,7 +94,7 @@ def test_counters_of_frames(tmp_path: Path) -> None:
         ("+skew=-1", "+skew: '-1' is no whole number from 0 to 8"),
         ("+skew=1.5", "+skew: '1.5' is no whole number from 0 to 8"),
         ("+repeat=0", "+repeat: '0' is no whole number from 1 to "),
-        ("+resets=7", "+resets: '7' is no whole number from 0 to 6"),
+        ("+resets=8", "+resets: '8' is no whole number from 0 to 7"),
         ("+longest=99999999999", "+longest: '99999999999' is no whole number from 1 to 2147483647"),
         ("+mismatches=x", "+mismatches: 'x' is no whole number from 0 to 2147483647"),
         ("+longest=", "+longest: '' is no whole number from 1 to 2147483647"),

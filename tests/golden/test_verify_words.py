@@ -421,9 +421,10 @@ def test_texts_are_read_alike_at_once_and_word_by_word(data: Any) -> None:
     blanks = st.sampled_from([" ", "\n", "\r\n", "\t\n ", "\r"])
     text = "".join(word + data.draw(blanks) for word in items)
     plain = plain_words(text.replace("\r\n", "\n").replace("\r", "\n").encode(), radix, 1)
-    folder = Path(data.draw(st.shared(st.builds(tempfile.mkdtemp), key="folder")))
-    (folder / "d.mem").write_bytes((text + "\n// end").encode())
-    slow = list(MemoryText(folder / "d.mem", radix).parts()) if not (plain and plain[1] == len(items)) else []
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "d.mem"
+        file.write_bytes((text + "\n// end").encode())
+        slow = list(MemoryText(file, radix).parts()) if not (plain and plain[1] == len(items)) else []
     if plain is None or not slow:
         return
     once, (words_,) = plain[0], slow

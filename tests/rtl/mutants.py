@@ -1,11 +1,13 @@
 """`make mutants`: how many wrong designs do the vectors tell from the right one?
 
-Every mutant of the reference RTL, and every saboteur around each of its designs (see `intinfer_golden.mutants`), runs,
-in Icarus Verilog, the generated test benches of all vector sets whose design uses its file, until one fails; then one
-of them in Verilator, with registers that start at random. What no bench fails is a survivor: either it is equivalent,
-as `equivalent.toml` says of one after the other with a proof by yosys where one is possible (see `proofs`), or the
-vectors have a hole. Exit code 1 when there is an unexplained survivor, when an equivalent one is killed after all, when
-a proof fails, or when an entry is about a mutant that no longer exists.
+Every mutant of the reference RTL (see `intinfer_golden.mutants`) runs, in Icarus Verilog, the generated test benches of
+all vector sets whose design uses its file, until one fails: all profiles, with stalls that are not very long; then the
+quickest of these sets with the longest stalls and all its repetitions, and in Verilator, with registers that start at
+random. Every saboteur runs the quickest design of each kind of streams, with all that its bench does. What no bench
+fails is a survivor: either it is equivalent, as `equivalent.toml` says of one after the other with a proof by yosys
+where one is possible (see `proofs`), or the vectors have a hole. Exit code 1 when there is an unexplained survivor,
+when an equivalent one is killed after all, when a proof fails, or when an entry is about a mutant that is no longer
+there.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from rtl import cases, proofs
@@ -28,12 +31,15 @@ from intinfer_golden.mutants.campaign import RUNS, Runs, Wrong
 from intinfer_golden.mutants.mutation import Mutant, mutants
 from intinfer_golden.mutants.own import chosen
 from intinfer_golden.mutants.report import survivors, table
+from intinfer_golden.mutants.simulate import PROFILES
 from intinfer_golden.mutants.wrappers import Saboteur, saboteurs
 from intinfer_golden.testbench.ports import ports
 
 RTL = Path(__file__).parent
 MACS = r"^MACS .*"
 """What the convolutions of a design say of the products they made; the tests of the blocks check these counts."""
+QUICK: Runs = tuple((profile, 1, ("+repeat=2", "+longest=700")) for profile in PROFILES)
+"""What finds a wrong value: the reference designs do not count how long they stall."""
 STARTS = tuple(("random", 1, (f"+verilator+seed+{seed}",)) for seed in range(1, 5))
 """Where X hides a missing reset, registers that start with random bits may show it."""
 
@@ -58,7 +64,7 @@ def used(text: str, known: dict[str, Path]) -> tuple[Path, ...]:
     return tuple(sorted(files))
 
 
-def designs(folder: Path, names: Collection[str] | None = None, runs: Runs = RUNS) -> list[Design]:
+def designs(folder: Path, names: Collection[str] | None = None, runs: Runs = QUICK) -> list[Design]:
     """The cases with these names, or all, with their vectors written below `folder`; the quick ones first.
 
     Raises DataError for a design that its own bench does not pass.
@@ -74,10 +80,16 @@ def designs(folder: Path, names: Collection[str] | None = None, runs: Runs = RUN
         return sorted(pool.map(checked, built), key=lambda design: design.timeout)
 
 
-def concerned(wrong: Wrong, known: Sequence[Design]) -> list[Design]:
-    """The designs that a mutant's file is in, and the quickest of them in Verilator as well."""
+def concerned(wrong: Wrong, known: Sequence[Design], whole: Callable[[Design], Design]) -> list[Design]:
+    """The designs that a mutant's file is in; then the quickest of them as `whole` gives it, and in Verilator."""
     found = [design for design in known if wrong.file in dict(design.sources)]
-    return [*found, *(in_verilator(design) for design in found[:1])]
+    return [*found, *(way(design) for design in found[:1] for way in (whole, in_verilator))]
+
+
+@cache
+def with_all_runs(design: Design) -> Design:
+    """The same with all that its bench does by default."""
+    return checked(replace(design, runs=RUNS))
 
 
 def in_verilator(design: Design) -> Design:
@@ -139,7 +151,9 @@ def main() -> int:
         journal = None if options.resume is None else Journal(options.resume, known)
         found = campaign(
             chosen([*wanted, *around], options.operator, options.sample),
-            lambda one: [around[one]] if isinstance(one, Saboteur) else concerned(one, known),
+            lambda one: (
+                [with_all_runs(around[one])] if isinstance(one, Saboteur) else concerned(one, known, with_all_runs)
+            ),
             options.jobs or 1,
             *(() if journal is None else (journal.known, journal.add)),
         )
@@ -152,10 +166,20 @@ def main() -> int:
 
 
 def _saboteurs(known: Sequence[Design]) -> dict[Saboteur, Design]:
-    """Every saboteur of every design, named after it."""
+    """Every saboteur of the quickest design of each kind of streams, named after it."""
+    kinds: dict[tuple[tuple[bool | str, ...], ...], Design] = {}
+    for design in known:
+        streams = ports(design.directory)
+        kinds.setdefault(
+            tuple(
+                (port.direction, *(int(port.tensor[fact]) > 1 for fact in ("frame_words", "elements_per_word", "bits")))
+                for port in streams
+            ),
+            design,
+        )
     return {
         replace(saboteur, file=f"{design.name}.{saboteur.file}"): design
-        for design in known
+        for design in kinds.values()
         for saboteur in saboteurs(ports(design.directory))
     }
 

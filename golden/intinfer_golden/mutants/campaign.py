@@ -63,14 +63,6 @@ class Design:
         """Seconds that a wrong design may take for a run."""
         return 10 + 10 * max(self.seconds, default=_SLOWEST)
 
-    def split(self) -> tuple[Design, Design]:
-        """All runs but the last, which takes longest, and that one; a single run is none of the long ones."""
-        quick = max(1, len(self.runs) - 1)
-        return self._part(slice(quick)), self._part(slice(quick, None))
-
-    def _part(self, runs: slice) -> Design:
-        return replace(self, runs=self.runs[runs], said=self.said[runs], seconds=self.seconds[runs])
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -102,15 +94,12 @@ def checked(design: Design, processes: Processes | None = None) -> Design:
 
 
 def try_wrong(wrong: Wrong, designs: Sequence[Design], processes: Processes | None = None) -> Outcome:
-    """Run the designs that a mutant is in, or a saboteur is of, until one fails or says something else.
-
-    The last run of each, which takes longest, is left until all others of all designs are through.
-    """
+    """Run the designs that a mutant is in, or a saboteur is of, one after the other, until one fails or says something
+    else."""
     running = processes or Processes()
     compiled = False
-    parts = [design.split() for design in designs]
     with tempfile.TemporaryDirectory(prefix="intinfer-mutant-") as scratch:
-        for design in (design for i in (0, 1) for part in parts if (design := part[i]).runs):
+        for design in designs:
             with _bench(design, *_changed(wrong, design, Path(scratch)), running) as run:
                 for i, (profile, seed, plusargs) in enumerate(design.runs):
                     result = run(profile, seed, *plusargs)

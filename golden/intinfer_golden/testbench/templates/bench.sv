@@ -4,17 +4,18 @@
 // adapter.sv, beside it, holds the design, with its own ports. Run it in the folder that holds manifest.json: files are
 // opened by the paths written there.
 //
-// A run resets the design, resets it again early, six times, and then sends the whole set, several times over, without a
+// A run resets the design, resets it again early, seven times, and then sends the whole set, several times over, without a
 // pause for the design to forget anything. Three early resets come in the middle of a frame; three at the end of a single
-// one: when it is sent, while the rest of it comes out, and when it came out. After the first of them the set begins with
-// frame 1: a sum that keeps something shows in that frame or in frame 0. Before the second the sinks wait until a beat
-// stands.
+// one: when it is sent, while the rest of it comes out, and when it came out; the last comes while the design makes itself
+// ready, if it does: after half of the cycles that it took to take a first beat. After the first of them the set begins
+// with frame 1: a sum that keeps something shows in that frame or in frame 0. Before the second the sinks wait until a
+// beat stands.
 //
 // Plusargs: +profile=NAME        when streams move: always, random, bursty, slow_sink, slow_source (always)
 //           +profile.PORT=NAME   of one stream: always, random, bursty, slow
 //           +seed=N              of all but always (1)
 //           +repeat=N            how often the whole set is sent (what the README beside this file says)
-//           +resets=N            early resets, 0 to 6 (6)
+//           +resets=N            early resets, 0 to 7 (7)
 //           +longest=N           cycles of the longest stalls of a slow stream: one within a frame, one between two, and
 //                                of a source one before the first frame (65700)
 //           +skew=N              inputs change N ns after the rising edge, not at it: 1 to 8; a period is 10 ns (0)
@@ -687,6 +688,7 @@ module bench_run #(
   string name, verdict_file;
   int watchdog, quiet, silent, slowest, last, resets, spent;
   int taken_then;  // beats that had come out when the first frame was sent
+  int idle, preparing;  // cycles before the first beat in: since this reset, since the first one
   bit stopped, given;
   logic running, released, now, holding, held;
   int skew;
@@ -704,6 +706,7 @@ module bench_run #(
     quiet = 0;
     silent = 0;
     slowest = 0;
+    preparing = 0;
     last = 0;
     spent = 0;
     stopped = 0;
@@ -718,7 +721,7 @@ module bench_run #(
     seed = option("seed", 1, 0, 32'h7fffffff);
     longest = option("longest", 65700, 1, 32'h7fffffff);
     watchdog = option("watchdog", 1000000, 1, 32'h7fffffff);
-    resets = option("resets", 6, 0, 6);
+    resets = option("resets", 7, 0, 7);
     given = $test$plusargs("repeat=") != 0;
     if (given) repeats = option("repeat", 1, 1, 32'h7fffffff / (FRAMES > BUSIEST ? FRAMES : BUSIEST));
     else repeats = !UNIT ? 1 : name == "always" ? (WRAP + FRAMES) / FRAMES : 2;
@@ -729,6 +732,7 @@ module bench_run #(
       limit = early < 3 ? 32'h7fffffff : 1;
       do @(negedge clk); while (!rst_n || (!give_up && !due(early)));
       start = early == 0 && FRAMES > 1 ? 1 : 0;
+      if (early == 0) preparing = idle;
       if (early == 1) hold_a_beat;
       if (give_up) early = resets;
       else if (ASYNCHRONOUS) reset_without_clock(early == resets - 1);
@@ -745,7 +749,8 @@ module bench_run #(
 
   // Whether an early reset is due: in the middle of the first frame sent, in the middle of a frame that comes out, the
   // second if there is one, and anywhere behind the first quarter of a frame sent: something of it is left. Then, of a
-  // single frame, when it is sent, when half of what was to come out from then on came, and when all of it came.
+  // single frame, when it is sent, when half of what was to come out from then on came, and when all of it came. Then in
+  // the middle of what the design does before it takes a beat.
   function automatic bit due(input int early);
     case (early)
       0: return sent >= (IN_WORDS + 1) / 2;
@@ -755,7 +760,8 @@ module bench_run #(
                     + int'(noise[30:0]) % (IN_WORDS - IN_WORDS / 4);
       3: return sent >= IN_WORDS;
       4: return sent >= IN_WORDS && 2 * got >= taken_then + OUT_WORDS;
-      default: return got >= OUT_WORDS;
+      5: return got >= OUT_WORDS;
+      default: return cycle >= 2 && 2 * cycle >= preparing;
     endcase
   endfunction
 
@@ -809,6 +815,7 @@ module bench_run #(
     else if (!stalls) silent <= silent + 1;
     if (!done && silent > slowest) slowest <= silent;
     if (sent < IN_WORDS) taken_then <= got;
+    if (sent == 0) idle <= cycle;
     if (arrives) last <= cycle + 1;
     if (!done && quiet >= watchdog) give_up <= 1;
     if (counting && !given && pass + 1 < repeats)
