@@ -89,7 +89,7 @@ def concerned(wrong: Wrong, known: Sequence[Design], whole: Callable[[Design], D
 @cache
 def with_all_runs(design: Design) -> Design:
     """The same with all that its bench does by default."""
-    return checked(replace(design, runs=RUNS))
+    return checked(replace(design, runs=RUNS, said=(), seconds=()))
 
 
 def in_verilator(design: Design) -> Design:
