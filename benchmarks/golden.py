@@ -1,10 +1,10 @@
-"""CPU time of `intinfer golden --isolated --cover 100` for MDGNet(32, 1), this checkout beside an earlier commit.
+"""How long `intinfer golden --isolated --cover 100` takes for MDGNet(32, 1), in this checkout beside an earlier commit.
 
     .venv/bin/python benchmarks/golden.py [--commit 4014cba] [--rounds 3]
 
 The same model, with random weights, is given to both in turn, each time to a new process that finds no compiled
-kernel. User and system seconds of all rounds, their medians and the ratio are printed with machine and commit.
-Frames that a commit adds count against it: the ratio is of what a user waits for, not of the same work.
+kernel. Seconds that a user waits, and those of all processors, of all rounds, their medians and ratios are printed with
+machine and commit. Frames that a commit adds count against it: it is not the same work.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import torch
@@ -47,22 +48,25 @@ def main() -> None:
 
 def compare(checkouts: dict[str, Path], model: Path, rounds: int) -> None:
     """Let the checkouts take turns; the last one is measured in parts of the first."""
-    seconds: dict[str, list[float]] = {name: [] for name in checkouts}
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in checkouts}
     for _ in range(rounds):
         for name, checkout in checkouts.items():
             seconds[name].append(golden(checkout, model))
-    for name, row in seconds.items():
-        print(f"  {name:16s} {statistics.median(row):6.1f} s  ({', '.join(f'{s:.1f}' for s in row)})")
-    first, last = (statistics.median(row) for row in seconds.values())
-    print(f"  ratio {last / first:.2f}")
+    for i, kind in enumerate(("waited", "of processors")):
+        rows = {name: [pair[i] for pair in pairs] for name, pairs in seconds.items()}
+        for name, row in rows.items():
+            numbers = ", ".join(f"{s:.1f}" for s in row)
+            print(f"  {name:16s} {statistics.median(row):6.1f} s {kind}  ({numbers})")
+        first, last = map(statistics.median, rows.values())
+        print(f"  ratio {last / first:.2f}")
 
 
-def golden(checkout: Path, model: Path) -> float:
-    """User and system seconds of one command, run by the sources of a checkout."""
+def golden(checkout: Path, model: Path) -> tuple[float, float]:
+    """Seconds of one command, run by the sources of a checkout: of the clock, and of user and system."""
     sources = [str(checkout / root) for root in ("", "converters", "golden")]
     with tempfile.TemporaryDirectory(dir=model.parent) as folder:
         command = ["golden", str(model), "--isolated", "--cover", "100", "-o", f"{folder}/vectors"]
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         subprocess.run(
             [sys.executable, "-m", "intinfer", *command],
             cwd=checkout,
@@ -70,8 +74,8 @@ def golden(checkout: Path, model: Path) -> float:
             capture_output=True,
             check=True,
         )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        waited, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return waited, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def git(*arguments: str) -> None:

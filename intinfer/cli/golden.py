@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from intinfer_golden.make.frames import Frames
 
 __all__ = ["configure", "run"]
+
+A_PROCESS = 8
+"""Sets that take as long as a process more, which imports and compiles all anew."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -169,6 +173,7 @@ def _parts(
         options=_options(arguments, model),
         resume=arguments.resume,
         force=arguments.force,
+        jobs=arguments.jobs or min(os.cpu_count() or 1, 1 + len(regions) // A_PROCESS),
         progress=bar,
         **_search(arguments, arguments.cover or 100.0),
     )

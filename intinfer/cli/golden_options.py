@@ -92,7 +92,14 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_parts(parser: argparse.ArgumentParser) -> None:
-    parts = parser.add_argument_group("parts of the network, a set each").add_mutually_exclusive_group()
+    group = parser.add_argument_group("parts of the network, a set each")
+    group.add_argument(
+        "--jobs",
+        type=positive,
+        metavar="N",
+        help="sets that are made at a time; they do not depend on it (default: one a CPU, where there are many)",
+    )
+    parts = group.add_mutually_exclusive_group()
     parts.add_argument("--isolated", action="store_true", help="each node alone")
     parts.add_argument(
         "--chains", action="store_true", help="linear nodes with the threshold, requant or table that follows them"
@@ -168,6 +175,8 @@ def check_options(arguments: argparse.Namespace) -> None:
     parts = arguments.isolated or arguments.chains or arguments.block is not None
     if arguments.masks and not arguments.isolated:
         raise DataError("--masks is for single nodes; give --isolated with it")
+    if arguments.jobs is not None and not parts:
+        raise DataError("--jobs is of sets, and there is one; give it with --isolated, --chains or --block")
     if arguments.block is not None and arguments.nodes is not None:
         raise DataError("--nodes and --block both choose nodes; give one of them")
     names = [name for name, _ in arguments.block or ()]

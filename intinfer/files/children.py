@@ -7,15 +7,18 @@ holds; see `parent`.
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
+from typing import Any
 
-from .parent import PARENT
+from .parent import PARENT, follow_parent_of_worker
 
 _SET_DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG."""
@@ -55,6 +58,32 @@ def child(
     finally:
         os.close(watched)
         os.close(held)
+
+
+@contextmanager
+def workers(count: int, begin: Callable[..., object], *arguments: Any) -> Iterator[Executor]:
+    """So many processes of Python for functions of ours, each begun with `begin(*arguments)`.
+
+    They are new ones, which import what they need: what they are given and give back is pickled. When the body is
+    left early they are killed, whatever they do.
+    """
+    others = set(multiprocessing.active_children())
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count, context, initializer=_begin_worker, initargs=(begin, *arguments))
+    try:
+        yield pool
+    except BaseException:
+        for process in set(multiprocessing.active_children()) - others:
+            process.kill()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin_worker(begin: Callable[..., object], *arguments: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the terminal tells all of them: nothing is to be printed
+    follow_parent_of_worker()
+    begin(*arguments)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import threading
 
@@ -26,6 +27,22 @@ def follow_parent() -> None:
 
     if orphaned():
         os._exit(1)
+    threading.Thread(target=watch, name="watch parent", daemon=True).start()
+
+
+def follow_parent_of_worker() -> None:
+    """As `follow_parent`, for a process that `multiprocessing` has started."""
+    global _parent
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    if os.name == "posix":
+        _parent = parent.pid
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
     threading.Thread(target=watch, name="watch parent", daemon=True).start()
 
 

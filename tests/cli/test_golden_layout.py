@@ -80,14 +80,14 @@ def test_sets_in_tiles_and_their_memories(model: str, tmp_path: Path, capsys: py
 
 def test_resume_needs_the_same_layout(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = ["golden", model, "--isolated", "-o", str(tmp_path / "s"), "--rounds", "0", "--format", "npy"]
-    write, calls = isolated._write_region, iter(range(9))
+    write, calls = isolated._Sets.write, iter(range(9))
 
     def killed(*arguments: Any) -> None:
         if next(calls) == 2:
             raise KeyboardInterrupt
         write(*arguments)
 
-    with patch("intinfer_golden.make.isolated._write_region", killed):
+    with patch("intinfer_golden.make.isolated._Sets.write", killed):
         main([*base, *LAYOUT])
     assert main([*base, "--resume"]) == 2
     assert "was begun with another set of options" in capsys.readouterr().err.splitlines()[-1]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -15,7 +18,7 @@ from golden_sets import NoCheck, block_graph, bytes_of, images, meaning, read_me
 
 import intinfer
 from intinfer import reference
-from intinfer.errors import DataError
+from intinfer.errors import DataError, IntinferError
 from intinfer_golden.describe.names import file_stem
 from intinfer_golden.describe.regions import each_chain, each_node, isolate
 from intinfer_golden.make import isolated, journal, run
@@ -157,6 +160,53 @@ def test_killed_between_and_inside_sets(
     assert seen == [3, 4]
     assert index == json.loads((sets / "index.json").read_text("ascii"))
     assert bytes_of(target) == bytes_of(sets)
+
+
+def test_sets_do_not_depend_on_how_many_are_made_at_a_time(tmp_path: Path, sets: Path) -> None:
+    seen: list[int] = []
+    names = ["select", "mux"]
+    index = write(tmp_path / "t", regions=each_node(GRAPH, names), jobs=2, progress=seen.append)
+    assert seen == [0, 1, 2]
+    assert [entry["name"] for entry in index["sets"]] == names
+    for name in map(file_stem, names):
+        assert bytes_of(tmp_path / "t" / name) == bytes_of(sets / name)
+
+
+class Breaking(Executor):
+    """Its second task ends its process."""
+
+    def __init__(self) -> None:
+        self._made = 0
+
+    def submit(self, task: Any, /, *arguments: Any) -> Any:
+        future: Future[None] = Future()
+        self._made += 1
+        if self._made == 1:
+            future.set_result(task(*arguments))
+        else:
+            future.set_exception(BrokenProcessPool("ended"))
+        return future
+
+
+def test_a_process_that_ends_early_is_named_and_its_set_made_again(
+    tmp_path: Path, sets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaking(count: int, begin: Callable[..., object], *arguments: Any) -> AbstractContextManager[Breaking]:
+        begin(*arguments)
+        return nullcontext(Breaking())
+
+    monkeypatch.setattr(isolated, "workers", breaking)
+    with (
+        patch("intinfer_golden.make.run.CrossCheck", NoCheck),
+        pytest.raises(
+            IntinferError,
+            match=r"^one of 3 processes that make sets has ended before its set was whole, perhaps for want of memory; "
+            "go on with --resume and fewer --jobs$",
+        ),
+    ):
+        write(tmp_path / "t", jobs=3)
+    write(tmp_path / "t", jobs=1, resume=True)
+    assert bytes_of(tmp_path / "t") == bytes_of(sets)
 
 
 def test_refusals_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

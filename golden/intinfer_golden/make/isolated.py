@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,8 +19,9 @@ import numpy.typing as npt
 
 import intinfer
 from intinfer import reference
-from intinfer.errors import DataError
+from intinfer.errors import DataError, IntinferError
 from intinfer.files.atomic import write_into
+from intinfer.files.children import workers
 from intinfer.graph import Graph
 from intinfer.inputs import Arrays
 from intinfer.model import Model
@@ -33,10 +38,14 @@ from .frames import Frames, Hashes
 from .journal import Journal
 from .replace import check_target
 from .run import Progress
+from .stimulus.alike import Alike
 from .vectors import known_formats, model_hash, write_vectors
 
 GIVEN_BYTES = 2**30
 """Values that given images have at the inputs of all regions; they are held in memory."""
+
+Given = Mapping[str, npt.NDArray[np.integer]]
+"""Frames that are given, (N, *shape) by input; empty for none."""
 
 
 def write_isolated(
@@ -57,6 +66,7 @@ def write_isolated(
     options: Mapping[str, str] | None = None,
     resume: bool = False,
     force: bool = False,
+    jobs: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Write one set of golden vectors a region into a new `directory`, and return its index.
@@ -72,6 +82,8 @@ def write_isolated(
         masks: demand masks for regions of a single convolution or dense layer as well.
         formats, order, fold, words, options, resume, force: see `write_vectors`; `fold` and `words` take names of the
             whole model.
+        jobs: sets that are made at a time, each in a process of its own; a script that asks for more than one needs
+            `if __name__ == "__main__":`. The sets do not depend on it.
         progress: called with the number of sets that are done, first with those of an earlier run.
 
     Raises:
@@ -104,26 +116,17 @@ def write_isolated(
     }
     if resume and journal.complete(final, identity):
         return documents.read(final / NAME, FORMAT, VERSION, "index of golden vectors")
-    from .stimulus.alike import Alike
-
-    with journal.growing(final, identity, resume, force) as (partial, found):
+    with journal.growing(final, identity, resume, force) as (partial, _):
+        how = {"formats": formats, "order": order, "options": options}
+        sets = _Sets(model, tuple(regions), partial, search | {"time_limit": time_limit}, how, layout)
+        left = sets.left()
         if progress:
-            progress(found.images)
-        given = _values_of(model.graph, frames, regions)
-        alike = Alike(region.graph for region in regions)
-        entries = []
-        for region in regions:
-            target = partial / file_stem(region.name)
-            if not (target / manifest.NAME).is_file():
-                more = {"formats": formats, "order": order, "options": options, **layout.of_region(region.graph)}
-                how = search | {"time_limit": time_limit, "found": alike.of(region.graph)}
-                _write_region(model, region, target, given, how, more)
-            (target / journal.NAME).unlink(missing_ok=True)  # of a run that was killed just there
-            entries.append(_entry(region, target))
-            Journal(identity, len(entries)).write(partial)
-            if progress and len(entries) > found.images:
-                progress(len(entries))
-        index = {"format": FORMAT, "version": VERSION, "sets": entries}
+            progress(len(regions) - len(left))
+        for done, _ in enumerate(_written(sets, left, _values_of(model.graph, frames, regions), jobs), 1):
+            Journal(identity, len(regions) - len(left) + done).write(partial)
+            if progress:
+                progress(len(regions) - len(left) + done)
+        index = {"format": FORMAT, "version": VERSION, "sets": sets.entries()}
         write_into(partial / NAME, json.dumps(index, indent=1).encode("ascii") + b"\n")
     return index
 
@@ -138,32 +141,101 @@ def _check_regions(regions: Sequence[Region]) -> None:
             raise DataError(f"a region is called {name!r}, as a file of the index; give it another name")
 
 
-def _write_region(
-    model: Model,
-    region: Region,
-    target: Path,
-    given: Mapping[str, npt.NDArray[np.integer]],
-    search: Mapping[str, Any],
-    more: Mapping[str, Any],
-) -> None:
-    from .stimulus.direct import directed
+@dataclass(frozen=True)
+class _Sets:
+    """What is the same for all sets; other processes get a copy.
 
-    shutil.rmtree(journal.partial_of(target), ignore_errors=True)  # of a run that was killed at this set
-    inputs = {value.name: given[value.name] for value in region.graph.inputs} if given else None
-    count = len(next(iter(given.values()))) if given else 0
-    found = directed(region.graph, given=inputs, given_labels=[f"image {i}" for i in range(count)], **search)
-    write_vectors(
-        model,
-        found.frames,
-        target,
-        labels=found.labels,
-        masks=found.masks,
-        region=region,
-        seed=search["seed"],
-        rounds=found.rounds,
-        coverage=found.coverage,
-        **more,
-    )
+    `search` is for `directed`, `how` for `write_vectors`.
+    """
+
+    model: Model
+    regions: tuple[Region, ...]
+    folder: Path
+    search: Mapping[str, Any]
+    how: Mapping[str, Any]
+    layout: Layout
+
+    @cached_property
+    def _alike(self) -> Alike:
+        return Alike(region.graph for region in self.regions)
+
+    def left(self) -> list[int]:
+        """The numbers of the regions without a whole set."""
+        return [i for i, region in enumerate(self.regions) if not (self._target(region) / manifest.NAME).is_file()]
+
+    def write(self, number: int, given: Given) -> None:
+        """Write a region's set, its frames found beside those `given`."""
+        from .stimulus.direct import directed
+
+        region = self.regions[number]
+        target = self._target(region)
+        shutil.rmtree(journal.partial_of(target), ignore_errors=True)  # of a run that was killed at this set
+        count = len(next(iter(given.values()))) if given else 0
+        found = directed(
+            region.graph,
+            given=given or None,
+            given_labels=[f"image {i}" for i in range(count)],
+            found=self._alike.of(region.graph),
+            **self.search,
+        )
+        write_vectors(
+            self.model,
+            found.frames,
+            target,
+            labels=found.labels,
+            masks=found.masks,
+            region=region,
+            seed=self.search["seed"],
+            rounds=found.rounds,
+            coverage=found.coverage,
+            **self.how,
+            **self.layout.of_region(region.graph),
+        )
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The lines of the index, from what the sets say of themselves."""
+        return [_entry(region, self._target(region)) for region in self.regions]
+
+    def _target(self, region: Region) -> Path:
+        return self.folder / file_stem(region.name)
+
+
+def _written(sets: _Sets, numbers: Sequence[int], values: Given, jobs: int) -> Iterator[int]:
+    """Write the sets of these regions; yield the number of each when it is whole."""
+
+    def given(number: int) -> Given:
+        return {x.name: values[x.name] for x in sets.regions[number].graph.inputs} if values else {}
+
+    if jobs == 1 or len(numbers) <= 1:
+        for number in numbers:
+            sets.write(number, given(number))
+            yield number
+        return
+    try:
+        with workers(min(jobs, len(numbers)), _begin, sets) as pool:
+            running = {pool.submit(_write, number, given(number)): number for number in numbers}
+            for done in as_completed(running):
+                done.result()
+                yield running[done]
+    except BrokenProcessPool:
+        raise IntinferError(
+            f"one of {jobs} processes that make sets has ended before its set was whole, perhaps for want of memory; "
+            "go on with --resume and fewer --jobs"
+        ) from None
+
+
+_sets: _Sets | None = None
+"""Of a process that makes sets for another."""
+
+
+def _begin(sets: _Sets) -> None:
+    global _sets
+    _sets = sets
+
+
+def _write(number: int, given: Given) -> None:
+    assert _sets is not None, "`_begin` comes first"
+    _sets.write(number, given)
 
 
 def _values_of(graph: Graph, frames: Frames | None, regions: Sequence[Region]) -> dict[str, npt.NDArray[np.integer]]:
@@ -186,7 +258,8 @@ def _values_of(graph: Graph, frames: Frames | None, regions: Sequence[Region]) -
 
 
 def _entry(region: Region, target: Path) -> dict[str, Any]:
-    """A line of the index, from what the set says of itself."""
+    """A line of the index."""
+    (target / journal.NAME).unlink(missing_ok=True)  # of a run that was killed just there
     document, _ = manifest.read(target)
     coverage = documents.parse(target / "coverage.json", documents.AGAIN)
     return {
