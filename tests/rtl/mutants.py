@@ -1,13 +1,12 @@
 """`make mutants`: how many wrong designs do the vectors tell from the right one?
 
 Every mutant of the reference RTL (see `intinfer_golden.mutants`) runs, in Icarus Verilog, the generated test benches of
-all vector sets whose design uses its file, until one fails: all profiles, with stalls that are not very long; then the
-quickest of these sets with the longest stalls and all its repetitions, and in Verilator, with registers that start at
-random. Every saboteur runs the quickest design of each kind of streams, with all that its bench does. What no bench
-fails is a survivor: either it is equivalent, as `equivalent.toml` says of one after the other with a proof by yosys
-where one is possible (see `proofs`), or the vectors have a hole. Exit code 1 when there is an unexplained survivor,
-when an equivalent one is killed after all, when a proof fails, or when an entry is about a mutant that is no longer
-there.
+all vector sets whose design uses its file, until one fails; then the quickest of these in Verilator, with registers that
+start at random. They run shorter than a bench does by itself: what that lets pass is a survivor more. Every saboteur
+runs all that a bench does, around the quickest design of each kind of streams. What no bench fails is a survivor: either
+it is equivalent, as `equivalent.toml` says of one after the other with a proof by yosys where one is possible (see
+`proofs`), or the vectors have a hole. Exit code 1 when there is an unexplained survivor, when an equivalent one is killed
+after all, when a proof fails, or when an entry is about a mutant that is no longer there.
 """
 
 from __future__ import annotations
@@ -17,10 +16,9 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 from rtl import cases, proofs
@@ -39,7 +37,7 @@ RTL = Path(__file__).parent
 MACS = r"^MACS .*"
 """What the convolutions of a design say of the products they made; the tests of the blocks check these counts."""
 QUICK: Runs = tuple((profile, 1, ("+repeat=2", "+longest=700")) for profile in PROFILES)
-"""What finds a wrong value: the reference designs do not count how long they stall."""
+"""For mutants: the reference designs count neither frames nor how long they stall."""
 STARTS = tuple(("random", 1, (f"+verilator+seed+{seed}",)) for seed in range(1, 5))
 """Where X hides a missing reset, registers that start with random bits may show it."""
 
@@ -76,20 +74,18 @@ def designs(folder: Path, names: Collection[str] | None = None, runs: Runs = QUI
         dut.write_text(case.text)
         sources = tuple((path.name, path) for path in (dut, *used(case.text, known)))
         built.append(Design(case.name, case.directory, sources, runs=runs, says=MACS))
+    return sorted(_checked(built), key=lambda design: design.timeout)
+
+
+def _checked(designs: Iterable[Design]) -> list[Design]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return sorted(pool.map(checked, built), key=lambda design: design.timeout)
+        return list(pool.map(checked, designs))
 
 
-def concerned(wrong: Wrong, known: Sequence[Design], whole: Callable[[Design], Design]) -> list[Design]:
-    """The designs that a mutant's file is in; then the quickest of them as `whole` gives it, and in Verilator."""
+def concerned(wrong: Wrong, known: Sequence[Design]) -> list[Design]:
+    """The designs that a mutant's file is in, and the quickest of them in Verilator as well."""
     found = [design for design in known if wrong.file in dict(design.sources)]
-    return [*found, *(way(design) for design in found[:1] for way in (whole, in_verilator))]
-
-
-@cache
-def with_all_runs(design: Design) -> Design:
-    """The same with all that its bench does by default."""
-    return checked(replace(design, runs=RUNS, said=(), seconds=()))
+    return [*found, *(in_verilator(design) for design in found[:1])]
 
 
 def in_verilator(design: Design) -> Design:
@@ -151,9 +147,7 @@ def main() -> int:
         journal = None if options.resume is None else Journal(options.resume, known)
         found = campaign(
             chosen([*wanted, *around], options.operator, options.sample),
-            lambda one: (
-                [with_all_runs(around[one])] if isinstance(one, Saboteur) else concerned(one, known, with_all_runs)
-            ),
+            lambda one: [around[one]] if isinstance(one, Saboteur) else concerned(one, known),
             options.jobs or 1,
             *(() if journal is None else (journal.known, journal.add)),
         )
@@ -179,7 +173,7 @@ def _saboteurs(known: Sequence[Design]) -> dict[Saboteur, Design]:
         )
     return {
         replace(saboteur, file=f"{design.name}.{saboteur.file}"): design
-        for design in kinds.values()
+        for design in _checked(replace(design, runs=RUNS, said=(), seconds=()) for design in kinds.values())
         for saboteur in saboteurs(ports(design.directory))
     }
 

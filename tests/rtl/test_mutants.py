@@ -48,7 +48,7 @@ def designs(tmp_path_factory: pytest.TempPathFactory) -> list[Design]:
 @pytest.mark.parametrize("name", CLASSICS)
 def test_classics_are_killed(name: str, designs: list[Design]) -> None:
     (mutant,) = [mutant for mutant in mutants.all_mutants() if mutant.key == CLASSICS[name]]
-    assert try_wrong(mutant, mutants.concerned(mutant, designs, lambda design: design)).verdict == "killed"
+    assert try_wrong(mutant, mutants.concerned(mutant, designs)).verdict == "killed"
 
 
 def test_keys_name_one_mutant_each_and_every_entry_is_about_one() -> None:
