@@ -1,12 +1,12 @@
 """`make mutants`: how many wrong designs do the vectors tell from the right one?
 
-Every mutant of the reference RTL (see `intinfer_golden.mutants`) runs, in Icarus Verilog, the generated test benches of
-all vector sets whose design uses its file, until one fails; then the quickest of these in Verilator, with registers that
-start at random. They run shorter than a bench does by itself: what that lets pass is a survivor more. Every saboteur
-runs all that a bench does, around the quickest design of each kind of streams. What no bench fails is a survivor: either
-it is equivalent, as `equivalent.toml` says of one after the other with a proof by yosys where one is possible (see
-`proofs`), or the vectors have a hole. Exit code 1 when there is an unexplained survivor, when an equivalent one is killed
-after all, when a proof fails, or when an entry is about a mutant that is no longer there.
+Every mutant of the reference RTL (see `intinfer_golden.mutants`) runs, in Icarus Verilog, the generated test benches
+of all vector sets whose design uses its file, until one fails; then the quickest of these in Verilator, with registers
+that start at random. They run shorter than a bench does by itself: what that lets pass is a survivor more. Every
+saboteur runs all that a bench does, around the quickest design of each kind of streams. What no bench fails is a
+survivor: either it is equivalent, as `equivalent.toml` says of one after the other with a proof by yosys where one is
+possible (see `proofs`), or the vectors have a hole. Exit code 1 when there is an unexplained survivor, when an
+equivalent one is killed after all, when a proof fails, or when an entry is about a mutant that is no longer there.
 """
 
 from __future__ import annotations
