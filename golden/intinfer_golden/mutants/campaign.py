@@ -15,7 +15,7 @@ from intinfer.errors import DataError
 
 from .mutation import Mutant
 from .processes import Processes
-from .simulate import PROFILES, Result, Run, bench
+from .simulate import COMMANDS, PROFILES, Result, Run, bench
 from .tokens import read_source, write_source
 from .wrappers import Saboteur
 
@@ -24,6 +24,8 @@ Runs = tuple[tuple[str, int, tuple[str, ...]], ...]
 """Profile, seed and plusargs of each run."""
 RUNS: Runs = (*((profile, 1, ("+repeat=2",)) for profile in PROFILES), (PROFILES[0], 1, ()))
 """What is quick first, last of all as often as the bench sends by itself."""
+SIMULATORS = tuple(COMMANDS)
+"""The one that compiles sooner first."""
 _SLOWEST = 60.0
 """Seconds that a right design may take for a run before a campaign with it is hopeless, times ten."""
 
@@ -125,6 +127,7 @@ def campaign(
 ) -> Iterator[Outcome]:
     """The outcome of each, in their order, `jobs` at a time.
 
+    Of the designs in a simulator the one comes first that last killed something in the same file: it is often the one.
     When the caller stops, or is interrupted, all simulators end and their files are gone.
 
     Args:
@@ -137,13 +140,24 @@ def campaign(
     open_: dict[Future[Outcome], int] = {}
     pool = ThreadPoolExecutor(jobs)
     following = 0
+    recent: dict[str, list[str]] = {}
+
+    def attempt(one: Wrong) -> Outcome:
+        names = recent.setdefault(one.file, [])
+        designs = sorted(concerned(one), key=lambda d: names.index(d.name) if d.name in names else len(names))
+        outcome = try_wrong(one, sorted(designs, key=lambda d: SIMULATORS.index(d.simulator)), processes)
+        if outcome.verdict == "killed":
+            name = next(d.name for d in designs if outcome.by.startswith(f"{d.name}, {d.simulator}, "))
+            recent[one.file] = [name, *(other for other in names if other != name)]
+        return outcome
+
     try:
         for i, one in enumerate(wrong):
             found = known(one)
             if found is not None:
                 results[i] = found
             else:
-                open_[pool.submit(try_wrong, one, concerned(one), processes)] = i
+                open_[pool.submit(attempt, one)] = i
         while following < len(wrong):
             while following in results:
                 yield results.pop(following)
