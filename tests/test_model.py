@@ -160,3 +160,13 @@ def test_importing_intinfer_is_light() -> None:
     code = "import sys, intinfer; print([m for m in ('PIL', 'torch', 'tqdm', 'argparse') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_images_that_were_given_one_by_one_count_when_an_engine_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, image = intinfer.Model(GRAPH), tiny_images(1)
+    monkeypatch.setattr(model_module, "FAST_FROM", 3 * model._macs)
+    chosen = []
+    for _ in range(4):
+        chosen.append(model.choose(1))
+        model.run(image)
+    assert chosen == ["reference", "reference", "fast", "fast"]

@@ -35,6 +35,7 @@ VERBS = {
     "mutants": "break a design in every way of a list: which wrong ones does its bench pass?",
     "explain": "one element of a node followed by hand: products, sums, thresholds",
     "train": "train a network with the papers' three-stage recipe",
+    "cache": "where compiled kernels lie between processes, and how large they are",
     "zoo": "the networks with their arguments, weights and MACs",
 }
 EXTRA_MODULES = {

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numba import njit
 
 from ..graph import Node, Value
 from ..types import IntArray
 from .base import Array, UnfusedKernel, planes
+from .compiled import compiled
 
 
-@njit(nogil=True)
+@compiled()
 def copy_channels(x, source, target, out):
     """out[target[k]] = x[source[k]]."""
     for k in range(source.size):
@@ -55,7 +55,7 @@ class FlattenCopy(UnfusedKernel, op="flatten"):
         copy_channels(inputs[0].reshape(-1, 1), channels, channels, out.reshape(-1, 1))
 
 
-@njit(nogil=True)
+@compiled()
 def gather_channels(x, index, channels, fill, out):
     """out[c, p] = x[index[c, p]], or `fill` where the index is -1."""
     for c in channels:
@@ -86,7 +86,7 @@ class ArgMaxScan(UnfusedKernel, op="argmax"):
         first_largest(planes(inputs[0]), planes(out)[0])
 
 
-@njit(nogil=True)
+@compiled()
 def first_largest(x, out):
     for p in range(x.shape[1]):
         best = 0

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numba import njit
 
 from ..accumulator import Overflow
 from ..graph import Node, Value
@@ -22,6 +21,7 @@ from ..ops import Conv2d, Threshold
 from ..ops.geometry import Pair
 from ..types import IntArray
 from .base import Array, Kernel, steps
+from .compiled import compiled
 from .threshold_count import ThresholdTable, comparison_type, count_row
 
 BLOCK = 1024
@@ -117,7 +117,7 @@ def lay_out(x: Array, pad_values: Array, geometry: tuple[int, int, int, int], pl
             target[...] = part[:, : target.shape[1], : target.shape[2]]
 
 
-@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@compiled(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def add_runs(planes, start, n, offsets, first, last, row):
     """row[:n] += the runs first..last, four at a time."""
     t = first
@@ -135,7 +135,7 @@ def add_runs(planes, start, n, offsets, first, last, row):
             row[x] += a[x]
 
 
-@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@compiled(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def sum_run(planes, start, n, offsets, weights, first, middle, last, unit, row):
     """row[:n] = the weighted sum of the runs first..last; with unit weights first..middle add, the rest subtract."""
     for x in range(n):
@@ -153,7 +153,7 @@ def sum_run(planes, start, n, offsets, weights, first, middle, last, unit, row):
             row[x] += w * a[x]
 
 
-@njit(nogil=True)
+@compiled()
 def convolve(planes, offsets, weights, first, positive, unit, channels, length, pitch, row, out):
     """Sums of the listed output channels, rows cut out of the runs."""
     width = out.shape[2]
@@ -165,7 +165,7 @@ def convolve(planes, offsets, weights, first, positive, unit, channels, length, 
             _store(row, start, n, pitch, width, 0, 1, out[o])
 
 
-@njit(nogil=True)
+@compiled()
 def convolve_and_count(
     planes, offsets, weights, first, positive, unit, channels, length, pitch, row, counts, limits, down, base, step, out
 ):
@@ -180,7 +180,7 @@ def convolve_and_count(
             _store(counts, start, n, pitch, width, base, step, out[o])
 
 
-@njit(nogil=True, inline="always")
+@compiled(inline="always")
 def _store(row, start, n, pitch, width, base, step, out):
     """out = base + step * row at the pixels of a run that are not between two rows."""
     y = start // pitch

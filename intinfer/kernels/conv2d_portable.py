@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numba import njit
 
 from ..accumulator import Overflow, TapOrder
 from ..errors import RangeError
 from ..graph import Node, Value
 from ..types import IntArray
 from .base import Array, UnfusedKernel, steps
+from .compiled import compiled
 
 RULES = (Overflow.PROVE, Overflow.WRAP, Overflow.SATURATE, Overflow.TRAP)
 
@@ -50,7 +50,7 @@ class Conv2dPortable(UnfusedKernel, op="conv2d"):
             )
 
 
-@njit(nogil=True)
+@compiled()
 def convolve(
     x, weights, taps, pad_values, sy, sx, top, left, dy, dx, group_outputs, group_inputs,
     bits, rule, fold, channels, out,

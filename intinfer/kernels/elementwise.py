@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numba import njit
 
 from ..graph import Node, Value
 from ..rounding import RoundMode
 from ..types import IntArray
 from .base import Array, UnfusedKernel, planes
+from .compiled import compiled
 
 MODES = (RoundMode.FLOOR, RoundMode.HALF_UP, RoundMode.HALF_EVEN, RoundMode.HALF_AWAY)
 
@@ -38,7 +38,7 @@ class PlanesKernel(UnfusedKernel):
         type(self).function(*map(planes, inputs), channels, *self.constants, planes(out))
 
 
-@njit(nogil=True)
+@compiled()
 def requant(z, channels, multiplier, offset, shifts, mode, lo, hi, out):
     """Round z * M + B by 2^S: floor, or up when the remainder is above half, or at half as the mode says."""
     for k in range(channels.size):
@@ -67,7 +67,7 @@ class RequantShift(PlanesKernel, op="requant"):
         return (*rows, MODES.index(op.rounding), op.lo, op.hi)
 
 
-@njit(nogil=True)
+@compiled()
 def affine(z, channels, multiplier, offset, out):
     for k in range(channels.size):
         c = channels[k]
@@ -85,7 +85,7 @@ class AffineMultiply(PlanesKernel, op="affine"):
         return op.multiplier.values, op.offset.values
 
 
-@njit(nogil=True)
+@compiled()
 def lookup(z, channels, entries, start, out):
     for k in range(channels.size):
         c = channels[k]
@@ -104,7 +104,7 @@ class TableLookup(PlanesKernel, op="table"):
         return np.ascontiguousarray(np.broadcast_to(op.entries.values, shape)), op.start
 
 
-@njit(nogil=True)
+@compiled()
 def clamp(z, channels, lo, hi, out):
     for k in range(channels.size):
         c = channels[k]
@@ -123,7 +123,7 @@ class ClampMinMax(PlanesKernel, op="clamp"):
         return max(op.lo, node.output.type.lo), min(op.hi, node.output.type.hi)
 
 
-@njit(nogil=True)
+@compiled()
 def absolute(z, channels, out):
     for k in range(channels.size):
         c = channels[k]
@@ -136,7 +136,7 @@ class AbsNegate(PlanesKernel, op="abs"):
     function = staticmethod(absolute)
 
 
-@njit(nogil=True)
+@compiled()
 def merge(a, b, channels, one_bit, out):
     for k in range(channels.size):
         c = channels[k]
@@ -171,7 +171,7 @@ class AddMultiples(UnfusedKernel, op="add"):
             add_multiple(planes(x), channels, multiplier, i == 0, planes(out))
 
 
-@njit(nogil=True)
+@compiled()
 def add_multiple(x, channels, multiplier, first, out):
     for k in range(channels.size):
         c = channels[k]
@@ -180,7 +180,7 @@ def add_multiple(x, channels, multiplier, first, out):
             out[c, p] = product if first else np.int64(out[c, p]) + product
 
 
-@njit(nogil=True)
+@compiled()
 def choose(select, one, zero, channels, out):
     for k in range(channels.size):
         c = channels[k]

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from ..accumulator import Accumulator
 from ..graph import Node, Value
 from ..ops import Dense
 from .base import Array
+from .compiled import compiled
 from .conv2d_portable import Conv2dPortable
 from .dense_as_conv2d import as_conv2d
 
@@ -59,7 +59,7 @@ class PartialSums:
         return Held(lo, hi, None if first[0] < 0 else (first[0], first[1], first[2], first[3], first[4]))
 
 
-@njit(nogil=True)
+@compiled()
 def _look(
     x, weights, taps, pad_values, sy, sx, top, left, dy, dx, group_outputs, group_inputs, fold, low, high, shape
 ):  # fmt: skip

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numba import njit
 
 from ..graph import Node, Value
 from ..types import LIMIT, IntArray
 from .base import Array, UnfusedKernel, planes, steps
+from .compiled import compiled
 
 
 class _Pool(UnfusedKernel):
@@ -35,7 +35,7 @@ class SumPoolWindow(_Pool, op="sum_pool"):
         pool(inputs[0], channels, False, *self.geometry, out)
 
 
-@njit(nogil=True)
+@compiled()
 def pool(x, channels, largest, kh, kw, sy, sx, top, left, dy, dx, out):
     """Padded positions take no part: they add 0 to a sum and never win a maximum."""
     for k in range(channels.size):
@@ -70,7 +70,7 @@ class TgapSum(UnfusedKernel, op="tgap"):
         above_half(planes(inputs[0]), channels, self.half, out)
 
 
-@njit(nogil=True)
+@compiled()
 def above_half(x, channels, half, out):
     for k in range(channels.size):
         c = channels[k]

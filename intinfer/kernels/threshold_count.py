@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numba import njit
 
 from ..graph import Node, Value
 from ..types import IntArray, IntType
 from .base import Array, UnfusedKernel, planes
+from .compiled import compiled
 
 BLOCK = 1024
 
@@ -57,7 +57,7 @@ class ThresholdCount(UnfusedKernel, op="threshold"):
         count(planes(z), channels, *self.table.arrays, *scratch, planes(out))
 
 
-@njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@compiled(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def count_row(row, n, limits, down, counts):
     """counts[:n] = #{j : row >= limits[j]}, the row complemented first in a descending channel. Changes `row`."""
     if down:
@@ -71,7 +71,7 @@ def count_row(row, n, limits, down, counts):
             counts[x] += row[x] >= limit
 
 
-@njit(nogil=True)
+@compiled()
 def count(z, channels, limits, down, base, step, row, counts, out):
     """(C, P) values to codes, block by block."""
     pixels = z.shape[1]

@@ -1,0 +1,76 @@
+"""`compiled`: the decorator of every function that Numba compiles. Its machine code is kept for the next process."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import platform
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite  # type: ignore[import-untyped]
+import numba
+import numpy as np
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+
+from . import store
+
+
+def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a function at its first call with arguments of some types, without the GIL; `options` as for `njit`."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        dispatcher = numba.njit(nogil=True, **options)(function)
+        dispatcher._cache = _Kept(function)  # there is no public way to say where Numba keeps what it compiles
+        return dispatcher
+
+    return decorate
+
+
+class _Kept:
+    """In the place of Numba's own cache, whose keys leave out what a function calls in other files."""
+
+    cache_path = None
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def load_overload(self, signature: object, target: Any) -> Any:
+        """The compiled function for arguments of these types, if it was kept."""
+        target.refresh()
+        code = store.read(self._key(signature, target.codegen()))
+        return None if code is None else CompileResult._rebuild(target, *pickle.loads(code))
+
+    def save_overload(self, signature: object, result: Any) -> None:
+        if not result.lifted and not result.library.has_dynamic_globals:
+            store.write(self._key(signature, result.codegen), dumps(result._reduce()))
+
+    def enable(self) -> None:
+        pass
+
+    def disable(self) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+    def _key(self, signature: object, codegen: Any) -> str:
+        """Of all that decides the machine code: sources, constants around the function, types, machine, versions."""
+        function = self._function
+        around = dumps(tuple(cell.cell_contents for cell in function.__closure__ or ()))
+        parts = (function.__module__, function.__qualname__, str(signature), codegen.magic_tuple(), _sources(), around)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _sources() -> str:
+    """Hash of every kernel's source, and of the versions of what compiles them."""
+    state = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        state.update(hashlib.sha256(file.read_bytes()).digest())
+    versions = (numba.__version__, llvmlite.__version__, np.__version__, platform.python_version())
+    state.update(repr(versions).encode())
+    return state.hexdigest()
