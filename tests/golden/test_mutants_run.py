@@ -149,16 +149,17 @@ def test_a_loop_without_end_is_ended_and_counts_as_killed(pool: Design, tmp_path
 
 def test_a_campaign_is_in_order_and_goes_on_where_it_was(pool: Design, tmp_path: Path) -> None:
     design = replace(pool, runs=QUICK, said=pool.said[:1])
+    other = replace(design, name="other")
     wrong = chosen(wrong_designs(design), ["relational", "negation"])
     path = tmp_path / "outcomes"
-    journal = Journal(path, [design])
+    journal = Journal(path, [design, other])
     first = list(campaign(wrong, lambda one: [design], 2, journal.known, journal.add))
     assert [one.wrong for one in first] == wrong
     assert {one.verdict for one in first} == {"killed"}
     lines = path.read_text().splitlines()
     assert len(lines) == len(wrong)
     path.write_text("\n".join([*lines[:-1], lines[-1][:20]]))  # killed while it wrote
-    again, tried = Journal(path, [design]), []
+    again, tried = Journal(path, [other, design]), []  # in the order of their speed, which is another each time
 
     def done(outcome: Outcome) -> None:
         tried.append(outcome.wrong)

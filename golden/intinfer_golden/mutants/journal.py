@@ -66,9 +66,10 @@ def _entry(path: Path, number: int, line: str) -> dict[str, Any]:
 
 
 def _identity(designs: Iterable[Design]) -> str:
-    """Hash of what decides an outcome: sources, macros, the vectors' manifest, the bench, the simulator."""
+    """Hash of what decides an outcome: sources, macros, the vectors' manifest, the bench, the simulator; not the order
+    of designs, which may be that of their speed."""
     state = hashlib.sha256()
-    for design in designs:
+    for design in sorted(designs, key=lambda design: (design.name, design.simulator)):
         files = [path for _, path in design.sources]
         benches = [design.directory / "bench" / name for name in FILES]
         for path in (*files, design.directory / "manifest.json", *(path for path in benches if path.exists())):
