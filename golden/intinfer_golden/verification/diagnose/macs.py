@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +46,7 @@ class Mac:
         pad = np.array(op.pad_value, dtype=np.int64)
         return cls(op.weight.values, op.groups, rule, op.window, pad, bounds, False)
 
-    @cached_property
+    @property
     def inputs(self) -> int:
         """Channels of the input."""
         return int(self.weight.shape[1]) * self.groups
@@ -76,7 +75,15 @@ class Mac:
         """The node with other weights or another accumulator; some frames at a time, as their taps take memory."""
         step = max(1, TAPS // max(1, self.taps(x[:1]).size))
         parts = [self.sums(self.taps(x[i : i + step]), weight, rule) for i in range(0, len(x), step)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return np.concatenate(parts)
+
+    def finish(self, total: IntArray) -> IntArray:
+        """The rule at the end of exact sums."""
+        if self.rule is EXACT:
+            return total
+        if self.rule.overflow is Overflow.WRAP:
+            return self.rule.wrap_sum(total)
+        return np.clip(total, self.rule.type.lo, self.rule.type.hi)
 
     def one_output(self, channel: int) -> Mac:
         """Output `channel` alone, of the input channels of its group."""
@@ -89,6 +96,7 @@ class Mac:
         group = channel // (len(self.weight) // self.groups)
         return slice(group * size, (group + 1) * size)
 
-    def place(self, o: int, i: int, ky: int, kx: int) -> str:
-        """A weight by its indices in the tensor."""
-        return f"weight[{o},{i}]" if self.dense else f"weight[{o},{i},{ky},{kx}]"
+    def place(self, channel: int, tap: int) -> str:
+        """A weight of an output channel by its indices in the tensor."""
+        at = [channel, *map(int, np.unravel_index(tap, self.weight.shape[1:]))]
+        return f"weight[{','.join(map(str, at[:2] if self.dense else at))}]"

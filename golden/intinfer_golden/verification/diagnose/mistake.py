@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from math import comb, log2
 
-from intinfer.types import IntArray
+from ...describe.spans import split
+from .changes import Change
 
 STRUCTURAL_BITS = 6.0
 """Evidence that a mistake without free parameters needs: a dump of a few values is explained by too many."""
@@ -28,10 +28,17 @@ class Mistake:
     """
 
     text: str
-    values: Callable[..., IntArray]
+    values: Change
     choices: int = 1
     history: bool = False
     kind: str = ""
+
+
+def listed(
+    table: Mapping[str, Change], choices: int = 1, *, history: bool = False, kind: str = ""
+) -> Iterator[Mistake]:
+    """A mistake an entry: what the design did, and what the node then gives."""
+    return (Mistake(text, values, choices, history, kind) for text, values in table.items())
 
 
 @dataclass(frozen=True)
@@ -70,11 +77,7 @@ def spans(numbers: list[int]) -> str:
     >>> spans([1, 2, 3, 5, 8, 9])
     '1..3, 5, 8..9'
     """
-    parts = []
-    for _, group in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
-        run = [number for _, number in group]
-        parts.append(str(run[0]) if len(run) == 1 else f"{run[0]}..{run[-1]}")
-    return ", ".join(parts)
+    return ", ".join(str(first) if first == last else f"{first}..{last}" for first, last in split(numbers))
 
 
 def interval(lo: int | None, hi: int | None) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
 import numpy as np
 
 from intinfer.types import IntArray
+
+MAX_PAIRS = 2_000
+"""Exchanges of two channels that are tried one by one."""
 
 
 def channel_orders(count: int) -> Iterator[tuple[str, IntArray, int]]:
@@ -37,14 +41,24 @@ def _candidates(count: int) -> Iterator[tuple[str, IntArray, int]]:
             yield f"rotated by {by} inside each {size}", np.roll(all_.reshape(-1, size), -by, axis=1).reshape(-1), count
 
 
-def pairs(count: int) -> Iterator[tuple[int, int]]:
-    return ((a, b) for a in range(count) for b in range(a + 1, count))
+def exchanges(count: int) -> Iterator[tuple[int, int, IntArray, int]]:
+    """(a, b, source, choices): every two entries exchanged, where these are not too many."""
+    pairs = list(combinations(range(count), 2)) if count * (count - 1) // 2 <= MAX_PAIRS else []
+    for a, b in pairs:
+        source = np.arange(count)
+        source[[a, b]] = b, a
+        yield a, b, source, max(2, len(pairs))
 
 
-def exchanged(count: int, a: int, b: int) -> IntArray:
-    order = np.arange(count)
-    order[[a, b]] = b, a
-    return order
+def usual(source: list[int]) -> bool:
+    """Whether an order is one of `channel_orders`, or that in which all stays as it is."""
+    orders = (order.tolist() for _, order, _ in channel_orders(len(source)))
+    return not moved(source) or source in orders
+
+
+def moved(source: list[int]) -> list[int]:
+    """The places that hold another entry than their own."""
+    return [place for place, entry in enumerate(source) if place != entry]
 
 
 def described(source: list[int]) -> str:
@@ -52,27 +66,27 @@ def described(source: list[int]) -> str:
     for text, order, _ in channel_orders(len(source)):
         if source == order.tolist():
             return text
-    moved = [(c, s) for c, s in enumerate(source) if c != s]
-    if len(moved) == 2 and moved[0] == moved[1][::-1]:
-        return f"{moved[0][0]} and {moved[0][1]} exchanged"
-    shown = ", ".join(f"{c} is {s}" for c, s in moved[:8])
-    return shown + (f", and {len(moved) - 8} more are moved" if len(moved) > 8 else "")
+    places = moved(source)
+    if len(places) == 2 and [source[place] for place in places] == places[::-1]:
+        return f"{places[0]} and {places[1]} exchanged"
+    shown = ", ".join(f"{place} is {source[place]}" for place in places[:8])
+    return shown + (f", and {len(places) - 8} more are moved" if len(places) > 8 else "")
 
 
 def matched(count: int, candidates: dict[int, list[int]]) -> list[int] | None:
     """An order in which the places of `candidates` hold one of theirs and all others their own.
 
     Each entry is used once where that can be (augmenting paths), else the first of each place is taken; None where a
-    place has none.
+    place has none, and for an order that is `usual`, which is tried without looking at the dump.
     """
     if not all(candidates.values()):
         return None
-    owner: dict[int, int] = {c: c for c in range(count) if c not in candidates}
-    taken = dict(owner)
+    taken = {c: c for c in range(count) if c not in candidates}
+    fixed = frozenset(taken)
 
     def place(c: int, seen: set[int]) -> bool:
         for source in candidates[c]:
-            if source in seen or (owner.get(source) == source and source not in candidates):
+            if source in seen or source in fixed:
                 continue
             seen.add(source)
             if source not in taken or place(taken[source], seen):
@@ -82,5 +96,7 @@ def matched(count: int, candidates: dict[int, list[int]]) -> list[int] | None:
 
     if all(place(c, set()) for c in candidates):
         inverse = {c: source for source, c in taken.items()}
-        return [inverse[c] for c in range(count)]
-    return [candidates[c][0] if c in candidates else c for c in range(count)]
+        found = [inverse[c] for c in range(count)]
+    else:
+        found = [candidates[c][0] if c in candidates else c for c in range(count)]
+    return None if usual(found) else found

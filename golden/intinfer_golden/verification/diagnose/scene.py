@@ -19,6 +19,7 @@ from ...describe.spans import split
 from ...describe.tensors import Tensor
 from ..dumps.words import Words
 from ..hints import Case, Mask
+from .changes import Place
 from .mistake import Evidence
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -164,10 +165,20 @@ class Scene:
         equal: Mask = ((one - other) & np.int64((1 << self.bits) - 1)) == 0
         return equal
 
+    def fits(self, found: IntArray, place: Place) -> bool:
+        """Whether values are those of a part of the dump, as far as it counts."""
+        return bool((self.same(found, self.actual[place]) | ~self.asked[place]).all())
+
     def chunks(self, size: float) -> list[list[int]]:
         """All frames in parts, each of which has about `size` elements."""
         step = max(1, int(CHUNK // max(size, 1)))
         return [self.frames[i : i + step] for i in range(0, len(self.frames), step)]
+
+
+def seen_along(mask: Mask, axis: int) -> Mask:
+    """By index along an axis: whether there is one."""
+    found: Mask = np.logical_or.reduce(mask, axis=tuple(i for i in range(mask.ndim) if i != axis))
+    return found
 
 
 def along_axes(flat: npt.NDArray[Scalar], tensor: Tensor) -> npt.NDArray[Scalar]:

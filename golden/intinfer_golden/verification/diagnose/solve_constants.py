@@ -2,97 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from bisect import bisect_left
+from collections.abc import Iterator
 
 import numpy as np
 
-from intinfer.ops import (
-    Affine,
-    Requant,
-    Table,
-    Tgap,
-    Threshold,
-)
-from intinfer.tensor import IntTensor
+from intinfer.ops import Affine, Requant, Table, Tgap, Threshold
+from intinfer.ops.base import per_channel
 from intinfer.types import IntArray
 
+from .changes import with_entry
 from .mistake import Mistake, interval
-from .suspect import Suspect, of_channel, row
+from .suspect import Suspect, altered, of_channel, stored
 
 _BITS = 62
 
 
 def threshold(suspect: Suspect, op: Threshold) -> Iterator[Mistake]:
     """One threshold of one channel: between the sums that it must and must not pass."""
-    if not suspect.channelwise or len(suspect.wrong_channels) != 1:
+    c = suspect.wrong_channel
+    if not suspect.channelwise or c is None:
         return
-    (c,) = suspect.wrong_channels
-    rows = op.thresholds.values
-    r = row(op.thresholds, c)
-    frames = suspect.scene.frames
-    z = suspect.operands(frames)[0][:, c]
-    down = int(op.descending.values[r])
-    for j in range(rows.shape[1]):
-        own = int(rows[r, j])
-        solved = _between(suspect, op, c, j, z, down) if suspect.dumped else _beside(suspect, op, c, j, z)
+    z = suspect.operands(suspect.scene.frames)[0][:, c]
+    one = of_channel(op, c)
+    for j, own in enumerate(one.thresholds.values[0].tolist()):
+        solved = (_between if suspect.dumped else _beside)(suspect, one, c, j, z)
         if solved is None:
             continue
-        value, told = solved
 
-        def run(x: IntArray, j: int = j, value: int = value) -> IntArray:
-            changed = np.repeat(rows, x.shape[1], axis=0) if len(rows) == 1 else rows.copy()
-            changed[c, j] = value
-            flags = np.broadcast_to(op.descending.values, (len(changed),))
-            return replace(op, thresholds=IntTensor(changed), descending=IntTensor(flags)).reference(x)
+        def run(x: IntArray, j: int = j, value: int = solved[0]) -> IntArray:
+            rows = np.repeat(op.thresholds.values, x.shape[1] // len(op.thresholds.values), axis=0)
+            flags = np.broadcast_to(op.descending.values, len(rows))
+            return altered(op, thresholds=with_entry(rows, (c, j), value), descending=flags).reference(x)
 
-        yield Mistake(f"thresholds[{c},{j}] is {told}, not {own}", run, rows.size * 16)
+        yield Mistake(f"thresholds[{c},{j}] is {solved[1]}, not {own}", run, op.thresholds.values.size * 16)
 
 
-def _between(suspect: Suspect, op: Threshold, c: int, j: int, z: IntArray, down: int) -> tuple[int, str] | None:
+def _within(lo: int | None, hi: int | None) -> tuple[int, str] | None:
+    """A number of an interval, and the interval in words; None of an empty one and of all numbers."""
+    value = lo if hi is None else hi
+    return None if value is None or (lo is not None and lo > value) else (value, interval(lo, hi))
+
+
+def _between(suspect: Suspect, one: Threshold, c: int, j: int, z: IntArray) -> tuple[int, str] | None:
     """From what the count must be with and without the threshold, every sum says on which side of it it lies."""
-    scene = suspect.scene
-    one = of_channel(op, c)
-    assert isinstance(one, Threshold), "the same op"
-    rest = np.delete(one.thresholds.values, j, axis=1)
-    others = np.zeros_like(z)
-    for value in rest[0].tolist():
-        others += z <= value if down else z >= value
-    actual, asked = scene.actual[:, c], scene.asked[:, c]
-    crossed, left = np.divmod(actual - op.base, op.step)
+    down = bool(one.descending.values[0])
+    rest = np.sort(np.delete(one.thresholds.values[0], j))
+    below = np.searchsorted(rest, z, side="left" if down else "right")
+    others = len(rest) - below if down else below
+    actual, asked = suspect.scene.actual[:, c], suspect.scene.asked[:, c]
+    crossed, left = np.divmod(actual - one.base, one.step)
     crossed = crossed - others
     if (left[asked] != 0).any() or not np.isin(crossed[asked], (0, 1)).all():
         return None
     over, under = z[asked & (crossed == 1)], z[asked & (crossed == 0)]
     if down:  # z <= T
-        lo, hi = (int(over.max()) if len(over) else None), (int(under.min()) - 1 if len(under) else None)
-    else:  # z >= T
-        lo, hi = (int(under.max()) + 1 if len(under) else None), (int(over.min()) if len(over) else None)
-    if lo is not None and hi is not None and lo > hi:
-        return None
-    value = hi if hi is not None else lo
-    return None if value is None else (value, interval(lo, hi))
+        return _within(int(over.max()) if len(over) else None, int(under.min()) - 1 if len(under) else None)
+    return _within(int(under.max()) + 1 if len(under) else None, int(over.min()) if len(over) else None)
 
 
-def _beside(suspect: Suspect, op: Threshold, c: int, j: int, z: IntArray) -> tuple[int, str] | None:
+def _beside(suspect: Suspect, one: Threshold, c: int, j: int, z: IntArray) -> tuple[int, str] | None:
     """Behind other nodes every sum that occurs is tried as the threshold."""
-    scene = suspect.scene
-    frames = scene.sample
-    values = np.unique(z[frames])
-    values = np.unique(np.concatenate([values, values + 1]))[:1024]
-    one = of_channel(op, c)
-    assert isinstance(one, Threshold), "the same op"
-    down = int(one.descending.values[0])
-    right = one.reference(z[frames][:, None])[:, 0]
-    own = int(one.thresholds.values[0, j])
-    x = z[frames][None]
-    shaped = values.reshape(-1, *[1] * z.ndim)
-    old, new = (x <= own, x <= shaped) if down else (x >= own, x >= shaped)
-    made = right[None] + op.step * (new.astype(np.int64) - old)
-    found = values[suspect.channel_fits(c, made, frames)]
-    if not len(found):
-        return None
-    return int(found[0]), interval(int(found[0]), int(found[-1]))
+    frames = suspect.scene.sample
+    x = z[frames]
+    values = np.unique([np.unique(x), np.unique(x) + 1])[:1024]
+    own, shaped = int(one.thresholds.values[0, j]), values.reshape(-1, *[1] * z.ndim)
+    old, new = (x <= own, x <= shaped) if one.descending.values[0] else (x >= own, x >= shaped)
+    right = one.reference(x[:, None])[:, 0]
+    found = values[suspect.channel_fits(c, right + one.step * (new.astype(np.int64) - old), frames)]
+    return (int(found[0]), interval(int(found[0]), int(found[-1]))) if len(found) else None
 
 
 def scalars(suspect: Suspect, op: Requant | Affine) -> Iterator[Mistake]:
@@ -101,110 +79,86 @@ def scalars(suspect: Suspect, op: Requant | Affine) -> Iterator[Mistake]:
 
 def _scalars(suspect: Suspect, op: Requant | Affine) -> Iterator[Mistake]:
     """One multiplier, offset or shift: the interval of values that explain the dump."""
-    channels = suspect.wrong_channels
-    for name in ("multiplier", "offset", "shift") if isinstance(op, Requant) else ("multiplier", "offset"):
-        tensor: IntTensor = getattr(op, name)
-        if len(channels) != 1 and tensor.shape[0] > 1:
+    for name, tensor in stored(op).items():
+        several, channel = tensor.shape[0] > 1, suspect.wrong_channel
+        if several and channel is None:
             continue
-        c = channels[0] if tensor.shape[0] > 1 else 0
+        c = channel if several and channel is not None else 0
         own = int(tensor.values[c])
-        picked = slice(c, c + 1) if tensor.shape[0] > 1 else slice(None)
-        solved = _solved(suspect, op, name, picked, own)
-        if solved is None or solved[0] <= own <= solved[1]:
-            continue
-        changed = tensor.values.copy()
-        changed[c] = solved[0]
-        other = replace(op, **{name: IntTensor(changed)})  # type: ignore[arg-type]
-        place = f"{name}[{c}]" if tensor.shape[0] > 1 else f"the {name}"
-        yield Mistake(f"{place} is {interval(*solved)}, not {own}", other.reference, 2**12)
+        solved = _solved(suspect, op, name, slice(c, c + 1) if several else slice(None))
+        if solved is not None and not solved[0] <= own <= solved[1]:
+            place = f"{name}[{c}]" if several else f"the {name}"
+            other = altered(op, **{name: with_entry(tensor.values, c, solved[0])})
+            yield Mistake(f"{place} is {interval(*solved)}, not {own}", other.reference, 2**12)
 
 
 def _scalars_tried(suspect: Suspect, op: Requant | Affine) -> Iterator[Mistake]:
     """The same behind other nodes: values near by, and those with a bit or the sign turned, one by one."""
-    if len(suspect.wrong_channels) != 1:
+    c = suspect.wrong_channel
+    if c is None:
         return
-    (c,) = suspect.wrong_channels
-    for name in ("multiplier", "offset"):
-        tensor: IntTensor = getattr(op, name)
-        own, bits = int(tensor.values[row(tensor, c)]), min(tensor.encoding.bits, 40)
+    for name, tensor in {"multiplier": op.multiplier, "offset": op.offset}.items():
+        every = np.broadcast_to(tensor.values, (suspect.channels,))
+        own, bits = int(every[c]), min(tensor.encoding.bits, 40)
         near = {own + k for k in range(-32, 33)} | {own ^ (1 << k) for k in range(bits)} | {0, 1, -own}
         for value in sorted(near - {own}, key=lambda v: (abs(v - own), v)):
-            changed = np.broadcast_to(tensor.values, (suspect.channels,)).copy()
-            changed[c] = value
-            other = replace(op, **{name: IntTensor(changed)})  # type: ignore[arg-type]
+            other = altered(op, **{name: with_entry(every, c, value)})
             text = f"{name}[{c}] is {value}, not {own}"
             yield Mistake(text, other.reference, 128 * suspect.channels, kind=f"{name} {value > own}")
 
 
-def _solved(suspect: Suspect, op: Requant | Affine, name: str, picked: slice, own: int) -> tuple[int, int] | None:
+def _solved(suspect: Suspect, op: Requant | Affine, name: str, picked: slice) -> tuple[int, int] | None:
     """The lowest and highest value of a constant that make these channels of the dump; None where none does.
 
     The result rises with the offset, and with the multiplier where the input is positive, so that each end is found
     by halving; shifts are tried one by one.
     """
-    scene = suspect.scene
-    (x,) = suspect.operands(scene.frames)
-    z, actual, asked = x[:, picked], scene.actual[:, picked], scene.asked[:, picked]
-    ndim = z.ndim
+    scene, part = suspect.scene, (slice(None), picked)
+    z = suspect.operands(scene.frames)[0][part]
+    actual, asked = scene.actual[part], scene.asked[part]
+    constants = {
+        key: tensor.values[picked] if tensor.shape[0] > 1 else tensor.values for key, tensor in stored(op).items()
+    }
 
     def given(value: int) -> IntArray:
-        parts = {}
-        for key in ("multiplier", "offset", "shift") if isinstance(op, Requant) else ("multiplier", "offset"):
-            values = getattr(op, key).values
-            parts[key] = IntTensor(np.array([value]) if key == name else values[picked] if len(values) > 1 else values)
+        parts = constants | {name: np.array([value])}
         if isinstance(op, Requant):
-            return replace(op, **parts).reference(z)  # type: ignore[arg-type]
-        m, b = (np.asarray(parts[key].values).reshape(1, -1, *[1] * (ndim - 2)) for key in ("multiplier", "offset"))
-        return z * m + b
+            return altered(op, **parts).reference(z)
+        return z * per_channel(parts["multiplier"], z.ndim) + per_channel(parts["offset"], z.ndim)
 
     if name == "shift":
-        fits = [s for s in range(63) if (scene.same(given(s), actual) | ~asked).all()]
+        fits = [s for s in range(63) if scene.fits(given(s), part)]
         return (fits[0], fits[-1]) if fits else None
-    largest = max(1, int(np.abs(z).max()))
-    end = 1 << min(40, _BITS - 1 - (largest.bit_length() if name == "multiplier" else 0))
-    direction = np.sign(z) if name == "multiplier" else np.ones_like(z)
+    direction, end = np.ones_like(z), 1 << 40
+    if name == "multiplier":
+        direction, end = np.sign(z), 1 << min(40, _BITS - 1 - max(1, int(np.abs(z).max()).bit_length()))
 
-    def low_enough(value: int) -> bool:
-        """No value is on the wrong side because the constant is too large."""
-        return not ((direction * (given(value) - actual) > 0) & asked).any()
-
-    def high_enough(value: int) -> bool:
+    def enough(value: int) -> bool:
+        """No value is on the wrong side because the constant is too small."""
         return not ((direction * (given(value) - actual) < 0) & asked).any()
 
-    low = _first(high_enough, -end, end)
-    high = -_first(lambda value: low_enough(-value), -end, end)
-    if low > high or not (scene.same(given(low), actual) | ~asked).all():
-        return None
-    return low, high
+    def too_much(value: int) -> bool:
+        """A value is on the wrong side because the constant is too large."""
+        return bool(((direction * (given(value) - actual) > 0) & asked).any())
 
-
-def _first(holds: Callable[[int], bool], low: int, high: int) -> int:
-    """The lowest number in low..high from which on something holds; high + 1 where it never does."""
-    if not holds(high):
-        return high + 1
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle + 1, high)
-    return high
+    tried = range(-end, end + 1)
+    low = bisect_left(tried, True, key=enough) - end
+    high = bisect_left(tried, True, key=too_much) - end - 1
+    return (low, high) if low <= high and scene.fits(given(low), part) else None
 
 
 def entry(suspect: Suspect, op: Table) -> Iterator[Mistake]:
     """One entry of a table."""
-    if not suspect.dumped:
+    scene, entries = suspect.scene, op.entries.values
+    r = suspect.wrong_channel if len(entries) > 1 else 0
+    if not suspect.dumped or r is None:
         return
-    scene = suspect.scene
-    (z,) = suspect.operands(scene.frames)
-    values, channels = np.unique(z[scene.wrong]), suspect.wrong_channels
-    rows = op.entries.shape[0]
-    if len(values) != 1 or (rows > 1 and len(channels) != 1):
-        return
-    index, r = int(values[0]) - op.start, channels[0] if rows > 1 else 0
+    inputs = np.unique(suspect.operands(scene.frames)[0][scene.wrong])
     found = np.unique(scene.actual[scene.wrong])
-    if len(found) == 1:
-        changed = op.entries.values.copy()
-        own, changed[r, index] = int(changed[r, index]), int(found[0])
-        text = f"entries[{r},{index}] (input {values[0]}) is {found[0]}, not {own}"
-        yield Mistake(text, replace(op, entries=IntTensor(changed)).reference, op.entries.values.size * 4)
+    if len(inputs) == len(found) == 1:
+        at = r, int(inputs[0]) - op.start
+        text = f"entries[{at[0]},{at[1]}] (input {inputs[0]}) is {found[0]}, not {entries[at]}"
+        yield Mistake(text, altered(op, entries=with_entry(entries, at, found[0])).reference, entries.size * 4)
 
 
 def limit(suspect: Suspect, op: Tgap) -> Iterator[Mistake]:
@@ -219,11 +173,8 @@ def limit(suspect: Suspect, op: Tgap) -> Iterator[Mistake]:
         over, under = twice[told & (scene.actual == 1)], twice[told & (scene.actual == 0)]
         lo = int(under.max()) if len(under) else None
         hi = int(over.min()) - 1 if len(over) else None
-        if (lo is None and hi is None) or (lo is not None and hi is not None and lo > hi):
-            continue
-        value = hi if hi is not None else lo
-        least = None if hi is None else -((hi - limit) // 2)
-        most = None if lo is None else (limit - lo) // 2
-        added = "" if least is None and most is None else interval(least, most)
-        text = f"twice the sum is compared with {interval(lo, hi)}, not {limit}; or {added} is added to the sum"
-        yield Mistake(text, lambda x, v=value: (2 * x.sum(axis=(2, 3)) > v).astype(np.int64), 64)
+        if (solved := _within(lo, hi)) is not None:
+            value, compared = solved
+            added = interval(None if hi is None else -((hi - limit) // 2), None if lo is None else (limit - lo) // 2)
+            text = f"twice the sum is compared with {compared}, not {limit}; or {added} is added to the sum"
+            yield Mistake(text, lambda x, v=value: (2 * x.sum(axis=(2, 3)) > v).astype(np.int64), 64)

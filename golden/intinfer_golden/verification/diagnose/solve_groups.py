@@ -12,7 +12,7 @@ from intinfer.types import IntArray
 
 from .macs import Mac
 from .mistake import Mistake
-from .orders import channel_orders, described, matched
+from .orders import described, matched, moved, usual
 from .suspect import Suspect
 
 MAX_CHANNELS = 512
@@ -44,54 +44,40 @@ def _inputs(suspect: Suspect, mac: Mac, x: IntArray) -> Iterator[Mistake]:
             fits &= suspect.channel_fits(g * size + row, values, suspect.scene.sample)
         candidates[g] = np.flatnonzero(fits).tolist()
     source = matched(count, candidates)
-    if source is None or _usual(source):
+    if source is None:
         return
     channels = np.arange(mac.inputs).reshape(count, -1)[source].reshape(-1)
-    moved = [g for g in range(count) if source[g] != g]
-    yield Mistake(
-        _inputs_text(source, moved, depthwise=channels.tolist() == source),
-        lambda x: mac.run(x[:, channels]),
-        count ** len(moved),
-    )
+    text = _inputs_text(source, depthwise=channels.tolist() == source)
+    yield Mistake(text, lambda x: mac.run(x[:, channels]), count ** len(moved(source)))
 
 
-def _inputs_text(source: list[int], moved: list[int], *, depthwise: bool) -> str:
-    if len(moved) == 1:
-        (g,) = moved
+def _inputs_text(source: list[int], *, depthwise: bool) -> str:
+    if len(moved(source)) == 1:
+        (g,) = moved(source)
         if depthwise:
             return f"output channel {g} reads input channel {source[g]}, not {g}"
         return f"group {g} reads the input channels of group {source[g]}, not its own"
-    if depthwise:
-        return f"the input's channels are permuted: {described(source)}"
-    return f"groups read the input channels of others: {described(source)}"
+    what = "the input's channels are permuted" if depthwise else "groups read the input channels of others"
+    return f"{what}: {described(source)}"
 
 
 def _weights(suspect: Suspect, mac: Mac, x: IntArray) -> Iterator[Mistake]:
     """Each output channel that differs has the weights of another one, of any group."""
     outputs, size = len(mac.weight), len(mac.weight) // mac.groups
-    candidates = {}
-    for o in suspect.wrong_channels:
-        every = replace(mac.one_output(o), weight=mac.weight).run(x[:, mac.group_of(o)])
-        fits = suspect.channel_fits(o, every.swapaxes(0, 1), suspect.scene.sample)
-        candidates[o] = np.flatnonzero(fits).tolist()
-    source = matched(outputs, candidates)
-    if source is None or _usual(source) or all(k // size == o // size for o, k in enumerate(source)):
+
+    def made(o: int) -> IntArray:
+        return replace(mac.one_output(o), weight=mac.weight).run(x[:, mac.group_of(o)]).swapaxes(0, 1)
+
+    source = suspect.sources(made, suspect.scene.sample)
+    if source is None or all(k // size == o // size for o, k in enumerate(source)):
         return  # inside the groups the outputs themselves are permuted
-    moved = sum(k != o for o, k in enumerate(source))
+    places = moved(source)
     groups = [k // size for k in source[::size]]
     text = f"output channels of the weights are permuted: {described(source)}"
     if size > 1 and source == [g * size + row for g in groups for row in range(size)]:
-        if _usual(groups):
+        if usual(groups):
             return
         text = f"groups of the weights are permuted: {described(groups)}"
-    elif moved == 1:
-        o = next(o for o, k in enumerate(source) if k != o)
-        text = f"output channel {o} has the weights of channel {source[o]}"
-    weight = mac.weight[source]
-    yield Mistake(text, lambda x: mac.run(x, weight), outputs**moved)
-
-
-def _usual(source: list[int]) -> bool:
-    """Whether this order, or none, was tried before."""
-    count = len(source)
-    return source == list(range(count)) or any(source == order.tolist() for _, order, _ in channel_orders(count))
+    elif len(places) == 1:
+        text = f"output channel {places[0]} has the weights of channel {source[places[0]]}"
+    yield Mistake(text, lambda x: mac.run(x, mac.weight[source]), outputs ** len(places))

@@ -10,9 +10,9 @@ import numpy as np
 from intinfer.ops import Conv2d, Dense
 from intinfer.types import IntArray
 
-from .macs import EXACT, Mac
+from .macs import Mac
 from .mistake import Mistake
-from .orders import channel_orders, described
+from .orders import described, moved, usual
 from .suspect import Suspect
 
 MAX_CHANNELS = 256
@@ -25,14 +25,23 @@ CHEAP = 2**22
 
 def mistakes(suspect: Suspect, op: Conv2d | Dense) -> Iterator[Mistake]:
     mac = Mac.of(op)
-    if not suspect.channelwise or mac.rule.sequential:
+    count = mac.weight.shape[1]
+    if not suspect.channelwise or mac.rule.sequential or not 2 < count <= MAX_CHANNELS:
         return
-    if 2 < mac.weight.shape[1] <= MAX_CHANNELS:
-        yield from _of_groups(suspect, mac)
+    order = _order(suspect, mac)
+    if order is None or usual(order):
+        return
+    each = " of each group" if mac.groups > 1 else ""
+    places, source = moved(order), np.argsort(order)
+    text = f"input channels{each} of the weights are permuted: {described(source.tolist())}"
+    if len(places) == 2:
+        text = f"input channels {places[0]} and {places[1]}{each} of the weights are exchanged"
+    yield Mistake(text, lambda x: mac.run(x, mac.weight[:, source]), factorial(count), kind="order")
 
 
-def _of_groups(suspect: Suspect, mac: Mac) -> Iterator[Mistake]:
-    """The same order in each group."""
+def _order(suspect: Suspect, mac: Mac) -> list[int] | None:
+    """The order of the input channels, the same in each group, in which the outputs are the dump's; None where the
+    search ends elsewhere."""
     count = mac.weight.shape[1]
     each_frame = suspect.node.output.size // suspect.channels
     frames = suspect.scene.wrong_frames[: -(-PIXELS // each_frame)]
@@ -43,37 +52,26 @@ def _of_groups(suspect: Suspect, mac: Mac) -> Iterator[Mistake]:
     outputs = sorted(suspect.wrong_channels, key=lambda c: -int(suspect.scene.wrong[:, c].sum()))[:most]
     work = count * count * pixels * len(outputs)
     if work > 2**26 or not suspect.scene.budget.take(4 * work):
-        return
+        return None
     made = {o: _parts(mac, o, x) for o in outputs}
     order, (a, b) = np.arange(count), np.triu_indices(count, 1)
-    nearest = None
+    nearest = np.iinfo(np.int64).max
     for _ in range(2 * count):
         distances = np.zeros(len(a) + 1, dtype=np.int64)  # the last try leaves all as it is
         for o, part in made.items():
             now = part[np.arange(count), order]
             total = now.sum(axis=0)
             tries = total - now[a] - now[b] + part[a, order[b]] + part[b, order[a]]
-            sums = np.concatenate([tries, total[None]])
-            sums = sums if mac.rule is EXACT else mac.rule.wrap_sum(sums)
+            sums = mac.finish(np.concatenate([tries, total[None]]))
             distances += suspect.channel_distances(o, sums.reshape(-1, *shape), frames)
         best = int(np.argmin(distances))
-        if best == len(a) or (nearest is not None and distances[best] >= nearest):
-            return
-        nearest = int(distances[best])
+        if best == len(a) or distances[best] >= nearest:
+            return None
+        nearest = distances[best]
         order[[a[best], b[best]]] = order[[b[best], a[best]]]
         if nearest == 0:
-            break
-    else:
-        return
-    if any(order.tolist() == source.tolist() for _, source, _ in channel_orders(count)):
-        return  # tried before
-    each = " of each group" if mac.groups > 1 else ""
-    moved = [int(c) for c in np.flatnonzero(order != np.arange(count))]
-    text = f"input channels{each} of the weights are permuted: {described(np.argsort(order).tolist())}"
-    if len(moved) == 2:
-        text = f"input channels {moved[0]} and {moved[1]}{each} of the weights are exchanged"
-    weight = mac.weight[:, np.argsort(order)]
-    yield Mistake(text, lambda x: mac.run(x, weight), factorial(count), kind="order")
+            return order.tolist()
+    return None
 
 
 def _parts(mac: Mac, o: int, x: IntArray) -> IntArray:

@@ -11,7 +11,7 @@ from intinfer.types import IntArray
 
 from .macs import EXACT, Mac
 from .mistake import Mistake
-from .orders import channel_orders, described, matched
+from .orders import described, matched, moved, usual
 from .suspect import Suspect
 
 MAX_UNKNOWN = 1024
@@ -28,8 +28,7 @@ def mistakes(suspect: Suspect, op: Conv2d | Dense) -> Iterator[Mistake]:
     source = None if used is None else _source(mac, used)
     if source is None or (told := _told(mac, source)) is None:
         return
-    moved = sum(c != s for c, s in enumerate(source))
-    yield Mistake(told, lambda x: mac.run(x[:, source]), mac.inputs**moved, kind="order")
+    yield Mistake(told, lambda x: mac.run(x[:, source]), mac.inputs ** len(moved(source)), kind="order")
 
 
 def _used(suspect: Suspect, mac: Mac) -> IntArray | None:
@@ -73,21 +72,18 @@ def _source(mac: Mac, used: IntArray) -> list[int] | None:
 def _told(mac: Mac, source: list[int]) -> str | None:
     """In words; None for an order that is tried elsewhere."""
     count, size = mac.inputs, mac.weight.shape[1]
-    moved = [c for c in range(count) if source[c] != c]
-    if not moved or any(source == order.tolist() for _, order, _ in channel_orders(count)):
-        return None
-    if len(moved) == 1:
-        return f"input channel {moved[0]} is read from channel {source[moved[0]]}"
+    places, rows = moved(source), np.array(source).reshape(-1, size)
+    each = " of each group" if mac.groups > 1 else ""
+    if len(places) == 1:
+        return f"input channel {places[0]} is read from channel {source[places[0]]}"
     if len(set(source)) < count:
         return f"the input's channels are taken from others: {described(source)}"
-    first = np.array(source[:size])
-    if len(moved) == 2 and mac.groups > 1:
-        return f"the input's channels {moved[0]} and {moved[1]} are exchanged"
-    if not (np.array(source).reshape(-1, size) == first + np.arange(0, count, size)[:, None]).all():
+    if len(places) == 2 and mac.groups > 1:
+        return f"the input's channels {places[0]} and {places[1]} are exchanged"
+    if not (rows == rows[0] + np.arange(0, count, size)[:, None]).all():
         return f"the input's channels are permuted: {described(source)}"
-    each = " of each group" if mac.groups > 1 else ""
-    if any(first.tolist() == order.tolist() for _, order, _ in channel_orders(size)):
+    if usual(rows[0].tolist()):
         return None
-    if len(moved) == 2 * mac.groups:
-        return f"input channels {moved[0]} and {moved[1]}{each} of the weights are exchanged"
-    return f"input channels{each} of the weights are permuted: {described(np.argsort(first).tolist())}"
+    if len(places) == 2 * mac.groups:
+        return f"input channels {places[0]} and {places[1]}{each} of the weights are exchanged"
+    return f"input channels{each} of the weights are permuted: {described(np.argsort(rows[0]).tolist())}"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from intinfer.ops import Add, Conv2d, Op
-from intinfer.types import IntArray
 
+from .changes import Change
+from .elementwise import weighted
 from .macs import EXACT, Mac
 from .mistake import Mistake
 from .suspect import Scope, Suspect
@@ -33,30 +34,29 @@ def add(suspect: Suspect, op: Add) -> Iterator[Mistake]:
 def constant(suspect: Suspect, _: Op) -> Iterator[Mistake]:
     """A constant in the sums: of the dump itself the difference, behind other nodes all small ones are tried."""
     scene = suspect.scene
-    base = suspect.reference
-
-    def run(k: int) -> Callable[..., IntArray]:
-        return lambda *xs: base(*xs) + k
-
     for scope in suspect.scopes:
         if suspect.dumped:
-            differences = (scene.actual - scene.expected)[np.broadcast_to(scope.mask, scene.wrong.shape) & scene.wrong]
+            differences = (scene.actual - scene.expected)[scope.mask & scene.wrong]
             values, counts = np.unique(differences, return_counts=True)
-            if len(values):
-                k = int(values[np.argmax(counts)])
-                yield Mistake(f"{k:+d} is added", run(k), 16)
+            for k in values[[np.argmax(counts)]].tolist() if len(values) else ():
+                yield Mistake(f"{k:+d} is added", _added(suspect, k), 16)
                 if len(values) == 2 and scene.bits < 62:  # some of the sums wrap in the dump's words
                     other = k - (1 << scene.bits) * (1 if k > 0 else -1)
-                    yield Mistake(f"{other:+d} is added", run(other), 16)
+                    yield Mistake(f"{other:+d} is added", _added(suspect, other), 16)
         elif suspect.channelwise:
-            yield from _small_constants(suspect, scope, run)
+            yield from _small_constants(suspect, scope)
     if suspect.dumped:
-        yield from _with_zeros(suspect, base)
+        old, new = np.unique(scene.expected[scene.wrong]), np.unique(scene.actual[scene.wrong])
+        if len(old) == len(new) == 1:
+            given = suspect.after(lambda y: np.where(y == old, new, y))
+            yield Mistake(f"{old[0]} is given as {new[0]}", given, 256)
 
 
-def _small_constants(
-    suspect: Suspect, scope: Scope, run: Callable[[int], Callable[..., IntArray]]
-) -> Iterator[Mistake]:
+def _added(suspect: Suspect, k: int) -> Change:
+    return suspect.after(lambda y: y + k)
+
+
+def _small_constants(suspect: Suspect, scope: Scope) -> Iterator[Mistake]:
     scene = suspect.scene
     c = max(suspect.wrong_channels, key=lambda c: int(scene.wrong[:, c].sum()))
     frames = [n for n in scene.sample if scope.rows([n]).any()]
@@ -70,23 +70,12 @@ def _small_constants(
         for k in [k for k in found if sign * k > 0][:16]:
             if alive and abs(k) != abs(alive[-1]) + 1:
                 break
-            if scope in suspect.explains_in(Mistake("", run(k), 1024), [scope]):
+            if scope in suspect.explains_in(Mistake("", _added(suspect, k), 1024), [scope]):
                 alive.append(k)
         if alive:
             lo, hi = min(alive), max(alive)
             told = f"{lo:+d}" if lo == hi else f"a constant between {lo:+d} and {hi:+d}"
-            yield Mistake(f"{told} is added", run(alive[0]), 1024)
-
-
-def _with_zeros(suspect: Suspect, base: Callable[..., IntArray]) -> Iterator[Mistake]:
-    """A constant in place of 0 alone, or of what is not 0."""
-    scene = suspect.scene
-    values = np.unique(scene.expected[scene.wrong])
-    if len(values) == 1:
-        found = np.unique(scene.actual[scene.wrong])
-        if len(found) == 1:
-            old, new = int(values[0]), int(found[0])
-            yield Mistake(f"{old} is given as {new}", lambda *xs: np.where(base(*xs) == old, new, base(*xs)), 256)
+            yield Mistake(f"{told} is added", _added(suspect, alive[0]), 1024)
 
 
 def _multiplier(suspect: Suspect, op: Add) -> Iterator[Mistake]:
@@ -98,10 +87,10 @@ def _multiplier(suspect: Suspect, op: Add) -> Iterator[Mistake]:
         at = x[scene.wrong]
         if not len(at) or at[0] == 0 or difference[0] % at[0]:
             continue
-        change = int(difference[0] // at[0])
-        changed = [m + change if k == i else m for k, m in enumerate(op.multipliers)]
-        text = f"the multiplier of operand {suspect.node.inputs[i]} is {changed[i]}, not {op.multipliers[i]}"
-        yield Mistake(text, lambda *xs, ms=changed: np.sum([m * x for m, x in zip(ms, xs, strict=True)], axis=0), 16)
+        own = op.multipliers[i]
+        value = own + int(difference[0] // at[0])
+        text = f"the multiplier of operand {suspect.node.inputs[i]} is {value}, not {own}"
+        yield Mistake(text, weighted([*op.multipliers[:i], value, *op.multipliers[i + 1 :]]), 16)
 
 
 def _pad_value(suspect: Suspect, op: Conv2d) -> Iterator[Mistake]:

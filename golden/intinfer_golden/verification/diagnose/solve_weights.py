@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
 from intinfer.ops import Conv2d, Dense
 from intinfer.types import IntArray
 
+from .changes import wrapped
 from .macs import EXACT, Mac
-from .mistake import Mistake
+from .mistake import Mistake, interval
 from .suspect import Suspect
 
 MAX_VALUES = 256
@@ -24,10 +27,9 @@ FEW = 8
 def mistakes(suspect: Suspect, op: Conv2d | Dense) -> Iterator[Mistake]:
     mac = Mac.of(op)
     if not suspect.channelwise:
-        yield from _any_weight(suspect, mac)
-        return
-    if len(suspect.wrong_channels) == 1:
-        yield from _one_weight(suspect, mac, suspect.wrong_channels[0])
+        yield from _any_weight(mac)
+    elif suspect.wrong_channel is not None:
+        yield from _one_weight(suspect, mac, suspect.wrong_channel)
 
 
 def _one_weight(suspect: Suspect, mac: Mac, o: int) -> Iterator[Mistake]:
@@ -36,42 +38,36 @@ def _one_weight(suspect: Suspect, mac: Mac, o: int) -> Iterator[Mistake]:
     frames = [n for n in scene.sample if n in scene.wrong_frames] or scene.sample
     size = mac.weight[0].size
     candidates = [(tap, value) for tap in range(size) for value in _others(mac, o, tap)]
-    found: list[tuple[int, int]] = []
+    by_tap: dict[int, list[int]] = {}
     step = max(1, 2**22 // max(1, len(frames) * suspect.node.output.size // suspect.channels))
     for start in range(0, len(candidates), step):
         part = candidates[start : start + step]
         fits = suspect.channel_fits(o, _with_weights(suspect, mac, o, part, frames), frames)
-        found += [part[k] for k in np.flatnonzero(fits)]
-    by_tap: dict[int, list[int]] = {}
-    for tap, value in found:
-        by_tap.setdefault(tap, []).append(value)
-    if len(by_tap) > FEW:
-        return
-    for tap, values in by_tap.items():
-        yield from _told(suspect, mac, o, tap, values, len(candidates) * suspect.channels)
+        for k in np.flatnonzero(fits):
+            by_tap.setdefault(part[k][0], []).append(part[k][1])
+    for tap, values in by_tap.items() if len(by_tap) <= FEW else ():
+        tried = [_changed(mac, o, tap, value, len(candidates) * suspect.channels) for value in values]
+        scopes = [suspect.explains(mistake) for mistake in tried]
+        kept = [k for k, scope in enumerate(scopes) if scope is not None and not scope.text]
+        if kept:  # values that hold in all frames, as one mistake
+            text = f"{mac.place(o, tap)} is {_either([values[k] for k in kept])}, not {mac.weight[o].flat[tap]}"
+            yield replace(tried[kept[0]], text=text)
 
 
-def _told(suspect: Suspect, mac: Mac, o: int, tap: int, values: list[int], choices: int) -> Iterator[Mistake]:
-    """Values that hold in all frames, as one mistake."""
-    i, ky, kx = (int(k) for k in np.unravel_index(tap, mac.weight.shape[1:]))
-    own = int(mac.weight[o, i, ky, kx])
+def _changed(mac: Mac, o: int, tap: int, value: int, choices: int) -> Mistake:
+    """Another weight, tap `tap` of output channel o."""
 
-    def run(value: int) -> Mistake:
-        changed = mac.weight.copy()
-        changed[o, i, ky, kx] = value
-        return Mistake("", lambda x: mac.run(x, changed), choices)
+    def run(x: IntArray) -> IntArray:
+        weight = mac.weight.copy()
+        weight[o].flat[tap] = value
+        return mac.run(x, weight)
 
-    kept = [value for value in values if (scope := suspect.explains(run(value))) is not None and not scope.text]
-    if kept:
-        text = f"{mac.place(o, i, ky, kx)} is {_either(kept)}, not {own}"
-        yield Mistake(text, run(kept[0]).values, choices)
+    return Mistake(f"{mac.place(o, tap)} is {value}, not {mac.weight[o].flat[tap]}", run, choices)
 
 
 def _either(values: list[int]) -> str:
-    if len(values) == 1:
-        return str(values[0])
     if values == list(range(values[0], values[-1] + 1)):
-        return f"between {values[0]} and {values[-1]}"
+        return interval(values[0], values[-1])
     return " or ".join(map(str, values[:FEW]))
 
 
@@ -82,10 +78,8 @@ def _others(mac: Mac, o: int, tap: int) -> list[int]:
     if hi - lo < MAX_VALUES:
         return [value for value in {*range(lo, hi + 1), 0} if value != own]
     bits = max(hi, -lo - 1).bit_length() + (lo < 0)
-    top = 1 << bits
-    flipped = [(own ^ (1 << k)) % top for k in range(bits)]
-    signed = [value - top if lo < 0 and value >= top // 2 else value for value in flipped]
-    return [value for value in {*signed, 0, -own, own + 1, own - 1} if value != own]
+    flipped = wrapped(own ^ (1 << np.arange(bits)), bits, lo < 0).tolist()
+    return [value for value in {*flipped, 0, -own, own + 1, own - 1} if value != own]
 
 
 def _with_weights(suspect: Suspect, mac: Mac, o: int, candidates: list[tuple[int, int]], frames: list[int]) -> IntArray:
@@ -105,21 +99,13 @@ def _with_weights(suspect: Suspect, mac: Mac, o: int, candidates: list[tuple[int
     places = np.array([tap for tap, _ in candidates])
     change = np.array([value for _, value in candidates]) - one.weight.reshape(-1)[places]
     total = sums + change[:, None, None, None] * each[places]
-    total = total if mac.rule is EXACT else mac.rule.wrap_sum(total)
-    return total[..., 0, 0] if mac.dense else total
+    return mac.finish(total)[..., 0, 0] if mac.dense else mac.finish(total)
 
 
-def _any_weight(suspect: Suspect, mac: Mac) -> Iterator[Mistake]:
+def _any_weight(mac: Mac) -> Iterator[Mistake]:
     """Where the nodes behind mix the channels, each weight is tried, if there are not too many."""
-    others = [_others(mac, o, 0) for o in range(len(mac.weight))]
-    count = sum(map(len, others)) * mac.weight[0].size
-    if count > MAX_TRIES:
-        return
-    for o, i, ky, kx in np.ndindex(*mac.weight.shape):
-        own = int(mac.weight[o, i, ky, kx])
-        tap = int(np.ravel_multi_index((i, ky, kx), mac.weight.shape[1:]))
+    outputs, size = len(mac.weight), mac.weight[0].size
+    count = sum(len(_others(mac, o, 0)) for o in range(outputs)) * size
+    for o, tap in product(range(outputs), range(size)) if count <= MAX_TRIES else ():
         for value in _others(mac, o, tap):
-            changed = mac.weight.copy()
-            changed[o, i, ky, kx] = value
-            text = f"{mac.place(o, i, ky, kx)} is {value}, not {own}"
-            yield Mistake(text, lambda x, changed=changed: mac.run(x, changed), count)
+            yield _changed(mac, o, tap, value, count)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,9 +16,13 @@ from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
 from ..hints.case import Mask
+from .changes import Change, wrapped
 from .macs import Mac
 from .mistake import Mistake, spans
-from .scene import CHUNK, Scene, work
+from .orders import matched
+from .scene import CHUNK, Scene, seen_along, work
+
+Kind = TypeVar("Kind", bound=Op)
 
 _FIXED = 1e4
 """Elements that a try costs whatever its size."""
@@ -26,12 +30,11 @@ _FIXED = 1e4
 
 @dataclass(frozen=True, eq=False)
 class Scope:
-    """Where a mistake is made: `mask` broadcasts over the dump's values along `axis`, `choices` as of a mistake."""
+    """Where a mistake is made: `mask` broadcasts over the dump's values, `choices` as of a mistake."""
 
     text: str
     mask: Mask
     choices: int = 1
-    axis: int | None = None
 
     def rows(self, frames: list[int]) -> Mask:
         """The mask of some frames."""
@@ -65,9 +68,19 @@ class Suspect:
         return not self.path
 
     @cached_property
-    def reference(self) -> Callable[..., IntArray]:
+    def reference(self) -> Change:
         """The op; an accumulator that traps is exact, as in a design."""
         return Mac.of(self.op).run if isinstance(self.op, Conv2d | Dense) else self.op.reference
+
+    def after(self, change: Change) -> Change:
+        """The op with its result changed."""
+        reference = self.reference
+        return lambda *xs: change(reference(*xs))
+
+    def before(self, i: int, change: Change) -> Change:
+        """The op with operand `i` changed."""
+        reference = self.reference
+        return lambda *xs: reference(*xs[:i], change(xs[i]), *xs[i + 1 :])
 
     @property
     def channels(self) -> int:
@@ -89,17 +102,15 @@ class Suspect:
 
     def explains_in(self, mistake: Mistake, scopes: list[Scope]) -> list[Scope]:
         """Of some scopes those that explain the dump; a few frames are tried before all are."""
-        alive = [s for s in scopes if self.scene.evidence.convinces(mistake.choices * s.choices)]
+        scene = self.scene
+        alive = [s for s in scopes if scene.evidence.convinces(mistake.choices * s.choices)]
         if mistake.history:
-            few = self.scene.frames[: self.scene.wrong_frames[0] + 3]
-            if len(few) < len(self.scene.frames):
-                alive = self._alive(mistake, few, alive)
-            return self._alive(mistake, self.scene.frames, alive)
-        alive = self._alive(mistake, self.scene.wrong_frames[:1], alive)
-        alive = self._alive(mistake, self.scene.sample, alive)
-        for part in self.scene.chunks(self.cost) if alive else ():
-            if not (alive := self._alive(mistake, part, alive)):
-                break
+            few = scene.frames[: scene.wrong_frames[0] + 3]
+            parts = [few, scene.frames] if len(few) < len(scene.frames) else [scene.frames]
+        else:
+            parts = [scene.wrong_frames[:1], scene.sample, *scene.chunks(self.cost)]
+        for part in parts:
+            alive = self._alive(mistake, part, alive)
         return alive
 
     @cached_property
@@ -108,23 +119,19 @@ class Suspect:
 
         Frames, rows and columns count as one, as all from the first on or up to the last, or as every second, third ...
         """
-        shape = self.scene.wrong.shape
-        found = [Scope("", np.ones([1] * len(shape), dtype=bool))]
-        for axis in range(len(shape)):
-            if (scope := self._scope(axis)) is not None:
-                found.append(scope)
-        of_channels = [s for s in found if s.axis == 1]
-        for channels in of_channels:
-            for frames in [s for s in found if s.axis == 0]:
-                mask, choices = channels.mask & frames.mask, channels.choices * frames.choices
-                found.append(Scope(f"{channels.text}, {frames.text}", mask, choices, axis=0))
+        ndim = self.scene.wrong.ndim
+        along = {axis: scope for axis in range(ndim) if (scope := self._scope(axis)) is not None}
+        found = [Scope("", np.ones([1] * ndim, dtype=bool)), *along.values()]
+        if 0 in along and 1 in along:
+            frames, channels = along[0], along[1]
+            mask, choices = channels.mask & frames.mask, channels.choices * frames.choices
+            found.append(Scope(f"{channels.text}, {frames.text}", mask, choices))
         return found
 
     def _scope(self, axis: int) -> Scope | None:
         """The frames, channels, rows or columns that differ, where others do not and they are no mere chance."""
         wrong = self.scene.wrong
-        seen = np.logical_or.reduce(wrong, axis=tuple(i for i in range(wrong.ndim) if i != axis))
-        bad, extent = np.flatnonzero(seen).tolist(), len(seen)
+        bad, extent = np.flatnonzero(seen_along(wrong, axis)).tolist(), wrong.shape[axis]
         if len(bad) == extent or (axis == 1 and not self.channelwise):
             return None
         name = ("frame", "channel", "row", "column")[axis]
@@ -139,7 +146,7 @@ class Suspect:
         text = f"in {name if len(kept) == 1 else name + 's'} {spans(told)} alone"
         if axis != 1 and len(kept) > 2 and kept[1] - kept[0] > 1:
             text = f"in {name}s {told[0]}, {told[1]}, {told[2]} ... alone"
-        return Scope(text, mask, max(2, choices), axis)
+        return Scope(text, mask, max(2, choices))
 
     @cached_property
     def cost(self) -> float:
@@ -187,18 +194,25 @@ class Suspect:
         yield values
         type_ = self.node.output.type
         if self.path and ((values < type_.lo) | (values > type_.hi)).any():
-            mask = np.int64((1 << type_.bits) - 1)
-            half = np.int64(1 << (type_.bits - 1)) if type_.signed else np.int64(0)
-            yield ((values + half) & mask) - half
+            yield wrapped(values, type_.bits, type_.signed)
 
-    def carried(self, values: IntArray, frames: Sequence[int]) -> IntArray | None:
-        """What the dump holds then; None where a node on the way is not defined for it."""
+    def carried(self, values: IntArray, frames: Sequence[int], channel: int | None = None) -> IntArray | None:
+        """What the dump holds then, of all channels or of one; None where a node on the way is not defined for it.
+
+        `values` may be several tries, one after the other, each of these frames.
+        """
         made = {self.node.name: values}
+        part = slice(None) if channel is None else slice(channel, channel + 1)
+
+        def right(name: str) -> IntArray:
+            return np.concatenate([self.scene.right(name, frames)[:, part]] * (len(values) // len(frames)))
+
         for node in self.path:
-            inputs = [made[x] if x in made else self.scene.right(x, frames) for x in node.inputs]
-            if isinstance(node.op, Table) and _outside(inputs[0], node.op):
+            op = node.op if channel is None else of_channel(node.op, channel)
+            inputs = [made[x] if x in made else right(x) for x in node.inputs]
+            if isinstance(op, Table) and ((inputs[0] < op.start) | (inputs[0] >= op.start + op.entries.shape[1])).any():
                 return None
-            made[node.name] = node.op.reference(*inputs)
+            made[node.name] = op.reference(*inputs)
         return made[self.scene.node.name]
 
     # ----------------------------------------------------------------------------------------- channel by channel
@@ -217,8 +231,28 @@ class Suspect:
     @cached_property
     def wrong_channels(self) -> list[int]:
         """Of the dump."""
-        wrong = self.scene.wrong
-        return np.flatnonzero(wrong.any(axis=tuple(i for i in range(wrong.ndim) if i != 1))).tolist()
+        return np.flatnonzero(seen_along(self.scene.wrong, 1)).tolist()
+
+    @property
+    def wrong_channel(self) -> int | None:
+        """The only one of these; None where there are several."""
+        return self.wrong_channels[0] if len(self.wrong_channels) == 1 else None
+
+    def sources(self, made: Callable[[int], IntArray], frames: Sequence[int]) -> list[int] | None:
+        """Which of the channels each of the dump's is, those being right that do not differ.
+
+        Args:
+            made: (channels, len(frames), *one channel's shape), what one channel would be as each of them.
+
+        Returns None where one is none of them, and for an order that is tried without looking at the dump. Only where
+        `channelwise`.
+        """
+        candidates = {}
+        for c in self.wrong_channels:
+            candidates[c] = np.flatnonzero(self.channel_fits(c, made(c), frames)).tolist()
+            if not candidates[c]:
+                return None
+        return matched(self.channels, candidates)
 
     def channel_fits(self, channel: int, values: IntArray, frames: Sequence[int]) -> Mask:
         """(K,): whether values (K, len(frames), *one channel's shape) of one channel make its part of the dump.
@@ -253,22 +287,9 @@ class Suspect:
         step = max(1, CHUNK // size)
         for start in range(0, tries, step):
             part = values[start : start + step]
-            found = self._carried_channel(channel, part.reshape(-1, 1, *part.shape[2:]), rows * len(part))
+            found = self.carried(part.reshape(-1, 1, *part.shape[2:]), frames, channel)
             if found is not None:
                 yield slice(start, start + step), found.reshape(len(part), count, *actual.shape[1:]), actual, asked
-
-    def _carried_channel(self, channel: int, values: IntArray, frames: list[int]) -> IntArray | None:
-        made = {self.node.name: values}
-        one = slice(channel, channel + 1)
-        unique = sorted(set(frames))
-        rows = [unique.index(n) for n in frames[: len(unique)]] * (len(frames) // len(unique))
-        for node in self.path:
-            inputs = [made[x] if x in made else self.scene.right(x, unique)[rows, one] for x in node.inputs]
-            op = of_channel(node.op, channel)
-            if isinstance(op, Table) and _outside(inputs[0], op):
-                return None
-            made[node.name] = op.reference(*inputs)
-        return made[self.scene.node.name]
 
 
 def _regular(bad: list[int], extent: int) -> list[int] | None:
@@ -303,23 +324,21 @@ def suspects(scene: Scene) -> Iterator[Suspect]:
         yield Suspect(scene, graph.node_by_name[name], path)
 
 
-def of_channel(op: Op, channel: int) -> Op:
+def stored(op: Op) -> dict[str, IntTensor]:
+    """The constants of an op by the names of its attributes."""
+    found = {entry.name: getattr(op, entry.name) for entry in fields(op)}
+    return {name: value for name, value in found.items() if isinstance(value, IntTensor)}
+
+
+def altered(op: Kind, **constants: IntArray) -> Kind:
+    """An op with other constants."""
+    return replace(op, **{name: IntTensor(values) for name, values in constants.items()})
+
+
+def of_channel(op: Kind, channel: int) -> Kind:
     """A channelwise op on one channel alone."""
-    changed = {}
-    for entry in fields(op):
-        stored = getattr(op, entry.name)
-        if isinstance(stored, IntTensor) and stored.shape[0] > 1:
-            changed[entry.name] = IntTensor(stored.values[channel : channel + 1])
-    return replace(op, **changed) if changed else op
-
-
-def row(tensor: IntTensor, channel: int) -> int:
-    """Where a constant of one entry a channel, or one for all, has that of a channel."""
-    return channel if tensor.shape[0] > 1 else 0
-
-
-def _outside(index: IntArray, op: Table) -> bool:
-    return bool(((index < op.start) | (index >= op.start + op.entries.shape[1])).any())
+    tensors = {name: tensor.values for name, tensor in stored(op).items() if tensor.shape[0] > 1}
+    return altered(op, **{name: values[channel : channel + 1] for name, values in tensors.items()})
 
 
 Family = Callable[[Suspect, Any], Iterator[Mistake]]
