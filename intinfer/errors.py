@@ -4,6 +4,10 @@ Every message names the file, node or key, says what is wrong with numbers, and 
 as one line and exits with 2.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 
 class IntinferError(ValueError):
     """Base of everything intinfer refuses on purpose. A subclass of it is one of the two kinds below."""
@@ -27,3 +31,12 @@ class ModelFileError(MalformedError):
 
 class DataError(MalformedError):
     """An image, a data set or a checkpoint does not fit what is asked of it."""
+
+
+def close_names(name: str, names: Iterable[str]) -> list[str]:
+    """Choose what to quote of `names` in a message about one that is not there: up to three that are most like it, or
+    else the first three."""
+    from difflib import get_close_matches
+
+    known = list(dict.fromkeys(names))
+    return get_close_matches(name, known, n=3) or known[:3]

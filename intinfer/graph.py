@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from .errors import GraphError
+from .errors import GraphError, close_names
 from .types import IntType
 
 if TYPE_CHECKING:
@@ -137,9 +137,7 @@ class Graph:
 
     def close_names(self, name: str) -> str:
         """Name up to three nodes whose names are most like a name that none has, to quote in a message."""
-        from difflib import get_close_matches
-
-        return ", ".join(get_close_matches(name, self.node_by_name, n=3) or list(self.node_by_name)[:3])
+        return ", ".join(close_names(name, self.node_by_name))
 
     def before(self, names: Iterable[str]) -> set[str]:
         """The values from which these are made, inputs of the graph included, and they themselves."""

@@ -13,7 +13,6 @@ from ..describe.manifest import Stored
 from ..describe.spans import Spans, numbers, ranges
 from .constants import Memory
 from .diagnose import Diagnoses
-from .diagnose.scene import along_axes
 from .diagnose.where import where
 from .dumps import read_words
 from .dumps.waveform import Stream
@@ -190,7 +189,7 @@ def _compare(
     notes = [f"the dump holds frames {ranges(held)} of {count:,}"] if frames is not None else []
     if case and first and tally.differences:
         wrong, asked = pieces.wrong((first.pass_ or 1) - 1)
-        place = where(along_axes(wrong, tensor), along_axes(asked, tensor), tensor.axes, held)
+        place = where(tensor.shaped(wrong), tensor.shaped(asked), tensor.axes, held)
     if case and len(case.numbers) < len(held):
         notes.append(f"hints and causes are of frames {ranges(case.numbers)} alone; for others, compare with --frames")
     return Comparison(

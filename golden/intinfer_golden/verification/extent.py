@@ -48,12 +48,12 @@ def extent_of_words(words: Words, tensor: Tensor, path: Path) -> Extent:
         return Extent(words.joined(size), packing, packing.words(tensor.elements), words, 1)
     packed, single = Packing.of(tensor), Packing.of(tensor, 1)
     most, least = single.words(tensor.elements), packed.words(tensor.elements)
-    notes = words.notes
+    notes: tuple[str, ...] = ()
     if words.kind == "bits" and len(words) != least and (len(words) != most or words.wider(single.word_bits)):
         kept = words.without_unknown_end()
         length = next((length for length in (least, most) if kept <= length < len(words)), None)
         if length is not None:
-            notes = (*notes, f"{len(words) - length:,} words behind the last are all X, as of a deeper memory")
+            notes = (f"{len(words) - length:,} words behind the last are all X, as of a deeper memory",)
             words = words.head(length)
     count = len(words)
     if words.kind == "numbers":

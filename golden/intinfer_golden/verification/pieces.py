@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -80,84 +80,59 @@ class Pieces:
     def __init__(self, match: Match, tensor: Tensor, numbers: Sequence[int], full: bool, extent: Extent) -> None:
         self._match, self._tensor, self._numbers, self._full, self._extent = match, tensor, numbers, full, extent
         self._top = sign_top(extent.words, extent.packing)
-
-    @property
-    def _step(self) -> int:
-        """Frames that are compared at a time."""
-        return max(1, _CHUNK * self._tensor.shape[0] // self._tensor.elements)
+        self._frames = tensor.shape[0]
+        self._size = tensor.elements // self._frames
+        self._words = extent.packing.words(self._size)
 
     def tally(self) -> Tally:
-        tally, frames = Tally(), self._tensor.shape[0]
+        tally = Tally()
         check(self._match.vectors, self._match.entry)
-        step = self._step
-        each = self._extent.packing.words(self._tensor.elements // frames)
-        for begin in range(0, frames, step):
-            end = min(begin + step, frames)
-            expected, asked = self._golden(begin, end)
+        for frames in self._parts():
+            expected, asked = self._golden(frames)
             for number in range(self._extent.passes):
-                place = (number * frames + begin) * each
-                dump = self._dump(place, place + (end - begin) * each)
+                place, dump = self._piece(frames, number)
                 wrong = wrong_values(dump, expected, asked)
                 tally.compared += int(asked.sum())
                 tally.ignored += int((~asked).sum())
                 tally.differences += int(wrong.sum())
                 tally.errors.update(_errors(dump, expected, wrong))
-                found = np.flatnonzero(wrong.reshape(end - begin, -1).any(axis=1)) + begin
+                found = np.flatnonzero(wrong.reshape(len(frames), -1).any(axis=1)) + frames.start
                 tally.wrong_frames.update(found.tolist())
                 if wrong.any() and (tally.first is None or place < tally.first.word):
-                    tally.first = self._difference(dump, expected, int(np.argmax(wrong)), place, number)
+                    tally.first = self._difference(dump, expected, int(np.argmax(wrong)), place)
         return tally
 
     def length(self) -> Difference | None:
         """Where no value is wrong: the first word that is missing, be it one that nobody demands, or too many."""
-        extent = self._extent
-        count, wanted = len(extent.words), extent.expected
-        if count == wanted:
-            return None
-        frames, per = self._tensor.shape[0], wanted // extent.passes
-        if count > wanted:
-            return self._beyond(wanted)
-        number, inside = divmod(count, per)
-        frame = inside // (per // frames)
-        expected, _ = self._golden(frame, frame + 1)
-        place = number * per + frame * (per // frames)
-        dump = self._dump(place, place + per // frames)
-        return self._difference(dump, expected, len(dump), place, number)
+        count, wanted = len(self._extent.words), self._extent.expected
+        if count >= wanted:
+            return self._beyond(wanted) if count > wanted else None
+        number, frame = divmod(count // self._words, self._frames)
+        frames = range(frame, frame + 1)
+        place, dump = self._piece(frames, number)
+        return self._difference(dump, self._golden(frames)[0], len(dump), place)
 
     def case(self, first: Difference, wrong_frames: Collection[int]) -> Case:
         """The first pass that differs, for hints and causes: all of it, or where that has more than `MOST` values some
         frames in a row, from the one before the first that differs on."""
-        extent, frames = self._extent, self._tensor.shape[0]
-        per, number = extent.expected // extent.passes, (first.pass_ or 1) - 1
-        begin, end = self._looked_at(wrong_frames)
-        expected, asked = self._golden(begin, end)
-        tensor = replace(self._tensor, shape=(end - begin, *self._tensor.shape[1:]))
-        words, raw = extent.words, extent.raw
-        if (begin, end) != (0, frames) or extent.passes > 1:
-            words = words.part(number * per + begin * (per // frames), number * per + end * (per // frames))
-            raw = words
-        dump = Dump.of(words, extent.packing, self._top)
-        return Case(tensor, expected, asked, raw, dump, self._match.vectors, self._numbers[begin:end])
-
-    def _looked_at(self, wrong_frames: Collection[int]) -> tuple[int, int]:
-        """First frame that hints and causes are looked for in, and the one behind the last."""
-        frames = self._tensor.shape[0]
-        count = max(MOST // (self._tensor.elements // frames), 2)
-        if count >= frames:
-            return 0, frames
-        begin = min(max(0, min(wrong_frames, default=0) - 1), frames - count)
-        return begin, begin + count
+        count = min(max(MOST // self._size, 2), self._frames)
+        begin = min(max(0, min(wrong_frames, default=0) - 1), self._frames - count)
+        frames = range(begin, begin + count)
+        expected, asked = self._golden(frames)
+        tensor = replace(self._tensor, shape=(count, *self._tensor.shape[1:]))
+        dump = self._piece(frames, (first.pass_ or 1) - 1)[1]
+        raw = dump.words
+        if count == self._frames and self._extent.passes == 1:  # with words behind the last one
+            dump, raw = Dump.of(self._extent.words, self._extent.packing, self._top), self._extent.raw
+        numbers = self._numbers[begin : begin + count]
+        return Case(tensor, expected, asked, raw, dump, self._match.vectors, numbers)
 
     def wrong(self, number: int) -> tuple[Mask, Mask]:
         """Of all values of pass `number`, counted from 0, those that are wrong, and those that are compared."""
-        frames, step = self._tensor.shape[0], self._step
-        each = self._extent.expected // self._extent.passes // frames
         wrong, asked = [], []
-        for begin in range(0, frames, step):
-            end = min(begin + step, frames)
-            place = (number * frames + begin) * each
-            expected, compared = self._golden(begin, end)
-            wrong.append(wrong_values(self._dump(place, place + (end - begin) * each), expected, compared))
+        for frames in self._parts():
+            expected, compared = self._golden(frames)
+            wrong.append(wrong_values(self._piece(frames, number)[1], expected, compared))
             asked.append(compared)
         return np.concatenate(wrong), np.concatenate(asked)
 
@@ -170,34 +145,40 @@ class Pieces:
             return [f"words are written with {words.slot} bits and hold {width}; those above are 0"]
         return []
 
-    def _golden(self, begin: int, end: int) -> tuple[IntArray, Mask]:
+    def _parts(self) -> Iterator[range]:
+        """The frames, as many at a time as are compared together."""
+        step = max(1, _CHUNK // self._size)
+        return (range(start, min(start + step, self._frames)) for start in range(0, self._frames, step))
+
+    def _golden(self, frames: range) -> tuple[IntArray, Mask]:
         """What is expected of some frames, and which of it is compared."""
-        expected, asked = golden(self._match.vectors, self._match.entry, self._numbers[begin:end])
+        numbers = self._numbers[frames.start : frames.stop]
+        expected, asked = golden(self._match.vectors, self._match.entry, numbers)
         return expected, np.ones_like(asked) if self._full else asked
 
-    def _dump(self, begin: int, end: int) -> Dump:
-        return Dump.of(self._extent.words.part(begin, end), self._extent.packing, self._top)
+    def _piece(self, frames: range, number: int) -> tuple[int, Dump]:
+        """Where some frames of a pass begin in the dump, in words, and what stands there."""
+        place = (number * self._frames + frames.start) * self._words
+        words = self._extent.words.part(place, place + len(frames) * self._words)
+        return place, Dump.of(words, self._extent.packing, self._top)
 
-    def _difference(self, dump: Dump, expected: IntArray, index: int, place: int, number: int) -> Difference:
+    def _difference(self, dump: Dump, expected: IntArray, index: int, place: int) -> Difference:
         """Element `index` of a piece of the dump, whose first word is word `place` of the whole."""
         packing, tensor, extent = self._extent.packing, self._tensor, self._extent
-        missing = f"the dump ends after {len(extent.words)} words"
-        problem = dump.problem(index) if index < len(dump) else missing
-        actual = int(dump.values[index]) if index < len(dump) and not dump.bad[index] else None
+        there = index < len(dump)
+        problem = dump.problem(index) if there else f"the dump ends after {len(extent.words)} words"
+        actual = int(dump.values[index]) if there and not dump.bad[index] else None
         word, lane = packing.place(index)
-        frames = place // packing.words(tensor.elements // tensor.shape[0]) % tensor.shape[0]
-        shape = (len(expected) * tensor.shape[0] // tensor.elements, *tensor.file_shape[1:])
-        at = dict(zip(tensor.order, np.unravel_index(index, shape), strict=True))
-        letters = dict(zip("NCHW", "ncyx", strict=True))
-        coordinates = {letters[axis]: int(at[axis]) for axis in tensor.axes}
-        coordinates["n"] = self._numbers[frames + coordinates["n"]]
+        number, frame = divmod(place // self._words, self._frames)
+        at = tensor.at(index)
+        at["n"] = self._numbers[frame + at["n"]]
         value = int(expected[index])
         packed = packing.fold > 1
         return Difference(
             word=place + word,
             lane=lane if packed else None,
             **_where(extent.words, place + word),
-            at=coordinates,
+            at=at,
             expected=value,
             expected_hex=tensor.code.hex(value),
             expected_word=_word_hex(packing, expected, word) if packed else None,
@@ -211,7 +192,7 @@ class Pieces:
     def _beyond(self, word: int) -> Difference:
         """The first word that the vectors do not have."""
         packing, words = self._extent.packing, self._extent.words
-        dump = self._dump(word, word + 1)
+        dump = Dump.of(words.part(word, word + 1), packing, self._top)
         actual = None if dump.bad[0] or packing.fold > 1 else int(dump.values[0])
         return Difference(
             word=word,

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
+from itertools import chain, islice
 from math import prod
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from intinfer.errors import DataError
+from intinfer.errors import DataError, close_names
 from intinfer.types import IntArray
 
 from ..describe import documents, index, manifest
@@ -54,9 +54,9 @@ def open_set(directory: Path, node: str | None = None) -> VectorSet:
 
     Raises DataError for a folder that is neither, and for an index that leaves open which set is meant.
     """
-    if (directory / manifest.NAME).is_file() or not (directory / index.NAME).is_file():
+    listed = _listed(directory)
+    if listed is None:
         return manifest.load(directory)
-    listed = tuple(_read_index(directory / index.NAME))
     found = [entry for entry in listed if node is None or node in entry.nodes]
     if len(found) == 1:
         return manifest.load(directory / found[0].path)
@@ -74,12 +74,10 @@ class Sets:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        several = not (directory / manifest.NAME).is_file() and (directory / index.NAME).is_file()
-        self._listed = tuple(_read_index(directory / index.NAME)) if several else None
-        self._load = cache(manifest.load)
-        if not several:
-            self._load(directory)
+        self._directory, self._listed = directory, _listed(directory)
+        self._load = cache(lambda path: manifest.load(directory / path))
+        if self._listed is None:
+            self._load("")
 
     def match(self, path: Path, node: str | None, port: str | None = None) -> Match:
         """The tensor of a dump, by the node's name, the name of a port, or else by the file's.
@@ -89,53 +87,48 @@ class Sets:
 
         Raises DataError when there is none, or several.
         """
-        if self._listed is None:
-            vectors = self._load(self._directory)
-            node = _node_of(vectors, port) if port is not None else node
-            return _match(None, 0, vectors, _entry(vectors, path, node))
-        chosen = self._chosen(path, node) if port is None else self._with_port(path, port)
-        vectors = self._load(self._directory / chosen.path)
-        node = _node_of(vectors, port) if port is not None else node
-        return _match(chosen.name, self._listed.index(chosen), vectors, _entry(vectors, path, node))
+        chosen, number = None, 0
+        if self._listed is not None:
+            folders = {listed.path: listed for listed in self._listed}
+            parents = [folders[parent] for parent in path.parts[-2::-1] if parent in folders]
+            chosen = self._chosen(parents, path, node) if port is None else self._with_port(parents, path, port)
+            number = self._listed.index(chosen)
+        vectors = self._load("" if chosen is None else chosen.path)
+        entry = _entry(vectors, path, node if port is None else _node_of(vectors, port))
+        position = list(vectors.values).index(entry.tensor.node)
+        place = (number, position, not entry.tensor.attribute)
+        return Match(None if chosen is None else chosen.name, place, vectors, entry)
 
     def outputs(self) -> list[tuple[str | None, str]]:
         """Every node that a dump could be of, with its set, in order. Inputs are given to a design, not dumped."""
         if self._listed is None:
-            vectors = self._load(self._directory)
-            return [(None, name) for name, entry in vectors.values.items() if entry.tensor.role != "input"]
+            return [(None, name) for name, entry in self._load("").values.items() if entry.tensor.role != "input"]
         return [(listed.name, node) for listed in self._listed for node in listed.nodes]
 
     def _has(self, listed: Listed, path: Path, node: str | None) -> bool:
-        vectors = self._load(self._directory / listed.path)
+        vectors = self._load(listed.path)
         return (node or path.stem) in _by_name(vectors, node) | named(vectors.constants, node is None)
 
-    def _has_constant(self, listed: Listed, path: Path, node: str | None) -> bool:
-        """Whether a set computes a node that has this constant; only sets that may are read."""
-        wanted = (node or path.stem).removeprefix(f"{FOLDER}/")
-        nodes = [name for name in _names(listed.nodes, node is None) if wanted.startswith(f"{name}.")]
-        return bool(nodes) and self._has(listed, path, node)
-
-    def _with_port(self, path: Path, port: str) -> Listed:
+    def _with_port(self, parents: Sequence[Listed], path: Path, port: str) -> Listed:
         """Every set has ports of the same names, so a folder of the path says which set is meant."""
         assert self._listed is not None, "asked among several sets"
-        folders = {listed.path: listed for listed in self._listed}
-        found = [folders[parent] for parent in path.parts[-2::-1] if parent in folders]
-        if not found and len(self._listed) > 1:
+        if not parents and len(self._listed) > 1:
             raise DataError(
                 f"{path}: {len(self._listed)} sets of {self._directory} may have a port {short(port)}; give one of "
                 f"them, such as {self._directory / self._listed[0].path}, or the node with --node"
             )
-        return found[0] if found else self._listed[0]
+        return parents[0] if parents else self._listed[0]
 
-    def _chosen(self, path: Path, node: str | None) -> Listed:
+    def _chosen(self, parents: Sequence[Listed], path: Path, node: str | None) -> Listed:
         assert self._listed is not None, "asked among several sets"
-        folders = {listed.path: listed for listed in self._listed}
-        for parent in path.parts[-2::-1]:
-            if parent in folders and self._has(folders[parent], path, node):
-                return folders[parent]
-        stems = {node} if node is not None else {path.stem}
-        found = [listed for listed in self._listed if stems & set(_names(listed.nodes, node is None))]
-        found = found or [listed for listed in self._listed if self._has_constant(listed, path, node)]
+        wanted = node or path.stem
+        found = list(islice((listed for listed in parents if self._has(listed, path, node)), 1))
+        names = {listed: _names(listed.nodes, node is None) for listed in self._listed}
+        found = found or [listed for listed in self._listed if wanted in names[listed]]
+        if not found:  # a constant; only sets that compute its node are read
+            stem = wanted.removeprefix(f"{FOLDER}/")
+            may = [listed for listed in self._listed if any(stem.startswith(f"{name}.") for name in names[listed])]
+            found = [listed for listed in may if self._has(listed, path, node)]
         if len(found) == 1:
             return found[0]
         what = f"node {node!r}" if node is not None else f"the file name {path.stem!r}"
@@ -144,10 +137,9 @@ class Sets:
                 f"{path}: {len(found)} sets have {what}; put the dump in a folder named {found[0].path} (or "
                 f"{found[1].path}), or give {self._directory / found[0].path} in place of {self._directory}"
             )
-        names = [name for listed in self._listed for name in _names(listed.nodes, node is None)]
-        near = get_close_matches(node or path.stem, names, n=3) or names[:3]
+        near = ", ".join(close_names(wanted, chain.from_iterable(names.values())))
         raise DataError(
-            f"{path}: no set of {self._directory} has {what}; close names: {', '.join(near)}; or put the dump in a "
+            f"{path}: no set of {self._directory} has {what}; close names: {near}; or put the dump in a "
             "folder named as its set"
         )
 
@@ -168,14 +160,9 @@ def _node_of(vectors: VectorSet, port: str) -> str:
     )
 
 
-def _match(set_: str | None, place: int, vectors: VectorSet, entry: Stored) -> Match:
-    position = list(vectors.values).index(entry.tensor.node)
-    return Match(set_, (place, position, not entry.tensor.attribute), vectors, entry)
-
-
-def _names(nodes: Sequence[str], files: bool) -> Iterable[str]:
+def _names(nodes: tuple[str, ...], files: bool) -> tuple[str, ...]:
     """Of nodes, and of their files."""
-    return [*nodes, *(file_stem(node) for node in nodes)] if files else nodes
+    return (*nodes, *map(file_stem, nodes)) if files else nodes
 
 
 def _entry(vectors: VectorSet, path: Path, node: str | None) -> Stored:
@@ -191,7 +178,7 @@ def _entry(vectors: VectorSet, path: Path, node: str | None) -> Stored:
     if wanted in names:
         return names[wanted]
     names = names | {name: entry for name, (entry, _) in constants.items()}
-    near = ", ".join(get_close_matches(wanted, names, n=3) or list(names)[:3])
+    near = ", ".join(close_names(wanted, names))
     if node is None:
         raise DataError(
             f"{path}: no node of the vectors has the file name {path.stem!r}; close names: {near}; or name it with "
@@ -200,13 +187,15 @@ def _entry(vectors: VectorSet, path: Path, node: str | None) -> Stored:
     raise DataError(f"the vectors have no node {node!r}; close names: {near}; or make vectors of it")
 
 
-def _read_index(path: Path) -> Iterable[Listed]:
+def _listed(directory: Path) -> tuple[Listed, ...] | None:
+    """The sets of an index; None where the folder is a set itself, or neither."""
+    path = directory / index.NAME
+    if (directory / manifest.NAME).is_file() or not path.is_file():
+        return None
     document = documents.read(path, index.FORMAT, index.VERSION, "index of golden vectors")
     try:
-        found = [
-            Listed(str(item["name"]), str(item["path"]), tuple(str(node) for node in item["nodes"]))
-            for item in document["sets"]
-        ]
+        items = document["sets"]
+        found = tuple(Listed(str(item["name"]), str(item["path"]), tuple(map(str, item["nodes"]))) for item in items)
         if not found or any(Path(listed.path).name != listed.path or listed.path in ("", "..") for listed in found):
             raise ValueError("paths must be names of sub-folders")
     except (LookupError, TypeError, ValueError) as error:

@@ -38,7 +38,6 @@ from . import (
     solve_constants,
     solve_groups,
     solve_inputs,
-    solve_linear,
     solve_sums,
     solve_weights,
     sums,
@@ -48,7 +47,7 @@ from . import (
 from .suspect import Family
 
 _OF_ANY: tuple[Family, ...] = (operands.mistakes, history.mistakes, results.mistakes)
-_WEIGHTS = (solve_weights.mistakes, solve_inputs.mistakes, solve_groups.mistakes, solve_linear.mistakes)
+_WEIGHTS = (solve_weights.mistakes, solve_inputs.permuted, solve_groups.mistakes, solve_inputs.read_anywhere)
 
 
 def _of(*own: Family, solved: tuple[Family, ...] = (), sums: tuple[Family, ...] = ()) -> tuple[Family, ...]:

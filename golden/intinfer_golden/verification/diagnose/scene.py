@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TypeVar
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -14,15 +13,10 @@ from intinfer.graph import Graph, Node
 from intinfer.ops import Conv2d, Dense
 from intinfer.types import IntArray
 
-from ...describe.manifest import VectorSet
-from ...describe.spans import split
-from ...describe.tensors import Tensor
-from ..dumps.words import Words
+from ...describe.manifest import Stored, VectorSet
 from ..hints import Case, Mask
 from .changes import Place
 from .mistake import Evidence
-
-Scalar = TypeVar("Scalar", bound=np.generic)
 
 CHUNK = 2**22
 """Elements, windows of a convolution unfolded, that are computed at a time."""
@@ -51,32 +45,31 @@ class Values:
 
     def __init__(self, graph: Graph, vectors: VectorSet) -> None:
         self.graph, self._vectors = graph, vectors
-        self._stored: dict[str, dict[int, npt.NDArray[np.integer]]] = {}
-        self._kept: dict[tuple[str, tuple[int, ...]], IntArray] = {}
+        self._stored = cache(self._read)
+        self._entry = cache(self._checked)
+        self._made = cache(self._computed)
 
     def get(self, name: str, frames: Sequence[int]) -> IntArray:
         """int64 (len(frames), *shape)."""
         if name in self._vectors.values:
-            return self._read(name, frames)
-        key = name, tuple(frames)
-        if key not in self._kept:
-            node = self.graph.node_by_name[name]
-            result = node.op.reference(*(self.get(operand, frames) for operand in node.inputs))
-            if len(frames) > SAMPLE:
-                return result
-            self._kept[key] = result
-        return self._kept[key]
+            return np.stack([self._stored(name, number) for number in frames]).astype(np.int64)
+        return (self._made if len(frames) <= SAMPLE else self._computed)(name, tuple(frames))
 
-    def _read(self, name: str, frames: Sequence[int]) -> IntArray:
+    def _computed(self, name: str, frames: tuple[int, ...]) -> IntArray:
+        node = self.graph.node_by_name[name]
+        return node.op.reference(*(self.get(operand, frames) for operand in node.inputs))
+
+    def _checked(self, name: str) -> Stored:
         entry = self._vectors.values[name]
-        if name not in self._stored:
-            entry.check()
-        kept = self._stored.setdefault(name, {})
-        dtype = self.graph.values[name].type.dtype
-        for first, last in split(sorted(set(frames) - kept.keys())):
-            for number, values in enumerate(along_axes(entry.frames(first, last + 1), entry.tensor), first):
-                kept[number] = values.astype(dtype)
-        return np.stack([kept[number] for number in frames]).astype(np.int64)
+        entry.check()
+        return entry
+
+    def _read(self, name: str, number: int) -> npt.NDArray[np.integer]:
+        """One frame, in as few bytes as its type needs."""
+        entry = self._entry(name)
+        values = entry.tensor.shaped(entry.frames(number, number + 1))[0]
+        small: npt.NDArray[np.integer] = values.astype(self.graph.values[name].type.dtype)
+        return small
 
 
 @dataclass(frozen=True)
@@ -105,20 +98,9 @@ class Scene:
         node, known = graph.node_by_name.get(case.tensor.node), _known(case)
         if node is None or known is None:
             return None
-        actual, bits = known
-        tensor = case.tensor
-        asked = along_axes(case.demanded, tensor)
-        return cls(
-            graph,
-            values,
-            node,
-            case.numbers,
-            along_axes(actual, tensor),
-            along_axes(case.expected, tensor),
-            asked,
-            bits,
-            budget,
-        )
+        shaped = case.tensor.shaped
+        actual, expected, asked = shaped(known[0]), shaped(case.expected), shaped(case.demanded)
+        return cls(graph, values, node, case.numbers, actual, expected, asked, known[1], budget)
 
     def right(self, name: str, frames: Sequence[int]) -> IntArray:
         """What a value of the graph is when nothing is wrong, int64 (len(frames), *shape)."""
@@ -181,13 +163,6 @@ def seen_along(mask: Mask, axis: int) -> Mask:
     return found
 
 
-def along_axes(flat: npt.NDArray[Scalar], tensor: Tensor) -> npt.NDArray[Scalar]:
-    """A vector in the order of files as an array with the tensor's axes."""
-    places = [tensor.order.index(axis) for axis in tensor.axes]
-    shape = (len(flat) // (tensor.elements // tensor.shape[0]), *tensor.file_shape[1:])
-    return np.ascontiguousarray(flat.reshape(shape).transpose(places))
-
-
 def work(node: Node, graph: Graph) -> float:
     """Elements that a node costs for one frame, roughly: of a convolution, its windows unfolded and its products."""
     size = sum(graph.values[name].size for name in node.inputs) + 4 * node.output.size
@@ -203,19 +178,14 @@ def work(node: Node, graph: Graph) -> float:
 def _known(case: Case) -> tuple[IntArray, int] | None:
     """The values of a whole dump and how many of their bits are known; None where some are not."""
     dump = case.dump
-    if len(dump) != len(case.expected) or dump.unknown[case.demanded].any() or dump.spare.any():
+    if not case.complete:
         return None
     code = dump.packing.code
-    if not dump.bad[case.demanded].any():
+    if not case.bad:
         return dump.values, code.bits
-    return _wide(dump.words, code.bits) if dump.packing.fold == 1 else None
-
-
-def _wide(words: Words, least: int) -> tuple[IntArray, int] | None:
-    """Words that are wider than the tensor's, whole, where they have at most 64 bits."""
-    rows = words.widened(8)
-    if words.unknown is not None or (rows[:, 8:] != np.where(words.negative, 255, 0)[:, None]).any():
+    numbers = dump.words.numbers() if dump.packing.fold == 1 else None  # wider than the tensor's, whole
+    if numbers is None:
         return None
-    numbers = np.ascontiguousarray(rows[:, :8]).view("<u8").reshape(-1)
-    bits = 64 if words.kind == "numbers" else max(least, int(numbers.max()).bit_length())
-    return numbers.astype(np.uint64).view(np.int64), bits
+    return numbers.view(np.int64), 64 if dump.words.kind == "numbers" else max(
+        code.bits, int(numbers.max()).bit_length()
+    )

@@ -13,7 +13,7 @@ from intinfer.types import IntArray
 from ...describe.codes import Code
 from ...describe.layout import Slot
 from ...describe.tensors import Tensor
-from .words import Bytes, Words
+from .words import Bytes, Words, mask_above
 
 Flags = npt.NDArray[np.bool_]
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -113,7 +113,7 @@ class Dump:
             hidden = lanes_of(rows, packing)
             unknown = _elements(hidden, packing) != 0
             spare |= _spare(hidden, packing)
-        wide = ~(_fits_extended(words, packing, top) if top else _fits(words, packing))
+        wide = ~_fits(words, packing, top)
         bad = unknown | _elements(np.repeat(wide[:, None], packing.fold, axis=1), packing)
         if packing.slot_bits > packing.code.bits:
             bad |= packing.slot.encode(packing.code, values) != slots
@@ -194,19 +194,6 @@ def _spare(lanes: npt.NDArray[np.uint64], packing: Packing) -> Flags:
     return flags
 
 
-def _fits(words: Words, packing: Packing) -> Flags:
-    """Words with nothing above the elements: known zeros, or of a negative number in a signed code the sign."""
-    signed = packing.code.signed and words.kind == "numbers" and packing.fold == 1
-    above = _above(words.bits, packing.word_bits - signed)
-    fits: Flags = np.logical_not(above.any(axis=1))
-    if signed:
-        ones = _mask_above(words.bits.shape[1], packing.word_bits - 1)
-        return np.where(words.negative, (above == ones).all(axis=1), fits)
-    if words.unknown is not None:
-        fits = fits & ~_above(words.unknown, packing.word_bits).any(axis=1)
-    return fits & ~words.negative
-
-
 def sign_top(words: Words, packing: Packing) -> int:
     """How many bits the words of a memory are sign-extended to, where every known word is and one is negative; else 0.
 
@@ -217,7 +204,7 @@ def sign_top(words: Words, packing: Packing) -> int:
     numbers = packing.code.name in ("twos_complement", "ternary") if packing.fold == 1 else decimal
     if words.kind != "bits" or not numbers:
         return 0
-    known = words if words.unknown is None else _known(words)
+    known = words if words.unknown is None else words.known()
     size = 8 * known.bits.shape[1]
     top = size
     if not decimal:
@@ -226,34 +213,22 @@ def sign_top(words: Words, packing: Packing) -> int:
             return 0
     step = max(1, _CHUNK_BITS // size)
     parts = (known.part(start, start + step) for start in range(0, len(known), step))
-    return max(top, width) if all(_fits_extended(part, packing, top).all() for part in parts) else 0
+    return max(top, width) if all(_fits(part, packing, top).all() for part in parts) else 0
 
 
-def _known(words: Words) -> Words:
-    assert words.unknown is not None, "asked of words some of which are unknown"
-    known = ~words.unknown.any(axis=1)
-    return Words(words.bits[known], words.negative[known], None, words.kind, slot=words.slot, digit=words.digit)
-
-
-def _fits_extended(words: Words, packing: Packing, top: int) -> Flags:
-    """Words in whose bits from the highest of the elements up to number `top` only the sign is."""
-    first = packing.word_bits - 1
+def _fits(words: Words, packing: Packing, top: int) -> Flags:
+    """Words with nothing above the elements: known zeros, or the sign of a number, or in all bits up to number `top`
+    that of the highest element."""
+    number = top > 0 or (packing.code.signed and words.kind == "numbers" and packing.fold == 1)
+    first = packing.word_bits - number
     rows = words.widened(packing.word_bytes)
-    above = _above(rows, first)
-    all_ones = _mask_above(rows.shape[1], first)
-    ones = all_ones & ~_mask_above(rows.shape[1], top)
-    positive = ~above.any(axis=1)
-    fits: Flags = np.where(words.negative, (above == all_ones).all(axis=1), positive | (above == ones).all(axis=1))
+    size = rows.shape[1]
+    above, ones = rows & mask_above(size, first), mask_above(size, first)
+    fits: Flags = np.logical_not(above.any(axis=1))
+    if top:
+        fits |= (above == ones & ~mask_above(size, top)).all(axis=1)
+    if words.negative.any():
+        fits = np.where(words.negative, number and (above == ones).all(axis=1), fits)
     if words.unknown is not None:
-        fits &= ~_above(words.unknown, packing.word_bits).any(axis=1)
+        fits &= ~(words.unknown & mask_above(words.unknown.shape[1], packing.word_bits)).any(axis=1)
     return fits
-
-
-def _above(bits: Bytes, width: int) -> Bytes:
-    """The bits from number `width` on, all others 0."""
-    return bits & _mask_above(bits.shape[1], width)
-
-
-def _mask_above(size: int, width: int) -> Bytes:
-    mask = ((1 << (8 * size)) - 1) >> width << width
-    return np.frombuffer(mask.to_bytes(size, "little"), dtype=np.uint8)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import cycle, islice
 from pathlib import Path
 
 from intinfer.errors import DataError
 
-from .comments import Comments
 from .foreign import short, text_blocks
-from .text import MemoryText, plain_decimals, plain_words
+from .text import Comments, Holes, MemoryText, items, plain_decimals, plain_words
 from .words import Token, Words, parts_of
 
 _RADICES = {"BIN": 2, "OCT": 8, "DEC": 10, "UNS": 10, "HEX": 16}
@@ -27,7 +27,6 @@ _COE_HEAD = re.compile(
     rb"memory_initialization_vector\s*+=",
     re.IGNORECASE,
 )
-_COE_HOLE = re.compile(rb",\s*,")
 _MIF_FIELD = re.compile(r"\b(DEPTH|WIDTH|ADDRESS_RADIX|DATA_RADIX)\s*=\s*(\w+)", re.IGNORECASE)
 _MIF_CONTENT = re.compile(r"\bCONTENT\b\s*\bBEGIN\b", re.IGNORECASE)
 _MIF_COMMENTS = {b"--": b"\n", b"%": b"%"}
@@ -48,21 +47,20 @@ class Coe:
 
     def __init__(self, path: Path) -> None:
         self._path, self._radix, self._line = path, 0, 1
-        self._done = self._comment = False
-        self._comma = True  # after the last word; a comma is the last character that is no blank
+        self._holes, self._comments = Holes(rb",\s*,", b","), Comments({b";": b"\n"})
 
     def parts(self) -> Iterator[Words]:
+        done = False
         for block in text_blocks(self._path, b",;"):
             body = block if self._radix else self._without_head(block)
-            if self._done:
-                self._check_rest(body)
-            else:
+            if not done:
                 words, semicolon, rest = body.partition(b";")
                 yield from self._of_block(words)
                 self._line += words.count(b"\n")
-                if semicolon:
-                    self._done = self._comment = True
-                    self._check_rest(rest)
+                done, body = bool(semicolon), semicolon + rest
+            if after := self._comments.without(body).split():  # the semicolon that ends the words begins a comment
+                item = short(after[0].decode("ascii", "backslashreplace"))
+                raise DataError(f"{self._path}: {item} stands after the semicolon that ends the words; remove it")
         if not self._radix:
             self._without_head(b"")
 
@@ -77,40 +75,17 @@ class Coe:
         self._line += head[0].count(b"\n")
         return block[head.end() :]
 
-    def _check_rest(self, rest: bytes) -> None:
-        """Behind the semicolon that ends the words: comments, each from a semicolon to the end of its line."""
-        while rest:
-            if self._comment:
-                _, newline, rest = rest.partition(b"\n")
-                self._comment = not newline
-            elif rest := rest.lstrip():
-                if not rest.startswith(b";"):
-                    item = short(rest.split()[0].decode("ascii", "backslashreplace"))
-                    raise DataError(f"{self._path}: {item} stands after the semicolon that ends the words; remove it")
-                self._comment = True
-
     def _of_block(self, block: bytes) -> Iterator[Words]:
-        hole = _COE_HOLE.search(block)
-        if hole or (self._comma and block.lstrip().startswith(b",")):
-            line = self._line + block.count(b"\n", 0, hole.end() if hole else block.index(b","))
+        if line := self._holes.line(block, self._line):
             raise DataError(f"{self._path}: line {line}: a word is missing beside a comma; write all of them")
-        self._comma = block.rstrip().endswith(b",") if block.strip() else self._comma
         bare = block.replace(b",", b" ")
         if self._radix in _DIGIT and (plain := plain_words(bare, self._radix, self._line)) and plain[0].unknown is None:
             yield plain[0]
         elif self._radix == 10 and b"+" not in bare and (numbers := plain_decimals(bare, self._line)) is not None:
-            yield _as_bits(numbers)
+            yield replace(numbers, kind="bits")
         else:
-            yield from parts_of(self._tokens(bare), digit=_DIGIT.get(self._radix, 0))
-
-    def _tokens(self, block: bytes) -> Iterator[Token]:
-        for line, content in enumerate(block.decode("ascii", "backslashreplace").split("\n"), self._line):
-            for item in content.split():
-                yield _item(item, self._radix, f"{self._path}: line {line}", line)
-
-
-def _as_bits(numbers: Words) -> Words:
-    return Words(numbers.bits, numbers.negative, None, "bits", numbers.places)
+            tokens = (_item(item, self._radix, str(self._path), line) for line, item in items(bare, self._line))
+            yield from parts_of(tokens, digit=_DIGIT.get(self._radix, 0))
 
 
 class Mif:
@@ -127,11 +102,10 @@ class Mif:
         self._fields: dict[str, str] = {}
 
     def parts(self) -> Iterator[Words]:
-        if not self._intel():
+        if self._intel():
+            yield from (replace(words, slot=self._width or 0, digit=1) for words in parts_of(self._tokens()))
+        else:
             yield from MemoryText(self._path, 2).parts()
-            return
-        for words in parts_of(self._tokens()):
-            yield replace(words, slot=self._width or 0, digit=1)
 
     def _intel(self) -> bool:
         found = next((bare for block in self._blocks() if (bare := block.strip())), b"")
@@ -163,10 +137,10 @@ class Mif:
         yield self._placed(left)
 
     def _placed(self, statement: bytes) -> tuple[int, str]:
-        before = statement[: len(statement) - len(statement.lstrip())].count(b"\n")
-        line = self._line + before
-        self._line += statement.count(b"\n")
-        return line, statement.strip().decode("ascii", "backslashreplace")
+        text = statement.decode("ascii", "backslashreplace")
+        line = self._line + _leading(text)
+        self._line += text.count("\n")
+        return line, text.strip()
 
     def _tokens(self) -> Iterator[Token]:
         began = ended = False
@@ -185,7 +159,7 @@ class Mif:
             if text.upper() == "END":
                 ended = True
             elif not ended:
-                yield from self._statement(text, address, data, f"{self._path}: line {line}", line)
+                yield from self._statement(text, address, data, line)
         if not began:
             raise DataError(f"{self._path}: has no CONTENT BEGIN before its words; dump it again")
         if not ended:
@@ -199,17 +173,18 @@ class Mif:
             raise DataError(f"{self._path}: radix {short(name)} is unknown; there are {', '.join(_RADICES)}")
         return _RADICES[name]
 
-    def _statement(self, text: str, address: int, data: int, where: str, line: int) -> Iterator[Token]:
+    def _statement(self, text: str, address: int, data: int, line: int) -> Iterator[Token]:
         if not text:
             return
+        where = f"{self._path}: line {line}"
         left, colon, right = text.partition(":")
-        items = right.split()
-        if not colon or not items:
+        words = right.split()
+        if not colon or not words:
             raise DataError(f"{where}: {short(text)} is not 'address : word;'")
         many = _MIF_RANGE.fullmatch(left.strip())
         try:
             first = _address(many[1] if many else left.strip(), address)
-            last = _address(many[2], address) if many else first + len(items) - 1
+            last = _address(many[2], address) if many else first + len(words) - 1
         except ValueError:
             raise DataError(f"{where}: {short(left.strip())} is not an address of radix {address}") from None
         if first != self._count or last < first:
@@ -222,25 +197,21 @@ class Mif:
                 f"{where}: {short(left.strip())} are {short_number(last - first + 1)} words; write more than "
                 f"{MAX_RANGE:,} out"
             )
-        tokens = [self._word(item, data, where, line) for item in items]
-        for index in range(last - first + 1):
-            yield tokens[index % len(tokens)]
+        tokens = [self._word(word, data, line) for word in words]
+        yield from islice(cycle(tokens), last - first + 1)
         self._count += last - first + 1
 
-    def _word(self, item: str, data: int, where: str, line: int) -> Token:
-        signed = data == 10 and self._fields.get("DATA_RADIX") == "DEC"
-        if item.startswith("-") and not signed:
-            raise DataError(f"{where}: {short(item)} is not a word of radix {data}; signed words have DATA_RADIX = DEC")
-        token = _item(item, data, where, line)
-        width = self._width
+    def _word(self, item: str, data: int, line: int) -> Token:
+        where, width = f"{self._path}: line {line}: {short(item)}", self._width
+        if item.startswith("-") and self._fields.get("DATA_RADIX") != "DEC":
+            raise DataError(f"{where} is not a word of radix {data}; signed words have DATA_RADIX = DEC")
+        token = _item(item, data, str(self._path), line)
         if width is None:
             if token.number < 0:
-                raise DataError(
-                    f"{where}: {short(item)} is negative, and WIDTH is missing; write WIDTH = bits of a word;"
-                )
+                raise DataError(f"{where} is negative, and WIDTH is missing; write WIDTH = bits of a word;")
             return token
         if token.number < -(1 << width - 1) or token.number >> width > 0:
-            raise DataError(f"{where}: {short(item)} does not fit into WIDTH = {width} bits; dump it again")
+            raise DataError(f"{where} does not fit into WIDTH = {width} bits; dump it again")
         return token._replace(number=token.number & (1 << width) - 1)
 
 
@@ -259,7 +230,7 @@ def short_number(number: int) -> str:
     return f"{number:,}" if number < 10**18 else "far too large"
 
 
-def _item(item: str, radix: int, where: str, line: int) -> Token:
+def _item(item: str, radix: int, path: str, line: int) -> Token:
     if not _WORDS[radix].fullmatch(item):
-        raise DataError(f"{where}: {short(item)} is not a word of radix {radix}")
+        raise DataError(f"{path}: line {line}: {short(item)} is not a word of radix {radix}")
     return Token(int(item, radix), 0, item, line)

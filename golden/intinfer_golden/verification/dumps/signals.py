@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 
-from intinfer.errors import DataError
+from intinfer.errors import DataError, close_names
 
 from .foreign import short_name
 from .vcd import MAX_OTHERS, Declarations, Variable, last_name
@@ -70,17 +69,14 @@ class Signals:
         for name in self._names:
             self._by_end.setdefault(last_name(name), []).append(name)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._names
-
     def known(self, name: str) -> list[str]:
         """The full names that a name may stand for: itself, or those that end with it."""
         if name in self._names:
             return [name]
         plain = name.replace("\\", "")
-        found = [full for full in self._by_end.get(last_name(name), ()) if full.replace("\\", "") == plain]
-        ends = [full for full in self._by_end.get(last_name(name), ()) if full.replace("\\", "").endswith("." + plain)]
-        return found or ends
+        ends = {full: f".{full}".replace("\\", "") for full in self._by_end.get(last_name(name), ())}
+        found = [full for full, bare in ends.items() if bare == f".{plain}"]
+        return found or [full for full, bare in ends.items() if bare.endswith(f".{plain}")]
 
     def signal(self, name: str, part: str) -> Signal:
         """The signal that a name stands for; `NAME[7]` and `NAME[7:0]` are one of the pieces it is declared in.
@@ -89,21 +85,31 @@ class Signals:
         """
         found = [self._joined(full) for full in self.known(name)] or self._pieces(name)
         if not found:
-            near = self.near(name)
-            close = f"close names: {', '.join(near)}" if near else "it has no signals"
-            raise DataError(f"{self._where}: has no signal {name!r}; {close}; or name it with --{part}")
+            raise self.missing(name, part)
         if len({signal.pieces for signal in found}) > 1:
             names = ", ".join(short_name(signal.name) for signal in found[:_SHOWN])
             raise DataError(f"{self._where}: {len(found)} signals end with {name!r}: {names}; give more of the name")
         chosen = min(found, key=lambda signal: (signal.name.count("."), signal.name))
         if chosen.size > MAX_BITS:
             raise DataError(f"{self._where}: signal {name!r} has {chosen.size:,} bits, more than {MAX_BITS:,}")
+        if chosen.size != 1 and part != "data":
+            raise DataError(
+                f"{self._where}: signal {short_name(chosen.name)!r} has {chosen.size} bits, {part} has 1; name another "
+                f"with --{part}"
+            )
         return chosen
 
-    def near(self, name: str) -> list[str]:
-        """Names that are close to one that is not there."""
+    def one_bit(self, name: str) -> Signal | None:
+        """The signal of a full name; None where there is none, or one of several bits."""
+        signal = self._joined(name) if name in self._names else None
+        return signal if signal is not None and signal.size == 1 else None
+
+    def missing(self, name: str, part: str, more: str = "") -> DataError:
+        """That a signal is not there, with names that are close to it, and the ways out."""
         few = [*self._by_end.get(last_name(name), ()), *self._names][:MAX_OTHERS]
-        return [short_name(close) for close in get_close_matches(name, few, n=_SHOWN) or sorted(few)[:_SHOWN]]
+        near = ", ".join(map(short_name, close_names(name, sorted(few))))
+        close = f"close names: {near}" if near else "it has no signals"
+        return DataError(f"{self._where}: has no signal {short_name(name)!r}; {close}; or name it with --{part}{more}")
 
     def _pieces(self, name: str) -> list[Signal]:
         """Of a name with indices: the piece that is declared with them."""
@@ -134,33 +140,28 @@ class Signals:
 
     def _in_order(self, name: str, shown: str, pieces: list[Variable]) -> Signal:
         """Pieces with indices side by side. Bit 0 is the lowest, unless ranges go up: then it is the highest."""
-        spans = [(piece.left or 0, piece.right or 0, piece) for piece in pieces]
-        down, up = (any(left > right for left, right, _ in spans), any(left < right for left, right, _ in spans))
-        if down and up:
+        ranges = [(piece.left or 0, piece.right or 0) for piece in pieces]
+        up = any(left < right for left, right in ranges)
+        if up and any(left > right for left, right in ranges):
             raise DataError(f"{self._where}: signal {shown!r} has ranges that go up and down; dump it whole")
-        spans.sort(key=lambda span: min(span[:2]), reverse=not up)
-        lowest = min(min(left, right) for left, right, _ in spans)
-        if lowest != 0:
-            written = ", ".join(_written(left, right) for left, right, _ in spans[:_SHOWN])
+        spans = sorted((min(ends), max(ends), piece) for ends, piece in zip(ranges, pieces, strict=True))
+        written = [_written(piece) for _, _, piece in (spans if up else spans[::-1])]
+        if spans[0][0] != 0:
             raise DataError(
-                f"{self._where}: of signal {shown!r} only {written} is declared, bit 0 is missing; dump it whole, or "
-                f"name the piece with its indices: {shown}{_written(*spans[0][:2])}"
+                f"{self._where}: of signal {shown!r} only {', '.join(written[:_SHOWN])} is declared, bit 0 is missing; "
+                f"dump it whole, or name the piece with its indices: {shown}{written[0]}"
             )
-        size = sum(piece.size for _, _, piece in spans)
-        found, place = [], size
-        expected = 0 if up else None
-        for left, right, piece in spans:
-            low, high = min(left, right), max(left, right)
-            if expected is not None and (low if up else high) != expected:
-                what = "twice" if (low < expected if up else high > expected) else "not at all"
-                bit = min(low, expected) if up else max(high, expected)
-                bit = bit if what == "twice" else expected
-                raise DataError(f"{self._where}: bit {bit} of signal {shown!r} is declared {what}; dump it whole")
-            expected = high + 1 if up else low - 1
-            place -= piece.size
-            found.append((piece.code, piece.size, place))
-        return Signal(name, size, tuple(found))
+        size = 0
+        for low, high, _ in spans:
+            if low != size:
+                what = "twice" if low < size else "not at all"
+                raise DataError(
+                    f"{self._where}: bit {min(low, size)} of signal {shown!r} is declared {what}; dump it whole"
+                )
+            size = high + 1
+        found = [(piece.code, piece.size, size - 1 - high if up else low) for low, high, piece in spans]
+        return Signal(name, size, tuple(found if up else found[::-1]))
 
 
-def _written(left: int, right: int) -> str:
-    return f"[{left}]" if left == right else f"[{left}:{right}]"
+def _written(piece: Variable) -> str:
+    return f"[{piece.left}]" if piece.left == piece.right else f"[{piece.left}:{piece.right}]"

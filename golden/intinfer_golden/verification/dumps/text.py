@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,6 @@ import numpy.typing as npt
 from intinfer.errors import DataError
 from intinfer.types import IntArray
 
-from .comments import Comments
 from .foreign import short, text_blocks
 from .places import Places
 from .words import Token, Words, parts_of
@@ -25,7 +25,6 @@ _DECIMAL = re.compile(r"[+-]?[0-9]{1,4000}")
 _UNKNOWN_DECIMAL = re.compile(r"(?:\d+'[sS]?[bBdDhH])?[xXzZ]+")
 _HEADER = re.compile(rb"[ \t]*(?:#|\"?[A-Za-z_])")
 _DIGITS = str.maketrans("xXzZ?", "00000")
-_HOLE = re.compile(rb"[,;\n][ \t\f\v]*[,;]")
 _PLAIN = b"0123456789+- \t\n\f\v"
 
 _X, _BLANK, _OTHER = 16, 32, 64
@@ -42,6 +41,39 @@ def _classes(radix: int) -> npt.NDArray[np.uint8]:
 
 
 _CLASSES = {16: _classes(16), 2: _classes(2)}
+
+
+class Comments:
+    """Takes comments out, of which one may begin in one block and end in another.
+
+    Attributes:
+        open: the mark of a comment that is not at its end; empty outside comments.
+    """
+
+    def __init__(self, closings: Mapping[bytes, bytes]) -> None:
+        """`closings`: what ends a comment, by the mark that begins it; a newline that ends one stays."""
+        self._closings = closings
+        self._opening = re.compile(b"|".join(re.escape(mark) for mark in closings))
+        self.open = b""
+
+    def without(self, block: bytes) -> bytes:
+        """The next block without its comments; lines stay lines, and a comment within one is a blank."""
+        bare, position = [], 0
+        while position < len(block):
+            if not self.open:
+                opening = self._opening.search(block, position)
+                bare.append(block[position : opening.start() if opening else None])
+                if opening is None:
+                    break
+                self.open, position = opening[0], opening.end()
+            closing = self._closings[self.open]
+            end = block.find(closing, position)
+            bare.append(b"\n" * block.count(b"\n", position, None if end < 0 else end) or b" ")
+            if end < 0:
+                break
+            position = end + (0 if closing == b"\n" else len(closing))
+            self.open = b""
+        return b"".join(bare)
 
 
 class MemoryText:
@@ -71,21 +103,26 @@ class MemoryText:
             self._count += len(words)
             yield words
             return
-        bare = self._comments.without(block).decode("ascii", "backslashreplace")
-        yield from parts_of(self._tokens(bare), digit=4 if self._radix == 16 else 1)
+        yield from parts_of(self._tokens(self._comments.without(block)), digit=4 if self._radix == 16 else 1)
 
-    def _tokens(self, text: str) -> Iterator[Token]:
+    def _tokens(self, block: bytes) -> Iterator[Token]:
         name, task = _NAMES[self._radix]
-        for line, content in enumerate(text.split("\n"), self._line):
-            for item in content.split():
-                if item.startswith("@"):
-                    _check_address(item, self._count, f"{self._path}: line {line}")
-                    continue
-                if not _WORDS[self._radix].fullmatch(item) or item.startswith("_"):
-                    raise DataError(f"{self._path}: line {line}: {short(item)} is not a {name} word; dump with {task}")
-                yield word(item, self._radix, line)
-                self._count += 1
-                self._prefixed += item[:2] in ("0x", "0X") and len(item) > 2
+        for line, item in items(block, self._line):
+            if item.startswith("@"):
+                _check_address(item, self._count, f"{self._path}: line {line}")
+                continue
+            if not _WORDS[self._radix].fullmatch(item) or item.startswith("_"):
+                raise DataError(f"{self._path}: line {line}: {short(item)} is not a {name} word; dump with {task}")
+            yield word(item, self._radix, line)
+            self._count += 1
+            self._prefixed += item[:2] in ("0x", "0X") and len(item) > 2
+
+
+def items(block: bytes, line: int) -> Iterator[tuple[int, str]]:
+    """What stands between the blanks of a block that begins in `line`, each with its own line."""
+    for number, content in enumerate(block.decode("ascii", "backslashreplace").split("\n"), line):
+        for item in content.split():
+            yield number, item
 
 
 def plain_words(block: bytes, radix: int, line: int) -> tuple[Words, int] | None:
@@ -168,13 +205,28 @@ def _check_address(item: str, count: int, where: str) -> None:
 # ------------------------------------------------------------------------------------------------------------ decimal
 
 
+class Holes:
+    """Separators with nothing between them, in a text that comes in blocks."""
+
+    def __init__(self, pattern: bytes, before: bytes, blanks: bytes | None = None) -> None:
+        """Args: before: the separator that the text begins behind; blanks: what is not looked at, None: white space."""
+        self._pattern, self._before, self._blanks = re.compile(pattern), before, blanks
+
+    def line(self, block: bytes, line: int) -> int:
+        """The line of the first hole of the next block, which begins in `line`; 0 without one."""
+        if hole := self._pattern.search(self._before + block):
+            return line + block.count(b"\n", 0, hole.end() - len(self._before))
+        self._before = block.rstrip(self._blanks)[-1:] or self._before
+        return 0
+
+
 class DecimalText:
     """Decimal numbers with blanks, commas or semicolons between them, one or several a line, perhaps behind a line of
     names."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._line = path, 1
-        self._before = b"\n"  # the last character that is no blank
+        self._holes = Holes(rb"[,;\n][ \t\f\v]*[,;]", b"\n", b" \t\f\v")
 
     def parts(self) -> Iterator[Words]:
         first = True
@@ -182,7 +234,10 @@ class DecimalText:
             lines = block.count(b"\n")
             if first and block.strip():
                 block, first = self._without_header(block), False
-            self._check(block)
+            if line := self._holes.line(block, self._line):
+                raise DataError(
+                    f"{self._path}: line {line}: a number is missing beside a comma or semicolon; write all of them"
+                )
             yield from self._of_block(block)
             self._line += lines
 
@@ -197,15 +252,6 @@ class DecimalText:
             return block
         return block[:begin] + newline + rest
 
-    def _check(self, block: bytes) -> None:
-        """Between two separators, or before the first of a line, a number is missing."""
-        if hole := _HOLE.search(self._before + block):
-            line = self._line + block.count(b"\n", 0, hole.end() - len(self._before))
-            raise DataError(
-                f"{self._path}: line {line}: a number is missing beside a comma or semicolon; write all of them"
-            )
-        self._before = block.rstrip(b" \t\f\v")[-1:] or self._before
-
     def _of_block(self, block: bytes) -> Iterator[Words]:
         bare = block.translate(_TO_BLANKS)
         plain = plain_decimals(bare, self._line)
@@ -215,17 +261,14 @@ class DecimalText:
             yield from parts_of(self._tokens(bare), "numbers")
 
     def _tokens(self, block: bytes) -> Iterator[Token]:
-        for line, content in enumerate(block.decode("ascii", "backslashreplace").split("\n"), self._line):
-            for item in content.split():
-                if _DECIMAL.fullmatch(item):
-                    yield Token(int(item), 0, item, line)
-                elif _UNKNOWN_DECIMAL.fullmatch(item):
-                    yield Token(0, -1, item, line)
-                else:
-                    raise DataError(
-                        f"{self._path}: line {line}: {short(item)} is not a decimal integer; write integers with "
-                        "blanks, commas or line ends between them"
-                    )
+        for line, item in items(block, self._line):
+            unknown = _UNKNOWN_DECIMAL.fullmatch(item)
+            if not unknown and not _DECIMAL.fullmatch(item):
+                raise DataError(
+                    f"{self._path}: line {line}: {short(item)} is not a decimal integer; write integers with "
+                    "blanks, commas or line ends between them"
+                )
+            yield Token(0, -1, item, line) if unknown else Token(int(item), 0, item, line)
 
 
 _TO_BLANKS = bytes.maketrans(b",;", b"  ")
@@ -242,12 +285,6 @@ def plain_decimals(block: bytes, line: int) -> Words | None:
         return None
     raw = np.frombuffer(block, dtype=np.uint8)
     starts, _ = _items(_CLASSES[16][raw] == _BLANK)
-    lo, hi = int(numbers.min(initial=0)), int(numbers.max(initial=0))
-    small = numbers.astype(next(kind for kind in ("<i1", "<i2", "<i4", "<i8") if _holds(kind, lo, hi)))
-    words = Words.of_array(small)
-    return Words(words.bits, words.negative, None, "numbers", lines_of(raw, starts, line))
-
-
-def _holds(kind: str, lo: int, hi: int) -> bool:
-    info = np.iinfo(kind)
-    return bool(info.min <= lo and hi <= info.max)
+    lowest, highest = min(-1, int(numbers.min(initial=0))), int(numbers.max(initial=0))
+    kind = np.promote_types(np.min_scalar_type(lowest), np.min_scalar_type(-1 - highest))  # signed, as small as can be
+    return replace(Words.of_array(numbers.astype(kind)), places=lines_of(raw, starts, line))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,14 +72,10 @@ class ValueChanges:
 
     def __init__(self, blocks: Iterable[bytes], path: Path, wanted: frozenset[str]) -> None:
         self._path, self._wanted = path, wanted
-        self._tokens = self._split(blocks)
+        self._tokens = chain.from_iterable(block.split() for block in blocks)
         self._time = 0
         self.declarations = self._declarations()
         self.now: dict[bytes, bytes] = {}
-
-    def _split(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        for block in blocks:
-            yield from block.split()
 
     def error(self, what: str) -> DataError:
         return DataError(f"{self._path}: is no readable value change dump ({what}); write it with $dumpfile")
@@ -111,19 +110,21 @@ class ValueChanges:
 
     def _until_end(self, what: str) -> list[str]:
         parts: list[str] = []
-        for token in self._tokens:
-            if token == b"$end":
-                return parts
+        for token in self._to_end(what):
             parts.append(token.decode("utf-8", "backslashreplace"))
             if len(parts) > 64 or len(token) > MAX_NAME:
                 raise self.error(f"{what} goes on for too long")
-        raise self.error(f"{what} without $end")
+        return parts
 
-    def _skip(self, keyword: bytes) -> None:
+    def _to_end(self, what: str) -> Iterator[bytes]:
         for token in self._tokens:
             if token == b"$end":
                 return
-        raise self.error(f"{keyword.decode('ascii')} without $end")
+            yield token
+        raise self.error(f"{what} without $end")
+
+    def _skip(self, keyword: bytes) -> None:
+        deque(self._to_end(keyword.decode("ascii")), maxlen=0)
 
     def _variable(
         self, parts: list[str], scope: list[str], names: dict[str, dict[Variable, None]], codes: dict[bytes, int]
@@ -226,16 +227,13 @@ def _reference(parts: list[str], size: int) -> tuple[str, int | None, int | None
     if not brackets and (found := _BRACKETS.search(name)) and found.start():
         name, brackets = name[: found.start()], found[1]
     groups = [(int(m[1]), int(m[2] or m[1])) for m in _INDEX.finditer(brackets)]
-    if "".join(m[0] for m in _INDEX.finditer(brackets)) != brackets or not groups:
+    texts = [m[0] for m in _INDEX.finditer(brackets)]
+    if "".join(texts) != brackets or not groups:
         return name + brackets, None, None
     left, right = groups[-1]
     if abs(left - right) + 1 == size:
-        kept = brackets[: brackets.rindex("[")]
-        return name + kept, left, right
-    width = 1
-    for number, (one, other) in enumerate(reversed(groups), 1):
-        width *= abs(one - other) + 1
-        if width == size:  # a packed array of several dimensions, whole
-            kept = "".join(m[0] for m in list(_INDEX.finditer(brackets))[: len(groups) - number])
-            return name + kept, size - 1, 0
+        return name + "".join(texts[:-1]), left, right
+    for number in range(len(groups)):
+        if prod(abs(one - other) + 1 for one, other in groups[number:]) == size:  # a packed array, whole
+            return name + "".join(texts[:number]), size - 1, 0
     return name + brackets, None, None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 from intinfer.errors import DataError
@@ -116,14 +118,6 @@ def _blocks(path: Path) -> Iterator[Iterator[bytes]]:
 
 
 @dataclass
-class _Handshake:
-    """Of a stream: its words counted."""
-
-    parts: dict[str, Signal]
-    moved: int = 0
-
-
-@dataclass
 class _Found:
     """Words as they come; forgotten at a reset."""
 
@@ -132,6 +126,8 @@ class _Found:
     count: int = 0
     doubt: str = ""
     """Where it is not known whether a word moved."""
+    inputs: Counter[str] = field(default_factory=Counter)
+    """Words of each of the inputs."""
 
     def add(self, token: Token) -> None:
         self.tokens.append(token)
@@ -148,38 +144,33 @@ class _Found:
         return Words.of_parts(self.done) if self.done else Words.of_tokens([], "beats", "time")
 
 
-def _handshake(parts: dict[str, Signal], step: Changes, now: dict[bytes, bytes]) -> dict[str, bytes]:
-    """Valid, and ready if there is one, before a change: 0, 1 or x."""
-    return {part: parts[part].bit(step.before, now) for part in ("valid", "ready") if part in parts}
-
-
 class _Reader:
     def __init__(self, path: Path, dump: ValueChanges, stream: Stream, inputs: Sequence[str]) -> None:
         self._path, self._dump, self._stream = path, dump, stream
         self._signals = Signals(dump.declarations, str(path))
         self._parts = self._stream_signals()
         data = self._parts["data"].name
-        self._clock = self._one_bit(stream.clock, "clock") if stream.clock else self._near(data, CLOCKS)
-        if self._clock is None:
+        clock = self._named(stream.clock, "clock", CLOCKS)
+        if clock is None:
             raise DataError(
                 f"{path}: no clock ({', '.join(CLOCKS)}) stands in the scope of {short_name(data)!r} or around it; "
                 "name it with --clock"
             )
-        self._reset = self._one_bit(stream.reset, "reset") if stream.reset else None
-        if stream.reset is None:
-            self._reset = self._near(data, RESETS)
+        self._clock = clock
+        self._reset = None if stream.reset == "" else self._named(stream.reset, "reset", RESETS)
         self._inputs = self._input_handshakes(inputs)
 
     def beats(self) -> Beats:
-        clock, reset, found = self._clock, self._reset, _Found()
-        assert clock is not None, "refused where there is none"
+        reset, found = self._reset, _Found()
         active = b"0" if reset is not None and self._reset_low(reset) else b"1"
-        watched = [code for signal in self._watched(clock) for code in signal.codes]
-        dropped, began, now, known = 0, None, self._dump.now, False
-        clock_code = clock.codes[0]
+        handshakes = (self._parts, *(self._inputs or {}).values())
+        triggers = [self._clock, *([reset] if reset else [])]
+        signals = [*triggers, *(signal for parts in handshakes for signal in parts.values())]
+        dropped, began, known = 0, None, False
+        clock_code = self._clock.codes[0]
         reset_code = reset.codes[0] if reset else None
-        triggers = frozenset(code for code in (clock_code, reset_code) if code is not None)
-        for step in self._dump.changes(watched, triggers):
+        watched = [code for signal in signals for code in signal.codes]
+        for step in self._dump.changes(watched, frozenset(signal.codes[0] for signal in triggers)):
             now = self._dump.now
             if step.off and found.count:
                 raise DataError(f"{self._path}: time {step.time}: $dumpoff leaves words out; dump the whole run")
@@ -190,29 +181,23 @@ class _Reader:
             if reset_code in step.before and now[reset_code] == active and not held:
                 dropped, began = dropped + found.count, step.time
                 found = _Found()
-                for handshake in (self._inputs or {}).values():
-                    handshake.moved = 0
         if found.doubt:
             raise DataError(f"{self._path}: {found.doubt} is 'x' at a clock edge; drive it 0 or 1")
-        counts = None if self._inputs is None else {name: shake.moved for name, shake in self._inputs.items()}
+        counts = None if self._inputs is None else {port: found.inputs[port] for port in self._inputs}
         name = None if reset is None else short_name(reset.name)
         data = self._parts["data"]
         return Beats(found.words(), dropped, began, name, counts, short_name(data.name), data.size)
 
     def _edge(self, step: Changes, now: dict[bytes, bytes], found: _Found, known: bool) -> None:
         """A rising edge of the clock; `known`: after a reset."""
-        values = _handshake(self._parts, step, now)
+        values = {part: self._parts[part].bit(step.before, now) for part in self._parts if part != "data"}
         if set(values.values()) == {b"1"}:
             found.add(self._parts["data"].token(step.before, now, step.time))
         elif b"0" not in values.values() and (found.count or known or values["valid"] == b"1"):
             unknown = next(part for part, value in values.items() if value == b"x")
             found.doubt = found.doubt or f"time {step.time}: {unknown}"
-        for handshake in (self._inputs or {}).values():
-            handshake.moved += set(_handshake(handshake.parts, step, now).values()) == {b"1"}
-
-    def _watched(self, clock: Signal) -> list[Signal]:
-        others = [signal for shake in (self._inputs or {}).values() for signal in shake.parts.values()]
-        return [*self._parts.values(), clock, *([self._reset] if self._reset else []), *others]
+        for port, parts in (self._inputs or {}).items():
+            found.inputs[port] += all(signal.bit(step.before, now) == b"1" for signal in parts.values())
 
     # ------------------------------------------------------------------------------------------------------- names
 
@@ -231,8 +216,6 @@ class _Reader:
         for part in wanted:
             given = getattr(stream, part)
             signals[part] = self._signals.signal(given or f"{prefix}t{part}", part)
-            if part != "data":
-                self._check_one_bit(signals[part], part)
         return signals
 
     def _prefix(self, parts: Sequence[str]) -> str:
@@ -245,46 +228,25 @@ class _Reader:
             fronts = [{full.replace("\\", "")[: -len(f"t{part}")] for full in known} for part, known in pairs]
             found = found or sorted(set.intersection(*fronts), key=lambda front: (front.count("."), front))
         if not found:
-            self._refuse_prefix(asked, parts)
+            known = {p: any(self._signals.known(f"{asked}{mark}t{p}") for mark in "_.") for p in parts}
+            missing = next((part for part in parts if not known[part]), parts[0])
+            more = ", or give --valid-only where there is none" if missing == "ready" else ""
+            raise self._signals.missing(f"{asked}_t{missing}", missing, more)
         kinds = {tuple(self._signals.signal(f"{front}t{part}", part).pieces for part in parts) for front in found}
         if len(kinds) > 1:
             names_ = ", ".join(short_name(front[:-1]) for front in found[:3])
             raise DataError(f"{self._path}: {len(found)} streams end with {asked!r}: {names_}; give more of the name")
         return found[0]
 
-    def _refuse_prefix(self, asked: str, parts: Sequence[str]) -> None:
-        missing = next(
-            (p for p in parts if not any(self._signals.known(f"{asked}{mark}t{p}") for mark in "_.")), parts[0]
-        )
-        name = f"{asked}_t{missing}"
-        near = ", ".join(self._signals.near(name))
-        close = f"close names: {near}" if near else "it has no signals"
-        more = ", or give --valid-only where there is none" if missing == "ready" else ""
-        raise DataError(f"{self._path}: has no signal {short_name(name)!r}; {close}; or name it with --{missing}{more}")
-
-    def _one_bit(self, name: str, part: str) -> Signal:
-        signal = self._signals.signal(name, part)
-        self._check_one_bit(signal, part)
-        return signal
-
-    def _check_one_bit(self, signal: Signal, part: str) -> None:
-        if signal.size != 1:
-            raise DataError(
-                f"{self._path}: signal {short_name(signal.name)!r} has {signal.size} bits, {part} has 1; name another "
-                f"with --{part}"
-            )
-
-    def _near(self, data: str, names: Sequence[str]) -> Signal | None:
-        """The first of these names in the scope of a signal, or in the nearest one around it."""
-        scope = data.split(".")[:-1]
-        while True:
-            for name in names:
-                full = ".".join([*scope, name])
-                if full in self._signals and (signal := self._signals.signal(full, "clock")).size == 1:
-                    return signal
-            if not scope:
-                return None
-            scope.pop()
+    def _named(self, given: str | None, part: str, usual: Sequence[str]) -> Signal | None:
+        """The clock or reset: as it is given, or the first of the usual names in the scope of the data, or in the
+        nearest one around it."""
+        if given:
+            return self._signals.signal(given, part)
+        scope = self._parts["data"].name.split(".")[:-1]
+        fronts = [scope[:depth] for depth in range(len(scope), -1, -1)]
+        names = (".".join([*front, name]) for front in fronts for name in usual)
+        return next((signal for name in names if (signal := self._signals.one_bit(name)) is not None), None)
 
     def _reset_low(self, reset: Signal) -> bool:
         if self._stream.reset_active is not None:
@@ -293,22 +255,17 @@ class _Reader:
         name = re.sub(r"_(?:i|in|o)$", "", name)
         return bool(_LOW.search(name))
 
-    def _input_handshakes(self, ports: Sequence[str]) -> dict[str, _Handshake] | None:
-        """Beside the stream, under the same prefix with another port at its end."""
-        port = self._stream.port
-        data = self._parts["data"].name
-        if not ports or port is None or self._stream.prefix is None:
+    def _input_handshakes(self, ports: Sequence[str]) -> dict[str, dict[str, Signal]] | None:
+        """Valid and ready of each port, beside the stream, under the same prefix with another port at its end; None
+        where they are not all there."""
+        port, data = self._stream.port, self._parts["data"].name
+        front, mark = re.sub(r"[._]tdata$", "", data), data[-len("tdata") - 1]
+        if not ports or port is None or self._stream.prefix is None or not front.endswith(port):
             return None
-        front, mark = re.sub(r"([._])tdata$", "", data), data[-len("tdata") - 1]
-        if not front.endswith(port):
-            return None
-        found = {}
-        for name in ports:
-            names = {part: f"{front[: -len(port)]}{name}{mark}t{part}" for part in ("valid", "ready")}
-            if any(full not in self._signals for full in names.values()):
+        found: dict[str, dict[str, Signal]] = {}
+        for name, part in product(ports, ("valid", "ready")):
+            signal = self._signals.one_bit(f"{front[: -len(port)]}{name}{mark}t{part}")
+            if signal is None:
                 return None
-            parts = {part: self._signals.signal(full, part) for part, full in names.items()}
-            if any(signal.size != 1 for signal in parts.values()):
-                return None
-            found[name] = _Handshake(parts)
+            found.setdefault(name, {})[part] = signal
         return found

@@ -59,7 +59,6 @@ class Words:
         texts: of words with unknown bits, as they stand in the file; of many such words only the first ones.
         slot: bits of the widest word as it is written, 0 where that is not known.
         digit: bits of a digit of that.
-        notes: what was read in another way than it stands there, for people.
     """
 
     bits: Bytes
@@ -71,7 +70,6 @@ class Words:
     texts: dict[int, str] = field(default_factory=dict)
     slot: int = 0
     digit: int = 1
-    notes: tuple[str, ...] = ()
 
     @classmethod
     def of_tokens(cls, tokens: Iterable[Token], kind: str = "bits", unit: str = "line", digit: int = 0) -> Words:
@@ -155,10 +153,7 @@ class Words:
 
     def wider(self, width: int) -> int:
         """Words in which a bit from number `width` on is 1."""
-        above = np.frombuffer(
-            (-1 << width & (1 << 8 * self.bits.shape[1]) - 1).to_bytes(self.bits.shape[1], "little"), np.uint8
-        )
-        return int((self.bits & above).any(axis=1).sum())
+        return int((self.bits & mask_above(self.bits.shape[1], width)).any(axis=1).sum())
 
     def joined(self, size: int) -> Words:
         """Of loose bytes, words of `size` bytes; bytes that are left over at the end are dropped."""
@@ -173,12 +168,26 @@ class Words:
         """`unknown` with at least `size` bytes a word: a word that is unknown in all bits is so above."""
         return None if self.unknown is None else _widened(self.unknown, (self.unknown == 255).all(axis=1), size)
 
+    def numbers(self) -> npt.NDArray[np.uint64] | None:
+        """The words as numbers, two's complement of negative ones; None where one has more than 64 bits or unknown
+        ones."""
+        rows = self.widened(8)
+        if self.unknown is not None or (rows[:, 8:] != np.where(self.negative, 255, 0)[:, None]).any():
+            return None
+        return np.ascontiguousarray(rows[:, :8]).view("<u8").reshape(-1).astype(np.uint64)
+
     def part(self, start: int, stop: int) -> Words:
         """Some of the words; nothing is copied, and places and texts stay behind."""
         unknown = None if self.unknown is None else self.unknown[start:stop]
         bits, negative = self.bits[start:stop], self.negative[start:stop]
         texts = {word - start: text for word, text in self.texts.items() if start <= word < stop}
         return Words(bits, negative, unknown, self.kind, None, self.unit, texts, self.slot, self.digit)
+
+    def known(self) -> Words:
+        """Those that have no unknown bits; places and texts stay behind."""
+        assert self.unknown is not None, "asked of words some of which are unknown"
+        known = ~self.unknown.any(axis=1)
+        return Words(self.bits[known], self.negative[known], None, self.kind, slot=self.slot, digit=self.digit)
 
     def head(self, count: int) -> Words:
         """The first words."""
@@ -195,20 +204,10 @@ class Words:
     def from_word(self, first: int) -> Words:
         """Without the first words; for a negative number, with as many unknown words before the first."""
         start, missing = max(first, 0), max(-first, 0)
-
-        def moved(rows: npt.NDArray[np.generic], new: int) -> npt.NDArray[np.generic]:
-            return np.concatenate([np.full((missing, *rows.shape[1:]), new, rows.dtype), rows[start:]])
-
         unknown = np.zeros_like(self.bits) if self.unknown is None else self.unknown
-        return Words(
-            moved(self.bits, 0).astype(np.uint8),
-            moved(self.negative, 0).astype(bool),
-            moved(unknown, 255).astype(np.uint8),
-            self.kind,
-        )
-
-    def noted(self, *notes: str) -> Words:
-        return replace(self, notes=(*self.notes, *notes))
+        bits = np.pad(self.bits[start:], ((missing, 0), (0, 0)))
+        hidden = np.pad(unknown[start:], ((missing, 0), (0, 0)), constant_values=255)
+        return Words(bits, np.pad(self.negative[start:], (missing, 0)), hidden, self.kind)
 
 
 def parts_of(tokens: Iterable[Token], kind: str = "bits", unit: str = "line", digit: int = 0) -> Iterator[Words]:
@@ -233,6 +232,12 @@ def _of_list(found: list[Token], kind: str, unit: str, digit: int) -> Words:
     places = Places.of(np.array([token.place for token in found], dtype=np.int64))
     slot = digit * max((len(token.text.replace("_", "")) for token in found), default=0)
     return Words(_rows(numbers, size), negative, unknown, kind, places, unit, texts, slot, digit)
+
+
+def mask_above(size: int, width: int) -> Bytes:
+    """A word of `size` bytes with 1 in every bit from number `width` on."""
+    mask = ((1 << (8 * size)) - 1) >> width << width
+    return np.frombuffer(mask.to_bytes(size, "little"), dtype=np.uint8)
 
 
 def _check_width(count: int, size: int, needed: int) -> None:

@@ -54,6 +54,11 @@ class Case:
         known = len(self.dump) == len(self.expected) and not self.dump.unknown[self.demanded].any()
         return known and not self.dump.spare.any()
 
+    @cached_property
+    def bad(self) -> bool:
+        """Whether a value that is asked for is none of the code."""
+        return bool(self.dump.bad[self.demanded].any())
+
     def explained(self, dump: Dump) -> bool:
         """Whether this dump is all that is expected."""
         return (
@@ -104,10 +109,15 @@ class Case:
                 return False
         return True
 
-    def index(self, coordinates: dict[str, IntArray]) -> IntArray:
-        """Of elements in the vectors' order."""
-        axes = tuple(coordinates[axis] for axis in self.tensor.order)
-        return np.ravel_multi_index(axes, self.tensor.file_shape).astype(np.int64)
+    def explained_along(self, axis: str, source: IntArray) -> bool:
+        """Whether the entry c along an axis is the dump's entry source[c]."""
+        return self.explained_by_places(lambda at: index_of(self.tensor, at | {axis: source[at[axis]]}))
+
+
+def index_of(tensor: Tensor, coordinates: dict[str, IntArray]) -> IntArray:
+    """Where elements stand in the order of a tensor's files."""
+    axes = tuple(coordinates[axis] for axis in tensor.order)
+    return np.ravel_multi_index(axes, tensor.file_shape).astype(np.int64)
 
 
 def varied(values: IntArray) -> bool:

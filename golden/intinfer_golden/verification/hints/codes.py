@@ -12,18 +12,18 @@ from ...describe.codes import Code
 from .case import Case, varied
 
 _MAPS = {
-    "a bit for -1 above a bit for +1": (0, 1, -1, None),
+    "a bit for -1 above a bit for +1": (0, 1, -1, 2),
     "a bit for the sign above a bit for non-zero, with two words for 0": (0, 1, 0, -1),
 }
-"""Codes of -1, 0, +1 other than two's complement: the values of the words 0, 1, 2, 3. A bit for non-zero above a bit
-for the sign is two's complement with its bits in reverse, which is tried elsewhere."""
+"""Codes of -1, 0, +1 other than two's complement: the values of the words 0, 1, 2, 3, or 2 for no value. A bit
+for non-zero above a bit for the sign is two's complement with its bits in reverse, which is tried elsewhere."""
 
 
 def sign(case: Case) -> Iterator[str]:
     """Sign bits that are missing or too many."""
     code, dump = case.dump.packing.code, case.dump
     if case.explained_by_values(dump.values):  # so only words that are no value of the code differ
-        if dump.bad[case.demanded].any():
+        if case.bad:
             bits = dump.packing.word_bits
             kind = "two's complement" if code.signed else "unsigned"
             each = f"the tensor is {code.bits} bits {kind}"
@@ -31,7 +31,7 @@ def sign(case: Case) -> Iterator[str]:
                 each = f"a word is {dump.packing.fold} elements of {code.bits} bits"
             yield f"sign: the low {bits} bits of every word are right; {each}"
         return
-    if not code.signed or dump.bad[case.demanded].any():
+    if not code.signed or case.bad:
         return
     words = code.encode(dump.values[case.demanded])
     narrow = int(words.max()).bit_length()  # a negative number of this width has its highest bit set
@@ -44,32 +44,34 @@ def sign(case: Case) -> Iterator[str]:
 def hints(case: Case) -> Iterator[str]:
     """Another code of the same width."""
     code = case.dump.packing.code
-    if case.dump.bad[case.demanded].any():
+    if case.bad:
         return
     words = code.encode(case.dump.values)
     mask, top = np.uint64(code.mask), np.uint64(1 << (code.bits - 1))
     wanted = set(np.unique(case.expected[case.demanded])[:4].tolist())
     signs = code.signed and wanted == {-1, 1}
+    table: dict[str, IntArray] = {}
     if signs and int(words.max()) == 1:
-        for text, value in (("0 is -1 and 1 is +1", 1), ("0 is +1 and 1 is -1", -1)):
-            if case.explained_by_values(value * (2 * words.astype(np.int64) - 1)):
-                yield f"code: the dump has one bit a value, {text}; the tensor is {code.bits} bits two's complement"
-        return
-    if code.bits == 2 and wanted <= {-1, 0, 1} and code.signed:
-        for text, values in _MAPS.items():
-            table = np.array([2 if value is None else value for value in values])
-            if case.explained_by_values(table[words.astype(np.intp)]):
-                yield f"code: the dump has {text}; the tensor is two's complement"
-    if case.explained_by_values(code.decode(~words & mask)):
-        yield "code: every bit is inverted"
-    if code.bits > 1 and case.explained_by_values(code.decode((~words + np.uint64(1)) & mask)):
-        yield "code: every value is negated"
-    if code.bits > 1 and not signs and case.explained_by_values(code.decode(words ^ top)):
-        yield f"code: the highest of the {code.bits} bits is inverted (offset binary for two's complement, or back)"
-    if code.bits > 2 and code.signed:
-        magnitude = (words & (top - np.uint64(1))).astype(np.int64)
-        if case.explained_by_values(np.where(words & top != 0, -magnitude, magnitude)):
-            yield "code: the dump has sign and magnitude, the tensor is two's complement"
+        values, own = 2 * words.astype(np.int64) - 1, f"the tensor is {code.bits} bits two's complement"
+        table[f"the dump has one bit a value, 0 is -1 and 1 is +1; {own}"] = values
+        table[f"the dump has one bit a value, 0 is +1 and 1 is -1; {own}"] = -values
+    else:
+        if code.bits == 2 and wanted <= {-1, 0, 1} and code.signed:
+            for text, of_words in _MAPS.items():
+                table[f"the dump has {text}; the tensor is two's complement"] = np.array(of_words)[
+                    words.astype(np.intp)
+                ]
+        table["every bit is inverted"] = code.decode(~words & mask)
+        if code.bits > 1:
+            table["every value is negated"] = code.decode((~words + np.uint64(1)) & mask)
+        if code.bits > 1 and not signs:
+            text = f"the highest of the {code.bits} bits is inverted (offset binary for two's complement, or back)"
+            table[text] = code.decode(words ^ top)
+        if code.bits > 2 and code.signed:
+            magnitude = (words & (top - np.uint64(1))).astype(np.int64)
+            text = "the dump has sign and magnitude, the tensor is two's complement"
+            table[text] = np.where(words & top != 0, -magnitude, magnitude)
+    yield from (f"code: {text}" for text, values in table.items() if case.explained_by_values(values))
 
 
 def scale(case: Case) -> Iterator[str]:
@@ -79,7 +81,7 @@ def scale(case: Case) -> Iterator[str]:
         lost: IntArray = expected >> k
         if not varied(lost):
             break
-        if not case.dump.bad[case.demanded].any() and np.array_equal(case.dump.values[case.demanded], lost):
+        if not case.bad and np.array_equal(case.dump.values[case.demanded], lost):
             yield f"scale: every value is shifted right by {k}: the low {k} bits are lost"
     numbers = _numbers(case)
     if numbers is None:
@@ -100,14 +102,11 @@ def scale(case: Case) -> Iterator[str]:
 
 def _numbers(case: Case) -> np.ndarray[tuple[int], np.dtype[np.uint64]] | None:
     """The demanded words as they stand in the dump, where each is a value of at most 64 bits."""
-    bits = case.dump.words.bits
-    if case.dump.packing.fold > 1:
-        dump = case.dump
-        return None if dump.bad[case.demanded].any() else dump.packing.code.encode(dump.values[case.demanded])
-    if bits[:, 8:].any() or case.dump.words.unknown is not None:
-        return None
-    padded = np.ascontiguousarray(case.dump.words.widened(8)[:, :8])
-    return padded.view("<u8").reshape(-1).astype(np.uint64)[case.demanded]
+    dump = case.dump
+    if dump.packing.fold > 1:
+        return None if case.bad else dump.packing.code.encode(dump.values[case.demanded])
+    numbers = dump.words.numbers()
+    return None if numbers is None else numbers[case.demanded]
 
 
 def _extends(words: np.ndarray[tuple[int], np.dtype[np.uint64]], code: Code, width: int) -> bool:
