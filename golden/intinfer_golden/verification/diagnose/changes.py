@@ -1,12 +1,18 @@
-"""What mistakes are made of: arrays cut to fewer bits, or with another value in some place."""
+"""What mistakes are made of: arrays of fewer bits, or with another value in some place, ops with other constants."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import TypeVar
 
 import numpy as np
 
+from intinfer.ops import Op
+from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
+
+Kind = TypeVar("Kind", bound=Op)
 
 Change = Callable[..., IntArray]
 """From the operands of a node, each int64 (N, *shape), or from one array, to what is made of them."""
@@ -38,3 +44,20 @@ def wrapped(values: IntArray, bits: int, signed: bool) -> IntArray:
         return values
     half = np.int64(1 << (bits - 1)) if signed else np.int64(0)
     return ((values + half) & np.int64((1 << bits) - 1)) - half
+
+
+def stored(op: Op) -> dict[str, IntTensor]:
+    """The constants of an op by the names of its attributes."""
+    found = {entry.name: getattr(op, entry.name) for entry in fields(op)}
+    return {name: value for name, value in found.items() if isinstance(value, IntTensor)}
+
+
+def altered(op: Kind, **constants: IntArray) -> Kind:
+    """An op with other constants."""
+    return replace(op, **{name: IntTensor(values) for name, values in constants.items()})
+
+
+def of_channel(op: Kind, channel: int) -> Kind:
+    """A channelwise op on one channel alone."""
+    tensors = {name: tensor.values for name, tensor in stored(op).items() if tensor.shape[0] > 1}
+    return altered(op, **{name: values[channel : channel + 1] for name, values in tensors.items()})

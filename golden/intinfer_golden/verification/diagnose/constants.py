@@ -9,10 +9,10 @@ import numpy as np
 from intinfer.ops import Affine, Requant, Table, Threshold
 from intinfer.types import IntArray
 
-from .changes import wrapped
+from .changes import altered, stored, wrapped
 from .mistake import Mistake
 from .orders import channel_orders, exchanges
-from .suspect import Suspect, altered, stored
+from .suspect import Suspect
 
 _PLURALS = {"multiplier": "multipliers", "offset": "offsets", "shift": "shifts", "descending": "flags descending"}
 

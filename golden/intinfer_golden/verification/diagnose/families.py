@@ -36,7 +36,6 @@ from . import (
     routing,
     solve_channels,
     solve_constants,
-    solve_groups,
     solve_inputs,
     solve_sums,
     solve_weights,
@@ -47,7 +46,7 @@ from . import (
 from .suspect import Family
 
 _OF_ANY: tuple[Family, ...] = (operands.mistakes, history.mistakes, results.mistakes)
-_WEIGHTS = (solve_weights.mistakes, solve_inputs.permuted, solve_groups.mistakes, solve_inputs.read_anywhere)
+_WEIGHTS = (solve_weights.mistakes, solve_inputs.permuted, solve_channels.groups, solve_inputs.read_anywhere)
 
 
 def _of(*own: Family, solved: tuple[Family, ...] = (), sums: tuple[Family, ...] = ()) -> tuple[Family, ...]:

@@ -11,9 +11,9 @@ from intinfer.ops.base import per_channel
 from intinfer.types import IntArray
 
 from ..hints import Mask
-from .changes import Change, ends, wrapped
+from .changes import Change, altered, ends, wrapped
 from .mistake import Mistake, listed
-from .suspect import Suspect, altered
+from .suspect import Suspect
 
 # ----------------------------------------------------------------------------------------------------- thresholds
 

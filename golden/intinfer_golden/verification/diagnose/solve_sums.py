@@ -13,7 +13,8 @@ from .changes import Change
 from .elementwise import weighted
 from .macs import EXACT, Mac
 from .mistake import Mistake
-from .suspect import Scope, Suspect
+from .scopes import Scope
+from .suspect import Suspect
 
 CONSTANTS = 512
 """Constants that are tried, up and down, where the dump is not the sums themselves."""

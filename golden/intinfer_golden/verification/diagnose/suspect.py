@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from intinfer.graph import Node, Value
 from intinfer.ops import Conv2d, Dense, Mux, Op, Table, Tgap
 from intinfer.ops.base import Channelwise
-from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
 from ..hints.case import Mask
-from .changes import Change, wrapped
+from .changes import Change, of_channel, wrapped
 from .macs import Mac
-from .mistake import Mistake, spans
+from .mistake import Mistake
 from .orders import matched
 from .scene import CHUNK, Scene, seen_along, work
-
-Kind = TypeVar("Kind", bound=Op)
+from .scopes import Scope, scopes_of
 
 _FIXED = 1e4
 """Elements that a try costs whatever its size."""
-
-
-@dataclass(frozen=True, eq=False)
-class Scope:
-    """Where a mistake is made: `mask` broadcasts over the dump's values, `choices` as of a mistake."""
-
-    text: str
-    mask: Mask
-    choices: int = 1
-
-    def rows(self, frames: list[int]) -> Mask:
-        """The mask of some frames."""
-        return self.mask[frames] if len(self.mask) > 1 else self.mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,38 +100,8 @@ class Suspect:
 
     @cached_property
     def scopes(self) -> list[Scope]:
-        """Where a mistake may have been made: all over, or just in the frames, channels, rows or columns that differ.
-
-        Frames, rows and columns count as one, as all from the first on or up to the last, or as every second, third ...
-        """
-        ndim = self.scene.wrong.ndim
-        along = {axis: scope for axis in range(ndim) if (scope := self._scope(axis)) is not None}
-        found = [Scope("", np.ones([1] * ndim, dtype=bool)), *along.values()]
-        if 0 in along and 1 in along:
-            frames, channels = along[0], along[1]
-            mask, choices = channels.mask & frames.mask, channels.choices * frames.choices
-            found.append(Scope(f"{channels.text}, {frames.text}", mask, choices))
-        return found
-
-    def _scope(self, axis: int) -> Scope | None:
-        """The frames, channels, rows or columns that differ, where others do not and they are no mere chance."""
-        wrong = self.scene.wrong
-        bad, extent = np.flatnonzero(seen_along(wrong, axis)).tolist(), wrong.shape[axis]
-        if len(bad) == extent or (axis == 1 and not self.channelwise):
-            return None
-        name = ("frame", "channel", "row", "column")[axis]
-        kept = bad if axis == 1 else _regular(bad, extent)
-        if kept is None:
-            return None
-        choices = 2 if axis == 0 and kept == [0] else 2 * extent
-        if axis == 1:
-            choices = extent ** min(len(bad), extent - len(bad), 8)
-        mask = np.isin(np.arange(extent), kept).reshape([-1 if i == axis else 1 for i in range(wrong.ndim)])
-        told = [self.scene.numbers[n] for n in kept] if axis == 0 else kept
-        text = f"in {name if len(kept) == 1 else name + 's'} {spans(told)} alone"
-        if axis != 1 and len(kept) > 2 and kept[1] - kept[0] > 1:
-            text = f"in {name}s {told[0]}, {told[1]}, {told[2]} ... alone"
-        return Scope(text, mask, max(2, choices))
+        """Where a mistake may have been made; in some channels alone only if these are the node's own."""
+        return scopes_of(self.scene, self.channelwise)
 
     @cached_property
     def cost(self) -> float:
@@ -292,20 +247,6 @@ class Suspect:
                 yield slice(start, start + step), found.reshape(len(part), count, *actual.shape[1:]), actual, asked
 
 
-def _regular(bad: list[int], extent: int) -> list[int] | None:
-    """The single index, beginning, end or even steps that these are; what lies between may be right by chance."""
-    if len(bad) == 1:
-        return bad
-    for step in range(2, min(8, extent // 2 + 1)):
-        steps = list(range(bad[0] % step, extent, step))
-        if len(bad) > 2 and set(bad) <= set(steps) and 2 * len(bad) > len(steps):
-            return steps
-    if bad[0] == 0 or bad[-1] == extent - 1:
-        run = list(range(bad[0], bad[-1] + 1))
-        return run if len(run) < extent else None
-    return None
-
-
 def suspects(scene: Scene) -> Iterator[Suspect]:
     """The node of the dump, then those before it, nearest first."""
     graph = scene.graph
@@ -322,23 +263,6 @@ def suspects(scene: Scene) -> Iterator[Suspect]:
                 after.add(node.name)
         path = tuple(n for n in graph.nodes if n.name in after and n.name in distance and n.name != name)
         yield Suspect(scene, graph.node_by_name[name], path)
-
-
-def stored(op: Op) -> dict[str, IntTensor]:
-    """The constants of an op by the names of its attributes."""
-    found = {entry.name: getattr(op, entry.name) for entry in fields(op)}
-    return {name: value for name, value in found.items() if isinstance(value, IntTensor)}
-
-
-def altered(op: Kind, **constants: IntArray) -> Kind:
-    """An op with other constants."""
-    return replace(op, **{name: IntTensor(values) for name, values in constants.items()})
-
-
-def of_channel(op: Kind, channel: int) -> Kind:
-    """A channelwise op on one channel alone."""
-    tensors = {name: tensor.values for name, tensor in stored(op).items() if tensor.shape[0] > 1}
-    return altered(op, **{name: values[channel : channel + 1] for name, values in tensors.items()})
 
 
 Family = Callable[[Suspect, Any], Iterator[Mistake]]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import comb, log2
 
 import numpy as np
-import numpy.typing as npt
 
+from ..hints import Mask
 from .mistake import spans
-
-Mask = npt.NDArray[np.bool_]
+from .scene import seen_along
 
 SHOWN = 6
 """Ranges of indices that are listed."""
@@ -35,7 +34,7 @@ def where(wrong: Mask, asked: Mask, axes: tuple[str, ...], frames: Sequence[int]
     count = int(wrong.sum())
     parts = []
     for i, axis in enumerate(axes):
-        bad, all_ = _seen(wrong, i), _seen(asked, i)
+        bad, all_ = seen_along(wrong, i), seen_along(asked, i)
         if count <= FEW or _telling(int(bad.sum()), int(all_.sum()), count):
             numbers = np.asarray(frames) if axis == "N" else np.arange(len(bad))
             parts.append(_along(axis, sorted(set(numbers[bad].tolist())), sorted(set(numbers[all_].tolist()))))
@@ -47,16 +46,6 @@ def where(wrong: Mask, asked: Mask, axes: tuple[str, ...], frames: Sequence[int]
 def _telling(part: int, whole: int, count: int) -> bool:
     """Whether so many differences, strewn by chance, would hardly all lie in one of the parts of this size."""
     return count * (log2(whole) - log2(part)) - log2(comb(whole, part)) > log2(CHANCE)
-
-
-def _seen(mask: Mask, axis: int) -> Mask:
-    """By index along an axis: whether there is one."""
-    return _any(mask, tuple(i for i in range(mask.ndim) if i != axis))
-
-
-def _any(mask: Mask, axes: tuple[int, ...]) -> Mask:
-    found: Mask = np.logical_or.reduce(mask, axis=axes)
-    return found
 
 
 def _along(axis: str, bad: list[int], all_: list[int]) -> str:
@@ -86,11 +75,12 @@ def _along(axis: str, bad: list[int], all_: list[int]) -> str:
 def _border(wrong: Mask, asked: Mask, axes: tuple[str, ...]) -> str:
     """The edges that hold all wrong values, where there are several and values inside are right."""
     other = tuple(i for i, axis in enumerate(axes) if axis not in "HW")
-    bad, all_ = _any(wrong, other), _any(asked, other)
+    bad, all_ = (np.logical_or.reduce(mask, axis=other) for mask in (wrong, asked))
     if axes.index("H") > axes.index("W"):
         bad, all_ = bad.T, all_.T
     for depth in range(1, (min(bad.shape) - 1) // 2 + 1):
-        inside = (slice(depth, -depth), slice(depth, -depth))
+        inner = slice(depth, -depth)
+        inside = (inner, inner)
         if not all_[inside].any() or bad[inside].any():
             continue
         edge, whole = int(all_.sum() - all_[inside].sum()), int(all_.sum())
@@ -100,7 +90,7 @@ def _border(wrong: Mask, asked: Mask, axes: tuple[str, ...]) -> str:
         rows = any(edges[name] for name in ("top", "bottom"))
         if sum(edges.values()) < 2 or not (rows and (edges["left"] or edges["right"])):
             return ""
-        kind = "the corners" if _corners_alone(bad, depth) else "the border"
+        kind = "the border" if bad[inner].any() or bad[:, inner].any() else "the corners"
         sides = "" if all(edges.values()) else " (" + ", ".join(name for name, found in edges.items() if found) + ")"
         return f"only {kind}{sides}" + (f", {depth} wide" if depth > 1 else "")
     return ""
@@ -116,16 +106,3 @@ def _edges(bad: Mask, depth: int) -> Mapping[str, bool]:
         "right": bool(bad[inner, -depth:].any()),
     }
     return found if any(found.values()) else dict.fromkeys(found, True)
-
-
-def _corners_alone(bad: Mask, depth: int) -> bool:
-    rest = bad.copy()
-    for rows in _ends(depth):
-        for columns in _ends(depth):
-            rest[rows, columns] = False
-    return not rest.any()
-
-
-def _ends(depth: int) -> Iterator[slice]:
-    yield slice(None, depth)
-    yield slice(-depth, None)
