@@ -9,7 +9,6 @@ from pathlib import Path
 
 from intinfer.errors import DataError
 
-from ..describe.manifest import Stored
 from ..describe.spans import Spans, numbers, ranges
 from .constants import Memory
 from .diagnose import Diagnoses
@@ -154,10 +153,7 @@ def verify(
     if constants and frames is not None:
         raise DataError(f"{constants[0]}: is of a constant, which has no frames; compare it without --frames")
     diagnoses = Diagnoses(causes)
-    comparisons = tuple(
-        _of_constant(_compare(path, match, stream, full, frames, passes, diagnoses), match.entry)
-        for path, match in found
-    )
+    comparisons = tuple(_compare(path, match, stream, full, frames, passes, diagnoses) for path, match in found)
     seen = {(comparison.set, comparison.node) for comparison in comparisons if comparison.constant is None}
     missing = [name if set_ is None else f"{set_}/{name}" for set_, name in sets.outputs() if (set_, name) not in seen]
     return Verification(comparisons, tuple(missing))
@@ -215,18 +211,5 @@ def _compare(
         causes=diagnosis,
         notes=(*notes, *extent.notes, *pieces.notes()),
         passes=extent.passes,
+        constant=match.entry.constant if isinstance(match.entry, Memory) else None,
     )
-
-
-def _of_constant(found: Comparison, entry: Stored) -> Comparison:
-    """A comparison with the place of the first difference in the constant, where the entry is one of its memories."""
-    if not isinstance(entry, Memory):
-        return found
-    first = found.first
-    if first is None or first.at is None:
-        return replace(found, constant=entry.constant)
-    if (at := entry.at(first.at["c"])) is not None:
-        return replace(found, constant=entry.constant, first=replace(first, at=at))
-    unused = first.problem or "the lane is unused and must be 0"
-    first = replace(first, at=None, expected=None, expected_hex=None, problem=unused)
-    return replace(found, constant=entry.constant, first=first)

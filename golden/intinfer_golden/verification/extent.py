@@ -130,16 +130,15 @@ def _chosen(
 def _of_bytes(words: Words, tensor: Tensor, path: Path) -> tuple[Packing, int]:
     count = len(words)
     packed, single = Packing.of(tensor), Packing.of(tensor, 1)
-    numbers = [packing.words(tensor.elements) for packing in (packed, single)]
-    whole = [number * packing.word_bytes for number, packing in zip(numbers, (packed, single), strict=True)]
-    if count == whole[1] != whole[0]:
+    least, most = (packing.words(tensor.elements) * packing.word_bytes for packing in (packed, single))
+    if count == most != least:
         return single, single.word_bytes
-    if count != whole[0]:
+    if count != least:
         wide = [
             (packing, size)
-            for packing, number in ((single, numbers[1]), (packed, numbers[0]))
-            for size in (count // number,)
-            if count == size * number and packing.word_bytes < size <= MAX_SLOT and size & (size - 1) == 0
+            for packing in (single, packed)
+            for size in (2**k for k in range(1, MAX_SLOT.bit_length()))
+            if count == size * packing.words(tensor.elements) and packing.word_bytes < size
         ]
         if wide:  # both where words of one element are as long as all of a word: what is above them tells
             return min(wide, key=lambda pair: words.joined(pair[1]).wider(pair[0].word_bits) > 0)

@@ -11,6 +11,7 @@ import numpy as np
 from intinfer.types import IntArray
 
 from ..describe.tensors import Tensor
+from .constants import Memory
 from .dumps import Dump, Packing, Words
 from .dumps.dump import sign_top
 from .extent import Extent
@@ -170,9 +171,14 @@ class Pieces:
         actual = int(dump.values[index]) if there and not dump.bad[index] else None
         word, lane = packing.place(index)
         number, frame = divmod(place // self._words, self._frames)
-        at = tensor.at(index)
-        at["n"] = self._numbers[frame + at["n"]]
-        value = int(expected[index])
+        value: int | None = int(expected[index])
+        if isinstance(self._match.entry, Memory):
+            at = self._match.entry.at(index)
+            value = None if at is None else value
+            problem = problem or ("" if at else "the lane is unused and must be 0")
+        else:
+            at = tensor.at(index)
+            at["n"] = self._numbers[frame + at["n"]]
         packed = packing.fold > 1
         return Difference(
             word=place + word,
@@ -180,7 +186,7 @@ class Pieces:
             **_where(extent.words, place + word),
             at=at,
             expected=value,
-            expected_hex=tensor.code.hex(value),
+            expected_hex=None if value is None else tensor.code.hex(value),
             expected_word=_word_hex(packing, expected, word) if packed else None,
             actual=actual,
             actual_hex=None if actual is None else tensor.code.hex(actual),
