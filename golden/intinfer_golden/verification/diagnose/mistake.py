@@ -56,20 +56,17 @@ class Evidence:
 
     def convinces(self, choices: int = 1) -> bool:
         """Whether a mistake that was picked among `choices` can be told: the places of the differences, and where a
-        value can be wrong in more than one way their values, say more than the pick.
+        value can be wrong in more than one way their values, say more than the pick. The places say log2 of the ways
+        to choose the differences among the values; of 256 where they are more, and of half of the values where more
+        are wrong, as each could have been right as well.
 
         A solved mistake needs two differences at least: a single one is explained by too much.
         """
-        known = self._places + (self.differences if self.bits > 1 else 0)
+        chosen = min(self.differences, self.compared // 2, 256)
+        known = log2(comb(self.compared, chosen)) + (self.differences if self.bits > 1 else 0)
         if choices == 1:
             return known >= STRUCTURAL_BITS
         return self.differences > 1 and known - log2(choices) >= SOLVED_BITS
-
-    @property
-    def _places(self) -> float:
-        """log2 of the ways to choose the differences among the values; of 256 where they are more, and of half of the
-        values where more are wrong, as each could have been right as well."""
-        return log2(comb(self.compared, min(self.differences, self.compared // 2, 256)))
 
 
 def spans(numbers: list[int]) -> str:

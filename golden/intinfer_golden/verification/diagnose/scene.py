@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property
 
 import numpy as np
@@ -29,12 +29,10 @@ class Budget:
     """Work that may still be done, in elements computed: what is tried depends on the sets alone, not on the clock."""
 
     left: float = 1.2e9
-    used_up: bool = field(default=False, init=False)
 
     def take(self, work: float) -> bool:
         """Whether there is enough for it; it is then gone."""
         if work > self.left:
-            self.used_up = True
             return False
         self.left -= work
         return True

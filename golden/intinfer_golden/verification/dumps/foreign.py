@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,8 +24,8 @@ _BOM = b"\xef\xbb\xbf"
 def opened(path: Path) -> Iterator[BinaryIO]:
     """A regular file, open for reading. Raises DataError for anything else."""
     if not path.is_file():
-        what = "is a folder; give the files in it" if path.is_dir() else "no such file"
-        raise DataError(f"{path}: {'is no regular file; give a file' if _odd(path) else what}")
+        what = "is no regular file; give a file" if path.exists() else "no such file"  # a pipe would be waited for
+        raise DataError(f"{path}: {'is a folder; give the files in it' if path.is_dir() else what}")
     try:
         with open(path, "rb") as file:
             yield file
@@ -78,11 +77,6 @@ def short(item: str, size: int = 24) -> str:
 def short_name(name: str, size: int = 120) -> str:
     """A name of a file in a message: its end says most."""
     return printable(name if len(name) <= size else "..." + name[3 - size :])
-
-
-def _odd(path: Path) -> bool:
-    """Whether it is there and neither file nor folder: a pipe would be waited for."""
-    return os.path.lexists(path) and path.exists() and not path.is_dir()
 
 
 def _check_encoding(data: bytes, path: Path) -> None:

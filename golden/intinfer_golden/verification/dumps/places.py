@@ -28,11 +28,8 @@ class Places:
     count: int
 
     @classmethod
-    def of(cls, *arrays: IntArray) -> Places:
-        parts = tuple(_part(array) for array in arrays if len(array))
-        sizes = [len(array) for array in arrays if len(array)]
-        starts = np.cumsum([0, *sizes]).tolist()
-        return cls(tuple(starts[:-1]), parts, starts[-1])
+    def of(cls, array: IntArray) -> Places:
+        return cls((0,), (_part(array),), len(array)) if len(array) else cls((), (), 0)
 
     @classmethod
     def joined(cls, several: Iterable[Places]) -> Places:

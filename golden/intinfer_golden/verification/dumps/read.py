@@ -53,7 +53,6 @@ def read_words(path: Path) -> Words:
         with opened(path) as file:
             return Words.of_bytes(file.read())
     try:
-        parts = list(_TEXT[suffix](path))
-        return Words.of_parts(parts) if parts else Words.of_tokens([], "numbers" if suffix in _DECIMAL else "bits")
+        return Words.of_parts(list(_TEXT[suffix](path)), "numbers" if suffix in _DECIMAL else "bits")
     except WidthError as error:
         raise DataError(f"{path}: {error}") from None

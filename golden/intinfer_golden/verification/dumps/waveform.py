@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -105,16 +105,10 @@ def read_stream(path: Path, stream: Stream, inputs: Sequence[str] = ()) -> Beats
     Raises DataError for a file that is no waveform, a signal that is not there or not to be made out, or an unknown
     handshake. ModuleNotFoundError for an FST file without the package pylibfst.
     """
-    with _blocks(path) as blocks:
-        dump = ValueChanges(blocks, path, stream.last_names(inputs))
-        return _Reader(path, dump, stream, inputs).beats()
-
-
-@contextmanager
-def _blocks(path: Path) -> Iterator[Iterator[bytes]]:
     packed = path.suffix.lower() == ".fst" or is_fst(path)
     with closing(fst_blocks(path) if packed else text_blocks(path)) as blocks:  # type: ignore[type-var]
-        yield blocks
+        dump = ValueChanges(blocks, path, stream.last_names(inputs))
+        return _Reader(path, dump, stream, inputs).beats()
 
 
 @dataclass
@@ -141,7 +135,7 @@ class _Found:
 
     def words(self) -> Words:
         self._flush()
-        return Words.of_parts(self.done) if self.done else Words.of_tokens([], "beats", "time")
+        return Words.of_parts(self.done, "beats", "time")
 
 
 class _Reader:

@@ -74,18 +74,18 @@ class Words:
     @classmethod
     def of_tokens(cls, tokens: Iterable[Token], kind: str = "bits", unit: str = "line", digit: int = 0) -> Words:
         """Args: digit: bits that each character of a token stands for, 0 where `slot` is not to be known."""
-        parts = list(parts_of(tokens, kind, unit, digit))
-        return cls.of_parts(parts) if parts else _of_list([], kind, unit, digit)
+        return cls.of_parts(list(parts_of(tokens, kind, unit, digit)), kind, unit)
 
     @classmethod
-    def of_parts(cls, parts: Sequence[Words]) -> Words:
-        """Parts of one dump, one after the other. Raises WidthError where a few words are far wider than the rest."""
-        if len(parts) == 1:
-            return parts[0]
-        size = max((part.bits.shape[1] for part in parts), default=1)
-        count = sum(len(part) for part in parts)
+    def of_parts(cls, parts: Sequence[Words], kind: str = "bits", unit: str = "line") -> Words:
+        """Parts of one dump, one after the other; `kind` and `unit` of a dump without any.
+
+        Raises WidthError where a few words are far wider than the rest.
+        """
+        if len(parts) < 2:
+            return parts[0] if parts else _of_list([], kind, unit, 0)
+        size, count = max(part.bits.shape[1] for part in parts), sum(len(part) for part in parts)
         _check_width(count, size, sum(part.bits.size for part in parts))
-        first = parts[0] if parts else _of_list([], "bits", "line", 0)
         bits = np.zeros((count, size), dtype=np.uint8)
         unknown = np.zeros((count, size), dtype=np.uint8) if any(p.unknown is not None for p in parts) else None
         signs = any(part.negative.any() for part in parts)
@@ -103,8 +103,8 @@ class Words:
             start += len(part)
         places = [part.places for part in parts if part.places is not None]
         joined = Places.joined(places) if len(places) == len(parts) else None
-        slot = max((part.slot for part in parts), default=0)
-        return replace(first, bits=bits, negative=negative, unknown=unknown, places=joined, texts=texts, slot=slot)
+        slot = max(part.slot for part in parts)
+        return replace(parts[0], bits=bits, negative=negative, unknown=unknown, places=joined, texts=texts, slot=slot)
 
     @classmethod
     def of_array(cls, array: npt.NDArray[np.integer | np.bool_]) -> Words:

@@ -135,7 +135,8 @@ def explain_frame(
     name = only(outputs, str(vectors.directory)) if node is None else node
     inputs = {value.name: _held(vectors, value.name, number) for value in graph.inputs}
     if name in inputs:
-        raise DataError(f"{vectors.directory}: {name!r} is an input, which no node makes; see {_file(vectors, name)}")
+        file = f"{vectors.directory}/{vectors.values[name].files[0].path}"
+        raise DataError(f"{vectors.directory}: {name!r} is an input, which no node makes; see {file}")
     explanation = explain(graph, inputs, name, at, depth)
     stored = int(_held(vectors, name, number)[(0, *at)]) if name in vectors.values else None
     demanded = name not in vectors.masks or bool(vectors.masks[name].array()[number, at[0]])
@@ -174,8 +175,3 @@ def _held(vectors: VectorSet, name: str, frame: int) -> IntArray:
     if name not in vectors.values:
         raise DataError(f"{vectors.directory}: does not hold its input {name!r}; make the vectors again")
     return vectors.values[name].array()[frame : frame + 1]
-
-
-def _file(vectors: VectorSet, name: str) -> str:
-    entry = vectors.values[name]
-    return f"{vectors.directory}/{entry.files[0].path}"

@@ -10,11 +10,11 @@ import numpy as np
 from intinfer.ops import Add, ChannelSelect, Concat, Conv2d, Dense, Gather, Mux, Op
 from intinfer.types import IntArray
 
-from .changes import Change, altered, with_entry
-from .macs import Mac
-from .mistake import Mistake
-from .orders import described, matched, moved, usual
-from .suspect import Suspect
+from ..changes import Change, altered, with_entry
+from ..macs import Mac
+from ..mistake import Mistake
+from ..orders import described, matched, moved, usual
+from ..suspect import Suspect
 
 MAX_MATCHED = 512
 """Channels among which the one is looked for that another holds."""

@@ -11,10 +11,10 @@ import numpy as np
 from intinfer.ops import Conv2d, Dense
 from intinfer.types import IntArray
 
-from .changes import wrapped
-from .macs import EXACT, Mac
-from .mistake import Mistake, interval
-from .suspect import Suspect
+from ..changes import wrapped
+from ..macs import EXACT, Mac
+from ..mistake import Mistake, interval
+from ..suspect import Suspect
 
 MAX_VALUES = 256
 """Other values of a weight that are all tried; of wider codes those that a flipped bit, a lost or turned sign make."""

@@ -11,9 +11,9 @@ from intinfer.ops import Affine, Requant, Table, Tgap, Threshold
 from intinfer.ops.base import per_channel
 from intinfer.types import IntArray
 
-from .changes import altered, of_channel, stored, with_entry
-from .mistake import Mistake, interval
-from .suspect import Suspect
+from ..changes import altered, of_channel, stored, with_entry
+from ..mistake import Mistake, interval
+from ..suspect import Suspect
 
 _BITS = 62
 

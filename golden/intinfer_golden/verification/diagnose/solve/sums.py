@@ -9,12 +9,12 @@ import numpy as np
 
 from intinfer.ops import Add, Conv2d, Op
 
-from .changes import Change
-from .elementwise import weighted
-from .macs import EXACT, Mac
-from .mistake import Mistake
-from .scopes import Scope
-from .suspect import Suspect
+from ..changes import Change
+from ..elementwise import weighted
+from ..macs import EXACT, Mac
+from ..mistake import Mistake
+from ..scopes import Scope
+from ..suspect import Suspect
 
 CONSTANTS = 512
 """Constants that are tried, up and down, where the dump is not the sums themselves."""

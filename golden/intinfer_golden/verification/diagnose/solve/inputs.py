@@ -11,10 +11,10 @@ import numpy as np
 from intinfer.ops import Conv2d, Dense
 from intinfer.types import IntArray
 
-from .macs import EXACT, Mac
-from .mistake import Mistake
-from .orders import described, matched, moved, usual
-from .suspect import Suspect
+from ..macs import EXACT, Mac
+from ..mistake import Mistake
+from ..orders import described, matched, moved, usual
+from ..suspect import Suspect
 
 MAX_CHANNELS = 256
 """Input channels of a group whose order is looked for."""
