@@ -7,7 +7,7 @@ import numpy as np
 from intinfer.ops import Add
 
 from ..make.coverage import Covergroup, Prover
-from ..make.coverage.combinations import MAX_PAIRS, combinations, ends
+from ..make.coverage.combinations import MAX_PAIRS, Combinations, ends
 from .base import Elementwise, Served, Stateless
 from .steps import Cell, Operand, Place, Steps, element_row
 
@@ -32,4 +32,4 @@ class AddFacts(Stateless, Served, Elementwise[Add]):
             each = np.where(np.eye(len(self.inputs), dtype=bool), high, low)
             both = np.concatenate([[low, high], each, low + high - each])
         sentence = "every combination of the inputs' ends"
-        return [combinations(self.node, "ends", sentence, self.node.inputs, both, self.channels)]
+        return [Combinations(self.node, "ends", sentence, self.node.inputs, both, self.channels)]

@@ -22,7 +22,6 @@ from ..make.coverage import (
     Site,
     Values,
     fault,
-    grid,
     rivals,
 )
 from ..make.stimulus import textures
@@ -62,17 +61,15 @@ class ArgMaxFacts(OpFacts[ArgMax]):
 
         pairs = [(a, a + 1) for a in range(classes - 1)] + ([(0, classes - 1)] if classes > 2 else [])
         single = x.type.lo == x.type.hi
-        win = Covergroup(self.node.name, "winners", "each class wins alone", (Axis("class"),), grid(classes), wins)
+        win = Covergroup(self.node.name, "winners", "each class wins alone", (Axis("class", classes),), wins)
         groups = [win]
-        if single and classes > 1:
-            win.exclude(np.ones(classes, dtype=bool), f"every input is {x.type.lo}: classes always tie")
+        win.exclude(single and classes > 1, f"every input is {x.type.lo}: classes always tie")
         if pairs:
             words = tuple(f"classes {a} and {b}" for a, b in pairs)
             sentence = "two classes share the top, and the lower one wins"
-            tie = Covergroup(self.node.name, "ties", sentence, (Axis("tie", words),), grid(len(pairs)), ties)
-            if single:
-                later = np.array([a > 0 for a, _ in pairs])
-                tie.exclude(later, f"every input is {x.type.lo}: class 0 always shares the top")
+            tie = Covergroup(self.node.name, "ties", sentence, (Axis("tie", words),), ties)
+            later = [i for i, (a, _) in enumerate(pairs) if a > 0 and single]
+            tie.exclude(later, f"every input is {x.type.lo}: class 0 always shares the top")
             groups.append(tie)
         if pairs and x in self.graph.inputs:
             groups.append(rivals.covergroup(self.node, 1, x.type, lambda values: _scores(values[x.name])[None]))

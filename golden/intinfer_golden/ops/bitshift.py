@@ -10,7 +10,7 @@ from intinfer.ops import Bitshift
 from intinfer.types import IntArray
 
 from ..make.coverage import Covergroup, Prover
-from ..make.coverage.combinations import MAX_PAIRS, combinations, ends
+from ..make.coverage.combinations import MAX_PAIRS, Combinations, ends
 from .base import Elementwise, Served, Stateless
 from .steps import Operand, Place, Steps, element_row
 
@@ -28,9 +28,9 @@ class BitshiftFacts(Stateless, Served, Elementwise[Bitshift]):
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
         names, sentence = self.node.inputs, "both inputs at their ends"
-        every = combinations(self.node, "ends", sentence, names, ends(self.inputs), self.channels)
+        every = Combinations(self.node, "ends", sentence, names, ends(self.inputs), self.channels)
         sentence = "pairs of codes: all, or carries through every bit and odd sums beside the ends"
-        return [every, combinations(self.node, "pairs", sentence, names, self._pairs(), None)]
+        return [every, Combinations(self.node, "pairs", sentence, names, self._pairs(), None)]
 
     def _pairs(self) -> IntArray:
         a, b = (v.type for v in self.inputs)

@@ -10,7 +10,7 @@ from intinfer.graph import Value
 from intinfer.ops import MaxPool
 from intinfer.types import IntArray
 
-from ..make.coverage import RESET, Axis, Bools, Covergroup, Faults, Prover, Site, Values, fault, grid, rivals
+from ..make.coverage import RESET, Axis, Bools, Covergroup, Faults, Prover, Site, Values, fault, rivals
 from ..make.coverage.leaks import carried
 from ..make.stimulus import textures
 from ..make.stimulus.pack import Goal, pack
@@ -54,15 +54,18 @@ class MaxPoolFacts(Pool[MaxPool]):
             alone = top.sum(axis=4, keepdims=True) == 1
             return np.asarray((top & alone).any(axis=(0, 2, 3))).reshape(-1)
 
-        axes = (Axis("channel"), Axis("row"), Axis("column"))
         sentence = "this place of a window alone holds the maximum"
-        group = Covergroup(self.node.name, "winners", sentence, axes, grid(channels, *self.op.kernel), wins)
+        group = Covergroup(self.node.name, "winners", sentence, self.place_axes, wins)
         never = ~real.any(axis=(0, 1))
         group.exclude(np.tile(never, channels), "no window has a real value here")
-        if x.type.lo == x.type.hi:
-            lonely = (real & (real.sum(axis=2, keepdims=True) == 1)).any(axis=(0, 1))
-            group.exclude(np.tile(~lonely, channels), f"every input is {x.type.lo}")
-        return [group, *self._close(real.sum(axis=2).max() > 1), self._lows(), *self._padding(inside)]
+        lonely = (real & (real.sum(axis=2, keepdims=True) == 1)).any(axis=(0, 1))
+        group.exclude(np.tile(~lonely & (x.type.lo == x.type.hi), channels), f"every input is {x.type.lo}")
+        groups = [group, *self._close(real.sum(axis=2).max() > 1)]
+        over = ~np.asarray(inside.all(axis=(2, 3)))
+        sentence = "a whole window holds the lowest value: nothing else, such as 0 or a border, wins over it"
+        groups.append(self._lowest("lowest", sentence, np.ones_like(over)))
+        sentence = "a window over the border holds the lowest value alone: the border does not win"
+        return [*groups, *([self._lowest("border", sentence, over)] if over.any() else [])]
 
     def _close(self, several: bool) -> list[Covergroup]:
         """Of a node that reads an input of the graph, and windows of several numbers."""
@@ -76,24 +79,13 @@ class MaxPoolFacts(Pool[MaxPool]):
 
         return [rivals.covergroup(self.node, x.shape[0], x.type, compared)]
 
-    def _lows(self) -> Covergroup:
-        def see(values: Values) -> Bools:
-            return np.asarray((values[self.node.name] == self.x.type.lo).any(axis=(0, 2, 3)))
-
-        sentence = "a whole window holds the lowest value: nothing else, such as 0 or a border, wins over it"
-        return Covergroup(self.node.name, "lowest", sentence, (Axis("channel"),), grid(self.channels), see)
-
-    def _padding(self, inside: Bools) -> list[Covergroup]:
-        """Windows over the border whose real values are all the lowest: padding must not win."""
-        over = ~inside.all(axis=(2, 3))
-        if not over.any():
-            return []
+    def _lowest(self, kind: str, sentence: str, windows: Bools) -> Covergroup:
+        """Some of the windows, (OH, OW), hold only the lowest value, in each channel."""
 
         def see(values: Values) -> Bools:
-            return np.asarray(((values[self.node.name] == self.x.type.lo) & over).any(axis=(0, 2, 3)))
+            return np.asarray(((values[self.node.name] == self.x.type.lo) & windows).any(axis=(0, 2, 3)))
 
-        sentence = "a window over the border holds the lowest value alone: the border does not win"
-        return [Covergroup(self.node.name, "border", sentence, (Axis("channel"),), grid(self.channels), see)]
+        return Covergroup(self.node.name, kind, sentence, (Axis("channel", self.channels),), see)
 
     def faults(self, site: Site) -> Iterator[Faults]:
         """The running maximum begins too high, or with that of the frame before; a place of the windows is not read."""

@@ -9,7 +9,7 @@ import numpy as np
 from intinfer.graph import Value
 from intinfer.ops import Mux
 
-from ..make.coverage import ENDS, RESET, Axis, Bools, Covergroup, Faults, Order, Prover, Site, Values, fault, grid
+from ..make.coverage import ENDS, RESET, Axis, Bools, Covergroup, Faults, Order, Prover, Site, Values, fault
 from ..make.stimulus import textures
 from ..make.stimulus.textures import Draw, Frame
 from .base import OpFacts
@@ -46,31 +46,21 @@ class MuxFacts(OpFacts[Mux]):
 
         words = ("S = 0", "S = 1")
         sentence = "the channel is taken from each input while the two differ"
-        way = Covergroup(
-            self.node.name, "both ways", sentence, (Axis("channel"), Axis("way", words)), grid(channels, 2), both_ways
-        )
-        if one == zero:
-            way.exclude(np.ones(2 * channels, dtype=bool), "both inputs are one and the same value")
-        types = [value.type for value in self.inputs]
-        for bit in (0, 1):
-            if not types[0].lo <= bit <= types[0].hi:
-                way.exclude(way.coordinates[:, 1] == bit, f"{select!r} is {types[0]}")
-        if all(t.lo == t.hi for t in types[1:]) and types[1] == types[2]:
-            way.exclude(np.ones(2 * channels, dtype=bool), f"both inputs are always {types[1].lo}")
+        axes = (Axis("channel", channels), Axis("way", words))
+        way = Covergroup(self.node.name, "both ways", sentence, axes, both_ways)
+        way.exclude(one == zero, "both inputs are one and the same value")
+        bits, *branches = (value.type for value in self.inputs)
+        never = [bit for bit in (0, 1) if not bits.lo <= bit <= bits.hi]
+        way.exclude(np.isin(way.coordinates[:, 1], never), f"{select!r} is {bits}")
+        fixed = branches[0] == branches[1] and branches[0].lo == branches[0].hi
+        way.exclude(fixed, f"both inputs are always {branches[0].lo}")
         sentence = "one frame with no channel taken from I1, one with all, one with some"
-        mixed = Covergroup(
-            self.node.name,
-            "select bits of a frame",
-            sentence,
-            (Axis("S", ("none", "all", "mixed")),),
-            grid(3),
-            mixtures,
+        kinds = Axis("S", ("none", "all", "mixed"))
+        mixed = Covergroup(self.node.name, "select bits of a frame", sentence, (kinds,), mixtures)
+        mixed.exclude(
+            [2] * (channels == 1 or bits.lo == bits.hi), f"{channels} channel{'s' * (channels > 1)} of {bits}"
         )
-        if channels == 1 or types[0].lo == types[0].hi:
-            mixed.exclude([2], f"{channels} channel{'s' * (channels > 1)} of {types[0]}")
-        for bit, index in ((0, 0), (1, 1)):
-            if not types[0].lo <= bit <= types[0].hi:
-                mixed.exclude([index], f"{select!r} is {types[0]}")
+        mixed.exclude(never, f"{select!r} is {bits}")
         return [way, mixed]
 
     def faults(self, site: Site) -> Iterator[Faults]:

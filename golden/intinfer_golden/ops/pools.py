@@ -14,7 +14,7 @@ from intinfer.ops import MaxPool, SumPool
 from intinfer.ops.geometry import Window
 from intinfer.types import IntArray
 
-from ..make.coverage import Order, Site
+from ..make.coverage import Axis, Order, Site
 from .base import OpFacts
 from .steps import Place
 
@@ -36,6 +36,12 @@ class Pool(OpFacts[P]):
     def windows(self) -> IntArray:
         """`addresses` as (windows, places)."""
         return self.addresses.reshape(self.addresses.shape[0] * self.addresses.shape[1], -1)
+
+    @property
+    def place_axes(self) -> tuple[Axis, ...]:
+        """Of bins for each place of the window of each channel."""
+        rows, columns = self.op.kernel
+        return Axis("channel", self.channels), Axis("row", rows), Axis("column", columns)
 
     def hidden(self, site: Site, value: Value, order: Order) -> str:
         """Pixels move alike in all channels: the pixels of each window are compared. Whole channels always show."""

@@ -12,7 +12,7 @@ from intinfer.rounding import RoundMode, shift_right
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
-from ..make.coverage import Axis, Covergroup, Prover, grid, intervals
+from ..make.coverage import Axis, Covergroup, Intervals, Prover
 from ..make.coverage.constants import with_rows
 from .base import PerChannel, Served
 from .steps import Cell, Operand, Place, Steps
@@ -69,16 +69,11 @@ class RequantFacts(Served, PerChannel[Requant]):
             for i, level in enumerate(levels):
                 first = self._first(c, level) if m else type_.hi + 1
                 points[c, i] = first - (1 if m > 0 else -1), first
-        flat = points.reshape(-1)
-        axes = (
-            Axis("channel"),
-            Axis("result", tuple(f"to {level}" for level in levels)),
-            Axis("side", ("before", "at")),
-        )
+        results = Axis("result", tuple(f"to {level}" for level in levels))
+        axes = (Axis("channel", len(triples)), results, Axis("side", ("before", "at")))
         sentence = "the last z before each result and the first z that gives it, clips included (result - 1 and result)"
-        coordinates = grid(len(triples), len(levels), 2)
-        group = intervals(self.node.name, "result steps", sentence, axes, coordinates, self.x.name, (flat, flat))
-        still = np.repeat(np.array([m == 0 for m, _, _ in triples]), 2 * len(levels))
+        group = Intervals(self.node.name, "result steps", sentence, axes, value=self.x.name, lo=points)
+        still = np.repeat([m == 0 for m, _, _ in triples], 2 * len(levels))
         group.exclude(still, "the multiplier is 0: the result does not depend on z")
         return group
 
@@ -102,27 +97,19 @@ class RequantFacts(Served, PerChannel[Requant]):
     def _ties(self) -> Covergroup:
         """For each channel one tie of either sign and of an even and an odd quotient, each with its two neighbours."""
         triples = self._triples
-        points = np.zeros((len(triples), 4, 3), dtype=np.int64)
-        dead = np.ones((len(triples), 4), dtype=bool)
-        for c, (m, b, s) in enumerate(triples):
-            for kind in range(4):
-                z = self._tie((m, b, s), negative=kind >= 2, odd=kind % 2 == 1)
-                if z is not None:
-                    points[c, kind] = z + np.array([-1, 0, 1])
-                    dead[c, kind] = False
-        flat = points.reshape(-1)
+        lo = np.ones((len(triples), 4, 3), dtype=np.int64)
+        hi = np.zeros_like(lo)  # nothing lies between, where there is no tie
+        for c, kind in np.ndindex(lo.shape[:2]):
+            z = self._tie(triples[c], negative=kind >= 2, odd=kind % 2 == 1)
+            if z is not None:
+                lo[c, kind] = hi[c, kind] = z + np.array([-1, 0, 1])
         words = ("positive, even below", "positive, odd below", "negative, even below", "negative, odd below")
-        axes = (Axis("channel"), Axis("tie", words), Axis("z", NEIGHBOURS))
+        axes = (Axis("channel", len(triples)), Axis("tie", words), Axis("z", NEIGHBOURS))
         sentence = (
             "z with a product exactly half-way between two results (floor: exactly on one), and its two neighbours"
         )
-        coordinates = grid(len(triples), 4, 3)
-        group = intervals(
-            self.node.name, "rounding ties", sentence, axes, coordinates, self.x.name, (flat, flat.copy())
-        )
-        none = np.repeat(dead.reshape(-1), 3)
-        group.lo[none], group.hi[none] = 1, 0
-        group.exclude(none, "no z of the input's type gives such a product")
+        group = Intervals(self.node.name, "rounding ties", sentence, axes, value=self.x.name, lo=lo, hi=hi)
+        group.exclude(group.lo > group.hi, "no z of the input's type gives such a product")
         return group
 
     def _tie(self, mbs: tuple[int, int, int], *, negative: bool, odd: bool) -> int | None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from intinfer.ops import SumPool
 
-from ..make.coverage import Axis, Bools, Covergroup, Faults, Prover, Site, Values, grid, leaks
+from ..make.coverage import Axis, Bools, Covergroup, Faults, Prover, Site, Values, leaks
 from .base import Served
 from .pools import Pool, window_taps
 from .steps import Cell, Operand, Place, Steps
@@ -44,14 +44,12 @@ class SumPoolFacts(Served, Pool[SumPool]):
 
         sentence = "the sum of a largest window at both ends"
         end = Axis("end", ("lowest", "highest"))
-        group = Covergroup(self.node.name, "ends", sentence, (Axis("channel"), end), grid(channels, 2), see)
+        group = Covergroup(self.node.name, "ends", sentence, (Axis("channel", channels), end), see)
         sentence = "the input at this place of a window is not 0"
-        axes = (Axis("channel"), Axis("row"), Axis("column"))
-        places = Covergroup(self.node.name, "places", sentence, axes, grid(channels, *op.kernel), taps)
+        places = Covergroup(self.node.name, "places", sentence, self.place_axes, taps)
         never = ~inside.any(axis=(0, 1)).reshape(-1)
         places.exclude(np.tile(never, channels), "no window has a real value here")
-        if x.type.lo == x.type.hi == 0:
-            places.exclude(np.ones(len(places.hit), dtype=bool), "every input is 0")
+        places.exclude(x.type.lo == x.type.hi == 0, "every input is 0")
         return [group, places]
 
     def faults(self, site: Site) -> Iterator[Faults]:

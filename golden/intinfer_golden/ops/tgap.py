@@ -25,7 +25,6 @@ from ..make.coverage import (
     Site,
     Values,
     fault,
-    grid,
 )
 from ..make.coverage.reach import Sums
 from ..make.stimulus.textures import Draw, Frame
@@ -86,14 +85,13 @@ class TgapFacts(OpFacts[Tgap]):
             sums = 2 * values[x.name].sum(axis=(2, 3))
             return np.stack([(sums == point).any(axis=0) for point in doubled], axis=1).reshape(-1)
 
-        axes = (Axis("channel"), Axis("sum", ("tie", "last below or tie", "one above", "lowest", "highest")))
+        axes = (Axis("channel", channels), Axis("sum", ("tie", "last below or tie", "one above", "lowest", "highest")))
         sentence = (
             "the sum on its threshold (2 * sum = N*h*w gives 0) or below it, one above it, at its lowest and highest"
         )
-        group = Covergroup(self.node.name, "sums", sentence, axes, grid(channels, 5), see)
+        group = Covergroup(self.node.name, "sums", sentence, axes, see)
         place = group.coordinates[:, 1]
-        if doubled[0] % 2:
-            group.exclude(place == 0, f"N*h*w = {doubled[0]} is odd and twice a sum is even")
+        group.exclude((place == 0) & (doubled[0] % 2 == 1), f"N*h*w = {doubled[0]} is odd and twice a sum is even")
         for i, point in enumerate(doubled.tolist()):
             if not doubled[3] <= point <= doubled[4]:
                 lo, hi = points[2:].tolist()

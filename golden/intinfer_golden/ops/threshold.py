@@ -10,7 +10,7 @@ import numpy as np
 from intinfer.ops import Threshold
 from intinfer.types import IntArray
 
-from ..make.coverage import RESET, Axis, Bools, Covergroup, Faults, Prover, Site, Values, grid, intervals
+from ..make.coverage import RESET, Axis, Bools, Covergroup, Faults, Intervals, Prover, Site, Values
 from ..make.coverage.constants import FEW
 from .base import PerChannel, Served
 from .steps import Cell, Operand, Place, Steps
@@ -59,13 +59,13 @@ class ThresholdFacts(Served, PerChannel[Threshold]):
         return np.where(self._down, self._cuts + 1, self._cuts - 1)
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
-        points = np.stack([self._before, self._cuts], axis=2).reshape(-1)
-        axes = (Axis("channel"), Axis("threshold"), Axis("side", SIDES))
+        points = np.stack([self._before, self._cuts], axis=2)
+        channels, count = self._cuts.shape
+        axes = (Axis("channel", channels), Axis("threshold", count), Axis("side", SIDES))
         sentence = (
             "z = T - 1 and z = T (descending: T + 1 and T) of every threshold: > is told from >=, T from its neighbours"
         )
-        coordinates = grid(*self._cuts.shape, 2)
-        sides = intervals(self.node.name, "threshold sides", sentence, axes, coordinates, self.x.name, (points, points))
+        sides = Intervals(self.node.name, "threshold sides", sentence, axes, value=self.x.name, lo=points)
         return [sides, self._codes()]
 
     def _codes(self) -> Covergroup:
@@ -75,10 +75,9 @@ class ThresholdFacts(Served, PerChannel[Threshold]):
         low = np.where(self._down, np.hstack([cuts + 1, first]), np.hstack([first, cuts]))
         high = np.where(self._down, np.hstack([last, cuts]), np.hstack([cuts - 1, last]))
         words = tuple(f"code {self.op.base + self.op.step * j}" for j in range(count + 1))
-        axes = (Axis("channel"), Axis("code", words))
-        sentence, coordinates = "every output code of every channel", grid(channels, count + 1)
-        both = (low.reshape(-1), high.reshape(-1))
-        return intervals(self.node.name, "output codes", sentence, axes, coordinates, self.x.name, both)
+        axes = (Axis("channel", channels), Axis("code", words))
+        sentence = "every output code of every channel"
+        return Intervals(self.node.name, "output codes", sentence, axes, value=self.x.name, lo=low, hi=high)
 
     def telling(self, order: IntArray) -> tuple[IntArray, bool]:
         """Around each threshold of both channels, and the ends."""

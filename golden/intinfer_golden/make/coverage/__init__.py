@@ -5,7 +5,7 @@ Here stands what the ops speak of: bins (`group`), proofs (`forms`), faults of o
 
 from .fault import ENDS, EQUAL, HIGHEST, LOWEST, RESET, Faults, Site, fault
 from .forms import Prover
-from .group import Axis, Bools, Covergroup, Values, grid, intervals
+from .group import Axis, Bools, Covergroup, Intervals, Values
 from .reorder import Order
 
 __all__ = [
@@ -18,11 +18,10 @@ __all__ = [
     "Bools",
     "Covergroup",
     "Faults",
+    "Intervals",
     "Order",
     "Prover",
     "Site",
     "Values",
     "fault",
-    "grid",
-    "intervals",
 ]

@@ -13,9 +13,10 @@ from intinfer.graph import Graph
 from intinfer.types import IntArray
 
 from ...ops import facts_of
-from . import document, first, frames, page
+from . import document, frames, page
+from .first import FirstFrames
 from .forms import Prover
-from .group import Covergroup, Intervals, Values
+from .group import Intervals, Values
 
 CHUNK_BYTES = 2**27
 """Memory of the values of one batch of frames."""
@@ -32,12 +33,9 @@ class Coverage:
     def __init__(self, graph: Graph, name: str = "frames") -> None:
         self.graph = graph
         self.prover = Prover(graph)
-        self.groups: list[Covergroup] = []
-        for node in graph.nodes:
-            self.groups += facts_of(graph, node).covergroups(self.prover)
-        self.groups.append(frames.covergroup(graph, name))
-        self.first = first.covergroup(graph, name, self.prover)
-        self.groups.append(self.first)
+        self.groups = [g for node in graph.nodes for g in facts_of(graph, node).covergroups(self.prover)]
+        self.first = FirstFrames(graph, name, self.prover)
+        self.groups += [frames.covergroup(graph, name), self.first]
         for group in self.groups:
             if isinstance(group, Intervals):
                 self.prover.prove(group)

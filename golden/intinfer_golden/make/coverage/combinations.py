@@ -10,50 +10,41 @@ import numpy as np
 from intinfer.graph import Node, Value
 from intinfer.types import IntArray
 
-from .group import Axis, Bools, Covergroup, Values, grid, intervals
+from .group import Axis, Bools, Covergroup, Intervals, Values
 
 MAX_PAIRS = 256
 """Combinations of codes of which each has a bin of its own."""
 
 
 class Combinations(Covergroup):
-    """Bins: at one element of a channel the inputs hold given numbers together.
+    """Bins: at one element of a channel the inputs hold given numbers together; without channels, anywhere.
 
-    `names` are the inputs, `numbers` (bins, inputs); with `by_channel` every channel has all of them.
+    Attributes:
+        names: the inputs.
+        numbers: (bins of a channel, inputs).
+        by_channel: whether every channel has all of them.
     """
 
-    names: tuple[str, ...]
-    numbers: IntArray
-    by_channel: bool
-
-
-def combinations(
-    node: Node, kind: str, sentence: str, names: Sequence[str], numbers: IntArray, channels: int | None
-) -> Combinations:
-    """Bins of combined numbers; of each channel when `channels` is given, otherwise anywhere."""
-    words = tuple(", ".join(map(str, row)) for row in numbers.tolist())
-    axes = (Axis("channel"), Axis("numbers", words)) if channels else (Axis("numbers", words),)
-    coordinates = grid(channels, len(numbers)) if channels else grid(len(numbers))
-
-    def see(values: Values) -> Bools:
-        seen = group.hit.reshape(channels or 1, len(numbers)).copy()  # what is hit stays hit: the others are looked at
-        arrays = [values[name] for name in names]
-        for i in np.flatnonzero((~seen).any(axis=0)).tolist():
-            same = np.logical_and.reduce([array == number for array, number in zip(arrays, numbers[i], strict=True)])
-            seen[:, i] |= same.any(axis=(0, *range(2, same.ndim))) if channels else same.any()
-        return seen.reshape(-1)
-
-    group = Combinations(node.name, kind, sentence, axes, coordinates, see)
-    group.names, group.numbers, group.by_channel = tuple(names), numbers, channels is not None
-    if len(set(names)) < len(names):  # one value read twice holds the same number on both sides
-        differ = np.array(
-            [
-                any(a != b for n, a in zip(names, row, strict=True) for m, b in zip(names, row, strict=True) if n == m)
-                for row in numbers.tolist()
-            ]
+    def __init__(
+        self, node: Node, kind: str, sentence: str, names: Sequence[str], numbers: IntArray, channels: int | None
+    ) -> None:
+        self.names, self.numbers, self.by_channel = tuple(names), numbers, channels is not None
+        axis = Axis("numbers", tuple(", ".join(map(str, row)) for row in numbers.tolist()))
+        super().__init__(
+            node.name, kind, sentence, (Axis("channel", channels), axis) if channels else (axis,), self._seen
         )
-        group.exclude(np.tile(differ, channels or 1), "the inputs are one and the same value")
-    return group
+        index = [self.names.index(name) for name in names]  # one value read twice holds the same number on both sides
+        differ = (numbers != numbers[:, index]).any(axis=1)
+        self.exclude(np.tile(differ, channels or 1), "the inputs are one and the same value")
+
+    def _seen(self, values: Values) -> Bools:
+        seen = self.hit.reshape(-1, len(self.numbers)).copy()  # what is hit stays hit: the others are looked at
+        arrays = [values[name] for name in self.names]
+        for i in np.flatnonzero((~seen).any(axis=0)).tolist():
+            pairs = zip(arrays, self.numbers[i], strict=True)
+            same = np.logical_and.reduce([array == number for array, number in pairs])
+            seen[:, i] |= same.any(axis=(0, *range(2, same.ndim))) if self.by_channel else same.any()
+        return seen.reshape(-1)
 
 
 def ends(values: Sequence[Value]) -> IntArray:
@@ -64,13 +55,12 @@ def ends(values: Sequence[Value]) -> IntArray:
 
 def points_of(node: Node, x: Value, kind: str, sentence: str, points: Iterable[int]) -> Covergroup:
     """Bins of the numbers of `x` at which every channel of an elementwise op is looked at, those of its type."""
-    type_ = x.type
-    points = sorted({z for z in points if type_.lo <= z <= type_.hi})
+    points = sorted({z for z in points if x.type.lo <= z <= x.type.hi})
     channels = node.output.shape[0]
-    flat = np.tile(np.array(points, dtype=np.int64), channels)
-    axes = (Axis("channel"), Axis("z", tuple(f"z = {z}" for z in points)))
-    coordinates = grid(channels, len(points))
-    return intervals(node.name, kind, sentence, axes, coordinates, x.name, (flat, flat))
+    axes = (Axis("channel", channels), Axis("z", tuple(f"z = {z}" for z in points)))
+    return Intervals(
+        node.name, kind, sentence, axes, value=x.name, lo=np.tile(np.array(points, dtype=np.int64), channels)
+    )
 
 
 def around_zero(node: Node, x: Value, kind: str) -> Covergroup:

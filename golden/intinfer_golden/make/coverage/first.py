@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
+from math import prod
 
 import numpy as np
 
 from intinfer import reference
 from intinfer.errors import RangeError
 from intinfer.graph import Graph
-from intinfer.types import IntArray
 
 from ...ops import facts_of
 from . import leaks, reorder
-from .fault import AFTER, ENDS, EQUAL, HIGHEST, LOWEST, RESET, Before, Faults, Site
+from .fault import AFTER, ENDS, EQUAL, HIGHEST, LOWEST, Faults, Site
 from .forms import Prover
+from .frames import Succession
 from .group import Axis, Bools, Covergroup, Values
 
 KIND = "first frames"
@@ -29,13 +30,27 @@ FEW = 256
 
 
 class FirstFrames(Covergroup):
-    """Bins: a fault of one frame, in a frame that follows another of a certain kind.
+    """Bins over all nodes of a region, under its name: a fault of one frame, in a frame that follows another of a
+    certain kind."""
 
-    `shown` says what one frame would hit in a certain place.
-    """
+    def __init__(self, graph: Graph, name: str, prover: Prover) -> None:
+        self._before = {after: _end(graph, end) for after, end in ((LOWEST, "lo"), (HIGHEST, "hi"))}
+        self._faults = [f for node in graph.nodes for f in _of(Site(graph, node, prover, self._before))]
+        self._succession = Succession(graph)
+        words = tuple(word for f in self._faults for word in f.words)
+        afters = np.repeat([f.after for f in self._faults], [len(f.words) for f in self._faults])
+        sentence = "a design that is wrong in this way in this frame alone gives another result at the node"
+        axes = (Axis("after", AFTER), Axis("fault", words))
+        coordinates = np.stack([afters, np.arange(len(words))], axis=1)
+        super().__init__(name, KIND, sentence, axes, self._seen, coordinates=coordinates, history=True)
+        self._exclude(graph)
 
-    faults: list[Faults]
-    before: Before
+    def _seen(self, values: Values) -> Bools:
+        seen = np.zeros(len(self.hit), dtype=bool)
+        for now, afters in self._succession(values):
+            for after in afters:
+                seen |= self.shown(now, after)
+        return seen
 
     def shown(self, values: Values, after: int, *, anew: bool = False) -> Bools:
         """The bins that a frame after such a frame hits, of those not hit so far, or `anew` of all.
@@ -46,63 +61,34 @@ class FirstFrames(Covergroup):
             values: the trace of the frame alone.
         """
         seen, waiting, stop = np.zeros(len(self.hit), dtype=bool), ~self.hit | anew, 0
-        before = values if after == EQUAL else self.before.get(after, {})
+        before = values if after == EQUAL else self._before.get(after, {})
         if before is None:  # there is no such frame
             return seen
-        for faults in self.faults:
+        for faults in self._faults:
             own = slice(stop, stop + len(faults.words))
             stop = own.stop
             if faults.after == after and waiting[own].any():
                 seen[own] = faults.seen(values, before)
         return seen & waiting
 
-
-class Order:
-    """What each frame follows, across calls. A reset is followed by frame 0, or, in a test bench, by frame 1."""
-
-    def __init__(self, graph: Graph) -> None:
-        self._inputs = graph.inputs
-        self._last: tuple[IntArray, ...] | None = None
-        self._count = 0
-
-    def __call__(self, values: Values, n: int) -> list[int]:
-        now = tuple(values[x.name][n] for x in self._inputs)
-        last, self._last = self._last, tuple(array.copy() for array in now)
-        self._count += 1
-        if last is None:
-            return [RESET]
-        reset = [RESET] if self._count == 2 else []
-        kinds = [
-            after
-            for after, end in ((LOWEST, "lo"), (HIGHEST, "hi"))
-            if all((array == getattr(x.type, end)).all() for array, x in zip(last, self._inputs, strict=True))
-        ]
-        same = all(np.array_equal(a, b) for a, b in zip(last, now, strict=True))
-        return [*reset, *kinds, EQUAL] if same else [*reset, *kinds]
-
-
-def covergroup(graph: Graph, name: str, prover: Prover) -> FirstFrames:
-    """Over all nodes of a region, under its name."""
-    before = {after: _end(graph, end) for after, end in ((LOWEST, "lo"), (HIGHEST, "hi"))}
-    faults = [f for node in graph.nodes for f in _of(Site(graph, node, prover, before))]
-    words = tuple(word for f in faults for word in f.words)
-    afters = np.repeat([f.after for f in faults], [len(f.words) for f in faults])
-    coordinates = np.stack([afters, np.arange(len(words))], axis=1)
-    order = Order(graph)
-
-    def see(values: Values) -> Bools:
-        seen = np.zeros(len(words), dtype=bool)
-        for n in range(len(values[graph.inputs[0].name])):
-            for after in order(values, n):
-                seen |= group.shown({name: array[n : n + 1] for name, array in values.items()}, after)
-        return seen
-
-    sentence = "a design that is wrong in this way in this frame alone gives another result at the node"
-    axes = (Axis("after", AFTER), Axis("fault", words))
-    group = FirstFrames(name, KIND, sentence, axes, coordinates, see, history=True)
-    group.faults, group.before = faults, before
-    _exclude(graph, group)
-    return group
+    def _exclude(self, graph: Graph) -> None:
+        """By the proof of each fault, and by trying all frames where there are few."""
+        hidden = [reason for faults in self._faults for reason in faults.hidden]
+        for after, end in ENDS.items():
+            traps = self._before[after] is None
+            bins = (self.coordinates[:, 0] == after) & traps
+            self.exclude(bins, f"the accumulator of a node traps on the frame of all {end}")
+        for reason in dict.fromkeys(filter(None, hidden)):
+            self.exclude([i for i, text in enumerate(hidden) if text == reason], reason)
+        count = prod(min(FEW + 1, x.type.hi - x.type.lo + 1) ** min(x.size, FEW) for x in graph.inputs)
+        if count > FEW or not self.open.any():
+            return
+        frames = list(_all_frames(graph))
+        shown = [self.shown(values, after) for values in frames for after in range(len(AFTER))]
+        seen = np.any(shown, axis=0) if shown else False
+        self.exclude(
+            np.broadcast_to(~np.asarray(seen), len(self.hit)), f"none of the {len(frames)} frames there are shows it"
+        )
 
 
 def _of(site: Site) -> Iterator[Faults]:
@@ -114,34 +100,14 @@ def _of(site: Site) -> Iterator[Faults]:
 
 def _end(graph: Graph, end: str) -> Values | None:
     """The trace of the frame with all inputs at one end, None when an accumulator traps on it."""
-    frame = {x.name: np.full((1, *x.shape), getattr(x.type, end), dtype=np.int64) for x in graph.inputs}
+    return _trace(graph, {x.name: np.full((1, *x.shape), getattr(x.type, end), dtype=np.int64) for x in graph.inputs})
+
+
+def _trace(graph: Graph, frame: Values) -> Values | None:
     try:
         return reference.trace(graph, frame)
     except RangeError:
         return None
-
-
-def _exclude(graph: Graph, group: FirstFrames) -> None:
-    """By the proof of each fault, and by trying all frames where there are few."""
-    hidden = [reason for faults in group.faults for reason in faults.hidden]
-    afters = group.coordinates[:, 0]
-    for after, end in ENDS.items():
-        if group.before[after] is None:
-            group.exclude(afters == after, f"the accumulator of a node traps on the frame of all {end}")
-    for reason in dict.fromkeys(filter(None, hidden)):
-        group.exclude([i for i, text in enumerate(hidden) if text == reason], reason)
-    count = 1
-    for x in graph.inputs:
-        count *= min(FEW + 1, x.type.hi - x.type.lo + 1) ** min(x.size, FEW)
-    if count > FEW or not group.open.any():
-        return
-    seen = np.zeros(len(group.hit), dtype=bool)
-    tried = 0
-    for values in _all_frames(graph):
-        tried += 1
-        for after in range(len(AFTER)):
-            seen |= group.shown(values, after)
-    group.exclude(~seen, f"none of the {tried} frames there are shows it")
 
 
 def _all_frames(graph: Graph) -> Iterator[Values]:
@@ -152,7 +118,5 @@ def _all_frames(graph: Graph) -> Iterator[Values]:
         for x in graph.inputs:
             frame[x.name] = np.array(numbers[start : start + x.size], dtype=np.int64).reshape(1, *x.shape)
             start += x.size
-        try:
-            yield reference.trace(graph, frame)
-        except RangeError:
-            continue
+        if (values := _trace(graph, frame)) is not None:
+            yield values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,13 +24,17 @@ See = Callable[[Values], Bools]
 
 @dataclass(frozen=True)
 class Axis:
-    """One coordinate of a bin: its name, and a word for each index where a number would say nothing."""
+    """One coordinate of a bin: its name, and how many places it has, or a word for each where a number says nothing."""
 
     name: str
-    words: tuple[str, ...] = ()
+    places: int | tuple[str, ...]
+
+    @property
+    def extent(self) -> int:
+        return self.places if isinstance(self.places, int) else len(self.places)
 
     def text(self, index: int) -> str:
-        return self.words[index] if self.words else f"{self.name} {index}"
+        return f"{self.name} {index}" if isinstance(self.places, int) else self.places[index]
 
 
 @dataclass(frozen=True)
@@ -42,36 +46,39 @@ class Reason:
     text: str
 
 
-@dataclass(eq=False)
 class Covergroup:
-    """The bins of one kind at one node.
+    """The bins of one kind at one node: a bin for each combination of places of the axes, the last running fastest.
 
-    Attributes:
+    Args:
         node: name of the node, or of the region for its frames.
         kind: short name, such as "threshold sides".
         sentence: what a hit means.
         axes: the coordinates of a bin.
-        coordinates: (bins, axes), the bins in order.
         see: which bins some frames hit.
+        coordinates: (bins, axes), where not every combination is a bin.
         history: whether hits depend on all frames together, so that one frame alone says nothing.
+
+    Attributes:
         hit, unreachable: (bins,) bool; a bin that is hit is never unreachable.
         reasons: why bins are unreachable.
     """
 
-    node: str
-    kind: str
-    sentence: str
-    axes: tuple[Axis, ...]
-    coordinates: IntArray
-    see: See
-    history: bool = False
-    hit: Bools = field(init=False)
-    unreachable: Bools = field(init=False)
-    reasons: list[Reason] = field(init=False, default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.hit = np.zeros(len(self.coordinates), dtype=bool)
-        self.unreachable = np.zeros(len(self.coordinates), dtype=bool)
+    def __init__(
+        self,
+        node: str,
+        kind: str,
+        sentence: str,
+        axes: tuple[Axis, ...],
+        see: See,
+        *,
+        coordinates: IntArray | None = None,
+        history: bool = False,
+    ) -> None:
+        self.node, self.kind, self.sentence, self.axes = node, kind, sentence, axes
+        self.see, self.history = see, history
+        self.coordinates = grid(*(axis.extent for axis in axes)) if coordinates is None else coordinates
+        self.hit, self.unreachable = (np.zeros(len(self.coordinates), dtype=bool) for _ in range(2))
+        self.reasons: list[Reason] = []
 
     @property
     def open(self) -> Bools:
@@ -90,15 +97,14 @@ class Covergroup:
             )
         self.hit |= seen
 
-    def exclude(self, bins: Bools | Sequence[int], text: str) -> None:
-        """Mark bins as unreachable, with the proof in words."""
-        if isinstance(bins, np.ndarray):
-            chosen = (bins & ~self.unreachable).nonzero()[0].tolist()
-        else:
-            chosen = sorted(index for index in set(bins) if not self.unreachable[index])
-        if chosen:
-            self.unreachable[chosen] = True
-            self.reasons.append(Reason(chosen[0], len(chosen), text))
+    def exclude(self, bins: Bools | bool | Sequence[int], text: str) -> None:
+        """Mark bins as unreachable, with the proof in words: those of a mask, all or none, or by number."""
+        chosen = np.zeros(len(self.hit), dtype=bool)
+        chosen[bins] = True
+        chosen &= ~self.unreachable
+        if chosen.any():
+            self.unreachable |= chosen
+            self.reasons.append(Reason(int(chosen.argmax()), int(chosen.sum()), text))
 
     def name(self, index: int) -> str:
         """The bin in words: "channel 3, threshold 2, at T - 1"."""
@@ -111,63 +117,40 @@ def grid(*extents: int) -> IntArray:
     return np.indices(extents, dtype=np.int64).reshape(len(extents), -1).T
 
 
-@dataclass(eq=False)
 class Intervals(Covergroup):
-    """Bins of the form: some element of a channel of a value lies in lo..hi.
-
-    Attributes:
-        value: its name.
-        channel, lo, hi: (bins,); both ends are meant.
-        exact: whether the sum before the accumulator's overflow rule is meant.
-    """
-
-    value: str = ""
-    channel: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    lo: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    hi: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    exact: bool = False
-
-
-def intervals(
-    node: str,
-    kind: str,
-    sentence: str,
-    axes: tuple[Axis, ...],
-    coordinates: IntArray,
-    value: str,
-    bounds: tuple[IntArray, IntArray],
-    exact: Callable[[Values], IntArray] | None = None,
-) -> Intervals:
-    """An `Intervals` group; the first axis is the channel.
+    """Bins of the form: some element of a channel of a value lies in lo..hi, both ends meant. The first axis is the
+    channel.
 
     Args:
-        exact: gives the exact sums when these are meant instead of the value.
+        value: its name.
+        lo, hi: of each bin, of any shape; one number where there is no `hi`.
+        exact: gives the sums before the accumulator's overflow rule, when these are meant instead of the value.
     """
-    channel = coordinates[:, 0]
-    lo, hi = bounds
 
-    def see(values: Values) -> Bools:
-        array = values[value] if exact is None else exact(values)
+    def __init__(
+        self,
+        node: str,
+        kind: str,
+        sentence: str,
+        axes: tuple[Axis, ...],
+        *,
+        value: str,
+        lo: IntArray,
+        hi: IntArray | None = None,
+        exact: Callable[[Values], IntArray] | None = None,
+    ) -> None:
+        super().__init__(node, kind, sentence, axes, self._seen)
+        self.value, self.channel, self.exact = value, self.coordinates[:, 0], exact is not None
+        self.lo, self.hi = lo.reshape(-1), (lo if hi is None else hi).reshape(-1)
+        self._numbers = exact or (lambda values: values[value])
+
+    def _seen(self, values: Values) -> Bools:
+        array = self._numbers(values)
         rows = np.moveaxis(array, 1, 0).reshape(array.shape[1], -1)
-        seen = group.hit.copy()  # what is hit stays hit: only the others are looked at
+        seen = self.hit.copy()  # what is hit stays hit: only the others are looked at
         wanted = (~seen).nonzero()[0]
         step = max(1, CELLS // rows.shape[1])
         for part in (wanted[start : start + step] for start in range(0, len(wanted), step)):
-            numbers = rows[channel[part]]
-            seen[part] = ((numbers >= lo[part, None]) & (numbers <= hi[part, None])).any(axis=1)
+            numbers = rows[self.channel[part]]
+            seen[part] = ((numbers >= self.lo[part, None]) & (numbers <= self.hi[part, None])).any(axis=1)
         return seen
-
-    group = Intervals(
-        node,
-        kind,
-        sentence,
-        axes,
-        coordinates,
-        see,
-        value=value,
-        channel=channel,
-        lo=lo,
-        hi=hi,
-        exact=exact is not None,
-    )
-    return group

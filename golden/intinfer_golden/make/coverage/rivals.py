@@ -14,7 +14,7 @@ import numpy as np
 from intinfer.graph import Node
 from intinfer.types import LIMIT, IntArray, IntType
 
-from .group import Axis, Bools, Covergroup, Values, grid
+from .group import Axis, Bools, Covergroup, Values
 
 ORDERS = ("behind the rival", "before the rival")
 NEVER = -2 * LIMIT
@@ -58,9 +58,9 @@ def covergroup(node: Node, channels: int, type_: IntType, compared: Callable[[Va
         return seen.reshape(-1)
 
     words = tuple("0 beside -1" if low == 0 else f"bit {low.bit_length() - 1}" for low in lows.tolist())
-    axes = (Axis("channel"), Axis("up to", words), Axis("winner", ORDERS))
+    axes = (Axis("channel", channels), Axis("up to", words), Axis("winner", ORDERS))
     sentence = "the winner is one above the next number, with its lowest 1 there: every bit of the comparison decides"
-    return Covergroup(node.name, "close calls", sentence, axes, grid(channels, len(lows), 2), see)
+    return Covergroup(node.name, "close calls", sentence, axes, see)
 
 
 def close_calls(type_: IntType, count: int, rng: np.random.Generator) -> Iterator[IntArray]:

@@ -1,8 +1,8 @@
-"""Ops that only move: over all frames no two of the elements they move carry the same sequence."""
+"""Elements told apart: over all frames no two that a node could exchange carry the same sequence of numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -10,7 +10,49 @@ from intinfer.graph import Node, Value
 from intinfer.types import IntArray
 
 from .group import Axis, Bools, Covergroup, Values, grid
-from .sequences import Sequences
+
+
+class Sequences:
+    """Tells apart sequences of one family over all frames seen so far; there is never a false "they differ".
+
+    A fingerprint is a sum of numbers times fixed odd random factors modulo 2^64: equal sequences have equal ones, so
+    different fingerprints prove different sequences.
+
+    Args:
+        prints: a number for each image and sequence, (N, S), which is a function of what the sequence reads there.
+        family: (S,), only sequences of one family are compared.
+    """
+
+    def __init__(self, prints: Callable[[Values], IntArray], family: IntArray) -> None:
+        self._prints, self._family = prints, family
+        self._sums = np.zeros(len(family), dtype=np.int64)
+        self._twins = np.arange(len(family))
+        self._rng = np.random.default_rng(1)
+
+    def __call__(self, values: Values) -> Bools:
+        prints = self._prints(values)
+        factors = 2 * self._rng.integers(0, 2**62, len(prints)) + 1
+        self._sums = self._sums + factors @ prints
+        told_apart = np.ones(len(self._sums), dtype=bool)
+        keys = np.stack([self._family[self._twins], self._sums[self._twins]], axis=1)
+        self._twins = self._twins[_repeated(keys)]  # what was told apart once stays so
+        told_apart[self._twins] = False
+        return told_apart
+
+    def twins(self, rows: IntArray) -> Bools:
+        """Sequences that equal another one of their family. Args: rows: (S, any)."""
+        return _repeated(np.concatenate([self._family[:, None], rows], axis=1))
+
+
+def _repeated(keys: IntArray) -> Bools:
+    """Which rows of (S, K) stand there more than once."""
+    order = np.lexsort(keys.T)
+    keys = keys[order]
+    again = np.zeros(len(keys), dtype=bool)
+    same = (keys[1:] == keys[:-1]).all(axis=1)
+    again[order[1:][same]] = True
+    again[order[:-1][same]] = True
+    return again
 
 
 def told_apart(
@@ -21,20 +63,24 @@ def told_apart(
     def prints(values: Values) -> IntArray:
         rows = len(values[operands[0].name])
         elements = np.concatenate([values[x.name].reshape(rows, -1) for x in operands], axis=1)[:, moved]
-        return np.concatenate(
-            [elements, np.broadcast_to(np.array(constants, np.int64), (rows, len(constants)))], axis=1
-        )
+        return np.concatenate([elements, np.tile(np.array(constants, np.int64), (rows, 1))], axis=1)
 
     sequences = Sequences(prints, np.zeros(len(moved) + len(constants), dtype=np.int64))
-
-    def see(values: Values) -> Bools:
-        return sequences(values)[: len(moved)]
-
     shapes = [x.shape if len(x.shape) == 3 else (*x.shape, 1, 1) for x in operands]
     places = [np.concatenate([np.full((len(g), 1), i), g], axis=1) for i, g in enumerate(grid(*s) for s in shapes)]
-    axes = (Axis("input", tuple(x.name for x in operands)), Axis("channel"), Axis("row"), Axis("column"))
+    extents = np.max(shapes, axis=0).tolist()
+    axes = (
+        Axis("input", tuple(x.name for x in operands)),
+        *(Axis(name, extent) for name, extent in zip(("channel", "row", "column"), extents, strict=True)),
+    )
     group = Covergroup(
-        node.name, "elements told apart", sentence, axes, np.concatenate(places)[moved], see, history=True
+        node.name,
+        "elements told apart",
+        sentence,
+        axes,
+        lambda values: sequences(values)[: len(moved)],
+        coordinates=np.concatenate(places)[moved],
+        history=True,
     )
     still = np.concatenate([np.full(x.size, x.type.lo == x.type.hi) for x in operands])[moved]
     lowest = np.concatenate([np.full(x.size, x.type.lo) for x in operands])[moved]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
-from .group import Axis, Bools, Covergroup, Values, grid
+from .group import Axis, Bools, Covergroup, Values
 from .mac import Mac, border_patterns, columns, fold_order
 
 EVENTS = (
@@ -19,19 +21,13 @@ Inputs = dict[int, int]
 def covergroup(mac: Mac) -> Covergroup:
     """Bins (channel, event), unreachable ones proven."""
     sentence = "the sum is clipped at each end and goes on the other way; inside a fold it passes an end and comes back"
-    axes = (Axis("channel"), Axis("event", EVENTS))
-    group = Covergroup(mac.node.name, "saturation", sentence, axes, grid(len(mac.weight), 6), lambda v: _events(mac, v))
-    possible = np.zeros(len(group.hit), dtype=bool)
-    for borders in border_patterns(mac):
-        for channel in range(len(mac.weight)):
-            for sign, first in ((1, 0), (-1, 3)):
-                way = Way(mac, channel, sign, borders)
-                possible[6 * channel + first : 6 * channel + first + 3] |= [
-                    way.clipped,
-                    way.left,
-                    way.inside is not None,
-                ]
-    group.exclude(~possible, f"the greediest inputs do not leave {mac.accumulator.type} in this way")
+    axes = (Axis("channel", len(mac.weight)), Axis("event", EVENTS))
+    group = Covergroup(mac.node.name, "saturation", sentence, axes, lambda values: _events(mac, values))
+    possible = np.zeros((len(mac.weight), 2, 3), dtype=bool)
+    for borders, channel, (end, sign) in product(border_patterns(mac), range(len(mac.weight)), enumerate((1, -1))):
+        way = Way(mac, channel, sign, borders)
+        possible[channel, end] |= [way.clipped, way.left, way.inside is not None]
+    group.exclude(~possible.reshape(-1), f"the greediest inputs do not leave {mac.accumulator.type} in this way")
     return group
 
 

@@ -8,9 +8,9 @@ from intinfer.accumulator import Overflow
 from intinfer.graph import Graph, Node
 from intinfer.types import IntArray
 
-from .group import Axis, Bools, Covergroup, Values, grid
+from .group import Axis, Bools, Covergroup, Values
 from .mac import Mac
-from .sequences import Sequences
+from .routing import Sequences
 
 SIDES = ("top", "bottom", "left", "right", "top left", "top right", "bottom left", "bottom right")
 
@@ -22,7 +22,6 @@ def covergroups(graph: Graph, node: Node) -> list[Covergroup]:
 
 
 def _weights(mac: Mac) -> Covergroup:
-    shape = mac.weight.shape
     modulus = 2 ** (mac.accumulator.bits - 1) if mac.accumulator.overflow is Overflow.WRAP else None
 
     def at_work(numbers: IntArray) -> Bools:
@@ -31,9 +30,10 @@ def _weights(mac: Mac) -> Covergroup:
     def see(values: Values) -> Bools:
         return _by_weight(mac, np.asarray(at_work(mac.padded(values)).any(axis=0)))
 
-    axes = (Axis("channel"), Axis("input channel of the group"), Axis("row"), Axis("column"))
+    names = ("channel", "input channel of the group", "row", "column")
+    axes = tuple(Axis(name, extent) for name, extent in zip(names, mac.weight.shape, strict=True))
     sentence = "the input under the weight is not 0, so that another weight would give another sum"
-    group = Covergroup(mac.node.name, "weights", sentence, axes, grid(*shape), see)
+    group = Covergroup(mac.node.name, "weights", sentence, axes, see)
     possible = at_work(np.array([mac.type.lo, mac.type.hi, mac.type.lo + (mac.type.lo < mac.type.hi)], dtype=np.int64))
     real = np.full(mac.shape, bool(possible.any()))
     flags = mac.window.pad(real.astype(np.int64)[None], at_work(mac.pad_value).astype(np.int64))[0] != 0
@@ -61,7 +61,6 @@ def _met(mac: Mac, flags: Bools) -> Bools:
 
 
 def _taps(mac: Mac) -> Covergroup:
-    extents = (mac.shape[0], *mac.weight.shape[2:])
     family = np.repeat(np.arange(mac.groups), mac.weight[0].size)
     rng = np.random.default_rng(0)
     height, width = mac.node.output.shape[1:] or (1, 1)
@@ -74,9 +73,10 @@ def _taps(mac: Mac) -> Covergroup:
 
     where = mac.window.view(mac.window.pad(_addresses(mac), -1 - np.unique(mac.pad_value, return_inverse=True)[1]))[0]
     sentence = "over all frames the tap reads another sequence than any other tap of its sums: no two can be exchanged"
-    axes = (Axis("input channel"), Axis("row"), Axis("column"))
+    rows, columns = mac.weight.shape[2:]
+    axes = (Axis("input channel", mac.shape[0]), Axis("row", rows), Axis("column", columns))
     sequences = Sequences(prints, family)
-    group = Covergroup(mac.node.name, "taps told apart", sentence, axes, grid(*extents), sequences, history=True)
+    group = Covergroup(mac.node.name, "taps told apart", sentence, axes, sequences, history=True)
     same = sequences.twins(where.transpose(0, 3, 4, 1, 2).reshape(len(family), -1))
     group.exclude(same, f"the tap reads what another one reads: inputs are {mac.type}, or it never leaves the border")
     return group
@@ -108,11 +108,11 @@ def _border(mac: Mac) -> Covergroup:
         return _met(mac, beside).reshape(len(zones), channels, *exists.shape[1:])[side, channel, row, column]
 
     sentence = "the tap reads the border beside a pixel that differs from the pad value, on each side and corner"
-    axes = (Axis("channel"), Axis("side", SIDES), Axis("row"), Axis("column"))
-    group = Covergroup(mac.node.name, "border", sentence, axes, coordinates, see)
-    if mac.type.lo == mac.type.hi:
-        fixed = mac.pad_value[channel] == mac.type.lo
-        group.exclude(fixed, f"every input is {mac.type.lo}, as is the pad value")
+    _, heights, widths = exists.shape
+    axes = (Axis("channel", channels), Axis("side", SIDES), Axis("row", heights), Axis("column", widths))
+    group = Covergroup(mac.node.name, "border", sentence, axes, see, coordinates=coordinates)
+    fixed = (mac.type.lo == mac.type.hi) & (mac.pad_value[channel] == mac.type.lo)
+    group.exclude(fixed, f"every input is {mac.type.lo}, as is the pad value")
     return group
 
 
