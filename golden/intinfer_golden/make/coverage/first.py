@@ -34,11 +34,11 @@ class FirstFrames(Covergroup):
     certain kind."""
 
     def __init__(self, graph: Graph, name: str, prover: Prover) -> None:
-        self._before = {after: _end(graph, end) for after, end in ((LOWEST, "lo"), (HIGHEST, "hi"))}
-        self._faults = [f for node in graph.nodes for f in _of(Site(graph, node, prover, self._before))]
+        self.before = {after: _end(graph, end) for after, end in ((LOWEST, "lo"), (HIGHEST, "hi"))}
+        self.faults = [f for node in graph.nodes for f in _of(Site(graph, node, prover, self.before))]
         self._succession = Succession(graph)
-        words = tuple(word for f in self._faults for word in f.words)
-        afters = np.repeat([f.after for f in self._faults], [len(f.words) for f in self._faults])
+        words = tuple(word for f in self.faults for word in f.words)
+        afters = np.repeat([f.after for f in self.faults], [len(f.words) for f in self.faults])
         sentence = "a design that is wrong in this way in this frame alone gives another result at the node"
         axes = (Axis("after", AFTER), Axis("fault", words))
         coordinates = np.stack([afters, np.arange(len(words))], axis=1)
@@ -61,10 +61,10 @@ class FirstFrames(Covergroup):
             values: the trace of the frame alone.
         """
         seen, waiting, stop = np.zeros(len(self.hit), dtype=bool), ~self.hit | anew, 0
-        before = values if after == EQUAL else self._before.get(after, {})
+        before = values if after == EQUAL else self.before.get(after, {})
         if before is None:  # there is no such frame
             return seen
-        for faults in self._faults:
+        for faults in self.faults:
             own = slice(stop, stop + len(faults.words))
             stop = own.stop
             if faults.after == after and waiting[own].any():
@@ -73,9 +73,9 @@ class FirstFrames(Covergroup):
 
     def _exclude(self, graph: Graph) -> None:
         """By the proof of each fault, and by trying all frames where there are few."""
-        hidden = [reason for faults in self._faults for reason in faults.hidden]
+        hidden = [reason for faults in self.faults for reason in faults.hidden]
         for after, end in ENDS.items():
-            traps = self._before[after] is None
+            traps = self.before[after] is None
             bins = (self.coordinates[:, 0] == after) & traps
             self.exclude(bins, f"the accumulator of a node traps on the frame of all {end}")
         for reason in dict.fromkeys(filter(None, hidden)):
