@@ -20,7 +20,7 @@ from intinfer_golden.mutants.processes import TIMEOUT, Processes
 from intinfer_golden.mutants.report import document, survivors, table
 from intinfer_golden.mutants.simulate import bench
 from intinfer_golden.mutants.wrappers import saboteurs
-from intinfer_golden.testbench.ports import ports
+from intinfer_golden.testbench import ports
 
 pytestmark = needs_icarus
 QUICK = RUNS[:1]

@@ -31,7 +31,7 @@ from intinfer_golden.mutants.own import chosen
 from intinfer_golden.mutants.report import survivors, table
 from intinfer_golden.mutants.simulate import PROFILES
 from intinfer_golden.mutants.wrappers import Saboteur, saboteurs
-from intinfer_golden.testbench.ports import ports
+from intinfer_golden.testbench import ports
 
 RTL = Path(__file__).parent
 MACS = r"^MACS .*"
@@ -166,7 +166,7 @@ def _saboteurs(known: Sequence[Design]) -> dict[Saboteur, Design]:
         streams = ports(design.directory)
         kinds.setdefault(
             tuple(
-                (port.direction, *(int(port.tensor[fact]) > 1 for fact in ("frame_words", "elements_per_word", "bits")))
+                (port.direction, port.frame_words > 1, port.tensor.lanes > 1, port.tensor.code.bits > 1)
                 for port in streams
             ),
             design,

@@ -24,7 +24,7 @@ from rtl import streams
 from intinfer_golden.mutants import Design
 from intinfer_golden.mutants.mutation import Mutant
 from intinfer_golden.mutants.processes import Processes
-from intinfer_golden.testbench.ports import ports
+from intinfer_golden.testbench import ports
 
 FILE = Path(__file__).with_name("equivalent.toml")
 RTL = Path(__file__).parent

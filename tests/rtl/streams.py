@@ -16,8 +16,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from intinfer_golden.describe.manifest import Port
 from intinfer_golden.mutants.processes import Processes
-from intinfer_golden.testbench.ports import Port
 
 TIME = 1200
 """Seconds for the netlist, and as many for the proof."""
@@ -87,10 +87,10 @@ def _miter(ports: Sequence[Port], cycles: int) -> str:
     """Its one output, `wrong`, is high where the designs are not the same."""
     inputs = [port for port in ports if port.direction != "out"]
     outputs = [port for port in ports if port.direction == "out"]
-    free = "".join(f", input logic [{port.tensor['beat_bits'] - 1}:0] {port.name}_any" for port in inputs)
+    free = "".join(f", input logic [{port.tensor.beat_bits - 1}:0] {port.name}_any" for port in inputs)
     willing = (f"(drawn[{bit}] || drawn[{bit + 1}])" for bit in range(0, 64, 3))
     differs = " || ".join(f"{port.name}_differs" for port in outputs)
-    missing = " || ".join(f"{port.name}_words < {port.tensor['frame_words']}" for port in outputs)
+    missing = " || ".join(f"{port.name}_words < {port.frame_words}" for port in outputs)
     return f"""module streams (input logic clk{free}, output logic wrong);
   logic rst_n = 0;
   logic [31:0] cycle = 0;  // after the reset
@@ -109,13 +109,13 @@ endmodule
 
 
 def _of_input(port: Port, willing: str) -> str:
-    sizes = {"bits": port.tensor["beat_bits"], "frame": port.tensor["frame_words"]}
+    sizes = {"bits": port.tensor.beat_bits, "frame": port.frame_words}
     word = "'1" if port.direction == "demand" else f"{port.name}_any"
     return _INPUT.format(name=port.name, willing=willing, word=word, **sizes)
 
 
 def _of_output(port: Port, willing: Iterator[str]) -> str:
-    bits, frame = port.tensor["beat_bits"], port.tensor["frame_words"]
+    bits, frame = port.tensor.beat_bits, port.frame_words
     sides = (_OUTPUT_SIDE.format(name=port.name, side=side, bits=bits, willing=next(willing)) for side in SIDES)
     return "".join(sides) + _OUTPUT.format(name=port.name, frame=frame)
 

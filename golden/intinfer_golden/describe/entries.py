@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from intinfer.graph import Graph
 from intinfer.tensor import CellularWeights
@@ -86,7 +86,7 @@ def _geometry(tensor: Tensor) -> dict[str, Any]:
         "slot_bits": tensor.slot_bits,
         "extend": "sign" if tensor.slot.repeats_sign(tensor.code) else "zero",
         "word_bits": tensor.word_bits,
-        "beat_bits": 8 * tensor.word_bytes,
+        "beat_bits": tensor.beat_bits,
         "lsb_first": tensor.slot.lsb_first,
     }
 
@@ -153,13 +153,6 @@ def _check(tensor: Tensor, item: dict[str, Any]) -> None:
         raise ValueError(f"a file of {tensor.name} has not the name that it should have")
 
 
-class Port(NamedTuple):
-    """A stream of the design: in, out or demand, and the node (or input) whose values it carries."""
-
-    direction: str
-    node: str
-
-
 def port_entries(
     graph: Graph, tensors: Sequence[Tensor], given_demand: bool, nodes: Sequence[str] | None
 ) -> list[dict[str, Any]]:
@@ -179,8 +172,11 @@ def port_entries(
     ]
 
 
-def ports_of(tensors: Sequence[Tensor], entries: Sequence[dict[str, Any]]) -> dict[str, Port]:
-    """The streams that carry values. Raises ValueError for what `port_entries` does not make."""
+def carried(tensors: Sequence[Tensor], entries: Sequence[dict[str, Any]]) -> dict[str, tuple[str, int]]:
+    """The direction of each stream and the number of its tensor, by name.
+
+    Raises ValueError for what `port_entries` does not make.
+    """
     found = {}
     counts = Counter[str]()
     for entry in entries:
@@ -191,8 +187,7 @@ def ports_of(tensors: Sequence[Tensor], entries: Sequence[dict[str, Any]]) -> di
             raise ValueError(f"there should be a port {name} of one of {len(tensors)} tensors")
         if tensors[number].attribute or (tensors[number].role == "demand_mask") != (direction == "demand"):
             raise ValueError(f"port {name} carries {tensors[number].role} of {tensors[number].name}")
-        if direction != "demand":
-            found[name] = Port(direction, tensors[number].node)
+        found[name] = direction, number
     if not counts["in"] or not counts["out"]:
         raise ValueError("ports are without inputs or outputs")
     return found

@@ -23,7 +23,7 @@ from intinfer.tensor import CellularWeights, IntTensor
 from intinfer.types import IntArray
 
 from . import documents
-from .entries import Port, Written, ports_of, tensor_of
+from .entries import Written, carried, tensor_of
 from .folders import no_set
 from .formats import FORMATS
 from .tensors import Tensor
@@ -169,6 +169,47 @@ class Stored:
             )
         return self.tensor.shaped(values)
 
+    def memh(self) -> str:
+        """Its memh file, from the set's folder. Raises DataError where there is none."""
+        for file in self.files:
+            if file.format == "memh":
+                return file.path
+        raise DataError(
+            f"{self.directory / NAME}: {self.tensor.node} has no memh file, which a test bench reads; make it with "
+            "--format memh"
+        )
+
+
+@dataclass(frozen=True)
+class Port:
+    """An AXI4-Stream of a design.
+
+    Attributes:
+        name: s0_axis, d0_axis, m0_axis, ...; of a stream inside the design its place there.
+        direction: in, demand, out.
+        stored: what it carries.
+        mask: the demand masks of an output; None where all channels are always demanded.
+    """
+
+    name: str
+    direction: str
+    stored: Stored
+    mask: Stored | None
+
+    @property
+    def tensor(self) -> Tensor:
+        return self.stored.tensor
+
+    @property
+    def node(self) -> str:
+        """The node, or input, whose values or demand masks it carries."""
+        return self.tensor.node
+
+    @property
+    def frame_words(self) -> int:
+        """Beats of a frame."""
+        return self.tensor.words // self.tensor.shape[0]
+
 
 @dataclass(frozen=True)
 class VectorSet:
@@ -180,7 +221,7 @@ class VectorSet:
         region: the region's name; None of a whole network.
         frames: a label of each image.
         constants: of nodes, by node and attribute with a dot between.
-        ports: the streams of a design that computes the graph, by name; those of demand masks are not among them.
+        streams: those of a design that computes the graph, by name, inputs before outputs.
     """
 
     directory: Path
@@ -190,8 +231,18 @@ class VectorSet:
     mode: str
     region: str | None
     frames: tuple[str, ...]
-    ports: dict[str, Port] = field(default_factory=dict)
+    streams: dict[str, Port] = field(default_factory=dict)
     constants: dict[str, Stored] = field(default_factory=dict)
+
+    @property
+    def ports(self) -> dict[str, Port]:
+        """The streams of values, by name; those of demand masks are not among them."""
+        return {name: port for name, port in self.streams.items() if port.direction != "demand"}
+
+    def carrying(self, node: str, name: str, direction: str = "out") -> Port:
+        """A stream that carries the values of a node, or with direction "demand" its masks."""
+        kind = self.masks if direction == "demand" else self.values
+        return Port(name, direction, kind[node], self.masks.get(node) if direction == "out" else None)
 
     def graph(self) -> Graph:
         """The graph that the values are of: the whole network, or a region of it.
@@ -235,7 +286,7 @@ def _vectors(directory: Path, document: dict[str, Any]) -> VectorSet:
         if stored.tensor.name in kind:
             raise ValueError(f"{stored.tensor.name} comes twice")
         kind[stored.tensor.name] = stored
-    return VectorSet(
+    vectors = VectorSet(
         directory,
         values,
         masks,
@@ -243,9 +294,11 @@ def _vectors(directory: Path, document: dict[str, Any]) -> VectorSet:
         mode=str(document["mode"]),
         region=document["region"] and str(document["region"]["name"]),
         frames=_labels(document, [*values.values(), *masks.values()]),
-        ports=ports_of([stored.tensor for stored in found], document["ports"]),
         constants=constants,
     )
+    for name, (direction, number) in carried([stored.tensor for stored in found], document["ports"]).items():
+        vectors.streams[name] = vectors.carrying(found[number].tensor.node, name, direction)
+    return vectors
 
 
 def _labels(document: dict[str, Any], stored: Sequence[Stored]) -> tuple[str, ...]:

@@ -128,6 +128,11 @@ class Tensor:
         return -(-self.word_bits // 8)
 
     @property
+    def beat_bits(self) -> int:
+        """Of a stream that carries a word a beat: whole bytes."""
+        return 8 * self.word_bytes
+
+    @property
     def file_shape(self) -> Shape:
         """Shape along `order`, one entry an element."""
         return tuple(self.shape[self.axes.index(axis)] for axis in self.order)

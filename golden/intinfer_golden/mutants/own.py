@@ -9,8 +9,7 @@ from pathlib import Path
 
 from intinfer.errors import DataError
 
-from ..testbench import FOLDER
-from ..testbench.ports import ports
+from ..testbench import FOLDER, ports
 from .campaign import Design, Wrong
 from .mutation import mutants
 from .simulate import COMMANDS, available

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..testbench.ports import Port
+from ..describe.manifest import Port
 
 MODULE = "bench_adapter"
 """The module of a bench that holds the design; a saboteur has its name, and has it inside as INNER."""
@@ -57,7 +57,7 @@ class Saboteur:
 
 def saboteurs(streams: Sequence[Port]) -> list[Saboteur]:
     """Every one for a design with these streams."""
-    most = max(int(port.tensor["frame_words"]) for port in streams if port.direction != "out")
+    most = max(port.frame_words for port in streams if port.direction != "out")
     return [
         Saboteur(port, operator, what, _module(streams, body))
         for port, operator, what, body in (*_resets(), *(fault for port in streams for fault in _faults(port, most)))
@@ -79,14 +79,14 @@ def _faults(port: Port, most: int) -> Iterator[Fault]:
     """`most`: words a frame of the busiest input, the one that benches count to have sent more than 65,536 of."""
     name, into = port.name, port.direction != "out"
     for when, trigger in _triggers(port).items():
-        if "beat" in when and (not into or int(port.tensor["frame_words"]) < most):
+        if "beat" in when and (not into or port.frame_words < most):
             continue
         for what, value in _values(port, when).items():
             yield name, when, what, {name: trigger + _data(port, value)}
         if when.startswith("after"):
             yield name, when, "a beat is lost", {name: trigger + _loss(port)}
     yield name, "second reset", "a beat is kept", {name: _kept(port)}
-    if not into and int(port.tensor["frame_words"]) > 1:
+    if not into and port.frame_words > 1:
         yield name, "second reset", "beats are counted on", {name: _counted(port)}
 
 
@@ -120,8 +120,8 @@ def _triggers(port: Port) -> dict[str, str]:
 
 def _values(port: Port, when: str) -> dict[str, str]:
     """What -> the value of a wrong word, from `word` and the one before it."""
-    lanes, bits = int(port.tensor["elements_per_word"]), int(port.tensor["bits"])
-    width = int(port.tensor["beat_bits"])
+    lanes, bits = port.tensor.lanes, port.tensor.code.bits
+    width = port.tensor.beat_bits
     if not when.startswith("first frame"):
         if port.direction == "out":
             return {"a bit is inverted": f"word ^ {width}'d1"}
@@ -158,7 +158,7 @@ def _loss(port: Port) -> str:
 def _kept(port: Port) -> str:
     """A register of the stream is empty when the power comes, and not emptied by a reset."""
     outer, inner = _ends(port)
-    width = int(port.tensor["beat_bits"])
+    width = port.tensor.beat_bits
     return (
         f"  reg full, end_kept;\n  reg [{width - 1}:0] kept;\n  initial full = 0;\n  assign sick = 0;\n"
         f"  assign {outer}_tready = rst_n && (!full || {inner}_tready);\n"
@@ -171,7 +171,7 @@ def _kept(port: Port) -> str:
 def _counted(port: Port) -> str:
     """TLAST of an output comes from a counter of words that no reset clears."""
     outer, inner = _ends(port)
-    words = int(port.tensor["frame_words"])
+    words = port.frame_words
     return (
         "  integer count;\n  initial count = 0;\n  assign sick = 0;\n"
         f"  always @(posedge clk) if (beat) count <= count == {words - 1} ? 0 : count + 1;\n"
@@ -189,7 +189,7 @@ def _module(streams: Sequence[Port], bodies: dict[str, str]) -> str:
     ports, lines = ["input wire clk", "input wire rst_n"], []
     for port in streams:
         into = port.direction != "out"
-        width = f"[{int(port.tensor['beat_bits']) - 1}:0]"
+        width = f"[{port.tensor.beat_bits - 1}:0]"
         forward, backward = ("input", "output") if into else ("output", "input")
         ports += [f"{forward} wire {width} {port.name}_tdata", f"{forward} wire {port.name}_tvalid"]
         ports += [f"{backward} wire {port.name}_tready", f"{forward} wire {port.name}_tlast"]
@@ -218,7 +218,7 @@ def _through(port: Port, body: str | None) -> str:
             + "".join(f"  assign {inner}_{s} = {outer}_{s};\n" for s in ("tdata", "tvalid"))
             + (f"  assign {outer}_tready = {inner}_tready;")
         )
-    width = f"[{int(port.tensor['beat_bits']) - 1}:0]"
+    width = f"[{port.tensor.beat_bits - 1}:0]"
     return (
         f"  wire {width} word = {outer}_tdata;\n  wire sick;\n  wire given = {outer}_tvalid, taken = {outer}_tready;\n"
         f"  wire ended = {outer}_tlast, beat = given && taken;\n"

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
+from intinfer.errors import DataError
 from intinfer.files.atomic import write_into
 
+from ..describe import manifest
+from ..describe.manifest import Port
 from ..make.replace import put_in_place
 from .adapter import adapter
 from .interface import Interface
 from .monitors import Monitor, bind, check_path, monitors
-from .ports import Streams
 from .readme import readme
 from .text import plain
 from .verilog import top_module
@@ -44,18 +46,22 @@ def write_bench(
     hierarchical name, or of a node that the set does not hold.
     """
     interface = interface or Interface()
-    streams = Streams.of(directory)
+    document, vectors = manifest.read(directory)
     found = []
     for path, node in (inner or {}).items():
         check_path(path)
-        found.append(Monitor(streams.inner(node, path), interface.has_tlast("out")))
-    ports = streams.ports
-    unit = streams.document["mode"] == "isolated" or len(streams.document["nodes"]) <= UNIT
+        if node not in vectors.values:
+            raise DataError(
+                f"{directory / manifest.NAME}: has no values of a node {node!r}; name one that the set holds"
+            )
+        found.append(Monitor(vectors.carrying(node, path), interface.has_tlast("out")))
+    ports = tuple(vectors.streams.values())
+    unit = vectors.mode == "isolated" or len(document["nodes"]) <= UNIT
     tb = top_module(ports, unit=unit, asynchronous=interface.asynchronous, monitored=bool(found))
     texts = {
         "tb.sv": _template("bench.sv") + "\n" + tb,
         "adapter.sv": adapter(ports, interface),
-        "frames.txt": "".join(f"{plain(label)}\n" for label in streams.document["frames"]),
+        "frames.txt": "".join(f"{plain(label)}\n" for label in vectors.frames),
         "README.md": readme(ports, interface),
         **{name: _template(template) for name, template in SHIPPED.items()},
     }
@@ -73,6 +79,17 @@ def write_bench(
         shutil.rmtree(new, ignore_errors=True)
     if old is not None:
         shutil.rmtree(old)
+
+
+def ports(directory: Path) -> tuple[Port, ...]:
+    """The streams of a set's design, inputs before outputs.
+
+    Raises DataError when `directory` has no manifest of this version, or a stream has no memh file.
+    """
+    found = tuple(manifest.load(directory).streams.values())
+    for port in found:
+        port.stored.memh()
+    return found
 
 
 def _template(name: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..describe.manifest import Port
 from .interface import Interface
-from .ports import Port
 from .text import instance
 
 
@@ -86,7 +86,7 @@ def _driven(port: Port) -> list[str]:
 
 
 def _width(port: Port, signal: str) -> str:
-    bits = {"tdata": port.tensor["beat_bits"], "tkeep": port.tensor["beat_bits"] // 8}.get(signal)
+    bits = {"tdata": port.tensor.beat_bits, "tkeep": port.tensor.beat_bits // 8}.get(signal)
     return "" if bits is None else f"[{bits - 1}:0] "
 
 
@@ -117,7 +117,7 @@ def _late(port: Port, interface: Interface) -> list[str]:
         value = f"skew == 0 ? {signal} : held_{signal}"
         lines.append(f"  logic {width}held_{signal}, late_{signal};")
         if kind not in ("tvalid", "tready"):
-            bits = port.tensor["beat_bits"] if kind == "tdata" else 1
+            bits = port.tensor.beat_bits if kind == "tdata" else 1
             value = f"({value}) ^ {{{bits}{{!late_{port.name}_tvalid}}}}"
         values.append(f"  assign late_{signal} = {value};")
     return [*lines, *values]
@@ -127,7 +127,7 @@ def _frame(port: Port) -> list[str]:
     """Counts the beats of a frame."""
     frame = {"clk": "clk", "rst_n": "rst_n", "moves": f"{port.name}_tvalid === 1'b1 && {port.name}_tready === 1'b1"}
     frame |= {"first": f"{port.name}_begins", "last": f"{port.name}_ends"}
-    parameters = {"WORDS": port.tensor["frame_words"]}
+    parameters = {"WORDS": port.frame_words}
     return [f"  logic {port.name}_begins, {port.name}_ends;", *instance("bench_frame", port.name, parameters, frame)]
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from intinfer.errors import DataError
 
+from ..describe.manifest import Port
 from .interface import Interface
-from .ports import Port
 from .text import instance
 from .verilog import CHECK, check_parameters
 
@@ -73,7 +73,7 @@ def monitors(found: Sequence[Monitor]) -> str:
     lines += [f"  assign ignored = {' + '.join(f'{m.name}_ignored' for m in found)};"]
     lines += ["  always @(posedge give_up) begin"]
     for monitor in found:
-        words = monitor.port.words
+        words = monitor.port.tensor.words
         text = f'$sformatf("{monitor.path}: %0d of %0d beats seen", {monitor.name}_got, repeats * {words})'
         lines.append(f"    if (!{monitor.name}_done) emit({text});")
     return "\n".join([*lines, "  end", "endmodule"]) + "\n"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from math import prod
 from pathlib import PurePosixPath
 
-from .ports import Port
+from ..describe.manifest import Port
 from .text import instance, plain, quoted
 
 _BENCH = ("clk", "rst_n", "cycle", "give_up", "counting", "repeats", "start")
@@ -38,12 +38,12 @@ def top_module(ports: Sequence[Port], *, unit: bool, asynchronous: bool, monitor
         "bench_run",
         "run",
         {
-            "FRAMES": ports[0].tensor["shape"][0],
-            "IN_BEATS": sum(port.words for port in inputs),
-            "OUT_BEATS": sum(port.words for port in outputs),
-            "BUSIEST": max(port.words for port in inputs),
-            "IN_WORDS": inputs[0].tensor["frame_words"],
-            "OUT_WORDS": outputs[0].tensor["frame_words"],
+            "FRAMES": ports[0].tensor.shape[0],
+            "IN_BEATS": sum(port.tensor.words for port in inputs),
+            "OUT_BEATS": sum(port.tensor.words for port in outputs),
+            "BUSIEST": max(port.tensor.words for port in inputs),
+            "IN_WORDS": inputs[0].frame_words,
+            "OUT_WORDS": outputs[0].frame_words,
             "UNIT": int(unit),
             "ASYNCHRONOUS": int(asynchronous),
         },
@@ -90,31 +90,31 @@ def names(ports: Iterable[Port]) -> list[str]:
 def check_parameters(port: Port, tlast: bool = True) -> dict[str, int | str]:
     """What `bench_check` must know of a tensor."""
     tensor = port.tensor
-    extents = dict(zip(tensor["axes"], tensor["shape"], strict=True))
-    inner = [extents[axis] for axis in tensor["order"][1:]]  # of a frame, outermost first
+    extents = dict(zip(tensor.axes, tensor.shape, strict=True))
+    inner = [extents[axis] for axis in tensor.order[1:]]  # of a frame, outermost first
     image = len(inner) == 3
-    node = tensor["node"] + (f" ({', '.join(tensor['source'])})" if tensor["source"] else "")
+    node = tensor.node + (f" ({', '.join(tensor.source)})" if tensor.source else "")
     return {
         "PORT": quoted(port.name),
         "NODE": quoted(node),
-        "ARGUMENT": quoted(shlex.quote(plain(tensor["node"]))),
-        "FILE": quoted(port.file),
-        "MASK": quoted(port.mask or ""),
+        "ARGUMENT": quoted(shlex.quote(plain(tensor.node))),
+        "FILE": quoted(port.stored.memh()),
+        "MASK": quoted(port.mask.memh() if port.mask else ""),
         "MASKED": int(port.mask is not None),
         **({} if tlast else {"LAST": 0}),
         "FRAMES": extents["N"],
-        "FRAME_WORDS": tensor["frame_words"],
-        "LANES": tensor["elements_per_word"],
-        "BITS": tensor["bits"],
-        "SLOT_BITS": tensor["slot_bits"],
-        "MSB_FIRST": int(not tensor["lsb_first"]),
-        "SIGNED": int(tensor["signed"]),
+        "FRAME_WORDS": port.frame_words,
+        "LANES": tensor.lanes,
+        "BITS": tensor.code.bits,
+        "SLOT_BITS": tensor.slot_bits,
+        "MSB_FIRST": int(not tensor.slot.lsb_first),
+        "SIGNED": int(tensor.code.signed),
         "CHANNELS": extents["C"],
-        "ORDER": quoted("".join(tensor["order"][1:]) if image else "HWC"),
+        "ORDER": quoted("".join(tensor.order[1:]) if image else "HWC"),
         "IMAGE": int(image),
         "MIDDLE": prod(inner[-2:-1]),
         "INNER": inner[-1],
-        "BEAT_BITS": tensor["beat_bits"],
+        "BEAT_BITS": tensor.beat_bits,
     }
 
 
@@ -125,7 +125,7 @@ def _wires(ports: Iterable[Port]) -> list[str]:
         bits = ("tvalid", "tready", "tlast", *(("keep", "first") if out else ()), "moves", "stalls", "wants", "done")
         counts = ("got", "ignored") if out else ("begun", "sent", "pass")
         lines += [
-            f"  logic [{port.tensor['beat_bits'] - 1}:0] {port.name}_tdata;",
+            f"  logic [{port.tensor.beat_bits - 1}:0] {port.name}_tdata;",
             f"  logic {', '.join(f'{port.name}_{name}' for name in bits)};",
             f"  int {', '.join(f'{port.name}_{name}' for name in counts)};",
         ]
@@ -138,11 +138,11 @@ def _source(number: int, port: Port, demand: str | None, others: str) -> list[st
     parameters: dict[str, int | str] = {
         "STREAM": number,
         "PORT": quoted(port.name),
-        "FILE": quoted(port.file),
-        "FRAMES": tensor["shape"][0],
-        "FRAME_WORDS": tensor["frame_words"],
-        "WORD_BITS": tensor["word_bits"],
-        "BEAT_BITS": tensor["beat_bits"],
+        "FILE": quoted(port.stored.memh()),
+        "FRAMES": tensor.shape[0],
+        "FRAME_WORDS": port.frame_words,
+        "WORD_BITS": tensor.word_bits,
+        "BEAT_BITS": tensor.beat_bits,
     }
     allowed = demand if demand and port.direction == "in" else "32'h7fffffff"
     own = _own(port, "begun", "sent", "pass", "moves", "stalls", "wants", "done", "tdata", "tvalid", "tready", "tlast")
@@ -153,11 +153,11 @@ def _source(number: int, port: Port, demand: str | None, others: str) -> list[st
 
 def _sink(number: int, port: Port, others: str) -> list[str]:
     """What takes an output's beats, and what checks them."""
-    takes: dict[str, int | str] = {"STREAM": number, "PORT": quoted(port.name), "WORDS": port.words}
-    takes["FRAME_WORDS"] = port.tensor["frame_words"]
+    takes: dict[str, int | str] = {"STREAM": number, "PORT": quoted(port.name), "WORDS": port.tensor.words}
+    takes["FRAME_WORDS"] = port.frame_words
     own = _own(port, "got", "done", "moves", "stalls", "wants", "tvalid", "tready") | {"others": others}
     shared = _shared("clk", "rst_n", "give_up", "counting", "hold", "repeats")
-    checks = {**check_parameters(port), "DUMP": quoted(PurePosixPath(port.file).name)}
+    checks = {**check_parameters(port), "DUMP": quoted(PurePosixPath(port.stored.memh()).name)}
     checked = _own(port, "got", "ignored", "done", "tdata", "tvalid", "tready", "tlast", "keep", "first")
     return [
         *instance("bench_sink", port.name, takes, shared | own),
