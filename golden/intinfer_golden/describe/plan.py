@@ -14,6 +14,7 @@ from intinfer.tensor import CellularWeights, IntTensor
 from intinfer.types import IntArray
 
 from .codes import Code
+from .formats import FORMATS
 from .layout import WordOptions
 from .regions import check_names
 from .tensors import Tensor
@@ -105,6 +106,11 @@ class Constant:
     values: IntArray
     generated: CellularWeights | None
 
+    @classmethod
+    def of(cls, tensor: Tensor, stored: IntTensor | CellularWeights) -> Constant:
+        """Of an attribute of an op."""
+        return cls(tensor, stored.values, stored if isinstance(stored, CellularWeights) else None)
+
 
 def selected(graph: Graph, nodes: Collection[str] | None) -> list[Value]:
     """The values of the set in graph order: all inputs and outputs of the graph, and the nodes asked for (None: all).
@@ -125,28 +131,6 @@ def value_tensors(graph: Graph, values: Sequence[Value], images: int, layout: La
     return [_value_tensor(graph, value, images, layout, value.name in selects) for value in values]
 
 
-def mask_tensors(graph: Graph, values: Sequence[Value], images: int) -> list[Tensor]:
-    """The demand masks (N, C) of those values that nodes make, one word an image."""
-    nodes = [graph.node_by_name[value.name] for value in values if value.name in graph.node_by_name]
-    axes = ("N", "C")
-    return [
-        Tensor(
-            node=node.name,
-            attribute="",
-            role="demand_mask",
-            source=node.source,
-            axes=axes,
-            shape=(images, node.output.shape[0]),
-            order=axes,
-            code=Code("unsigned", 1),
-            lo=0,
-            hi=1,
-            fold=node.output.shape[0],
-        )
-        for node in nodes
-    ]
-
-
 def constants(graph: Graph, values: Sequence[Value], layout: Layout) -> list[Constant]:
     """The constants of those values that nodes make, in their order; generated weights as they come out.
 
@@ -161,24 +145,47 @@ def constants(graph: Graph, values: Sequence[Value], layout: Layout) -> list[Con
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The tensors of a set, each kind in graph order."""
+class Contents:
+    """What a set holds.
 
-    values: list[Tensor]
-    masks: list[Tensor]
+    Attributes:
+        frames: tensors of all images: values, then demand masks, each in graph order.
+        constants: of nodes, in graph order.
+    """
+
+    frames: list[Tensor]
     constants: list[Constant]
 
     @classmethod
-    def of(cls, graph: Graph, values: Sequence[Value], images: int, layout: Layout) -> Plan:
-        return cls(
-            value_tensors(graph, values, images, layout),
-            mask_tensors(graph, values, images),
-            constants(graph, values, layout),
-        )
+    def of(cls, graph: Graph, nodes: Collection[str] | None, images: int, layout: Layout) -> Contents:
+        """Of the nodes asked for; errors as `selected`."""
+        values = selected(graph, nodes)
+        made = [graph.node_by_name[value.name] for value in values if value.name in graph.node_by_name]
+        frames = [*value_tensors(graph, values, images, layout), *(_mask_tensor(node, images) for node in made)]
+        return cls(frames, constants(graph, values, layout))
 
-    @property
-    def tensors(self) -> list[Tensor]:
-        return [*self.values, *self.masks, *(constant.tensor for constant in self.constants)]
+    def sizes(self, formats: Sequence[str]) -> dict[str, int]:
+        """Bytes that the tensors take in each of some formats."""
+        tensors = [*self.frames, *(constant.tensor for constant in self.constants)]
+        return {name: sum(FORMATS[name].size(tensor) for tensor in tensors) for name in formats}
+
+
+def _mask_tensor(node: Node, images: int) -> Tensor:
+    """The demand masks (N, C) of a node, one word an image."""
+    channels = node.output.shape[0]
+    return Tensor(
+        node=node.name,
+        attribute="",
+        role="demand_mask",
+        source=node.source,
+        axes=("N", "C"),
+        shape=(images, channels),
+        order=("N", "C"),
+        code=Code("unsigned", 1),
+        lo=0,
+        hi=1,
+        fold=channels,
+    )
 
 
 def _value_tensor(graph: Graph, value: Value, images: int, layout: Layout, selects: bool) -> Tensor:
@@ -229,7 +236,7 @@ def _constants(node: Node, layout: Layout) -> list[Constant]:
             slot=layout.words.slot,
             **_tile(node, attribute, axes, layout),
         )
-        found.append(Constant(tensor, stored.values, stored if isinstance(stored, CellularWeights) else None))
+        found.append(Constant.of(tensor, stored))
     return found
 
 

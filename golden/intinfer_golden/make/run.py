@@ -25,15 +25,15 @@ from intinfer.types import IntArray, Mask
 
 from ..describe import manifest
 from ..describe.entries import port_entries
-from ..describe.plan import Plan
+from ..describe.plan import Contents
 from ..testbench import write_bench
 from . import journal
 from .blas import one_thread
 from .crosscheck import CrossCheck
 from .demand import demand_masks
 from .frames import Frames, Hashes, image_hashes
-from .journal import Journal
-from .writer import SetWriter, TensorWriter
+from .journal import FolderError, Journal, sync_folder
+from .writer import TensorWriter
 
 BATCH_BYTES = 2**26
 """Values of a batch, in the smallest containers; a batch is appended to the files as one."""
@@ -59,7 +59,7 @@ class Job:
 
     graph: Graph
     stored: bytes
-    plan: Plan
+    contents: Contents
     frames: Frames
     hashes: Hashes
     formats: list[str]
@@ -93,68 +93,72 @@ def write_set(job: Job, model: Model, final: Path, resume: bool, force: bool, pr
 
 
 class _Run:
-    """Writes batch by batch, so that memory is that of one batch."""
+    """Writes batch by batch, so that memory is that of one batch; what grows with the images is journalled."""
 
     def __init__(self, job: Job, model: Model, directory: Path, found: Journal) -> None:
         self._job = job
         self._directory = directory
         self._found = found
         self._check = CrossCheck(model)
-        self._values = [TensorWriter(directory, tensor, job.formats) for tensor in job.plan.values]
-        self._masks = [TensorWriter(directory, tensor, job.formats) for tensor in job.plan.masks]
-        stored = [
-            (TensorWriter(directory, constant.tensor, job.formats, constant.generated), constant.values)
-            for constant in job.plan.constants
-        ]
-        self._set = SetWriter(directory, [*self._values, *self._masks], stored)
+        self._growing = [TensorWriter(directory, tensor, job.formats) for tensor in job.contents.frames]
 
     def images(self, progress: Progress | None) -> None:
         """Write what the journal lacks."""
-        self._set.begin(self._found)
+        self._begin()
         with one_thread():
             self._batches(progress)
 
+    def _begin(self) -> None:
+        """Start the files, or take up those of the journal."""
+        if not self._found.images:
+            for entry in self._growing:
+                entry.begin()
+            return
+        if len(self._found.tensors) != len(self._growing):
+            raise FolderError(f"the journal of {self._directory} is damaged; remove the folder and begin again")
+        for entry, state in zip(self._growing, self._found.tensors, strict=True):
+            entry.take_up(state, self._found.files)
+
     def _batches(self, progress: Progress | None) -> None:
-        done = self._found.images
+        job, done = self._job, self._found.images
         if progress:
             progress(done)
         saved = time.monotonic()
-        for chunk in self._job.frames.chunks(self._job.graph, done, _batch_size(self._job.graph)):
+        for chunk in job.frames.chunks(job.graph, done, _batch_size(job.graph)):
             start, done = done, done + len(next(iter(chunk.values())))
-            if tuple(image_hashes(self._job.graph, chunk)) != self._job.hashes.images[start:done]:
+            if tuple(image_hashes(job.graph, chunk)) != job.hashes.images[start:done]:
                 raise DataError(f"images {start} to {done - 1} changed while vectors were made of them; begin again")
             self._batch(chunk, start)
-            if done < self._job.frames.count and time.monotonic() - saved >= CHECKPOINT_SECONDS:
-                self._set.checkpoint(self._job.identity, done)
+            if done < job.frames.count and time.monotonic() - saved >= CHECKPOINT_SECONDS:
+                self._checkpoint(done)
                 saved = time.monotonic()
             if progress:
                 progress(done)
 
     def _batch(self, chunk: Mapping[str, IntArray], start: int) -> None:
         """Run images one by one, which is the fastest; the fast engine checks each while the next is computed."""
-        parts: dict[str, list[IntArray]] = {entry.tensor.node: [] for entry in self._values}
-        demanded: dict[str, list[Mask]] = {entry.tensor.node: [] for entry in self._masks}
+        graph = self._job.graph
+        rows: list[list[Any]] = [[] for _ in self._growing]
         with ThreadPoolExecutor(1) as pool:
             checks = []
             for i in range(len(next(iter(chunk.values())))):
                 one = {name: array[i : i + 1] for name, array in chunk.items()}
                 values = self._trace(one, start + i)
                 checks.append(pool.submit(self._check.check, one, values, start + i))
-                self._count_overflows(values)
-                for name, arrays in parts.items():
-                    arrays.append(values[name].astype(self._job.graph.values[name].type.dtype))
-                masks = demand_masks(self._job.graph, {name: array[0] for name, array in values.items()})
+                masks = demand_masks(graph, {name: array[0] for name, array in values.items()})
                 masks |= {name: mask[start + i] for name, mask in self._job.demand.items()}
-                for name, rows in demanded.items():
-                    rows.append(masks[name])
+                for entry, parts in zip(self._growing, rows, strict=True):
+                    name = entry.tensor.node
+                    masked = entry.tensor.role == "demand_mask"
+                    parts.append(masks[name][None] if masked else values[name].astype(graph.values[name].type.dtype))
+                    if not masked and name in graph.node_by_name:
+                        entry.count(_overflows(graph.node_by_name[name], values))
                 if len(checks) > 1:
                     checks.pop(0).result()
             for check in checks:
                 check.result()
-        for entry in self._values:
-            entry.append(np.concatenate(parts[entry.tensor.node]))
-        for entry in self._masks:
-            entry.append(np.stack(demanded[entry.tensor.node]).astype(np.int64))
+        for entry, parts in zip(self._growing, rows, strict=True):
+            entry.append(np.concatenate(parts))
 
     def _trace(self, one: Mapping[str, IntArray], image: int) -> dict[str, IntArray]:
         try:
@@ -162,31 +166,34 @@ class _Run:
         except RangeError as error:
             raise RangeError(f"image {image} (images counted from 0): {error}") from None
 
-    def _count_overflows(self, values: Mapping[str, IntArray]) -> None:
-        for entry in self._values:
-            node = self._job.graph.node_by_name.get(entry.tensor.node)
-            overflows = None if node is None else _overflows(node, values)
-            if overflows is not None:
-                entry.overflows = (entry.overflows or 0) + overflows
+    def _checkpoint(self, images: int) -> None:
+        """Let all data reach the disk, then the journal that speaks of it."""
+        files = [file for entry in self._growing for file in entry.files]
+        for file in files:
+            file.sync()
+        for folder in {(self._directory / file.path).parent for file in files}:
+            sync_folder(folder)
+        states = [entry.state() for entry in self._growing]
+        ends = {file.path: [file.size, file.sha256] for file in files}
+        Journal(self._job.identity, images, states, ends).write(self._directory)
 
     def finish(self) -> None:
-        """What stands beside the tensors."""
+        """Constants, and what stands beside the tensors."""
         job, directory = self._job, self._directory
-        tensors = [entry.tensor for entry in (*self._values, *self._masks)]
-        ports = port_entries(job.graph, tensors, bool(job.demand), job.head["command"]["nodes"])
+        entries = [entry.end() for entry in self._growing]
+        for constant in job.contents.constants:
+            writer = TensorWriter(directory, constant.tensor, job.formats, constant.generated)
+            writer.begin()
+            writer.append(constant.values)
+            entries.append(writer.end())
+        ports = port_entries(job.graph, job.contents.frames, bool(job.demand), job.head["command"]["nodes"])
         write_into(directory / manifest.GRAPH, job.stored)
-        manifest.write(directory, job.head | {"ports": ports, "tensors": list(self._set.end())})
-        if job.coverage is not None:
-            write_report(directory, job.coverage)
+        manifest.write(directory, job.head | {"ports": ports, "tensors": entries})
+        for suffix, text in ({} if job.coverage is None else job.coverage.files()).items():
+            write_into(directory / f"coverage.{suffix}", text.encode("utf-8"))
         shutil.rmtree(directory / "bench", ignore_errors=True)  # of a run that was killed here
         if "memh" in job.formats:
             write_bench(directory)
-
-
-def write_report(directory: Path, coverage: Report) -> None:
-    """`coverage.json`, `.txt` and `.html`."""
-    for suffix, text in coverage.files().items():
-        write_into(directory / f"coverage.{suffix}", text.encode("utf-8"))
 
 
 def _batch_size(graph: Graph) -> int:

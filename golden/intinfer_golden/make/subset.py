@@ -16,13 +16,12 @@ from intinfer import model_file
 from intinfer.errors import DataError, IntinferError
 from intinfer.graph import Graph
 from intinfer.model import Model
-from intinfer.tensor import CellularWeights
 from intinfer.types import Mask
 
 from ..describe import manifest
 from ..describe.entries import tensor_of
 from ..describe.manifest import VectorSet
-from ..describe.plan import Constant, Plan
+from ..describe.plan import Constant, Contents
 from ..describe.spans import Spans, numbers, ranges
 from .frames import Frames, Hashes
 from .replace import check_target
@@ -85,7 +84,7 @@ def _job(vectors: VectorSet, document: dict[str, Any], chosen: list[int]) -> Job
     return Job(
         graph=graph,
         stored=stored,
-        plan=_plan(graph, document, len(chosen)),
+        contents=_contents(graph, document, len(chosen)),
         frames=frames,
         hashes=hashes,
         formats=command["format"],
@@ -95,19 +94,12 @@ def _job(vectors: VectorSet, document: dict[str, Any], chosen: list[int]) -> Job
     )
 
 
-def _plan(graph: Graph, document: dict[str, Any], count: int) -> Plan:
+def _contents(graph: Graph, document: dict[str, Any], count: int) -> Contents:
     """The tensors of the set as its manifest describes them, with another number of frames."""
-    found = Plan([], [], [])
-    for entry in document["tensors"]:
-        tensor, _ = tensor_of(entry)
-        if tensor.attribute:
-            constant = getattr(graph.node(tensor.node).op, tensor.attribute)
-            generated = constant if isinstance(constant, CellularWeights) else None
-            found.constants.append(Constant(tensor, constant.values, generated))
-        else:
-            kind = found.masks if tensor.role == "demand_mask" else found.values
-            kind.append(replace(tensor, shape=(count, *tensor.shape[1:])))
-    return found
+    tensors = [tensor_of(entry)[0] for entry in document["tensors"]]
+    frames = [replace(tensor, shape=(count, *tensor.shape[1:])) for tensor in tensors if not tensor.attribute]
+    stored = ((tensor, getattr(graph.node(tensor.node).op, tensor.attribute)) for tensor in tensors if tensor.attribute)
+    return Contents(frames, [Constant.of(tensor, constant) for tensor, constant in stored])
 
 
 def _label(label: str, number: int) -> str:

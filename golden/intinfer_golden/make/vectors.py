@@ -21,7 +21,7 @@ from intinfer.types import Mask
 from ..describe import manifest
 from ..describe.formats import FORMATS
 from ..describe.layout import WordOptions
-from ..describe.plan import Layout, Plan, selected
+from ..describe.plan import Contents, Layout
 from ..describe.regions import Region
 from .frames import Frames, Hashes
 from .replace import check_target
@@ -101,8 +101,8 @@ def write_vectors(
     frames = images if isinstance(images, Frames) else Frames.of(graph, images)
     hashes = Hashes.of(graph, frames)
     layout = Layout.of(graph, order, fold, words)
-    plan = Plan.of(graph, selected(graph, nodes), frames.count, layout)
-    formats = usual_formats(_sizes(plan, ["memh"])) if formats is None else known_formats(formats)
+    contents = Contents.of(graph, nodes, frames.count, layout)
+    formats = usual_formats(contents.sizes(["memh"])) if formats is None else known_formats(formats)
     command = {
         "verb": "golden",
         "format": list(formats),
@@ -132,7 +132,7 @@ def write_vectors(
         "graph": {"path": manifest.GRAPH, "sha256": hashlib.sha256(stored).hexdigest()},
     }
     demand = _given_masks(graph, frames.count, masks or {})
-    job = Job(graph, stored, plan, frames, hashes, list(formats), demand, head, coverage)
+    job = Job(graph, stored, contents, frames, hashes, list(formats), demand, head, coverage)
     write_set(job, Model(graph) if region else model, final, resume, force, progress)
 
 
@@ -148,12 +148,8 @@ def estimate(
 ) -> dict[str, int]:
     """Bytes that the tensors take in each of the formats, None for all there are. Errors as `write_vectors`."""
     graph = graph_of(graph)
-    plan = Plan.of(graph, selected(graph, nodes), images, Layout.of(graph, order, fold, words))
-    return _sizes(plan, list(FORMATS) if formats is None else known_formats(formats))
-
-
-def _sizes(plan: Plan, formats: Sequence[str]) -> dict[str, int]:
-    return {name: sum(FORMATS[name].size(tensor) for tensor in plan.tensors) for name in formats}
+    contents = Contents.of(graph, nodes, images, Layout.of(graph, order, fold, words))
+    return contents.sizes(list(FORMATS) if formats is None else known_formats(formats))
 
 
 def usual_formats(sizes: Mapping[str, int]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from intinfer.types import LIMIT, IntArray
 from ..describe.entries import Written, file_path, tensor_entry
 from ..describe.formats import FORMATS, Format, Piece
 from ..describe.tensors import Tensor
-from .journal import FolderError, Journal, sync_folder
+from .journal import FolderError
 
 _READ_BYTES = 2**22
 
@@ -100,6 +100,11 @@ class TensorWriter:
         self._lowest, self._highest = 2 * LIMIT, -2 * LIMIT
         self._words = 0
 
+    def count(self, overflows: int | None) -> None:
+        """So many more values overflowed; None where nothing can."""
+        if overflows is not None:
+            self.overflows = (self.overflows or 0) + overflows
+
     def begin(self) -> None:
         """Start all files anew."""
         for file in self.files:
@@ -135,54 +140,3 @@ class TensorWriter:
         self._lowest, self._highest, self._words = lowest, highest, words
         for file in self.files:
             file.take_up(*files.get(file.path, (0, "")))
-
-
-class SetWriter:
-    """All tensors of a set; those that grow with the images are journalled.
-
-    Args:
-        growing: tensors with axis N.
-        constants: constants with their values.
-    """
-
-    def __init__(
-        self, directory: Path, growing: Sequence[TensorWriter], constants: Sequence[tuple[TensorWriter, IntArray]]
-    ) -> None:
-        self._directory = directory
-        self._growing = growing
-        self._constants = constants
-
-    def begin(self, journal: Journal) -> None:
-        """Start the files, or take up those of the journal."""
-        for constant, values in self._constants:
-            constant.begin()
-            constant.append(values)
-        if not journal.images:
-            for tensor in self._growing:
-                tensor.begin()
-            return
-        if len(journal.tensors) != len(self._growing):
-            raise FolderError(f"the journal of {self._directory} is damaged; remove the folder and begin again")
-        for tensor, state in zip(self._growing, journal.tensors, strict=True):
-            tensor.take_up(state, journal.files)
-
-    def checkpoint(self, identity: Mapping[str, Any], images: int) -> None:
-        """Let all data reach the disk, then the journal that speaks of it."""
-        files = [file for tensor in self._growing for file in tensor.files]
-        for file in files:
-            file.sync()
-        for folder in {(self._directory / file.path).parent for file in files}:
-            sync_folder(folder)
-        Journal(
-            identity,
-            images,
-            [tensor.state() for tensor in self._growing],
-            {file.path: [file.size, file.sha256] for file in files},
-        ).write(self._directory)
-
-    def end(self) -> Iterator[dict[str, Any]]:
-        """The entries of the manifest, in the order of tensors."""
-        for tensor in self._growing:
-            yield tensor.end()
-        for constant, _ in self._constants:
-            yield constant.end()
