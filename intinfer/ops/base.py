@@ -145,6 +145,10 @@ class ReadsAll(Op):
         return tuple(np.full(x.shape[0], bool(out.any())) for x in inputs)
 
 
+class Selecting(Op):
+    """An op whose first input, a bit for each channel, says what is read of the others; `demand` may be given it."""
+
+
 class Free(Op):
     """An op without multiply-accumulates and weights: it costs nothing by the papers' count."""
 

@@ -11,11 +11,11 @@ import numpy as np
 from ..errors import GraphError
 from ..graph import Shape, Value
 from ..types import IntArray, IntType, Mask, Range
-from .base import Example, Free, Nonlinear, need_map, need_same_shape
+from .base import Example, Free, Nonlinear, Selecting, need_map, need_same_shape
 
 
 @dataclass(frozen=True, eq=False)
-class Mux(Nonlinear, Free):
+class Mux(Nonlinear, Selecting, Free):
     """Inputs: select bits S (C,), then I1 and I0 (C, H, W).
 
     Result:

@@ -6,8 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from intinfer.errors import DataError
 from intinfer.types import IntArray
 
@@ -129,40 +127,3 @@ class WordOptions:
         """Raises DataError, LookupError, TypeError or AttributeError for what `document` does not make."""
         tiles = {key: {name: Tile(**tile) for name, tile in document[key].items()} for key in ("weights", "thresholds")}
         return cls(**{**document, **tiles})
-
-
-def arranged(elements: Words, run: int, groups: int, pe: int, simd: int, per_pe: bool) -> Words:
-    """Elements in the order of a file as lanes of words.
-
-    Args:
-        elements: a vector of whole runs, the same number of them in each group.
-        run: columns of the matrix.
-        groups: tiles do not reach from one into another.
-        pe, simd, per_pe: the tile, `simd` at least 1.
-
-    Returns:
-        (memories, words, lanes): words with the tiles of `pe` rows outermost, then those of `simd` columns; in a word
-        row after row. Lanes without an element are 0.
-    """
-    rows = len(elements) // run // groups
-    down, across = -(-rows // pe), -(-run // simd)
-    grid = elements.reshape(groups, rows, run)
-    if (down * pe, across * simd) != (rows, run):
-        whole = np.zeros((groups, down * pe, across * simd), dtype=np.uint64)
-        whole[:, :rows, :run] = grid
-        grid = whole
-    tiles = grid.reshape(groups, down, pe, across, simd)
-    if per_pe:
-        return tiles.transpose(2, 0, 1, 3, 4).reshape(pe, -1, simd)
-    return tiles.transpose(0, 1, 3, 2, 4).reshape(1, -1, pe * simd)
-
-
-def gathered(lanes: Words, rows: int, run: int, groups: int, pe: int, simd: int, per_pe: bool) -> Words:
-    """The elements in lanes, the inverse of `arranged`; `rows` are those of a group."""
-    down, across = -(-rows // pe), -(-run // simd)
-    if per_pe:
-        tiles = lanes.reshape(pe, groups, down, across, simd).transpose(1, 2, 0, 3, 4)
-    else:
-        tiles = lanes.reshape(groups, down, across, pe, simd).transpose(0, 1, 3, 2, 4)
-    grid = tiles.reshape(groups, down * pe, across * simd)
-    return grid[:, :rows, :run].reshape(-1)

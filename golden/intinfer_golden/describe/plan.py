@@ -10,6 +10,7 @@ from typing import Any
 from intinfer.accumulator import Accumulator
 from intinfer.errors import DataError
 from intinfer.graph import Graph, Node, Value
+from intinfer.ops.base import Selecting
 from intinfer.tensor import CellularWeights, IntTensor
 from intinfer.types import IntArray
 
@@ -127,7 +128,7 @@ def selected(graph: Graph, nodes: Collection[str] | None) -> list[Value]:
 
 def value_tensors(graph: Graph, values: Sequence[Value], images: int, layout: Layout) -> list[Tensor]:
     """The tensors of values, in their order."""
-    selects = {node.inputs[0] for node in graph.nodes if node.op.kind == "mux"}
+    selects = {node.inputs[0] for node in graph.nodes if isinstance(node.op, Selecting)}
     return [_value_tensor(graph, value, images, layout, value.name in selects) for value in values]
 
 

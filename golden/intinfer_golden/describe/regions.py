@@ -11,8 +11,9 @@ from intinfer.errors import DataError
 from intinfer.graph import Graph, GraphLike, Node, graph_of
 from intinfer.inputs import Arrays
 from intinfer.model import Model
-from intinfer.ops import Affine, Requant, Table, Threshold
+from intinfer.ops.base import Elementwise
 from intinfer.ops.mac import Accumulating
+from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
 
@@ -114,23 +115,28 @@ def _check_choice(graph: Graph, nodes: Collection[str] | None) -> None:
 
 def _chains(graph: Graph) -> Iterator[list[str]]:
     """Every node in exactly one chain."""
-    readers, results = graph.readers, {out.value for out in graph.outputs}
+    results = {out.value for out in graph.outputs}
     open_: dict[str, list[str]] = {}
     for node in graph.nodes:
-        before = open_.pop(node.inputs[0], []) if _linear(node) or _closes(node) else []
-        chain = [*before, node.name]
-        (after,) = readers[node.name] if len(readers[node.name]) == 1 else (None,)
-        if _linear(node) and after and node.name not in results and (_linear(after) or _closes(after)):
+        chain = [*(open_.pop(node.inputs[0], []) if _follows(node) else []), node.name]
+        readers = graph.readers[node.name]
+        if (
+            len(readers) == 1
+            and _follows(readers[0])
+            and node.name not in results
+            and node.op.linear
+            and _follows(node)
+        ):
             open_[node.name] = chain
         else:
             yield chain
 
 
-def _linear(node: Node) -> bool:
+def _follows(node: Node) -> bool:
+    """Whether a node may stand behind a linear one in a chain, and, if it is linear itself, before another one.
+
+    An accumulator is when its sums are exact, another op when it has constants by channel and works element by element.
+    """
     if isinstance(node.op, Accumulating):
         return node.op.accumulator.overflow in (Overflow.PROVE, Overflow.TRAP)
-    return isinstance(node.op, Affine)
-
-
-def _closes(node: Node) -> bool:
-    return isinstance(node.op, Threshold | Requant | Table)
+    return isinstance(node.op, Elementwise) and any(isinstance(value, IntTensor) for value in vars(node.op).values())

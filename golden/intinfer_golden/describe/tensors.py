@@ -13,7 +13,7 @@ from intinfer.graph import Shape
 from intinfer.types import IntArray
 
 from .codes import Code, Words
-from .layout import Slot, arranged, gathered
+from .layout import Slot
 from .names import file_stem
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -158,14 +158,31 @@ class Tensor:
         return vector.reshape(extents).transpose([self.order.index(axis) for axis in self.axes])
 
     def arrange(self, elements: Words) -> Words:
-        """A vector in the order of files as (memories, words, lanes), element 0 of a word first; 0 in unused lanes."""
-        return arranged(elements, self.run, self.groups, self.pe, self.fold, self.per_pe)
+        """A vector in the order of files, whole runs and as many in each group, as (memories, words, lanes).
+
+        Element 0 of a word comes first; lanes without an element are 0.
+        """
+        rows = len(elements) // self.run // self.groups
+        grid = elements.reshape(self.groups, rows, self.run)
+        down, across = -(-rows // self.pe), self.words_per_run
+        spare = ((0, 0), (0, down * self.pe - rows), (0, across * self.fold - self.run))
+        tiles = np.pad(grid, spare) if np.any(spare) else grid
+        tiles = tiles.reshape(self.groups, down, self.pe, across, self.fold)
+        return tiles.transpose(self._tile_axes).reshape(self.memories, -1, self.lanes)
 
     def gather(self, lanes: Words) -> Words:
         """The inverse of `arrange`: a vector in the order of files; unused lanes are not looked at."""
         pieces = lanes.size // self.lanes // self.words_per_run
         rows = self.rows if self.pe > 1 else pieces // self.groups
-        return gathered(lanes, rows, self.run, self.groups, self.pe, self.fold, self.per_pe)
+        extents = (self.groups, -(-rows // self.pe), self.pe, self.words_per_run, self.fold)
+        tiles = lanes.reshape([extents[axis] for axis in self._tile_axes]).transpose(np.argsort(self._tile_axes))
+        grid = tiles.reshape(self.groups, -1, self.words_per_run * self.fold)
+        return grid[:, :rows, : self.run].reshape(-1)
+
+    @property
+    def _tile_axes(self) -> tuple[int, ...]:
+        """The order in which files have groups, tiles down, rows of a tile, tiles across and columns of a tile."""
+        return (2, 0, 1, 3, 4) if self.per_pe else (0, 1, 3, 2, 4)
 
     def at(self, index: int) -> dict[str, int]:
         """Where an element is, by its index in the order of files: n, c, y, x of a value, o, i, kh, kw, ... as well."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from intinfer.graph import Graph
+from intinfer.ops.base import Selecting
 from intinfer.types import IntArray, Mask
 
 
@@ -24,7 +25,7 @@ def demand_masks(graph: Graph, values: Mapping[str, IntArray]) -> dict[str, Mask
         masks[out.value][:] = True
     for node in reversed(graph.nodes):
         operands = graph.operands(node)
-        select = values[node.inputs[0]] == 1 if node.op.kind == "mux" else None
+        select = values[node.inputs[0]] == 1 if isinstance(node.op, Selecting) else None
         for name, mask in zip(node.inputs, node.op.demand(operands, masks[node.name], select), strict=True):
             masks[name] |= mask
     return masks

@@ -41,25 +41,21 @@ class Coverage:
                 self.prover.prove(group)
 
     @property
-    def bins(self) -> int:
-        return sum(len(group.hit) for group in self.groups)
-
-    @property
     def hit(self) -> int:
-        return sum(int(group.hit.sum()) for group in self.groups)
+        return int(document.counts(self.groups)["hit"])
 
     @property
     def unreachable(self) -> int:
-        return sum(int(group.unreachable.sum()) for group in self.groups)
+        return int(document.counts(self.groups)["unreachable"])
 
     @property
     def open(self) -> int:
-        return self.bins - self.hit - self.unreachable
+        return int(document.counts(self.groups)["open"])
 
     @property
     def percent(self) -> float:
         """Of the bins that are not proven unreachable; 100 exactly when none is open."""
-        return document.percentage(self.hit, self.bins - self.unreachable)
+        return float(document.counts(self.groups)["percent"])
 
     def observe(self, values: Values) -> None:
         """Count what these frames hit, in their order. `values` is a trace, every array (N, ...)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import fields
 from typing import Any
 
@@ -20,15 +20,14 @@ class Found:
     def __init__(self) -> None:
         self._results: dict[Hashable, tuple[list[npt.NDArray[np.integer]] | None, Any]] = {}
 
-    def keep(self, key: Hashable, graph: Graph, frame: Frame | None, rng: np.random.Generator) -> None:
-        arrays = None if frame is None else [frame[x.name].astype(x.type.dtype) for x in graph.inputs]
-        self._results[key] = arrays, rng.bit_generator.state
-
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._results
-
-    def take(self, key: Hashable, graph: Graph, rng: np.random.Generator) -> Frame | None:
-        """The frame under this graph's names; `rng` goes on as it did behind the search."""
+    def once(
+        self, key: Hashable, graph: Graph, rng: np.random.Generator, search: Callable[[], Frame | None]
+    ) -> Frame | None:
+        """What `search` finds, under this graph's names; `rng` goes on as it did behind the search."""
+        if key not in self._results:
+            frame = search()
+            arrays = None if frame is None else [frame[x.name].astype(x.type.dtype) for x in graph.inputs]
+            self._results[key] = arrays, rng.bit_generator.state
         arrays, rng.bit_generator.state = self._results[key]
         if arrays is None:
             return None

@@ -193,14 +193,11 @@ class _Run:
     def tell_apart(self) -> None:
         """More noise, as long as it helps the groups that depend on all frames together."""
         groups = [group for group in self.coverage.groups if group.history and group is not self.coverage.first]
-        without = 0
-        while without < 4 and not self._reached:
-            before = sum(int(group.open.sum()) for group in groups)
-            if not before:
-                return
+        without, left = 0, sum(int(group.open.sum()) for group in groups)
+        while left and without < 4 and not self._reached:
             self._keep([("noise to tell apart", textures.noise(self._graph, self._rng))])
-            after = sum(int(group.open.sum()) for group in groups)
-            without = 0 if after < before else without + 1
+            before, left = left, sum(int(group.open.sum()) for group in groups)
+            without = 0 if left < before else without + 1
 
     def recipes(self) -> None:
         """Frames of each op's own."""
@@ -216,12 +213,10 @@ class _Run:
                     goals: list[Goal] = list(numbers.goals(group, exactly=turn > 0))
                     goals = [goals[i] for i in self._rng.permutation(len(goals))]  # neighbours share their inputs
                     label = f"{group.node} {group.kind}"
-                    self._try((label, frame) for frame in pack(goals, self._background))
+                    frames = pack(goals, lambda: textures.noise(self._graph, self._rng))
+                    self._try((label, frame) for frame in frames)
             if self._reached or (turn > 0 and self.coverage.open == before):
                 return
-
-    def _background(self) -> Frame:
-        return textures.noise(self._graph, self._rng)
 
     def search(self, rounds: int | None, deadline: float | None) -> int:
         """Rounds of changed frames; returns how many were done."""
@@ -251,23 +246,19 @@ class _Run:
 
     def _keep(self, labelled: Iterable[tuple[str, Frame]]) -> list[Values | None]:
         """Take every frame that does not trap; as `_try`."""
-        return self._offer(labelled, always=True)
+        return self._try(labelled, always=True)
 
-    def _try(self, labelled: Iterable[tuple[str, Frame]]) -> list[Values | None]:
+    def _try(self, labelled: Iterable[tuple[str, Frame]], *, always: bool = False) -> list[Values | None]:
         """Take the frames that hit a bin no frame has hit; the values of all of them, None for those that trap."""
-        return self._offer(labelled, always=False)
-
-    def _offer(self, labelled: Iterable[tuple[str, Frame]], *, always: bool) -> list[Values | None]:
         offered = list(labelled)
         results: list[Values | None] = []
         for part in chunks(self._graph, len(offered)):
             for (label, frame), values in zip(offered[part], self._traces([f for _, f in offered[part]]), strict=True):
                 results.append(values)
-                if values is None or not (always or self.coverage.news(values)):
-                    continue
-                self.coverage.observe(values)
-                self.frames.append(frame)
-                self.labels.append(label)
+                if values is not None and (always or self.coverage.news(values)):
+                    self.coverage.observe(values)
+                    self.frames.append(frame)
+                    self.labels.append(label)
         return results
 
     def _traces(self, frames: list[Frame]) -> list[Values | None]:

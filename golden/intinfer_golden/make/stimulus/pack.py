@@ -31,14 +31,9 @@ class Goal:
     shifts: IntArray
 
 
-@dataclass(frozen=True, eq=False)
-class _Places:
-    """Where a goal may stand in an input, elements counted in C order: its elements unmoved, how far each shift moves
-    them, and which shifts leave them all inside."""
-
-    elements: IntArray
-    offsets: list[int]
-    inside: list[bool]
+_Places = tuple[IntArray, list[int], list[bool]]
+"""Where a goal may stand in an input, elements counted in C order: its elements unmoved, how far each shift moves them,
+and which shifts leave them all inside."""
 
 
 class _Placer:
@@ -59,7 +54,7 @@ class _Placer:
                 inside = ((least >= 0) & (most < np.array(shape))).all(axis=1)
             self._known[key] = (goal.shifts @ weights).tolist(), inside.tolist()
             self._shifts.append(goal.shifts)  # its id is not given to another
-        return _Places(goal.indices @ weights, *self._known[key])
+        return goal.indices @ weights, *self._known[key]
 
 
 @dataclass(eq=False)
@@ -81,12 +76,8 @@ def pack(goals: Sequence[Goal], background: Callable[[], Frame]) -> list[Frame]:
     opened: list[_Open] = []
     placer = _Placer()
     for goal in goals:
-        places = None
-        for candidate in opened[-DEPTH:]:
-            places = places or placer.places(goal, candidate.frame[goal.input].shape)
-            if _place(goal, candidate, places):
-                break
-        else:
+        places = placer.places(goal, opened[-1].frame[goal.input].shape) if opened else None
+        if places is None or not any(_place(goal, candidate, places) for candidate in opened[-DEPTH:]):
             frame = background()
             opened.append(_Open(frame, {name: np.zeros(a.size, dtype=bool) for name, a in frame.items()}))
             _place(goal, opened[-1], placer.places(goal, frame[goal.input].shape))
@@ -97,12 +88,14 @@ def _place(goal: Goal, candidate: _Open, places: _Places) -> bool:
     taken = candidate.taken[goal.input]
     key = (goal.input, id(goal.shifts))
     start = candidate.next.get(key, 0)
-    for turn in chain(range(start, len(places.offsets)), range(start)):
-        if places.inside[turn]:
-            where = places.elements + places.offsets[turn]
-            if not taken[where].any():
-                candidate.frame[goal.input].flat[where] = goal.numbers
-                taken[where] = True
-                candidate.next[key] = turn
-                return True
+    elements, offsets, inside = places
+    for turn in chain(range(start, len(offsets)), range(start)):
+        if not inside[turn]:
+            continue
+        where = elements + offsets[turn]
+        if not taken[where].any():
+            candidate.frame[goal.input].flat[where] = goal.numbers
+            taken[where] = True
+            candidate.next[key] = turn
+            return True
     return False

@@ -71,9 +71,7 @@ class Telling:
         group, rng = self._group, self._rng
         before = tuple(array.tobytes() for array in (group.hit, group.unreachable, *first.values()))
         key = (place, before, repr(rng.bit_generator.state))
-        if key not in self._found:
-            self._found.keep(key, self._graph, self._search(score, wanted, first), rng)
-        return self._found.take(key, self._graph, rng)
+        return self._found.once(key, self._graph, rng, lambda: self._search(score, wanted, first))
 
     def _search(self, score: Callable[[Values], int], wanted: int, first: Frame) -> Frame | None:
         """The frame of highest score among those that are composed and changed; None when all of them trap."""
