@@ -118,15 +118,10 @@ def _chains(graph: Graph) -> Iterator[list[str]]:
     results = {out.value for out in graph.outputs}
     open_: dict[str, list[str]] = {}
     for node in graph.nodes:
-        chain = [*(open_.pop(node.inputs[0], []) if _follows(node) else []), node.name]
-        readers = graph.readers[node.name]
-        if (
-            len(readers) == 1
-            and _follows(readers[0])
-            and node.name not in results
-            and node.op.linear
-            and _follows(node)
-        ):
+        follows, readers = _follows(node), graph.readers[node.name]
+        chain = [*(open_.pop(node.inputs[0], []) if follows else []), node.name]
+        goes_on = follows and node.op.linear and node.name not in results
+        if goes_on and len(readers) == 1 and _follows(readers[0]):
             open_[node.name] = chain
         else:
             yield chain

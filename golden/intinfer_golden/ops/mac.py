@@ -15,7 +15,7 @@ from intinfer.tensor import CellularWeights
 from intinfer.types import IntArray
 
 from ..describe.codes import Code
-from ..make.coverage import Covergroup, Faults, Order, Prover, Site, mac_faults, sums, taps
+from ..make.coverage import Covergroup, Faults, Order, Prover, Site, mac_faults, mac_groups
 from ..make.coverage.forms import overflows
 from ..make.coverage.mac import Mac, border_patterns
 from ..make.coverage.saturation import Way
@@ -42,7 +42,7 @@ class MacFacts(OpFacts[M]):
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
         """Of the accumulators, then of the inputs."""
-        return [*sums.covergroups(self.graph, self.node, prover), *taps.covergroups(self.graph, self.node)]
+        return [*mac_groups.of_sums(self.graph, self.node, prover), *mac_groups.of_taps(self.graph, self.node)]
 
     def faults(self, site: Site) -> Iterator[Faults]:
         return mac_faults.mac(site)

@@ -79,38 +79,29 @@ class MuxFacts(OpFacts[Mux]):
         def stuck(now: Values, _: Values) -> Bools:
             return np.concatenate([differ(now) & (now[select.name][0] != bit) for bit in (0, 1)])
 
-        words = tuple(f"{site.name}: select of channel {c} stuck at {bit}" for bit in (0, 1) for c in range(channels))
         if site.free:
+            words = tuple(f"{site.name}: select of channel {c} stuck at {n}" for n in (0, 1) for c in range(channels))
             yield Faults(RESET, words, stuck, tuple(same or never[bit] for bit in (0, 1) for _ in range(channels)))
             words = tuple(f"{site.name}: channel {c} from the other branch" for c in range(channels))
             yield Faults(RESET, words, lambda now, _: differ(now), (same,) * channels)
-        for bit in (0, 1):
-            if site.free:
-                break
-            yield fault(
-                RESET,
-                f"{site.name}: select stuck at {bit}",
-                lambda now, _, bit=bit: bool((differ(now) & (now[select.name][0] != bit)).any()),  # type: ignore[misc]
-                same or never[bit],
-            )
-        always = f"{select.name!r} is always {select.type.lo}" if select.type.lo == select.type.hi else ""
+        else:
+            words = tuple(f"{site.name}: select stuck at {bit}" for bit in (0, 1))
+            hidden = tuple(same or reason for reason in never)
+            yield Faults(RESET, words, lambda *values: np.asarray(stuck(*values).reshape(2, -1).any(axis=1)), hidden)
+
+        def as_before(now: Values, before: Values) -> bool:
+            return bool((differ(now) & (now[select.name][0] != before[select.name][0])).any())
+
         for after in ENDS:
-            yield fault(
-                after,
-                f"{site.name}: selected as in the frame before",
-                lambda now, before: bool((differ(now) & (now[select.name][0] != before[select.name][0])).any()),
-                same or always,
-            )
+            yield fault(after, f"{site.name}: selected as in the frame before", as_before, same or "".join(never))
 
     def hidden(self, site: Site, value: Value, order: Order) -> str:
         select, one, zero = self.inputs
         if value.name == select.name:
             return "" if _may_differ(one, zero) else "both branches are one and the same"
-        if one.name != zero.name:
-            if value.name == one.name and select.type.hi == 0:
-                return f"{select.name!r} is always 0"
-            if value.name == zero.name and select.type.lo == 1:
-                return f"{select.name!r} is always 1"
+        for branch, other, never in ((one, zero, 0), (zero, one, 1)):
+            if value.name == branch.name != other.name and select.type.lo == select.type.hi == never:
+                return f"{select.name!r} is always {never}"
         return ""
 
     def together(self) -> tuple[str, ...]:

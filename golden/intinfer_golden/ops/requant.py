@@ -40,7 +40,7 @@ class RequantFacts(Served, PerChannel[Requant]):
         multiplier, offset, shift = self._triples[at[0]]
         product = z.number * multiplier + offset
         quotient, remainder = divmod(product, 1 << shift)
-        up, why = _round_up(product, quotient, remainder, shift, op.rounding)
+        up, why = _round_up(product, shift, op.rounding)
         rounded = quotient + up
         result = min(max(rounded, op.lo), op.hi)
         facts: dict[str, Cell] = {
@@ -155,18 +155,14 @@ def _levels(op: Requant) -> list[int]:
     return sorted(level for level in some if op.lo <= level <= op.hi + 1)
 
 
-def rounded(product: int, shift: int, mode: str) -> int:
+def rounded(product: int, shift: int, mode: RoundMode) -> int:
     """round(product / 2^shift) in Python's unbounded integers."""
-    quotient, rest = divmod(product, 1 << shift)
-    if mode == "floor" or not shift or 2 * rest < 1 << shift:
-        return quotient
-    if 2 * rest > 1 << shift or mode == "half_up":
-        return quotient + 1
-    return quotient + (quotient & 1 if mode == "half_even" else product >= 0)
+    return product // (1 << shift) + _round_up(product, shift, mode)[0]
 
 
-def _round_up(product: int, quotient: int, remainder: int, shift: int, mode: RoundMode) -> tuple[int, str]:
-    """Whether the quotient goes up by one, and why."""
+def _round_up(product: int, shift: int, mode: RoundMode) -> tuple[int, str]:
+    """Whether the quotient by 2^shift goes up by one, and why."""
+    quotient, remainder = divmod(product, 1 << shift)
     if mode is RoundMode.FLOOR or shift == 0:
         return 0, "nothing is below the shift" if shift == 0 else "always down"
     half = 1 << (shift - 1)

@@ -13,7 +13,7 @@ from intinfer.graph import Graph
 from intinfer.types import IntArray
 
 from ...ops import facts_of
-from . import document, frames, page
+from . import document, frames
 from .first import FirstFrames
 from .forms import Prover
 from .group import Intervals, Values
@@ -81,12 +81,16 @@ class Coverage:
 
     def html(self) -> str:
         """The same as a web page of its own: no scripts, no other files."""
-        return page.html(self.document())
+        return document.html(self.document())
 
     def files(self) -> dict[str, str]:
         """All three by suffix, the document as JSON."""
         report = self.document()
-        return {"json": json.dumps(report, indent=1) + "\n", "txt": document.text(report), "html": page.html(report)}
+        return {
+            "json": json.dumps(report, indent=1) + "\n",
+            "txt": document.text(report),
+            "html": document.html(report),
+        }
 
 
 def chunks(graph: Graph, count: int) -> Iterator[slice]:

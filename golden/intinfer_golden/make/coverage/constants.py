@@ -28,18 +28,16 @@ def exchanged(site: Site, telling: Callable[[IntArray], tuple[IntArray, bool]]) 
     channels = x.shape[0]
     for words, order in others(channels):
         wrong = with_rows(site.op, channels, order) if channels > 1 else None
-        if wrong is None:
-            return
-        if x.size <= FEW and not order.any():
-            continue  # in one frame the next row has to do
+        if wrong is None or (x.size <= FEW and not order.any()):
+            continue  # of so few elements the next row has to do in one frame
         numbers, complete = telling(order)
         same = not varies_between(site.op, wrong, numbers).any()
         reason = "these constants give the same results" if complete and same else ""
-        yield fault(RESET, f"{site.name}: {words}", _other(site, wrong), reason)
 
+        def seen(now: Values, before: Values, wrong: Op = wrong) -> bool:
+            return site.differs(now, {}, wrong)
 
-def _other(site: Site, wrong: Op) -> Callable[[Values, Values], bool]:
-    return lambda now, _: site.differs(now, {}, wrong)
+        yield fault(RESET, f"{site.name}: {words}", seen, reason)
 
 
 def others(channels: int) -> Iterator[tuple[str, IntArray]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 
 import numpy as np
 
@@ -89,12 +90,9 @@ class Site:
         if self.rule is Overflow.SATURATE:
             return bool((self._saturated[0] == self._saturated[1]).all())
         if self.rule is Overflow.WRAP:
-            forms = self.prover.forms(self.name, True)
-            channels = range(self.node.output.shape[0])
-            return all(
-                len({end for place in forms.places(self.name, c) for end in self._wrapped(place)}) == 1
-                for c in channels
-            )
+            places = self.prover.forms(self.name, True).places
+            channels = ([self._wrapped(at) for at in places(self.name, c)] for c in range(self.node.output.shape[0]))
+            return all(len({end for ends in channel for end in ends}) == 1 for channel in channels)
         lo, hi = bounds.channel_ranges(self.graph)[self.name]
         return bool((lo == hi).all())
 
@@ -142,12 +140,8 @@ class Site:
 
     def fixed(self, place: tuple[int, ...]) -> IntArray | None:
         """The channels at a pixel where they are proven to be always the same, (C,)."""
-        numbers = []
-        for lo, hi in self.ends(place):
-            if lo != hi:
-                return None
-            numbers.append(lo)
-        return np.array(numbers)
+        known = [lo for lo, _ in takewhile(lambda ends: ends[0] == ends[1], self.ends(place))]
+        return np.array(known) if len(known) == self.node.output.shape[0] else None
 
     def ends(self, place: tuple[int, ...]) -> Iterator[tuple[int, int]]:
         """Between which numbers each channel of a pixel is proven to lie."""

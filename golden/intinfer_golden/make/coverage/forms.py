@@ -56,12 +56,9 @@ class Forms:
         key = (value, place)
         if key not in self._forms:
             linear = self._linear.get(key) or bounds.linear_form(self.graph, value, place)
-            self._forms[key] = self._form(place, linear)
+            lo, hi = (ends[linear.indices[:, 0]] for ends in self._ranges[linear.ancestor])
+            self._forms[key] = Form(place, linear, Sums(linear.coefficients, lo, hi, linear.constant))
         return self._forms[key]
-
-    def _form(self, place: Place, linear: LinearForm) -> Form:
-        lo, hi = (ends[linear.indices[:, 0]] for ends in self._ranges[linear.ancestor])
-        return Form(place, linear, Sums(linear.coefficients, lo, hi, linear.constant))
 
     def ends(self, value: str, channel: int) -> tuple[int, int]:
         """The lowest and highest number of a channel, as `bounds` proves them: never wider than what its forms span."""
@@ -124,8 +121,9 @@ class Prover:
         inside = (max(lo, accumulator.lo), min(hi, accumulator.hi))
         if inside[0] > inside[1]:
             return Answer(None, 0, True)
-        if rule is not Overflow.WRAP:
-            return _unproven(forms.find(value, channel, *inside))
+        if rule is not Overflow.WRAP:  # partial sums may be clipped on the way: that exact sums miss it proves nothing
+            answer = forms.find(value, channel, *inside)
+            return answer if answer.form is not None else Answer(None, 0, False)
         span = accumulator.hi - accumulator.lo + 1
         least, most = forms.ends(value, channel)
         turns = range((least - inside[1]) // span, (most - inside[0]) // span + 1)
@@ -159,8 +157,3 @@ class Prover:
 
 MAX_TURNS = 256
 """Times a wrapping accumulator may go round before a number is searched instead of decided."""
-
-
-def _unproven(answer: Answer) -> Answer:
-    """Partial sums may be clipped on the way: that exact sums miss a number proves nothing."""
-    return answer if answer.form is not None else Answer(None, 0, False)

@@ -110,15 +110,10 @@ class Knapsack:
         return len(self.weights)
 
     @property
-    def _shifted(self) -> int:
-        """Bits that the recurrence shifts."""
-        shifts = sum(steps.bit_length() for steps in self.steps[self._easy :])
-        return self.total // self.unit * shifts
-
-    @property
     def _narrow(self) -> bool:
-        """Whether the bit set of all sums may be made."""
-        return self.total // self.unit <= MAX_BITS and self._shifted <= MAX_WORK
+        """Whether the set of all sums may be made: it is not too wide, and takes not too many shifted bits."""
+        bits, shifts = self.total // self.unit, sum(steps.bit_length() for steps in self.steps[self._easy :])
+        return bits <= MAX_BITS and bits * shifts <= MAX_WORK
 
     def find(self, lo: int, hi: int) -> Found:
         """A sum in lo..hi."""

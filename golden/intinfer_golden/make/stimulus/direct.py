@@ -23,7 +23,6 @@ from ..coverage.frames import KIND as FRAMES
 from ..coverage.group import Bools, Intervals, Values
 from . import recipes, textures
 from .alike import Found
-from .masks import masks as given_masks
 from .numbers import Numbers
 from .pack import Goal, pack
 from .search import Search
@@ -238,7 +237,7 @@ class _Run:
         (node,) = self._graph.nodes
         channels = node.output.shape[0]
         rows = [np.ones(channels, dtype=bool) for _ in self.frames]
-        for label, mask in given_masks(channels, self._rng):
+        for label, mask in textures.masks(channels, self._rng):
             self.frames.append(textures.noise(self._graph, self._rng))
             self.labels.append(f"demand {label}")
             rows.append(mask)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from intinfer.graph import Graph, Value
-from intinfer.types import IntArray
+from intinfer.types import IntArray, Mask
 
 Frame = dict[str, IntArray]
 """One array (*shape) for each input of the graph."""
 
 MAX_ONE_HOTS = 8
+MAX_MASKS = 16
+""""Only this channel" is asked for so often."""
 
 
 def constant(graph: Graph, end: str) -> Frame:
@@ -84,6 +86,20 @@ def one_hots(graph: Graph) -> Iterator[Frame]:
             for k, (y, z) in enumerate(corners):
                 frame[x.name][(turn * len(corners) + k) % x.shape[0], y, z] = loud
         yield frame
+
+
+def masks(channels: int, rng: np.random.Generator) -> Iterator[tuple[str, Mask]]:
+    """Given demand, (label, (C,)): none, all, each second channel both ways, one alone, random; none twice in a row."""
+    index = np.arange(channels)
+    yield "none", index < 0
+    yield "all", index >= 0
+    yield "none", index < 0
+    yield "even", index % 2 == 0
+    yield "odd", index % 2 == 1
+    for chosen in np.unique(np.linspace(0, channels - 1, min(channels, MAX_MASKS)).astype(np.int64)).tolist():
+        yield f"only {chosen}", index == chosen
+    for turn in range(4):
+        yield f"random {turn}", rng.integers(0, 2, channels) == 1
 
 
 @dataclass(frozen=True)
