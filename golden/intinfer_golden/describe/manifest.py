@@ -99,6 +99,17 @@ def write(directory: Path, document: dict[str, Any]) -> None:
     write_into(directory / NAME, json.dumps(document, indent=1).encode("ascii") + b"\n")
 
 
+def _unchanged(directory: Path, name: str, sha256: str) -> Path:
+    """A file of a set. Raises DataError when it is missing or not the one that was written."""
+    path = directory / name
+    if not path.is_file():
+        raise DataError(f"{path}: is missing; {directory} is not whole, make it again with intinfer golden")
+    with open(path, "rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+            raise DataError(f"{path}: was changed after it was written; make the vectors again with intinfer golden")
+    return path
+
+
 @dataclass(frozen=True)
 class Stored:
     """A tensor of a set on disk."""
@@ -119,17 +130,7 @@ class Stored:
         """Raises DataError when a file is missing, or not the one that was written."""
         format_ = FORMATS[self._format]
         for written in self._written:
-            file = self.directory / written.path
-            if not file.is_file():
-                raise DataError(
-                    f"{file}: is missing; {self.directory} is not whole, make it again with intinfer golden"
-                )
-            with open(file, "rb") as opened:
-                digest = hashlib.file_digest(opened, "sha256").hexdigest()
-            if digest != written.sha256:
-                raise DataError(
-                    f"{file}: was changed after it was written; make the vectors again with intinfer golden"
-                )
+            file = _unchanged(self.directory, written.path, written.sha256)
             if file.stat().st_size * len(self._written) != format_.size(self.tensor):
                 raise DataError(
                     f"{file}: node {self.tensor.node!r} has not {self.tensor.elements} values; make the vectors again"
@@ -161,13 +162,7 @@ class Stored:
 
     def array(self) -> IntArray:
         """`values` with the tensor's axes, (N, C, H, W) or (N, C). Errors as `values`."""
-        values = self.values()
-        if len(values) != self.tensor.elements:
-            raise DataError(
-                f"{self.directory}: node {self.tensor.node!r} has {len(values)} values, not {self.tensor.elements}; "
-                "make the vectors again"
-            )
-        return self.tensor.shaped(values)
+        return self.tensor.shaped(self.values())
 
     def memh(self) -> str:
         """Its memh file, from the set's folder. Raises DataError where there is none."""
@@ -249,12 +244,7 @@ class VectorSet:
 
         Raises DataError when the file is missing or not the one that was written, ModelFileError when it is damaged.
         """
-        path = self.directory / GRAPH
-        if not path.is_file():
-            raise DataError(f"{path}: is missing; {self.directory} is not whole, make it again with intinfer golden")
-        if hashlib.sha256(path.read_bytes()).hexdigest() != self.model:
-            raise DataError(f"{path}: was changed after it was written; make the vectors again with intinfer golden")
-        return model_file.load(path)
+        return model_file.load(_unchanged(self.directory, GRAPH, self.model))
 
 
 def load(directory: Path) -> VectorSet:

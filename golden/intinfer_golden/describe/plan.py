@@ -17,7 +17,7 @@ from intinfer.types import IntArray
 from .codes import Code
 from .formats import FORMATS
 from .layout import WordOptions
-from .regions import check_names
+from .regions import check_choice, check_names
 from .tensors import Tensor
 
 MAX_WORD_BITS = 2**16
@@ -118,9 +118,7 @@ def selected(graph: Graph, nodes: Collection[str] | None) -> list[Value]:
 
     Raises DataError for a name that no node has, or for none at all.
     """
-    if nodes is not None and not nodes:
-        raise DataError("no nodes are asked for; name some, or leave the choice out for all")
-    check_names(graph, nodes or ())
+    check_choice(graph, nodes)
     results = {out.value for out in graph.outputs}
     wanted = (n.output for n in graph.nodes if nodes is None or n.name in nodes or n.name in results)
     return [*graph.inputs, *wanted]

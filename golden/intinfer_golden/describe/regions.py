@@ -83,7 +83,7 @@ def isolate(graph: GraphLike, nodes: Collection[str], name: str | None = None) -
 def each_node(graph: GraphLike, nodes: Collection[str] | None = None) -> list[Region]:
     """One region a node, in graph order; of the `nodes` named, or of all. Errors as `isolate`."""
     graph = graph_of(graph)
-    _check_choice(graph, nodes)
+    check_choice(graph, nodes)
     return [isolate(graph, [node.name]) for node in graph.nodes if nodes is None or node.name in nodes]
 
 
@@ -95,7 +95,7 @@ def each_chain(graph: GraphLike, nodes: Collection[str] | None = None) -> list[R
     last. A node that is in no such chain is a region alone. Errors as `isolate`.
     """
     graph = graph_of(graph)
-    _check_choice(graph, nodes)
+    check_choice(graph, nodes)
     return [isolate(graph, chain) for chain in _chains(graph) if nodes is None or any(node in nodes for node in chain)]
 
 
@@ -106,11 +106,11 @@ def check_names(graph: Graph, nodes: Collection[str]) -> None:
             raise DataError(f"the model has no node {name!r}; close names: {graph.close_names(name)}")
 
 
-def _check_choice(graph: Graph, nodes: Collection[str] | None) -> None:
-    if nodes is not None:
-        if not nodes:
-            raise DataError("no nodes are asked for; name some, or leave the choice out for all")
-        check_names(graph, nodes)
+def check_choice(graph: Graph, nodes: Collection[str] | None) -> None:
+    """Raise DataError for no nodes, where None stands for all, and for a name that no node has."""
+    if nodes is not None and not nodes:
+        raise DataError("no nodes are asked for; name some, or leave the choice out for all")
+    check_names(graph, nodes or ())
 
 
 def _chains(graph: Graph) -> Iterator[list[str]]:

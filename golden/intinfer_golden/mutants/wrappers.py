@@ -28,12 +28,14 @@ class Saboteur:
         operator: when it goes wrong.
         what: what is wrong then.
         text: its source.
+        line: of none.
     """
 
     file: str
     operator: str
     what: str
     text: str
+    line: int = 0
 
     def apply(self, adapter: str) -> str:
         """The text of a bench's adapter.sv with the saboteur around what it holds."""
@@ -42,14 +44,6 @@ class Saboteur:
     @property
     def key(self) -> str:
         return f"{self.file} | {self.operator} | {self.what}"
-
-    @property
-    def line(self) -> int:
-        return 0
-
-    @property
-    def code(self) -> str:
-        return ""
 
     def __str__(self) -> str:
         return f"{self.file}: {self.operator}: {self.what}"
@@ -60,19 +54,61 @@ def saboteurs(streams: Sequence[Port]) -> list[Saboteur]:
     most = max(port.frame_words for port in streams if port.direction != "out")
     return [
         Saboteur(port, operator, what, _module(streams, body))
-        for port, operator, what, body in (*_resets(), *(fault for port in streams for fault in _faults(port, most)))
+        for port, operator, what, body in (
+            ("reset", "second reset", "ignored", {"reset": _RESET}),
+            *(fault for port in streams for fault in _faults(port, most)),
+        )
     ]
 
 
 Fault = tuple[str, str, str, dict[str, str]]
-"""Port, when, what, and the text that replaces what goes straight through: by port, or for "reset"."""
+"""Port, when, what, and the text that replaces what goes straight through: by port, or for "reset".
 
+In the text of a port OUTER is the stream where words come from, and INNER where they go.
+"""
 
-def _resets() -> Iterator[Fault]:
-    body = (
-        "  reg was;\n  initial was = 0;\n  always @(posedge clk) if (rst_n) was <= 1;\n  assign u_rst_n = rst_n || was;"
-    )
-    yield "reset", "second reset", "ignored", {"reset": body}
+_STRAIGHT = "  assign INNER_tvalid = OUTER_tvalid;\n  assign OUTER_tready = INNER_tready;\n"
+_DATA = "  assign INNER_tdata = sick ? {value} : word;\n" + _STRAIGHT
+_LOSS = """\
+  assign INNER_tdata = word;
+  assign INNER_tvalid = OUTER_tvalid && !sick;
+  assign OUTER_tready = INNER_tready || sick;
+"""
+"""The word that moves while it is sick does not arrive; on inputs that is one word, on outputs as well."""
+_KEPT = """\
+  reg full, end_kept;
+  reg [{msb}:0] kept;
+  initial full = 0;
+  assign sick = 0;
+  assign OUTER_tready = rst_n && (!full || INNER_tready);
+  always @(posedge clk) if (OUTER_tready) begin
+    full <= OUTER_tvalid;
+    kept <= word;
+    end_kept <= ended;
+  end
+  assign INNER_tdata = kept;
+  assign INNER_tvalid = full;
+  assign INNER_tlast = end_kept;
+"""
+"""A register of the stream is empty when the power comes, and not emptied by a reset."""
+_COUNTED = (
+    """\
+  integer count;
+  initial count = 0;
+  assign sick = 0;
+  always @(posedge clk) if (beat) count <= count == {last} ? 0 : count + 1;
+  assign INNER_tdata = word;
+"""
+    + _STRAIGHT
+    + "  assign INNER_tlast = count == {last};\n"
+)
+"""TLAST of an output comes from a counter of words that no reset clears."""
+_RESET = """\
+  reg was;
+  initial was = 0;
+  always @(posedge clk) if (rst_n) was <= 1;
+  assign u_rst_n = rst_n || was;"""
+"""A second reset is ignored."""
 
 
 def _faults(port: Port, most: int) -> Iterator[Fault]:
@@ -82,12 +118,12 @@ def _faults(port: Port, most: int) -> Iterator[Fault]:
         if "beat" in when and (not into or port.frame_words < most):
             continue
         for what, value in _values(port, when).items():
-            yield name, when, what, {name: trigger + _data(port, value)}
+            yield name, when, what, {name: trigger + _DATA.format(value=value)}
         if when.startswith("after"):
-            yield name, when, "a beat is lost", {name: trigger + _loss(port)}
-    yield name, "second reset", "a beat is kept", {name: _kept(port)}
+            yield name, when, "a beat is lost", {name: trigger + _LOSS}
+    yield name, "second reset", "a beat is kept", {name: _KEPT.format(msb=port.tensor.beat_bits - 1)}
     if not into and port.frame_words > 1:
-        yield name, "second reset", "beats are counted on", {name: _counted(port)}
+        yield name, "second reset", "beats are counted on", {name: _COUNTED.format(last=port.frame_words - 1)}
 
 
 def _triggers(port: Port) -> dict[str, str]:
@@ -138,53 +174,6 @@ def _values(port: Port, when: str) -> dict[str, str]:
     return values
 
 
-def _data(port: Port, value: str) -> str:
-    outer, inner = _ends(port)
-    return (
-        f"  assign {inner}_tdata = sick ? {value} : word;\n  assign {inner}_tvalid = {outer}_tvalid;\n"
-        f"  assign {outer}_tready = {inner}_tready;\n"
-    )
-
-
-def _loss(port: Port) -> str:
-    """The word that moves while it is sick does not arrive; on inputs that is one word, on outputs as well."""
-    outer, inner = _ends(port)
-    return (
-        f"  assign {inner}_tdata = word;\n  assign {inner}_tvalid = {outer}_tvalid && !sick;\n"
-        f"  assign {outer}_tready = {inner}_tready || sick;\n"
-    )
-
-
-def _kept(port: Port) -> str:
-    """A register of the stream is empty when the power comes, and not emptied by a reset."""
-    outer, inner = _ends(port)
-    width = port.tensor.beat_bits
-    return (
-        f"  reg full, end_kept;\n  reg [{width - 1}:0] kept;\n  initial full = 0;\n  assign sick = 0;\n"
-        f"  assign {outer}_tready = rst_n && (!full || {inner}_tready);\n"
-        f"  always @(posedge clk) if ({outer}_tready) begin\n    full <= {outer}_tvalid;\n"
-        f"    kept <= word;\n    end_kept <= ended;\n  end\n"
-        f"  assign {inner}_tdata = kept;\n  assign {inner}_tvalid = full;\n  assign {inner}_tlast = end_kept;\n"
-    )
-
-
-def _counted(port: Port) -> str:
-    """TLAST of an output comes from a counter of words that no reset clears."""
-    outer, inner = _ends(port)
-    words = port.frame_words
-    return (
-        "  integer count;\n  initial count = 0;\n  assign sick = 0;\n"
-        f"  always @(posedge clk) if (beat) count <= count == {words - 1} ? 0 : count + 1;\n"
-        f"  assign {inner}_tdata = word;\n  assign {inner}_tvalid = {outer}_tvalid;\n"
-        f"  assign {outer}_tready = {inner}_tready;\n  assign {inner}_tlast = count == {words - 1};\n"
-    )
-
-
-def _ends(port: Port) -> tuple[str, str]:
-    """The stream where words come from, and where they go."""
-    return (f"u_{port.name}", port.name) if port.direction == "out" else (port.name, f"u_{port.name}")
-
-
 def _module(streams: Sequence[Port], bodies: dict[str, str]) -> str:
     ports, lines = ["input wire clk", "input wire rst_n"], []
     for port in streams:
@@ -210,17 +199,16 @@ def _module(streams: Sequence[Port], bodies: dict[str, str]) -> str:
 
 def _through(port: Port, body: str | None) -> str:
     """A stream that goes straight through, or the body of its fault with the names that it is written in."""
-    outer, inner = _ends(port)
-    last = "" if body and f"{inner}_tlast =" in body else f"  assign {inner}_tlast = {outer}_tlast;\n"
-    if body is None:
-        return (
-            last
-            + "".join(f"  assign {inner}_{s} = {outer}_{s};\n" for s in ("tdata", "tvalid"))
-            + (f"  assign {outer}_tready = {inner}_tready;")
-        )
     width = f"[{port.tensor.beat_bits - 1}:0]"
-    return (
-        f"  wire {width} word = {outer}_tdata;\n  wire sick;\n  wire given = {outer}_tvalid, taken = {outer}_tready;\n"
-        f"  wire ended = {outer}_tlast, beat = given && taken;\n"
-        f"  reg {width} former;\n  initial former = 0;\n  always @(posedge clk) if (beat) former <= word;\n{last}{body}"
-    )
+    last = "" if body and "INNER_tlast =" in body else "  assign INNER_tlast = OUTER_tlast;\n"
+    if body is None:
+        text = f"{last}  assign INNER_tdata = OUTER_tdata;\n{_STRAIGHT}".removesuffix("\n")
+    else:
+        text = (
+            f"  wire {width} word = OUTER_tdata;\n  wire sick;\n  wire given = OUTER_tvalid, taken = OUTER_tready;\n"
+            "  wire ended = OUTER_tlast, beat = given && taken;\n"
+            f"  reg {width} former;\n  initial former = 0;\n  always @(posedge clk) if (beat) former <= word;\n"
+            f"{last}{body}"
+        )
+    ends = (port.name, f"u_{port.name}") if port.direction != "out" else (f"u_{port.name}", port.name)
+    return text.replace("OUTER", ends[0]).replace("INNER", ends[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -48,15 +48,17 @@ class ArgMaxFacts(OpFacts[ArgMax]):
         x = self.x
         classes = x.shape[0]
 
-        def wins(values: Values) -> Bools:
+        def tops(values: Values) -> Bools:
+            """Which classes hold the largest number of each pixel."""
             array = _scores(values[x.name])
-            top = array == array.max(axis=1, keepdims=True)
-            alone = top.sum(axis=1) == 1
-            return np.asarray(top[alone].any(axis=0))
+            return np.asarray(array == array.max(axis=1, keepdims=True))
+
+        def wins(values: Values) -> Bools:
+            top = tops(values)
+            return np.asarray(top[top.sum(axis=1) == 1].any(axis=0))
 
         def ties(values: Values) -> Bools:
-            array = _scores(values[x.name])
-            top = array == array.max(axis=1, keepdims=True)
+            top = tops(values)
             return np.array([(top[:, a] & top[:, b] & ~top[:, :a].any(axis=1)).any() for a, b in pairs])
 
         pairs = [(a, a + 1) for a in range(classes - 1)] + ([(0, classes - 1)] if classes > 2 else [])
@@ -82,26 +84,25 @@ class ArgMaxFacts(OpFacts[ArgMax]):
         if x.shape[0] < 2:
             return
 
-        def starts(number: int) -> Callable[[Values, Values], bool]:
-            def seen(now: Values, _: Values) -> bool:
-                pixel = now[x.name].reshape(x.shape[0], -1)[:, 0]
-                return bool(pixel.max() <= number and pixel.argmax() > 0)
+        def pixel(values: Values, place: int) -> IntArray:
+            return values[x.name].reshape(x.shape[0], -1)[:, place]
 
-            return seen
+        def starts(now: Values, number: int) -> bool:
+            return bool(pixel(now, 0).max() <= number and pixel(now, 0).argmax() > 0)
 
         if x.type.lo < 0:
-            yield fault(RESET, f"{site.name}: the maximum begins with 0", starts(0), single)
+            yield fault(RESET, f"{site.name}: the maximum begins with 0", lambda now, _: starts(now, 0), single)
         if site.free:
             words = f"{site.name}: the maximum begins above the lowest number"
-            yield fault(RESET, words, starts(x.type.lo + 1), single)
+            yield fault(RESET, words, lambda now, _: starts(now, x.type.lo + 1), single)
 
         def kept(now: Values, before: Values) -> bool:
-            pixel, last = now[x.name].reshape(x.shape[0], -1)[:, 0], before[x.name].reshape(x.shape[0], -1)[:, -1]
-            return bool(pixel.max() <= last.max() and pixel.argmax() != last.argmax())
+            first, last = pixel(now, 0), pixel(before, -1)
+            return bool(first.max() <= last.max() and first.argmax() != last.argmax())
 
         for after in ENDS:
             known = site.before[after]
-            low = known is not None and known[x.name].reshape(x.shape[0], -1)[:, -1].max() == x.type.lo
+            low = known is not None and pixel(known, -1).max() == x.type.lo
             reason = f"that frame leaves {x.type.lo}, over which every number wins" if low else single
             yield fault(after, f"{site.name}: the maximum is not reset", kept, reason)
 
@@ -114,8 +115,7 @@ class ArgMaxFacts(OpFacts[ArgMax]):
         classes = x.shape[0]
         winners: list[tuple[int, ...]] = [(c,) for c in range(classes)]
         winners += [(c, c + 1) for c in range(classes - 1)] + [(0, classes - 1)]
-        pixels = [(*place,) for place in np.ndindex(*x.shape[1:])]
-        shifts = np.array([(0, *place) for place in pixels], dtype=np.int64)
+        shifts = np.array([(0, *place) for place in np.ndindex(*x.shape[1:])], dtype=np.int64)
         goals = []
         for top in winners:
             numbers = rng.integers(x.type.lo, max(x.type.hi - 1, x.type.lo), classes, endpoint=True)

@@ -127,19 +127,21 @@ class MaxPoolFacts(Pool[MaxPool]):
     def frames(self, rng: np.random.Generator) -> Iterator[Frame]:
         """Each place of a window wins: it alone is high, in every channel."""
         x, reads = self.x, self.windows
+        sizes = (reads >= 0).sum(axis=1)
+
+        def goal(row: IntArray, numbers: IntArray) -> Goal:
+            """The real places of a window hold these numbers, in all channels."""
+            rows, columns = np.divmod(row[row >= 0], x.shape[2])
+            channels = np.repeat(np.arange(x.shape[0]), len(rows))
+            indices = np.stack([channels, np.tile(rows, x.shape[0]), np.tile(columns, x.shape[0])], axis=1)
+            return Goal(x.name, indices, np.tile(numbers, x.shape[0]), np.zeros((1, 3), dtype=np.int64))
+
         goals = []
-        for tap in range(reads.shape[1]):
-            full = sorted((int((row >= 0).sum()), place) for place, row in enumerate(reads) if row[tap] >= 0)
-            for _, place in full[:1]:  # the window with the fewest real places
-                row = reads[place]
-                real = row[row >= 0]
-                numbers = np.where(real == row[tap], x.type.hi, x.type.lo)
-                indices = np.stack([np.zeros_like(real), real // x.shape[2], real % x.shape[2]], axis=1)
-                goals.append(_every_channel(x, indices, numbers))
-        row = max(reads, key=lambda row: int((row >= 0).sum()))
-        real = row[row >= 0]
-        indices = np.stack([np.zeros_like(real), real // x.shape[2], real % x.shape[2]], axis=1)
-        goals += [_every_channel(x, indices, numbers) for numbers in rivals.close_calls(x.type, len(real), rng)]
+        for tap in np.flatnonzero((reads >= 0).any(axis=0)).tolist():
+            row = reads[np.where(reads[:, tap] >= 0, sizes, sizes.max() + 1).argmin()]  # the fewest real places
+            goals.append(goal(row, np.where(row[row >= 0] == row[tap], x.type.hi, x.type.lo)))
+        row = reads[sizes.argmax()]
+        goals += [goal(row, numbers) for numbers in rivals.close_calls(x.type, int(sizes.max()), rng)]
         yield from pack(goals, lambda: textures.constant(self.graph, "lo"))
 
     def compose(self, frame: Frame, draw: Draw) -> None:
@@ -153,14 +155,6 @@ class MaxPoolFacts(Pool[MaxPool]):
         first, last = (np.unique(w[w >= 0]) for w in (windows[0], windows[-1]))
         flat[-1, np.setdiff1d(last, first)] = x.type.hi
         flat[-1, first] = x.type.lo
-
-
-def _every_channel(x: Value, indices: IntArray, numbers: IntArray) -> Goal:
-    """The same in all channels of a map; indices have channel 0."""
-    channels = np.repeat(np.arange(x.shape[0]), len(indices))
-    everywhere = np.tile(indices, (x.shape[0], 1))
-    everywhere[:, 0] = channels
-    return Goal(x.name, everywhere, np.tile(numbers, x.shape[0]), np.zeros((1, indices.shape[1]), dtype=np.int64))
 
 
 def _winners(channel: IntArray, windows: IntArray, won: IntArray, x: Value) -> None:

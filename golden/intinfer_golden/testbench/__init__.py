@@ -15,7 +15,7 @@ from ..describe.manifest import Port
 from ..make.replace import put_in_place
 from .adapter import adapter
 from .interface import Interface
-from .monitors import Monitor, bind, check_path, monitors
+from .monitors import bind, check_path, monitors
 from .readme import readme
 from .text import plain
 from .verilog import top_module
@@ -54,7 +54,7 @@ def write_bench(
             raise DataError(
                 f"{directory / manifest.NAME}: has no values of a node {node!r}; name one that the set holds"
             )
-        found.append(Monitor(vectors.carrying(node, path), interface.has_tlast("out")))
+        found.append(vectors.carrying(node, path))
     ports = tuple(vectors.streams.values())
     unit = vectors.mode == "isolated" or len(document["nodes"]) <= UNIT
     tb = top_module(ports, unit=unit, asynchronous=interface.asynchronous, monitored=bool(found))
@@ -66,7 +66,7 @@ def write_bench(
         **{name: _template(template) for name, template in SHIPPED.items()},
     }
     if found:
-        texts |= {"monitors.sv": monitors(found), "bind.sv": bind(found, interface, top)}
+        texts |= {"monitors.sv": monitors(found, interface.has_tlast("out")), "bind.sv": bind(found, interface, top)}
     texts["files.f"] = "".join(f"bench/{name}\n" for name in ("tb.sv", "adapter.sv", "monitors.sv") if name in texts)
     new = directory / f"{FOLDER}.partial"
     shutil.rmtree(new, ignore_errors=True)  # of a run that was killed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from intinfer.errors import DataError
 
@@ -16,37 +15,20 @@ from .verilog import CHECK, check_parameters
 _PATH = re.compile(r"[A-Za-z_][\w$]*(\[\d+\])*(\.[A-Za-z_][\w$]*(\[\d+\])*)*", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Monitor:
-    """A stream inside a design that carries the value of a node.
-
-    Attributes:
-        port: what it carries, named by its place in the design: "u_conv.m_axis" for u_conv.m_axis_tdata and so on,
-            below the module under test.
-        tlast: whether it has tlast.
-    """
-
-    port: Port
-    tlast: bool
-
-    @property
-    def path(self) -> str:
-        return self.port.name
-
-    @property
-    def name(self) -> str:
-        """A name for the checker's instance."""
-        return "monitor_" + re.sub(r"\W", "_", self.path)
-
-
 def check_path(path: str) -> None:
     """Raise DataError for what is no hierarchical name of Verilog."""
     if not _PATH.fullmatch(path):
         raise DataError(f"{path!r} is no stream inside a design; give the names of its signals without _tdata")
 
 
-def monitors(found: Sequence[Monitor]) -> str:
-    """The module `bench_monitors` of the generated bench, which reads the streams by hierarchical names."""
+def monitors(found: Sequence[Port], tlast: bool) -> str:
+    """The module `bench_monitors` of the generated bench, which reads the streams by hierarchical names.
+
+    Args:
+        found: streams named by their places below the module under test: "u_conv.m_axis" for u_conv.m_axis_tdata and
+            so on.
+        tlast: whether they have tlast.
+    """
     lines = [
         "// Passive checkers of streams inside the design. Generated from manifest.json.",
         "`timescale 1ns / 1ps",
@@ -63,23 +45,22 @@ def monitors(found: Sequence[Monitor]) -> str:
         ");",
         "  import bench::*;",
     ]
-    for monitor in found:
-        lines += [f"  logic {monitor.name}_done;", f"  int {monitor.name}_got, {monitor.name}_ignored;"]
-        bench = {name: name for name in CHECK}
-        own = {name: f"{monitor.name}_{name}" for name in ("got", "ignored", "done")}
-        streams = _signals(monitor, f"tb.adapter.under_test.{monitor.path}")
-        lines += instance("bench_check", monitor.name, _parameters(monitor), bench | own | streams)
-    lines += [f"  assign done = &{{{', '.join(f'{m.name}_done' for m in found)}}};"]
-    lines += [f"  assign ignored = {' + '.join(f'{m.name}_ignored' for m in found)};"]
+    checkers = {_name(port): port for port in found}
+    for name, port in checkers.items():
+        lines += [f"  logic {name}_done;", f"  int {name}_got, {name}_ignored;"]
+        own = {signal: signal for signal in CHECK} | {s: f"{name}_{s}" for s in ("got", "ignored", "done")}
+        streams = _signals(f"tb.adapter.under_test.{port.name}", tlast)
+        lines += instance("bench_check", name, _parameters(port, tlast), own | streams)
+    lines += [f"  assign done = &{{{', '.join(f'{name}_done' for name in checkers)}}};"]
+    lines += [f"  assign ignored = {' + '.join(f'{name}_ignored' for name in checkers)};"]
     lines += ["  always @(posedge give_up) begin"]
-    for monitor in found:
-        words = monitor.port.tensor.words
-        text = f'$sformatf("{monitor.path}: %0d of %0d beats seen", {monitor.name}_got, repeats * {words})'
-        lines.append(f"    if (!{monitor.name}_done) emit({text});")
+    for name, port in checkers.items():
+        text = f'$sformatf("{port.name}: %0d of %0d beats seen", {name}_got, repeats * {port.tensor.words})'
+        lines.append(f"    if (!{name}_done) emit({text});")
     return "\n".join([*lines, "  end", "endmodule"]) + "\n"
 
 
-def bind(found: Sequence[Monitor], interface: Interface, top: str) -> str:
+def bind(found: Sequence[Port], interface: Interface, top: str) -> str:
     """A file that puts the checkers into a simulation of one's own: `bind` statements, and for Icarus Verilog, which
     has none, a further top module.
 
@@ -88,11 +69,11 @@ def bind(found: Sequence[Monitor], interface: Interface, top: str) -> str:
             binds to names of modules only; clock and reset are those of the module under test.
     """
     lines = [*_BIND_HEAD, "`ifdef __ICARUS__", "module bench_bound;"]
-    for monitor in found:
-        lines += _alone(monitor, interface, "`DUT_PATH.")
+    for port in found:
+        lines += _alone(port, interface, "`DUT_PATH.")
     lines += ["endmodule", "`else"]
-    for monitor in found:
-        [head, *rest] = _alone(monitor, interface, "")
+    for port in found:
+        [head, *rest] = _alone(port, interface, "")
         lines += [f"bind {top} {head.strip()}", *rest]
     return "\n".join([*lines, "`endif"]) + "\n"
 
@@ -108,21 +89,26 @@ _BIND_HEAD = """\
 `timescale 1ns / 1ps""".splitlines()
 
 
-def _alone(monitor: Monitor, interface: Interface, scope: str) -> list[str]:
+def _alone(port: Port, interface: Interface, scope: str) -> list[str]:
     """A checker without the rest of the bench; `scope` is what names of the module under test begin with."""
     reset = f"{scope}{interface.reset}"
     own = {"clk": f"{scope}{interface.clock}", "rst_n": f"!{reset}" if interface.active_high else reset}
     own |= {"probe": "1'b0", "counting": "1'b1", "repeats": "32'h7fffffff", "start": "32'd0"}
     own |= {"got": "", "ignored": "", "done": ""}
-    streams = _signals(monitor, f"{scope}{monitor.path}")
-    return instance("bench_check", monitor.name, _parameters(monitor) | {"ALONE": 1}, own | streams)
+    parameters = _parameters(port, interface.has_tlast("out"))
+    streams = _signals(f"{scope}{port.name}", interface.has_tlast("out"))
+    return instance("bench_check", _name(port), parameters | {"ALONE": 1}, own | streams)
 
 
-def _signals(monitor: Monitor, prefix: str) -> dict[str, str]:
-    names = ("tdata", "tvalid", "tready", *(("tlast",) if monitor.tlast else ()))
-    signals = {name: f"{prefix}_{name}" for name in names} | {"keep": "1'b1", "first": "1'b0"}
-    return signals if monitor.tlast else signals | {"tlast": "1'b0"}
+def _name(port: Port) -> str:
+    """A name for the checker's instance."""
+    return "monitor_" + re.sub(r"\W", "_", port.name)
 
 
-def _parameters(monitor: Monitor) -> dict[str, int | str]:
-    return check_parameters(monitor.port, monitor.tlast) | {"FIRST": 0}
+def _signals(prefix: str, tlast: bool) -> dict[str, str]:
+    signals = {name: f"{prefix}_{name}" for name in ("tdata", "tvalid", "tready", "tlast")}
+    return signals | {"keep": "1'b1", "first": "1'b0"} | ({} if tlast else {"tlast": "1'b0"})
+
+
+def _parameters(port: Port, tlast: bool) -> dict[str, int | str]:
+    return check_parameters(port, tlast) | {"FIRST": 0}

@@ -1,7 +1,7 @@
 """What frames should hit in convolution and dense.
 
-Accumulators stand at their ends, around 0, and where they overflow; every weight is at work, no two taps are alike, every
-border tap is beside a pixel.
+Accumulators stand at their ends, around 0, and where they overflow; every weight is at work, no two taps are alike,
+every border tap is beside a pixel.
 """
 
 from __future__ import annotations
