@@ -69,9 +69,14 @@ class Layout:
         return layout
 
     def of_region(self, graph: Graph) -> dict[str, Any]:
-        """The options `fold` and `words` for a graph that has some of the values."""
+        """The options `order`, `fold` and `words` for a graph that has some of the values."""
         folds = {name: elements for name, elements in self.folds.items() if name in graph.values} | {"": self.fold}
-        return {"fold": folds, "words": self.words.of_region(graph.node_by_name)}
+        return {"order": self.order.lower(), "fold": folds, "words": self.words.of_region(graph.node_by_name)}
+
+    def document(self) -> dict[str, Any]:
+        """As a manifest has it, names sorted."""
+        folds = dict(sorted(self.folds.items()))
+        return {"order": self.order.lower(), "fold": self.fold, "folds": folds, "words": self.words.document()}
 
     def elements(self, value: str) -> int:
         """Elements a word of a value."""

@@ -106,10 +106,7 @@ def write_isolated(
         "choice of regions": [[region.name, *region.nodes] for region in regions],
         "set of options": {
             "format": None if formats is None else known_formats(formats),
-            "order": order,
-            "fold": layout.fold,
-            "folds": dict(sorted(layout.folds.items())),
-            "words": layout.words.document(),
+            **layout.document(),
             "options": dict(sorted((options or {}).items())),
             **search,
         },
@@ -117,7 +114,7 @@ def write_isolated(
     if resume and journal.complete(final, identity):
         return documents.read(final / NAME, FORMAT, VERSION, "index of golden vectors")
     with journal.growing(final, identity, resume, force) as (partial, _):
-        how = {"formats": formats, "order": order, "options": options}
+        how = {"formats": formats, "options": options}
         sets = _Sets(model, tuple(regions), partial, search | {"time_limit": time_limit}, how, layout)
         left = sets.left()
         if progress:

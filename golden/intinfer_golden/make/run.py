@@ -6,15 +6,17 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from intinfer import reference
+import intinfer
+from intinfer import model_file, reference
 from intinfer.accumulator import Accumulator, Overflow
 from intinfer.errors import DataError, RangeError
 from intinfer.files.atomic import write_into
@@ -54,31 +56,79 @@ class Report(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """A set that is well defined. `stored` is the graph as a model file, `demand` the given demand by node name, `head`
-    the manifest but for tensors."""
+    """A set that is well defined.
+
+    Attributes:
+        model: hash of the model file of the whole network.
+        command: what was asked for, with the formats.
+        region: name and nodes of what the graph is cut out of the network for; None for all of it.
+        labels: of the images.
+        demand: the given demand by node name.
+        seed, rounds: how the images were found.
+        coverage: what they reach.
+    """
 
     graph: Graph
-    stored: bytes
     contents: Contents
     frames: Frames
     hashes: Hashes
-    formats: list[str]
+    model: str
+    command: Mapping[str, Any]
+    region: Mapping[str, Any] | None
+    labels: Sequence[str]
     demand: Mapping[str, Mask]
-    head: dict[str, Any]
-    coverage: Report | None
+    seed: int | None
+    rounds: int | None
+    coverage: Report | None = None
+
+    @property
+    def formats(self) -> list[str]:
+        return list(self.command["format"])
+
+    @property
+    def mode(self) -> str:
+        return "isolated" if self.region else "network"
+
+    @cached_property
+    def stored(self) -> bytes:
+        """The graph as a model file."""
+        return model_file.to_bytes(self.graph)
 
     @property
     def identity(self) -> dict[str, Any]:
         """What decides the bytes of the set."""
-        other = {key: self.head[key] for key in ("mode", "region", "frames", "seed")}
+        other: dict[str, Any] = {"mode": self.mode, "region": self.region, "frames": self.labels, "seed": self.seed}
         other["masks"] = {name: hashlib.sha256(mask.tobytes()).hexdigest() for name, mask in self.demand.items()}
         return {
-            "version of intinfer": self.head["tool"]["version"],
-            "model": self.head["model"]["sha256"],
+            "version of intinfer": intinfer.__version__,
+            "model": self.model,
             "input": self.hashes.inputs,
-            "set of options": self.head["command"],
-            "number of rounds": self.head["rounds"],
+            "set of options": self.command,
+            "number of rounds": self.rounds,
             "choice of images": hashlib.sha256(json.dumps(other, sort_keys=True).encode("ascii")).hexdigest(),
+        }
+
+    def manifest(self, tensors: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """The manifest with these entries of tensors."""
+        graph, inputs = self.graph, self.hashes.inputs
+        return {
+            "format": manifest.FORMAT,
+            "version": manifest.VERSION,
+            "tool": {"name": "intinfer", "version": intinfer.__version__},
+            "model": {"sha256": self.model},
+            "command": self.command,
+            "mode": self.mode,
+            "region": self.region,
+            "images": self.frames.count,
+            "frames": self.labels,
+            "seed": self.seed,
+            "rounds": self.rounds,
+            "inputs": [manifest.value_entry(value) | {"sha256": inputs[value.name]} for value in graph.inputs],
+            "outputs": manifest.output_entries(graph),
+            "nodes": [manifest.node_entry(node) for node in graph.nodes],
+            "graph": {"path": manifest.GRAPH, "sha256": hashlib.sha256(self.stored).hexdigest()},
+            "ports": port_entries(graph, self.contents.frames, bool(self.demand), self.command["nodes"]),
+            "tensors": tensors,
         }
 
 
@@ -186,9 +236,8 @@ class _Run:
             writer.begin()
             writer.append(constant.values)
             entries.append(writer.end())
-        ports = port_entries(job.graph, job.contents.frames, bool(job.demand), job.head["command"]["nodes"])
         write_into(directory / manifest.GRAPH, job.stored)
-        manifest.write(directory, job.head | {"ports": ports, "tensors": entries})
+        manifest.write(directory, job.manifest(entries))
         for suffix, text in ({} if job.coverage is None else job.coverage.files()).items():
             write_into(directory / f"coverage.{suffix}", text.encode("utf-8"))
         shutil.rmtree(directory / "bench", ignore_errors=True)  # of a run that was killed here

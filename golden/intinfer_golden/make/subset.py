@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import replace
 from os import PathLike
@@ -11,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-import intinfer
-from intinfer import model_file
 from intinfer.errors import DataError, IntinferError
 from intinfer.graph import Graph
 from intinfer.model import Model
@@ -26,6 +23,7 @@ from ..describe.spans import Spans, numbers, ranges
 from .frames import Frames, Hashes
 from .replace import check_target
 from .run import Job, Progress, write_set
+from .vectors import known_formats
 
 _NUMBERED = re.compile(r"image [0-9]+|.* \(frame [0-9]+\)", re.DOTALL)
 """Labels that say which frame they are of."""
@@ -70,27 +68,20 @@ def write_frames(
 
 def _job(vectors: VectorSet, document: dict[str, Any], chosen: list[int]) -> Job:
     graph, command = vectors.graph(), document["command"]
+    options = {**command["options"], "frames": ranges(chosen)}
     frames = Frames.of(graph, {value.name: vectors.values[value.name].array()[chosen] for value in graph.inputs})
-    hashes, stored = Hashes.of(graph, frames), model_file.to_bytes(graph)
-    inputs = [manifest.value_entry(value) | {"sha256": hashes.inputs[value.name]} for value in graph.inputs]
-    head = {key: value for key, value in document.items() if key not in ("ports", "tensors")} | {
-        "tool": {"name": "intinfer", "version": intinfer.__version__},
-        "command": command | {"options": command["options"] | {"frames": ranges(chosen)}},
-        "images": len(chosen),
-        "frames": [_label(vectors.frames[number], number) for number in chosen],
-        "inputs": inputs,
-        "graph": {"path": manifest.GRAPH, "sha256": hashlib.sha256(stored).hexdigest()},
-    }
     return Job(
         graph=graph,
-        stored=stored,
         contents=_contents(graph, document, len(chosen)),
         frames=frames,
-        hashes=hashes,
-        formats=command["format"],
+        hashes=Hashes.of(graph, frames),
+        model=document["model"]["sha256"],
+        command={**command, "format": known_formats(command["format"]), "options": options},
+        region=document["region"],
+        labels=[_label(vectors.frames[number], number) for number in chosen],
         demand=_given_demand(vectors, graph, document, chosen),
-        head=head,
-        coverage=None,
+        seed=document["seed"],
+        rounds=document["rounds"],
     )
 
 

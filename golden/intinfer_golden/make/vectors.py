@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-import intinfer
 from intinfer import model_file
 from intinfer.errors import DataError
 from intinfer.graph import Graph, GraphLike, graph_of
@@ -18,7 +17,6 @@ from intinfer.inputs import Arrays
 from intinfer.model import Model
 from intinfer.types import Mask
 
-from ..describe import manifest
 from ..describe.formats import FORMATS
 from ..describe.layout import WordOptions
 from ..describe.plan import Contents, Layout
@@ -105,34 +103,25 @@ def write_vectors(
     formats = usual_formats(contents.sizes(["memh"])) if formats is None else known_formats(formats)
     command = {
         "verb": "golden",
-        "format": list(formats),
-        "order": order,
-        "fold": layout.fold,
-        "folds": dict(sorted(layout.folds.items())),
-        "words": layout.words.document(),
+        "format": formats,
+        **layout.document(),
         "nodes": None if nodes is None else [n.name for n in graph.nodes if n.name in nodes],
         "options": dict(sorted((options or {}).items())),
     }
-    stored = model_file.to_bytes(graph)
-    head = {
-        "format": manifest.FORMAT,
-        "version": manifest.VERSION,
-        "tool": {"name": "intinfer", "version": intinfer.__version__},
-        "model": {"sha256": model_hash(model.graph)},
-        "command": command,
-        "mode": "isolated" if region else "network",
-        "region": region and {"name": region.name, "nodes": list(region.nodes)},
-        "images": frames.count,
-        "frames": _labels(labels, frames.count),
-        "seed": seed,
-        "rounds": rounds,
-        "inputs": [manifest.value_entry(value) | {"sha256": hashes.inputs[value.name]} for value in graph.inputs],
-        "outputs": manifest.output_entries(graph),
-        "nodes": [manifest.node_entry(node) for node in graph.nodes],
-        "graph": {"path": manifest.GRAPH, "sha256": hashlib.sha256(stored).hexdigest()},
-    }
-    demand = _given_masks(graph, frames.count, masks or {})
-    job = Job(graph, stored, contents, frames, hashes, list(formats), demand, head, coverage)
+    job = Job(
+        graph=graph,
+        contents=contents,
+        frames=frames,
+        hashes=hashes,
+        model=model_hash(model.graph),
+        command=command,
+        region={"name": region.name, "nodes": list(region.nodes)} if region else None,
+        labels=_labels(labels, frames.count),
+        demand=_given_masks(graph, frames.count, masks or {}),
+        seed=seed,
+        rounds=rounds,
+        coverage=coverage,
+    )
     write_set(job, Model(graph) if region else model, final, resume, force, progress)
 
 

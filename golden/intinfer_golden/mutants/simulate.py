@@ -104,33 +104,29 @@ def bench(
     call = (processes or Processes()).run
     given = [f"-D{macro}" for macro in (*defines, f"DUT={dut}")] + [f"-I{folder.absolute()}" for folder in includes]
     with tempfile.TemporaryDirectory(prefix="intinfer-bench-") as folder:
-        if simulator == "icarus":
-            binary = ["vvp", "-n", f"{folder}/tb.vvp"]
-            build = ["iverilog", "-g2012", "-s", "tb", *given, "-o", f"{folder}/tb.vvp", *files]
-        else:
-            binary = [f"{folder}/Vtb", "+verilator+rand+reset+2", "+verilator+seed+1"]
-            flags = ["--binary", "--timing", "--timescale", "1ns/1ps", "--x-assign", "unique", "--x-initial", "unique"]
-            flags += ["-Wno-fatal", "-CFLAGS", "-O0", "--top-module", "tb", "-Mdir", folder]
-            build = ["verilator", *flags, *given, *files]
-        built = call(build, set_directory, 10 * timeout, Path(folder))
+        build, binary = _commands(simulator, folder)
+        built = call([*build, *given, *files], set_directory, 10 * timeout, Path(folder))
 
         def run(profile: str = "always", seed: int = 1, *plusargs: str) -> Result:
             if built.returncode != 0:
                 return Result(False, built.returncode, built.output, compiled=False)
             verdict = Path(folder) / "verdict"
             verdict.unlink(missing_ok=True)
-            options = [
-                f"+profile={profile}",
-                f"+seed={seed}",
-                f"+watchdog={watchdog}",
-                f"+verdict={verdict}",
-                *plusargs,
-            ]
-            options += [f"+repeat={repeat}"] if repeat else []
+            options = [f"+profile={profile}", f"+seed={seed}", f"+watchdog={watchdog}", f"+verdict={verdict}"]
+            options += [*plusargs, *([f"+repeat={repeat}"] if repeat else [])]
             ended = call([*binary, *options], set_directory, timeout, Path(folder))
             return Result(ended.returncode == 0 and _passed(verdict), ended.returncode, ended.output)
 
         yield run
+
+
+def _commands(simulator: str, folder: str) -> tuple[list[str], list[str]]:
+    """What compiles into a folder, but for options and sources, and what runs the result."""
+    if simulator == "icarus":
+        return ["iverilog", "-g2012", "-s", "tb", "-o", f"{folder}/tb.vvp"], ["vvp", "-n", f"{folder}/tb.vvp"]
+    flags = ["--binary", "--timing", "--timescale", "1ns/1ps", "--x-assign", "unique", "--x-initial", "unique"]
+    flags += ["-Wno-fatal", "-CFLAGS", "-O0", "--top-module", "tb", "-Mdir", folder]
+    return ["verilator", *flags], [f"{folder}/Vtb", "+verilator+rand+reset+2", "+verilator+seed+1"]
 
 
 def _passed(verdict: Path) -> bool:

@@ -19,7 +19,7 @@ def adapter(ports: Sequence[Port], interface: Interface) -> str:
         interface.reset: "!late_rst_n" if interface.active_high else "late_rst_n",
     }
     for port in ports:
-        lines += _out(port, interface) if port.direction == "out" else _in(port, interface)
+        lines += _stream(port, interface)
         connections |= {f"{port.name}_{signal}": _source(port, signal) for signal in interface.signals(port.direction)}
     driven = [signal for port in ports for signal in _delayed(port, interface)]
     lines += ["  always @(posedge clk)", "    if (skew != 0) begin", "      #(skew);"]
@@ -131,12 +131,12 @@ def _frame(port: Port) -> list[str]:
     return [f"  logic {port.name}_begins, {port.name}_ends;", *instance("bench_frame", port.name, parameters, frame)]
 
 
-def _in(port: Port, interface: Interface) -> list[str]:
-    return [*(_frame(port) if interface.tuser else []), *_late(port, interface)]
-
-
-def _out(port: Port, interface: Interface) -> list[str]:
-    lines = [*_frame(port), *_late(port, interface)]
+def _stream(port: Port, interface: Interface) -> list[str]:
+    """What stands between a stream of the bench and that of the design."""
+    out = port.direction == "out"
+    lines = [*(_frame(port) if out or interface.tuser else []), *_late(port, interface)]
+    if not out:
+        return lines
     if not interface.has_tlast("out"):
         lines.append(f"  assign {port.name}_tlast = {port.name}_ends;")
     if interface.tkeep:

@@ -44,9 +44,9 @@ class Format(ABC):
         """The files of a tensor: one of all, or one of each memory."""
         return range(tensor.memories) if self.of_words and tensor.per_pe else (None,)
 
-    @abstractmethod
     def header(self, tensor: Tensor) -> bytes:
         """What stands before the first word."""
+        return b""
 
     @abstractmethod
     def body(self, tensor: Tensor, piece: Piece, first: int, memory: int = 0) -> bytes:

@@ -18,9 +18,6 @@ class Raw(Format):
 
     name = "bin"
 
-    def header(self, tensor: Tensor) -> bytes:
-        return b""
-
     def body(self, tensor: Tensor, piece: Piece, first: int, memory: int = 0) -> bytes:
         words: WordBytes = piece.words[memory]
         return words.tobytes()

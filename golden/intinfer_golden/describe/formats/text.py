@@ -106,9 +106,6 @@ class Xmif(WordText):
     name = "xmif"
     radix = 2
 
-    def header(self, tensor: Tensor) -> bytes:
-        return b""
-
 
 class Mif(WordText):
     """Intel memory initialization file (Quartus help, "Memory Initialization File (.mif) Definition").

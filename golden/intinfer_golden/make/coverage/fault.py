@@ -150,8 +150,7 @@ class Site:
             yield from ((number, number) for number in self.at(known, place).tolist())
         elif self.rule is Overflow.SATURATE:
             mac = Mac.of(self.graph, self.node)
-            inside = mac.window.view(mac.window.pad(np.ones((1, 1, *mac.shape[1:]), dtype=np.int64), 0))[0, 0]
-            own = np.tile((inside[place or (0, 0)] == 0).reshape(-1), mac.weight.shape[1])
+            own = np.tile(~mac.inside[place or (0, 0)].reshape(-1), mac.weight.shape[1])
             k = next(k for k, pattern in enumerate(border_patterns(mac)) if np.array_equal(pattern, own))
             yield from ((int(self._saturated[0][c, k]), int(self._saturated[1][c, k])) for c in channels)
         elif isinstance(self.op, Gather):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -45,6 +46,17 @@ class Mac:
         shape = (x.shape[0], x.shape[1], x.shape[2])
         return cls(node, x.name, shape, x.type, op.weight.values, op.groups, op.window, pads, op.accumulator)
 
+    @cached_property
+    def inside(self) -> Bools:
+        """Which places of each window are pixels and not border, (OH, OW, KH, KW)."""
+        pixels = self.window.pad(np.ones((1, 1, *self.shape[1:]), dtype=np.int64), 0)
+        return np.asarray(self.window.view(pixels)[0, 0] != 0)
+
+    @property
+    def grouped(self) -> IntArray:
+        """The weights by group, (groups, O/groups, I/groups, KH, KW)."""
+        return self.weight.reshape(self.groups, -1, *self.weight.shape[1:])
+
     def map(self, values: Values) -> IntArray:
         """(N, C, H, W)."""
         x = values[self.x]
@@ -78,7 +90,5 @@ def columns(mac: Mac, values: Values) -> IntArray:
 
 def border_patterns(mac: Mac) -> list[Bools]:
     """Which taps of a window read the border, (I/groups, KH, KW) flat: every pattern that occurs."""
-    inside = mac.window.pad(np.ones((1, 1, *mac.shape[1:]), dtype=np.int64), 0)
-    view = mac.window.view(inside)[0, 0] == 0  # (OH, OW, KH, KW)
-    patterns = np.unique(view.reshape(view.shape[0] * view.shape[1], -1), axis=0)
+    patterns = np.unique(~mac.inside.reshape(mac.inside.shape[0] * mac.inside.shape[1], -1), axis=0)
     return [np.tile(pattern, mac.weight.shape[1]) for pattern in patterns]

@@ -47,7 +47,6 @@ def _lines(site: Site, view: Mac) -> Iterator[Faults]:
     top, left = view.window.pads[:2]
     rows = min(top, view.shape[1])
     zone = (slice(None), slice(None), slice(top - rows, top), slice(left, left + view.shape[2]))
-    grouped = view.weight.reshape(view.groups, -1, *view.weight.shape[1:])
 
     def seen(_: Values, before: Values) -> bool:
         """What is added to the sums does not depend on this frame."""
@@ -55,7 +54,7 @@ def _lines(site: Site, view: Mac) -> Iterator[Faults]:
         added[zone] = view.map(before)[:, :, -rows:] - view.pad_value[:, None, None]
         windows = view.window.view(added)[0, :, : -(-top // view.window.stride[0])]
         windows = windows.reshape(view.groups, -1, *windows.shape[1:])
-        return bool((~site.zero(np.einsum("gcyxij,gocij->goyx", windows, grouped))).any())
+        return bool((~site.zero(np.einsum("gcyxij,gocij->goyx", windows, view.grouped))).any())
 
     border = view.window.pad(np.zeros((1, 1, *view.shape[1:]), dtype=np.int64), 0).copy()
     border[zone] = 1
@@ -73,7 +72,6 @@ def _taps(site: Site, view: Mac) -> Faults:
     """What a tap adds is not 0 somewhere; looked at row by row, until every tap was seen."""
     kernel = view.weight.shape[2:]
     places = list(np.ndindex(*kernel))
-    grouped = view.weight.reshape(view.groups, -1, *view.weight.shape[1:])
 
     def seen(now: Values, _: Values) -> Bools:
         windows = view.window.view(view.padded(now))[0]
@@ -82,7 +80,7 @@ def _taps(site: Site, view: Mac) -> Faults:
         for y in range(windows.shape[2]):
             for k in np.flatnonzero(~found).tolist():
                 i, j = places[k]
-                added = np.einsum("gcx,goc->gox", windows[:, :, y, :, i, j], grouped[..., i, j])
+                added = np.einsum("gcx,goc->gox", windows[:, :, y, :, i, j], view.grouped[..., i, j])
                 found[k] = bool((~site.zero(added)).any())
             if found.all():
                 break
@@ -145,10 +143,9 @@ def _clipped_once(mac: Mac) -> bool:
     return weight.shape[1] <= (mac.accumulator.fold or 1) or bool(one_sided and one_way.all())
 
 
-def meets(mac: Mac) -> IntArray:
-    """Which taps of a kernel meet a pixel somewhere, (KH, KW) of 0 and 1."""
-    inside = mac.window.pad(np.ones((1, 1, *mac.shape[1:]), dtype=np.int64), 0)
-    return np.asarray(mac.window.view(inside)[0, 0].max(axis=(0, 1)))
+def meets(mac: Mac) -> Bools:
+    """Which taps of a kernel meet a pixel somewhere, (KH, KW)."""
+    return np.asarray(mac.inside.any(axis=(0, 1)))
 
 
 def kernel_apart(mac: Mac, a: int, b: int) -> IntArray:
@@ -158,6 +155,6 @@ def kernel_apart(mac: Mac, a: int, b: int) -> IntArray:
     return one - other if a // inner == b // inner else np.concatenate([one, -other])
 
 
-def weighted_apart(site: Site, mac: Mac, a: int, b: int, met: IntArray) -> Bools:
+def weighted_apart(site: Site, mac: Mac, a: int, b: int, met: Bools) -> Bools:
     """Where sums weight two input channels differently."""
     return ~site.zero(kernel_apart(mac, a, b) * met)

@@ -16,12 +16,14 @@ from intinfer.inputs import Batch
 from intinfer.ops.mac import Accumulating
 from intinfer.types import IntArray
 
+from ...ops import facts_of
 from ..blas import one_thread
 from ..coverage.collect import Coverage, chunks
+from ..coverage.combinations import Combinations
 from ..coverage.fault import EQUAL, HIGHEST, LOWEST, RESET
 from ..coverage.frames import KIND as FRAMES
 from ..coverage.group import Bools, Intervals, Values
-from . import recipes, textures
+from . import textures
 from .alike import Found
 from .numbers import Numbers
 from .pack import Goal, pack
@@ -199,8 +201,16 @@ class _Run:
             without = 0 if left < before else without + 1
 
     def recipes(self) -> None:
-        """Frames of each op's own."""
-        self._try(recipes.frames(self._graph, self.coverage.groups, self._rng))
+        """What goals cannot say: frames of ops that read the region's own inputs alone; all other inputs hold noise."""
+        graph, rng = self._graph, self._rng
+        for node in graph.nodes:
+            if not set(node.inputs) <= {x.name for x in graph.inputs}:
+                continue
+            made = list(facts_of(graph, node).frames(rng))
+            for group in self.coverage.groups:
+                if isinstance(group, Combinations) and group.node == node.name:
+                    made += textures.combined(graph, group, rng)
+            self._try((f"{node.name} {node.op.kind}", textures.noise(graph, rng) | frame) for frame in made)
 
     def solve(self) -> None:
         """Goals of linear forms, packed; moved about first, then exactly where they were solved."""

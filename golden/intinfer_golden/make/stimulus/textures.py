@@ -10,6 +10,8 @@ import numpy as np
 from intinfer.graph import Graph, Value
 from intinfer.types import IntArray, Mask
 
+from ..coverage.combinations import Combinations
+
 Frame = dict[str, IntArray]
 """One array (*shape) for each input of the graph."""
 
@@ -85,6 +87,19 @@ def one_hots(graph: Graph) -> Iterator[Frame]:
             corners = [(y, z) for y in (0, x.shape[1] - 1) for z in (0, x.shape[2] - 1)]
             for k, (y, z) in enumerate(corners):
                 frame[x.name][(turn * len(corners) + k) % x.shape[0], y, z] = loud
+        yield frame
+
+
+def combined(graph: Graph, group: Combinations, rng: np.random.Generator) -> Iterator[Frame]:
+    """Frames in which the inputs hold every combination: in every channel, or somewhere."""
+    value, count = graph.values[group.names[0]], len(group.numbers)
+    places = np.arange(value.size).reshape(value.shape[0], -1)
+    if group.by_channel:
+        places = np.broadcast_to(places[:1], places.shape)
+    for start in range(0, count, int(places.max()) + 1):
+        frame = noise(graph, rng)
+        for position, name in enumerate(group.names):
+            frame[name] = group.numbers[(start + places) % count, position].reshape(frame[name].shape)
         yield frame
 
 
