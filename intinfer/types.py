@@ -28,6 +28,12 @@ LIMIT = 2**62
 _CONTAINERS = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.int64)
 
 
+def container(lo: int, hi: int) -> np.dtype[np.integer]:
+    """The smallest NumPy integer type that holds lo..hi, which int64 holds."""
+    infos = (np.iinfo(candidate) for candidate in _CONTAINERS)
+    return next(info.dtype for info in infos if info.min <= lo and hi <= info.max)
+
+
 @dataclass(frozen=True, slots=True)
 class IntType:
     """The integers `lo..hi`, both included.
@@ -72,11 +78,7 @@ class IntType:
     @property
     def dtype(self) -> np.dtype[np.integer]:
         """The smallest NumPy integer type that holds every value."""
-        for container in _CONTAINERS:
-            info = np.iinfo(container)
-            if info.min <= self.lo and self.hi <= info.max:
-                return np.dtype(container)
-        raise AssertionError("int64 holds every IntType")
+        return container(self.lo, self.hi)
 
     def contains(self, other: IntType) -> bool:
         return self.lo <= other.lo and other.hi <= self.hi

@@ -10,11 +10,9 @@ import numpy.typing as npt
 
 from intinfer.errors import DataError
 from intinfer.files.packing import Encoding
-from intinfer.types import IntArray, IntType
+from intinfer.types import IntArray, IntType, container
 
 Words = npt.NDArray[np.uint64]
-
-_CONTAINERS = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +77,7 @@ class Code:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The smallest NumPy container, little-endian."""
-        for candidate in _CONTAINERS:
-            info = np.iinfo(candidate)
-            if info.min <= self.lo and self.hi <= info.max:
-                return np.dtype(candidate).newbyteorder("<")
-        raise AssertionError("int64 holds every code")
+        return container(self.lo, self.hi).newbyteorder("<")
 
     def encode(self, values: IntArray) -> Words:
         """The words of values inside lo..hi, masked to the width."""

@@ -57,20 +57,6 @@ def tensor_entry(
         "signed": tensor.code.signed,
         "code": tensor.code.name,
         "code_map": tensor.code.map,
-        **_geometry(tensor),
-        "lo": tensor.lo,
-        "hi": tensor.hi,
-        "min": seen[0],
-        "max": seen[1],
-        "overflows": overflows,
-        "generated": automaton,
-        "files": [asdict(file) for file in files],
-    }
-
-
-def _geometry(tensor: Tensor) -> dict[str, Any]:
-    """How words hold the elements: all that follows from a tensor."""
-    return {
         "elements": tensor.elements,
         "elements_per_word": tensor.lanes,
         "pe": tensor.pe,
@@ -88,6 +74,13 @@ def _geometry(tensor: Tensor) -> dict[str, Any]:
         "word_bits": tensor.word_bits,
         "beat_bits": tensor.beat_bits,
         "lsb_first": tensor.slot.lsb_first,
+        "lo": tensor.lo,
+        "hi": tensor.hi,
+        "min": seen[0],
+        "max": seen[1],
+        "overflows": overflows,
+        "generated": automaton,
+        "files": [asdict(file) for file in files],
     }
 
 

@@ -17,7 +17,7 @@ from intinfer.types import IntArray
 from ..describe.codes import Code
 from ..make.coverage import Covergroup, Faults, Order, Prover, Site, mac_faults, mac_groups
 from ..make.coverage.forms import overflows
-from ..make.coverage.mac import Mac, border_patterns
+from ..make.coverage.mac import Mac, addresses, border_patterns
 from ..make.coverage.saturation import Way
 from ..make.stimulus import textures
 from ..make.stimulus.pack import Goal, pack
@@ -131,8 +131,7 @@ def _accumulator(rule: Accumulator) -> str:
 
 def _saturating(view: Mac) -> Iterator[Goal]:
     """For each channel, end and border pattern: up until the clip and down again, and past the end inside a fold."""
-    address = np.arange(view.shape[1] * view.shape[2], dtype=np.int64).reshape(1, 1, *view.shape[1:])
-    windows = view.window.view(view.window.pad(address, -1))[0, 0]
+    windows = addresses(view.window, *view.shape[1:])
     reads = windows.reshape(windows.shape[0] * windows.shape[1], -1)
     for borders in border_patterns(view):
         free = np.flatnonzero(~borders)

@@ -15,6 +15,7 @@ from intinfer.ops.geometry import Window
 from intinfer.types import IntArray
 
 from ..make.coverage import Axis, Order, Site
+from ..make.coverage.mac import addresses
 from .base import OpFacts
 from .steps import Place
 
@@ -27,10 +28,7 @@ class Pool(OpFacts[P]):
     @cached_property
     def addresses(self) -> IntArray:
         """Which pixel of its channel each place of a window reads, -1 in the border, (OH, OW, KH, KW)."""
-        pixels = np.arange(self.x.size // self.channels, dtype=np.int64).reshape(1, 1, *self.x.shape[1:])
-        window = self.op.window
-        view: IntArray = window.view(window.pad(pixels, -1))[0, 0]
-        return view
+        return addresses(self.op.window, *self.x.shape[1:])
 
     @property
     def windows(self) -> IntArray:

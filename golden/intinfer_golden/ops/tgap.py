@@ -112,9 +112,8 @@ class TgapFacts(OpFacts[Tgap]):
         def beside(now: Values, _: Values) -> Bools:
             return np.concatenate([total(now) == half, total(now) == half + 1])
 
-        def above(now: Values, _: Values) -> Bools:
-            sums = total(now)
-            return np.array([(sums == half).any(), (sums == half + 1).any()])
+        def some(now: Values, before: Values) -> Bools:
+            return np.asarray(beside(now, before).reshape(2, -1).any(axis=1))
 
         def passed_on(now: Values, _: Values) -> bool:
             return bool(((total(now) <= half) & (total(now).cumsum() > half)).any())
@@ -133,7 +132,7 @@ class TgapFacts(OpFacts[Tgap]):
             yield Faults(RESET, words, beside, tuple(side for side in sides for _ in range(channels)))
         elif channels > 1:  # one channel is on one side
             words = (f"{site.name}: sums begin above 0", f"{site.name}: sums begin below 0")
-            yield Faults(RESET, words, above, tuple(sides))
+            yield Faults(RESET, words, some, tuple(sides))
         if channels > 1:
             text = f"{site.name}: the sum of a channel goes on from that of the one before"
             yield fault(RESET, text, passed_on, hidden((channels - 1) * most))

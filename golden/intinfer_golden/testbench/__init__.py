@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -16,13 +16,14 @@ from ..make.replace import put_in_place
 from .adapter import adapter
 from .interface import Interface
 from .monitors import bind, check_path, monitors
-from .readme import readme
 from .text import plain
 from .verilog import top_module
 
 FOLDER = "bench"
 SHIPPED = {"test_dut.py": "cocotb_test.txt", "Makefile": "Makefile", "run.sh": "run.sh"}
 """Files of a bench that do not depend on the set -> templates."""
+
+_WHAT = {"in": "input", "demand": "input: demand mask", "out": "output"}
 
 UNIT = 8
 """Nodes, at most, of a network whose set is repeated many times, as those of regions are."""
@@ -62,7 +63,7 @@ def write_bench(
         "tb.sv": _template("bench.sv") + "\n" + tb,
         "adapter.sv": adapter(ports, interface),
         "frames.txt": "".join(f"{plain(label)}\n" for label in vectors.frames),
-        "README.md": readme(ports, interface),
+        "README.md": _readme(ports, interface),
         **{name: _template(template) for name, template in SHIPPED.items()},
     }
     if found:
@@ -90,6 +91,23 @@ def ports(directory: Path) -> tuple[Port, ...]:
     for port in found:
         port.stored.memh()
     return found
+
+
+def _readme(ports: Sequence[Port], interface: Interface) -> str:
+    """How to run it, and the ports that the design must have: the text, with a table of the ports of this set."""
+    rows = ["| port | direction | tdata | element | beats a frame | value | file |", "|---|---|---|---|---|---|---|"]
+    for port in ports:
+        tensor = port.tensor
+        slot = f" in {tensor.slot_bits}" if tensor.slot_bits > tensor.code.bits else ""
+        high = "" if tensor.slot.lsb_first or tensor.lanes == 1 else ", element 0 highest"
+        element = f"{tensor.lanes} x {tensor.code.bits} bits{slot} {tensor.code.name}{high}"
+        node = ascii(tensor.node)[1:-1].replace("|", "\\|")
+        cells = (port.name, _WHAT[port.direction], f"{tensor.beat_bits} bits", element, str(port.frame_words))
+        rows.append(f"| {' | '.join((*cells, node, port.stored.memh()))} |")
+    text = _template("README.md")
+    signals = {f"`{', '.join(f'NAME_{signal}' for signal in interface.signals(d))}`" for d in ("in", "out")}
+    text = text.replace("CLOCK_AND_RESET", interface.sentence()).replace("SIGNALS", " or ".join(sorted(signals)))
+    return text.replace("PORTS\n", "\n".join(rows) + "\n")
 
 
 def _template(name: str) -> str:

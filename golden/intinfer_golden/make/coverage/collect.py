@@ -97,8 +97,3 @@ def chunks(graph: Graph, count: int) -> Iterator[slice]:
     """Slices of frames whose values fit CHUNK_BYTES."""
     size = max(1, CHUNK_BYTES // (8 * sum(value.size for value in graph.values.values())))
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
-
-
-def frame(inputs: Values, index: int) -> dict[str, IntArray]:
-    """One frame with batch axis."""
-    return {name: np.asarray(array[index : index + 1]) for name, array in inputs.items()}

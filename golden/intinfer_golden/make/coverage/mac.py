@@ -49,8 +49,7 @@ class Mac:
     @cached_property
     def inside(self) -> Bools:
         """Which places of each window are pixels and not border, (OH, OW, KH, KW)."""
-        pixels = self.window.pad(np.ones((1, 1, *self.shape[1:]), dtype=np.int64), 0)
-        return np.asarray(self.window.view(pixels)[0, 0] != 0)
+        return addresses(self.window, *self.shape[1:]) >= 0
 
     @property
     def grouped(self) -> IntArray:
@@ -69,6 +68,12 @@ class Mac:
         """Sums before the overflow rule."""
         assert isinstance(self.node.op, Accumulating)
         return self.node.op.accumulating(Accumulator.prove(62)).reference(values[self.x])
+
+
+def addresses(window: Window, height: int, width: int) -> IntArray:
+    """Which pixel of a map each place of each window reads, row by row; -1 in the border. (OH, OW, KH, KW)"""
+    pixels = np.arange(height * width, dtype=np.int64).reshape(1, 1, height, width)
+    return np.asarray(window.view(window.pad(pixels, -1))[0, 0])
 
 
 def fold_order(mac: Mac) -> tuple[IntArray, list[slice]]:

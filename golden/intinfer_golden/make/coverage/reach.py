@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from operator import mul, sub
+from operator import add, mul, sub
 from typing import NamedTuple
 
 import numpy as np
@@ -136,7 +135,8 @@ class Knapsack:
             if near is None:
                 proven = False
                 break
-            if near.knapsack.find(near.rest, near.rest).number is not None:
+            knapsack, _, rest = near
+            if knapsack.find(rest, rest).number is not None:
                 return Found(number, True)
         return Found(None, proven)
 
@@ -149,10 +149,11 @@ class Knapsack:
         if self._easy == len(self.weights) or self._narrow:
             return self._walk(wanted, rng)
         near = self._near(wanted)
-        fine = None if near is None else near.knapsack.solve(near.rest, rng)
-        if near is None or fine is None:
+        if near is None:
             return None
-        return [start + step for start, step in zip(near.start, fine, strict=True)]
+        knapsack, start, rest = near
+        fine = knapsack.solve(rest, rng)
+        return None if fine is None else list(map(add, start, fine))
 
     @cached_property
     def _sets(self) -> list[int]:
@@ -197,8 +198,10 @@ class Knapsack:
             left -= weight * least
         return chosen if left == 0 else None
 
-    def _near(self, wanted: int) -> Near | None:
-        """The problem around a vertex of the relaxation; None when even that is too wide.
+    def _near(self, wanted: int) -> tuple[Knapsack, list[int], int] | None:
+        """The problem around a vertex of the relaxation: y_i are a start and what the knapsack gives for the rest.
+
+        None when even that is too wide.
 
         The lightest weights go to their ends first, so that the one between its ends is heavy.
         """
@@ -209,17 +212,8 @@ class Knapsack:
             left -= weight * vertex
             start.append(max(0, vertex - distance))
             steps.append(min(most, vertex + 1 + distance) - start[-1])
-        rest = wanted - sum(w * y for w, y in zip(self.weights, start, strict=True))
+        rest = wanted - sum(map(mul, self.weights, start))
         knapsack = Knapsack(self.weights, steps)
         if knapsack._easy < len(self.weights) and not knapsack._narrow:
             return None
-        return Near(knapsack, start, rest)
-
-
-@dataclass(frozen=True)
-class Near:
-    """y_i = start[i] + what `knapsack` gives for `rest`."""
-
-    knapsack: Knapsack
-    start: list[int]
-    rest: int
+        return knapsack, start, rest
