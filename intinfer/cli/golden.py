@@ -195,10 +195,7 @@ def _frame_sizes(arguments: argparse.Namespace, model: Model, regions: Sequence[
 
     layout = Layout.of(model.graph, arguments.order, arguments.fold, asked_words(arguments))
     names = known_formats(arguments.format or ["memh", "npy"])
-    sizes = [
-        estimate(region.graph, 1, order=arguments.order, formats=names, **layout.of_region(region.graph))
-        for region in regions
-    ]
+    sizes = [estimate(region.graph, 1, formats=names, **layout.of_region(region.graph)) for region in regions]
     return ", ".join(f"{sum(size[name] for size in sizes):,} bytes of {name}" for name in names)
 
 

@@ -127,7 +127,8 @@ def dying_in(finish: Callable[[run._Run], None], number: int) -> Callable[[run._
     """The end of a set's making, which ends the run in set `number` counted from 0."""
 
     def dying(self: run._Run) -> None:
-        if self._job.head["region"]["name"] == NODES[number]:
+        assert self._job.region is not None
+        if self._job.region["name"] == NODES[number]:
             raise Killed
         finish(self)
 

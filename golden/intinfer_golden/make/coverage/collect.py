@@ -6,11 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from intinfer import reference
 from intinfer.graph import Graph
-from intinfer.types import IntArray
 
 from ...ops import facts_of
 from . import document, frames
