@@ -8,14 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from intinfer.errors import DataError
 from intinfer.files.atomic import naming, write_into
-from intinfer.graph import Graph
 from intinfer.inputs import Arrays
 from intinfer.model import Model
 
@@ -91,18 +89,17 @@ def _write(model: Model, image: Arrays, directory: Path) -> None:
         file = f"{file_stem(name)}.npy"
         with naming(directory / file):
             np.save(directory / file, array.astype(value.type.dtype), allow_pickle=False)
-        entries.append({"name": name, "file": file, **_description(graph, name)})
+        node = graph.node_by_name.get(name)
+        entries.append(
+            {
+                "name": name,
+                "file": file,
+                "shape": list(value.shape),
+                "lo": value.type.lo,
+                "hi": value.type.hi,
+                "op": node.op.kind if node else "input",
+                "source": list(node.source) if node else [],
+            }
+        )
     index = {"format": FORMAT, "version": VERSION, "values": entries}
     write_into(directory / "index.json", json.dumps(index, indent=1).encode("utf-8") + b"\n")
-
-
-def _description(graph: Graph, name: str) -> dict[str, Any]:
-    value = graph.values[name]
-    node = graph.node_by_name.get(name)
-    return {
-        "shape": list(value.shape),
-        "lo": value.type.lo,
-        "hi": value.type.hi,
-        "op": node.op.kind if node else "input",
-        "source": list(node.source) if node else [],
-    }

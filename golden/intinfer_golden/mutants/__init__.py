@@ -1,7 +1,5 @@
 """Wrong designs made from a right one, and which of them a test bench fails: how else would one know that it can?"""
 
-from __future__ import annotations
-
 from .campaign import Design, Outcome, campaign, checked
 from .journal import Journal
 from .own import designs_of, wrong_designs

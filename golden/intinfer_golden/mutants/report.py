@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from intinfer.reports import text
+
 from .campaign import Outcome
 
 _NONE: Mapping[str, str] = {}
@@ -20,18 +22,16 @@ def table(outcomes: Sequence[Outcome], equivalent: Mapping[str, str] = _NONE) ->
         "operator": lambda outcome: outcome.wrong.operator,
     }
     for title, group in groups.items():
-        rows = [(title, "mutants", "stillborn", "killed", *kinds, "survived", "score")]
+        rows = []
         for name in [*sorted({group(outcome) for outcome in outcomes}), "all"]:
             chosen = [outcome for outcome in outcomes if name in ("all", group(outcome))]
             counts = Counter(verdict(outcome, equivalent) for outcome in chosen)
             alive = counts["killed"] + counts["survived"]
             score = f"{100 * counts['killed'] / alive:.1f} %" if alive else "-"
-            cells = [counts[kind] for kind in ("stillborn", "killed", *kinds, "survived")]
-            rows.append((name, str(len(chosen)), *map(str, cells), score))
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        for row in rows:
-            lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-        lines.append("")
+            cells = [len(chosen), *(counts[kind] for kind in ("stillborn", "killed", *kinds, "survived"))]
+            rows.append((name, *map(str, cells), score))
+        header = (title, "mutants", "stillborn", "killed", *kinds, "survived", "score")
+        lines += [*text.table(header, rows).split("\n"), ""]
     return lines
 
 

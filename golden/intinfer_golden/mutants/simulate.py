@@ -17,9 +17,7 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
-from .processes import TIMEOUT, Processes
-
-__all__ = ["COMMANDS", "PROFILES", "TIMEOUT", "Result", "Run", "available", "bench", "simulate"]
+from .processes import Processes
 
 PROFILES = ("always", "random", "bursty", "slow_sink", "slow_source")
 FILES = ("tb.sv", "adapter.sv", "monitors.sv")

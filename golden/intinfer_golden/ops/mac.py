@@ -81,9 +81,9 @@ class MacFacts(OpFacts[M]):
         rows: list[dict[str, Cell]] = []
         register, exact = 0, 0
         for number, tap in enumerate(taps, 1):
-            product_ = tap.weight * tap.activation
-            exact += product_
-            register += product_
+            product = tap.weight * tap.activation
+            exact += product
+            register += product
             last = number % (rule.fold or 1) == 0 or number == len(taps)  # of the products that are added exactly
             kept = _kept(register, rule) if last else register
             note = "" if kept == register else f"{rule.overflow}s from {register}"
@@ -93,8 +93,7 @@ class MacFacts(OpFacts[M]):
                 "weight": tap.weight,
                 "code": code.hex(tap.weight),
             }
-            sums: dict[str, Cell] = {"product": product_, "sum": register, "note": note}
-            rows.append({"tap": number - 1, **tap.where, **numbers, **sums})
+            rows.append({"tap": number - 1, **tap.where, **numbers, "product": product, "sum": register, "note": note})
         facts: dict[str, Cell] = {
             "products": len(rows),
             "products that are not 0": sum(row["product"] != 0 for row in rows),

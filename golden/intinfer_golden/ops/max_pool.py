@@ -60,24 +60,19 @@ class MaxPoolFacts(Pool[MaxPool]):
         group.exclude(np.tile(never, channels), "no window has a real value here")
         lonely = (real & (real.sum(axis=2, keepdims=True) == 1)).any(axis=(0, 1))
         group.exclude(np.tile(~lonely & (x.type.lo == x.type.hi), channels), f"every input is {x.type.lo}")
-        groups = [group, *self._close(real.sum(axis=2).max() > 1)]
+        groups = [group]
+        if x in self.graph.inputs and real.sum(axis=2).max() > 1:
+            groups.append(rivals.covergroup(self.node, channels, x.type, self._compared))
         over = ~np.asarray(inside.all(axis=(2, 3)))
         sentence = "a whole window holds the lowest value: nothing else, such as 0 or a border, wins over it"
         groups.append(self._lowest("lowest", sentence, np.ones_like(over)))
         sentence = "a window over the border holds the lowest value alone: the border does not win"
         return [*groups, *([self._lowest("border", sentence, over)] if over.any() else [])]
 
-    def _close(self, several: bool) -> list[Covergroup]:
-        """Of a node that reads an input of the graph, and windows of several numbers."""
-        x, window = self.x, self.op.window
-        if x not in self.graph.inputs or not several:
-            return []
-
-        def compared(values: Values) -> IntArray:
-            view = window.view(window.pad(values[x.name], rivals.NEVER))
-            return np.moveaxis(view, 1, 0).reshape(x.shape[0], -1, self.windows.shape[1])
-
-        return [rivals.covergroup(self.node, x.shape[0], x.type, compared)]
+    def _compared(self, values: Values) -> IntArray:
+        """The numbers of each window, (C, images * windows, places)."""
+        view = self.op.window.view(self.op.window.pad(values[self.x.name], rivals.NEVER))
+        return np.moveaxis(view, 1, 0).reshape(self.channels, -1, self.windows.shape[1])
 
     def _lowest(self, kind: str, sentence: str, windows: Bools) -> Covergroup:
         """Some of the windows, (OH, OW), hold only the lowest value, in each channel."""

@@ -79,15 +79,17 @@ def _open_lines(entry: dict[str, Any]) -> list[str]:
 
 
 def _reason_lines(entry: dict[str, Any]) -> list[str]:
-    where = f"  {entry['node']}, {entry['covergroup']}: "
-    lines = [f"{where}{r['first']}{others(r['bins'])}: {r['reason']}" for r in entry["reasons"][:SHOWN]]
-    more = sum(r["bins"] for r in entry["reasons"][SHOWN:])
-    return [*lines, f"{where}{more:,} more, in the JSON report"] if more else lines
+    return [f"  {entry['node']}, {entry['covergroup']}: {reason}" for reason in _reasons(entry, SHOWN)]
 
 
-def others(bins: int) -> str:
-    """What follows the first of several bins."""
-    return f" and {bins - 1:,} more" if bins > 1 else ""
+def _reasons(entry: dict[str, Any], count: int) -> list[str]:
+    """The first reasons of a group, each with its first bin, and how many bins the others are of."""
+    texts = []
+    for reason in entry["reasons"][:count]:
+        others = f" and {reason['bins'] - 1:,} more" if reason["bins"] > 1 else ""
+        texts.append(f"{reason['first']}{others}: {reason['reason']}")
+    more = sum(reason["bins"] for reason in entry["reasons"][count:])
+    return [*texts, f"{more:,} more, in the JSON report"] if more else texts
 
 
 LISTED = 20
@@ -200,10 +202,7 @@ def _lists(entry: dict[str, Any]) -> str:
         lists += f"<details open><summary>{title}</summary>{_items(entry['open_bins'])}</details>"
     if entry["reasons"]:
         title = f"why {entry['unreachable']:,} are unreachable"
-        shown = [f"{r['first']}{others(r['bins'])}: {r['reason']}" for r in entry["reasons"][:LISTED]]
-        more = sum(r["bins"] for r in entry["reasons"][LISTED:])
-        shown += [f"{more:,} more, in the JSON report"] if more else []
-        lists += f"<details><summary>{title}</summary>{_items(shown)}</details>"
+        lists += f"<details><summary>{title}</summary>{_items(_reasons(entry, LISTED))}</details>"
     return lists
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 
@@ -50,7 +51,8 @@ class Numbers:
         if key not in self._shifts:
             rule = self._prover.forms(value, exact)
             axes = [_along(rule, value, form, axis) for axis in range(1, len(form.place))]
-            self._shifts[key] = _spread(axes) if axes else self._still(form.linear.indices)
+            moves = np.array(list(product((0,), *axes)), dtype=np.int64)  # no channel shift
+            self._shifts[key] = moves if axes else self._still(form.linear.indices)
         return self._shifts[key]
 
 
@@ -76,9 +78,3 @@ def _along(forms: Forms, value: str, form: Form, axis: int) -> list[int]:
             apart.append(shift)
             last = shift
     return apart
-
-
-def _spread(axes: list[list[int]]) -> IntArray:
-    """All combinations, channel shift 0."""
-    rows, columns = np.meshgrid(*axes, indexing="ij")
-    return np.stack([np.zeros(rows.size, dtype=np.int64), rows.reshape(-1), columns.reshape(-1)], axis=1)
