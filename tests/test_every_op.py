@@ -4,21 +4,25 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from oracles import naive
 from rtl import assemble
 
 from intinfer import strategies
+from intinfer.accumulator import Accumulator
 from intinfer.builder import GraphBuilder
 from intinfer.graph import Shape, Value
 from intinfer.kernels.base import UnfusedKernel
 from intinfer.kernels.table import KERNELS
 from intinfer.ops import OPS, Add, Op, base
 from intinfer.ops.base import Channelwise, Free, Nonlinear
+from intinfer.ops.mac import Accumulating
 from intinfer.tensor import CellularWeights, IntTensor
 from intinfer.types import IntArray, IntType
 from intinfer_golden.describe.manifest import node_entry
 from intinfer_golden.describe.plan import Layout, constants
+from intinfer_golden.describe.regions import each_chain
 from intinfer_golden.ops import FACTS
 from intinfer_golden.ops.base import Elementwise, OpFacts, PerChannel, Routing, Served, Stateless
 from intinfer_golden.ops.mac import MacFacts
@@ -177,3 +181,33 @@ def test_every_axis_of_a_constant_has_a_name(kind):
     layout = Layout.of(graph, "nhwc", 1)
     for constant in constants(graph, [node.output], layout):
         assert len(constant.tensor.axes) == len(constant.tensor.shape) == constant.values.ndim
+
+
+def test_an_op_whose_demand_follows_a_select_says_that_it_selects():
+    """Golden vectors ask `Selecting` which bits to give to `demand`, and which values are selects."""
+    found = set()
+    for kind, op in OPS.items():
+        graph, node = example(kind)
+        operands, every = graph.operands(node), np.ones(node.output.shape[0], dtype=bool)
+        usual = node.op.demand(operands, every)
+        for select in (every, ~every):
+            if any((a != b).any() for a, b in zip(node.op.demand(operands, every, select), usual, strict=True)):
+                found.add(op)
+    assert found == {op for op in OPS.values() if issubclass(op, base.Selecting)} == {OPS["mux"]}
+
+
+def test_what_stands_in_a_chain_of_golden_vectors_is_a_choice():
+    """Behind an affine map, each op that reads one value: those of no chain are regions of their own."""
+    found = set()
+    for kind, op in OPS.items():
+        made, inputs = op.example()
+        if len(inputs) != 1:
+            continue
+        if isinstance(made, Accumulating):
+            made = made.accumulating(Accumulator.prove(62))
+        builder = GraphBuilder()
+        x = builder.affine(builder.input("x", *inputs[0]), name="before", multiplier=1, offset=0)
+        builder.output("y", builder.add(made, x, name="node"))
+        if [region.nodes for region in each_chain(builder.finish())] == [("before", "node")]:
+            found.add(kind)
+    assert found == {"conv2d", "dense", "affine", "threshold", "requant", "table"}
