@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar, Generic, TypeVar, cast
+from dataclasses import replace
+from typing import ClassVar, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -17,9 +18,10 @@ from intinfer.graph import Graph, Node, Value
 from intinfer.ops import Op
 from intinfer.ops.base import Monotone
 from intinfer.ops.linear import Linear
+from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
-from ..make.coverage import Bools, Covergroup, Faults, Order, Prover, Site, constants
+from ..make.coverage import RESET, Bools, Covergroup, Faults, Order, Prover, Site, Values, fault
 from ..make.coverage.fault import varies
 from ..make.coverage.routing import told_apart
 from ..make.stimulus.textures import Draw, Frame
@@ -28,6 +30,8 @@ from .steps import Operand, Place, Steps
 O = TypeVar("O", bound=Op)  # noqa: E741
 FEW = 4096
 """Numbers of a type that are all looked at."""
+FEW_ELEMENTS = 3
+"""Elements that stand on both sides of thresholds only where other faults are hidden by it."""
 
 
 class OpFacts(ABC, Generic[O]):
@@ -157,6 +161,18 @@ class Elementwise(OpFacts[O]):
         return varies(results)
 
 
+class Exchange(NamedTuple):
+    """Channels that work with constants of other channels `order`, (C,); `differ`, (K, C), says on which of `numbers`
+    this shows, and `sure` whether it shows on them if it shows at all."""
+
+    words: str
+    order: IntArray
+    wrong: Op
+    numbers: IntArray
+    differ: Bools
+    sure: bool
+
+
 class PerChannel(Elementwise[O]):
     """An op of one input that may have constants for each channel: a channel can work with those of another one."""
 
@@ -165,8 +181,38 @@ class PerChannel(Elementwise[O]):
         """Numbers (K, C) on which the constants of each channel and those of channel `order` differ if they differ
         anywhere; False when that is not sure."""
 
+    def exchanges(self) -> Iterator[Exchange]:
+        """Constants of channel 0 for all channels, and those of the next channel; none where all share one row."""
+        orders = {
+            "constants of channel 0 for all channels": np.zeros(self.channels, dtype=np.int64),
+            "constants of the next channel": np.roll(np.arange(self.channels), -1),
+        }
+        for words, order in orders.items():
+            wrong = self.with_rows(order)
+            if wrong is not None:
+                numbers, sure = self.telling(order)
+                differ = np.asarray(self.op.reference(numbers) != wrong.reference(numbers))
+                yield Exchange(words, order, wrong, numbers, differ, sure)
+
+    def with_rows(self, order: IntArray) -> Op | None:
+        """The op with the rows of its constants in another order, None when all channels share one row."""
+        tensors = {name: value for name, value in vars(self.op).items() if isinstance(value, IntTensor)}
+        rows = {name: t for name, t in tensors.items() if t.shape[0] == self.channels}
+        if not rows:
+            return None
+        return replace(self.op, **{name: IntTensor(t.values[order], t.encoding) for name, t in rows.items()})
+
     def faults(self, site: Site) -> Iterator[Faults]:
-        return constants.exchanged(site, self.telling)
+        for exchange in self.exchanges() if self.channels > 1 else ():
+            if self.x.size <= FEW_ELEMENTS and not exchange.order.any():
+                continue  # in one frame the next row has to do
+
+            def seen(now: Values, before: Values, wrong: Op = exchange.wrong) -> bool:
+                return site.differs(now, {}, wrong)
+
+            hidden = exchange.sure and not exchange.differ.any()
+            reason = "these constants give the same results" if hidden else ""
+            yield fault(RESET, f"{site.name}: {exchange.words}", seen, reason)
 
 
 class Routing(Stateless, Served, OpFacts[O]):

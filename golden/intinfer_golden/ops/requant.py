@@ -13,7 +13,6 @@ from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
 from ..make.coverage import Axis, Covergroup, Intervals, Prover
-from ..make.coverage.constants import with_rows
 from .base import PerChannel, Served
 from .steps import Cell, Operand, Place, Steps
 
@@ -139,7 +138,7 @@ class RequantFacts(Served, PerChannel[Requant]):
     def telling(self, order: IntArray) -> tuple[IntArray, bool]:
         """A number for each channel on which the two differ, found by bisection."""
         lo, hi = self.x.type.lo, self.x.type.hi
-        wrong = with_rows(self.op, self.channels, order) or self.op
+        wrong = self.with_rows(order) or self.op
         rows = np.array(self._triples).T
         alike = [_rounded_alike(self.op, rows[:, c], rows[:, order[c]], lo, hi) for c in range(self.channels)]
         answers = [(lo, True) if alike[c] else _apart(self.op, wrong, c, lo, hi) for c in range(self.channels)]

@@ -11,8 +11,7 @@ from intinfer.ops import Threshold
 from intinfer.types import IntArray
 
 from ..make.coverage import RESET, Axis, Bools, Covergroup, Faults, Intervals, Prover, Site, Values
-from ..make.coverage.constants import FEW
-from .base import PerChannel, Served
+from .base import FEW_ELEMENTS, PerChannel, Served
 from .steps import Cell, Operand, Place, Steps
 
 SIDES = ("not yet crossed", "just crossed")
@@ -108,7 +107,7 @@ class ThresholdFacts(Served, PerChannel[Threshold]):
         if len(live):
             words = tuple(f"{site.name}: thresholds of channel {c} one too high or one too low" for c in live)
             yield Faults(RESET, words, lambda now, _: np.asarray(stands(now).any(axis=0)), ("",) * len(live))
-        if len(live) * (x.size // channels) > FEW:
+        if len(live) * (x.size // channels) > FEW_ELEMENTS:
             words = tuple(
                 f"{site.name}: {text}" for text in ("crossed thresholds are missed", "thresholds cross early")
             )
@@ -117,6 +116,6 @@ class ThresholdFacts(Served, PerChannel[Threshold]):
 
 def _meet(numbers: IntArray, wanted: IntArray) -> Bools:
     """Whether a row of numbers (C, P) holds one of the same row of wanted ones (C, T): (C,)."""
-    if wanted.shape[1] > FEW:
+    if wanted.shape[1] > FEW_ELEMENTS:
         return np.array([bool(np.isin(row, some).any()) for row, some in zip(numbers, wanted, strict=True)])
     return np.asarray((numbers[:, None] == wanted[:, :, None]).any(axis=(1, 2)))

@@ -12,7 +12,6 @@ from intinfer.types import IntArray
 
 from ...ops import facts_of
 from ...ops.base import Elementwise, PerChannel
-from ..coverage.constants import others, varies_between, with_rows
 from ..coverage.fault import RESET
 from ..coverage.first import FirstFrames
 from ..coverage.group import Values
@@ -154,17 +153,11 @@ class Telling:
 
     def _between(self, facts: PerChannel[Any]) -> list[list[int]]:
         """Numbers at which the constants of a channel and those of channel 0 or the next give different results."""
-        channels = facts.channels
-        found: list[list[int]] = [[] for _ in range(channels)]
-        for _, order in others(channels):
-            wrong = with_rows(facts.op, channels, order)
-            if wrong is None:
-                continue
-            numbers, _ = facts.telling(order)
-            differ = varies_between(facts.op, wrong, numbers)
-            for channel in range(channels):
-                some = numbers[differ[:, channel], channel]
-                found[channel] += self._rng.permutation(some)[:SOME].tolist()
+        found: list[list[int]] = [[] for _ in range(facts.channels)]
+        for exchange in facts.exchanges():
+            for channel, own in enumerate(found):
+                some = exchange.numbers[exchange.differ[:, channel], channel]
+                own += self._rng.permutation(some)[:SOME].tolist()
         return found
 
 
