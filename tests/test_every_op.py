@@ -20,7 +20,7 @@ from intinfer.ops.base import Channelwise, Free, Nonlinear
 from intinfer.ops.mac import Accumulating
 from intinfer.tensor import CellularWeights, IntTensor
 from intinfer.types import IntArray, IntType
-from intinfer_golden.describe.manifest import node_entry
+from intinfer_golden.describe.entries import node_entry
 from intinfer_golden.describe.plan import Layout, constants
 from intinfer_golden.describe.regions import each_chain
 from intinfer_golden.ops import FACTS

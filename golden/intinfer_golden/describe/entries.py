@@ -1,15 +1,18 @@
-"""The manifest's entries of tensors and ports, and what an entry speaks of."""
+"""The manifest's entries of values, nodes, tensors and ports, and what an entry speaks of."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from enum import Enum
 from typing import Any
 
-from intinfer.graph import Graph
-from intinfer.tensor import CellularWeights
+from intinfer.accumulator import Accumulator
+from intinfer.graph import Graph, Node, Value
+from intinfer.ops import Bitshift, Requant, Tgap, Threshold
+from intinfer.tensor import CellularWeights, IntTensor
 
 from .codes import Code
 from .formats import FORMATS
@@ -18,6 +21,63 @@ from .tensors import Tensor
 
 LETTERS = {"in": "s", "demand": "d", "out": "m"}
 """That the names of ports begin with, by direction."""
+
+
+def value_entry(value: Value) -> dict[str, Any]:
+    """An input of the graph."""
+    return {"name": value.name, "shape": list(value.shape), "lo": value.type.lo, "hi": value.type.hi}
+
+
+def output_entries(graph: Graph) -> list[dict[str, Any]]:
+    """The graph's outputs: real = scale * z + offset, the fractions as text."""
+    return [
+        {
+            "name": out.name,
+            "value": out.value,
+            "scale": [str(number) for number in out.scale],
+            "offset": [str(number) for number in out.offset],
+        }
+        for out in graph.outputs
+    ]
+
+
+def node_entry(node: Node) -> dict[str, Any]:
+    """A node with every attribute that is not a tensor."""
+    attributes = {field.name: getattr(node.op, field.name) for field in fields(node.op)}
+    plain = {name: value for name, value in attributes.items() if not isinstance(value, IntTensor | CellularWeights)}
+    return {
+        "name": node.name,
+        "source": list(node.source),
+        "op": node.op.kind,
+        "inputs": list(node.inputs),
+        "shape": list(node.output.shape),
+        "lo": node.output.type.lo,
+        "hi": node.output.type.hi,
+        "compare": _compare(node),
+        "rounding": _rounding(node),
+        "attributes": {name: _plain(value) for name, value in plain.items()},
+    }
+
+
+def _compare(node: Node) -> list[str] | None:
+    """The comparison that a channel's 1 means: one for all channels, or one a channel."""
+    if isinstance(node.op, Threshold):
+        return ["<=" if down else ">=" for down in node.op.descending.values]
+    return [">"] if isinstance(node.op, Tgap) else None
+
+
+def _rounding(node: Node) -> str | None:
+    if isinstance(node.op, Requant):
+        return str(node.op.rounding)
+    return "floor" if isinstance(node.op, Bitshift) and node.op.bits > 1 else None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Accumulator):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Enum) else value
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
-from enum import Enum
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from intinfer import model_file
-from intinfer.accumulator import Accumulator
 from intinfer.errors import DataError
 from intinfer.files.atomic import write_into
-from intinfer.graph import Graph, Node, Value
-from intinfer.ops import Bitshift, Requant, Tgap, Threshold
-from intinfer.tensor import CellularWeights, IntTensor
+from intinfer.graph import Graph
 from intinfer.types import IntArray
 
 from . import documents
@@ -36,63 +32,6 @@ GRAPH = "model.npz"
 
 _READ_FIRST = ("npy", "bin")
 """Formats that are read faster than text."""
-
-
-def value_entry(value: Value) -> dict[str, Any]:
-    """An input of the graph."""
-    return {"name": value.name, "shape": list(value.shape), "lo": value.type.lo, "hi": value.type.hi}
-
-
-def output_entries(graph: Graph) -> list[dict[str, Any]]:
-    """The graph's outputs: real = scale * z + offset, the fractions as text."""
-    return [
-        {
-            "name": out.name,
-            "value": out.value,
-            "scale": [str(number) for number in out.scale],
-            "offset": [str(number) for number in out.offset],
-        }
-        for out in graph.outputs
-    ]
-
-
-def node_entry(node: Node) -> dict[str, Any]:
-    """A node with every attribute that is not a tensor."""
-    attributes = {field.name: getattr(node.op, field.name) for field in fields(node.op)}
-    plain = {name: value for name, value in attributes.items() if not isinstance(value, IntTensor | CellularWeights)}
-    return {
-        "name": node.name,
-        "source": list(node.source),
-        "op": node.op.kind,
-        "inputs": list(node.inputs),
-        "shape": list(node.output.shape),
-        "lo": node.output.type.lo,
-        "hi": node.output.type.hi,
-        "compare": _compare(node),
-        "rounding": _rounding(node),
-        "attributes": {name: _plain(value) for name, value in plain.items()},
-    }
-
-
-def _compare(node: Node) -> list[str] | None:
-    """The comparison that a channel's 1 means: one for all channels, or one a channel."""
-    if isinstance(node.op, Threshold):
-        return ["<=" if down else ">=" for down in node.op.descending.values]
-    return [">"] if isinstance(node.op, Tgap) else None
-
-
-def _rounding(node: Node) -> str | None:
-    if isinstance(node.op, Requant):
-        return str(node.op.rounding)
-    return "floor" if isinstance(node.op, Bitshift) and node.op.bits > 1 else None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Accumulator):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Enum) else value
 
 
 def write(directory: Path, document: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ from intinfer.ops.mac import Accumulating
 from intinfer.types import IntArray, Mask
 
 from ..describe import manifest
-from ..describe.entries import port_entries
+from ..describe.entries import node_entry, output_entries, port_entries, value_entry
 from ..describe.plan import Contents
 from ..testbench import write_bench
 from . import journal
@@ -123,9 +123,9 @@ class Job:
             "frames": self.labels,
             "seed": self.seed,
             "rounds": self.rounds,
-            "inputs": [manifest.value_entry(value) | {"sha256": inputs[value.name]} for value in graph.inputs],
-            "outputs": manifest.output_entries(graph),
-            "nodes": [manifest.node_entry(node) for node in graph.nodes],
+            "inputs": [value_entry(value) | {"sha256": inputs[value.name]} for value in graph.inputs],
+            "outputs": output_entries(graph),
+            "nodes": [node_entry(node) for node in graph.nodes],
             "graph": {"path": manifest.GRAPH, "sha256": hashlib.sha256(self.stored).hexdigest()},
             "ports": port_entries(graph, self.contents.frames, bool(self.demand), self.command["nodes"]),
             "tensors": tensors,
