@@ -83,12 +83,12 @@ class FirstFrames(Covergroup):
         count = prod(min(FEW + 1, x.type.hi - x.type.lo + 1) ** min(x.size, FEW) for x in graph.inputs)
         if count > FEW or not self.open.any():
             return
-        frames = list(_all_frames(graph))
-        shown = [self.shown(values, after) for values in frames for after in range(len(AFTER))]
-        seen = np.any(shown, axis=0) if shown else False
-        self.exclude(
-            np.broadcast_to(~np.asarray(seen), len(self.hit)), f"none of the {len(frames)} frames there are shows it"
-        )
+        seen, tried = np.zeros(len(self.hit), dtype=bool), 0
+        for values in _all_frames(graph):
+            tried += 1
+            for after in range(len(AFTER)):
+                seen |= self.shown(values, after)
+        self.exclude(~seen, f"none of the {tried} frames there are shows it")
 
 
 def _of(site: Site) -> Iterator[Faults]:
