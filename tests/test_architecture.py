@@ -27,7 +27,6 @@ TORCH_MODULES = {
     "intinfer_converters/" + name
     for name in (
         *("checkpoint", "cost", "nets/__init__", "nets/base", "nets/channels", "nets/layers", "nets/logits"),
-        "check/module_runner",
         *("check/aten_runner", "factory", "read_aten/*"),
         *("nets/mdgnet", "nets/mognet", "nets/ops", "train", "train_data", "train_files"),
     )

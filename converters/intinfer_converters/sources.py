@@ -169,7 +169,7 @@ class Source:
             DataError: images or options that do not fit it; one line that names the file.
         """
         from .calibrate import quantise
-        from .check.float_runner import own_reading
+        from .check.runner import own_reading
 
         chosen = self.options.calibration
         assert chosen is not None
@@ -185,15 +185,14 @@ class Source:
     def runner(self, threads: int = 1) -> Any:
         """The source in its own float framework, as `check.Checker` takes it."""
         if self.report is not None:
-            from .check.float_runner import FloatRunner
+            from .check.runner import FloatRunner
 
             return FloatRunner(self.reading.net)
         if self.path.suffix == ".onnx":
             from .check.onnx_runner import runner_of_file
 
             return runner_of_file(self.path, self.reading, threads)
-        from .check.aten_runner import AtenRunner
-        from .check.module_runner import ModuleRunner
+        from .check.aten_runner import AtenRunner, ModuleRunner
 
         if self._module is not None:
             return ModuleRunner(self._module, self._program, threads)

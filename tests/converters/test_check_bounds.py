@@ -17,8 +17,8 @@ from intinfer.ops import Tgap
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 from intinfer_converters import float_error
+from intinfer_converters.check.judgement import judge_levels
 from intinfer_converters.check.reals import Reals
-from intinfer_converters.check.verdicts import judge_levels
 from intinfer_converters.evaluator import chain_before, chain_error
 from intinfer_converters.float_error import FLOAT32, Real
 from intinfer_converters.floatnet import Dense, FloatNetBuilder, Pixels, Pointwise, Quantise, QuantisedWeight
@@ -246,7 +246,7 @@ def test_the_mean_of_a_map_is_within_the_bound() -> None:
         assert (np.abs(total - result.value) <= result.error).all()
 
 
-# --------------------------------------------------------------------------------------------- verdicts
+# --------------------------------------------------------------------------------------------- judgements
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])

@@ -23,8 +23,14 @@ from intinfer_converters import convert
 from intinfer_converters.check import check
 from intinfer_converters.check.checker import Checker
 from intinfer_converters.check.examples import check_examples, save_reproducer
-from intinfer_converters.check.inputs import extreme_images, generated_images, special_images
-from intinfer_converters.check.targeted import MAX_IMAGES, images_at_select_boundaries, images_at_thresholds
+from intinfer_converters.check.inputs import (
+    MAX_IMAGES,
+    extreme_images,
+    generated_images,
+    images_at_select_boundaries,
+    images_at_thresholds,
+    special_images,
+)
 
 NET = "mognet:n=8,g=2,height=8,width=8,classes=5,layout=1m-2,pool=1,k=2"
 

@@ -16,8 +16,8 @@ from intinfer.graph import Graph
 from intinfer.ops import ChannelSelect, Conv2d, Requant, Table, Threshold
 from intinfer.tensor import IntTensor
 from intinfer_converters.check import CheckReport, check
-from intinfer_converters.check.float_runner import FloatRunner
 from intinfer_converters.check.onnx_runner import OnnxRunner
+from intinfer_converters.check.runner import FloatRunner
 from intinfer_converters.lower import lower
 from intinfer_converters.preprocess import Preprocess
 from intinfer_converters.read_onnx import read_onnx

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from intinfer_converters.check.module_runner import ModuleRunner
+from intinfer_converters.check.aten_runner import ModuleRunner
 from intinfer_converters.nets import MognetArgs, NetArgumentError, build, net_arguments, parse_net
 from intinfer_converters.nets import layers as L  # noqa: N812
 from intinfer_converters.nets.base import Layer

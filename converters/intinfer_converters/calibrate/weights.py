@@ -20,7 +20,7 @@ from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
 from ..floatnet import QuantisedWeight
-from ..ternarize import binary_weights, ternary_weights
+from ..floatnet.layers import binary_weights, ternary_weights
 
 STEP_BITS = 12
 CLIPS = np.linspace(0.3, 1.0, 36)

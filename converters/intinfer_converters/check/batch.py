@@ -12,10 +12,10 @@ from intinfer.errors import DataError, RangeError
 from intinfer.graph import Graph, Node
 from intinfer.types import IntArray
 
+from .judgement import Judgement
 from .reals import Reals
 from .report import Mismatch, NodeReport
 from .runner import Tensors
-from .verdicts import Verdict
 
 Mask = npt.NDArray[np.bool_]
 Values = npt.NDArray[Any]
@@ -89,11 +89,11 @@ class Batch:
         self.replaced[where[0]] = True
         self.reals.forget(name)
 
-    def blame(self, row: NodeReport, node: Node, differing: Differing, verdict: Verdict, index: int) -> None:
+    def blame(self, row: NodeReport, node: Node, differing: Differing, judgement: Judgement, index: int) -> None:
         """Note one of the differing values as the node's first mismatch, unless it has one."""
         image, element = (int(axis[index]) for axis in differing.where)
         at = tuple(int(i) for i in np.unravel_index(element, node.output.shape))
-        before, boundary = self.live[node.inputs[0]], verdict.boundary
+        before, boundary = self.live[node.inputs[0]], judgement.boundary
         levels = boundary is not None and before.shape[1:] == node.output.shape
         self.note(
             row,
@@ -102,10 +102,10 @@ class Batch:
             got=float(differing.model[index]),
             expected=float(differing.source[index]),
             accumulator=int(before[(image, *at)]) if levels else None,
-            exact=float(verdict.exact[index]),
+            exact=float(judgement.exact[index]),
             boundary=None if boundary is None else float(boundary[index]),
-            distance=float(verdict.distance[index]),
-            bound=float(verdict.bound[index]),
+            distance=float(judgement.distance[index]),
+            bound=float(judgement.bound[index]),
         )
 
     def note(self, row: NodeReport, image: int, at: tuple[int, ...], **numbers: Any) -> None:

@@ -17,11 +17,11 @@ from ..lower import lower
 from ..lowered import Lowered
 from .batch import Batch
 from .comparisons import Comparison, OutputComparison, comparison_of
+from .judgement import real_output
 from .pairing import need_same_nodes, pair_nodes
 from .reals import Reals
 from .report import CheckReport
-from .runner import Normalised, Runner
-from .verdicts import real_output
+from .runner import Runner
 
 MAX_BATCH = 32
 MEMORY = 2**28
@@ -69,9 +69,8 @@ class Checker:
             )
             for out, theirs in zip(graph.outputs, ours.outputs, strict=True)
         ]
-        norms = self.runner.norms if isinstance(self.runner, Normalised) else {}
-        rounded = ours.provenance.get("approximate adds", "").split("; ")
-        self.reals = Reals(self.net, meanings, norms, {line.partition(":")[0] for line in rounded})
+        rounded = {line.partition(":")[0] for line in ours.provenance.get("approximate adds", "").split("; ")}
+        self.reals = Reals(self.net, meanings, getattr(self.runner, "norms", {}), rounded)
         self.restart()
 
     def restart(self, first_image: int = 0) -> None:
@@ -138,7 +137,7 @@ class Checker:
 
 def _module_runner(module: Any, graph: Graph, threads: int) -> Runner:
     from ..read_aten import export_layers
-    from .module_runner import ModuleRunner
+    from .aten_runner import ModuleRunner
 
     size = graph.inputs[0].shape
     if len(size) != 3:

@@ -15,12 +15,11 @@ from ..evaluator import chain_error
 from ..float_error import Format, select_margin
 from ..floatnet import IntegerOp, Quantise, ThresholdedMean
 from ..lowered import spread
-from . import verdicts
 from .batch import Batch, Differing, Mask, Places, Values, flat
+from .judgement import Judgement, judge_best, judge_levels, real_output
 from .levels import Levels
 from .pairing import Pair, same_op
 from .report import NodeReport
-from .verdicts import Verdict
 
 
 class Comparison(ABC):
@@ -50,14 +49,14 @@ class NodeComparison(Comparison):
         super().__init__(node.name, node.op.kind, ours.source)
         self.node, self.ours = node, ours
 
-    def judged(self, batch: Batch, row: NodeReport, differing: Differing, verdict: Verdict, allowed: Mask) -> Mask:
-        """Count values that differ as ties where the verdict explains them and they are allowed to be, else as
+    def judged(self, batch: Batch, row: NodeReport, differing: Differing, judgement: Judgement, allowed: Mask) -> Mask:
+        """Count values that differ as ties where the judgement explains them and they are allowed to be, else as
         mismatches; (M,) which are ties."""
-        tie: Mask = verdict.explained & allowed
+        tie: Mask = judgement.explained & allowed
         row.count(tie.size, float_ties=int(tie.sum()), mismatches=int((~tie).sum()))
-        row.allow(verdict.distance[tie], verdict.bound[tie])
+        row.allow(judgement.distance[tie], judgement.bound[tie])
         if not tie.all():
-            batch.blame(row, self.node, differing, verdict, int(np.argmin(tie)))
+            batch.blame(row, self.node, differing, judgement, int(np.argmin(tie)))
         return tie
 
 
@@ -69,9 +68,9 @@ class UnshownComparison(NodeComparison):
         images, elements = np.nonzero(got != wanted)
         differing = Differing((images, elements), got[images, elements], wanted[images, elements])
         source = differing.source.astype(np.float64)
-        verdict = Verdict(np.abs(differing.model - source), np.zeros_like(source), source)
+        judgement = Judgement(np.abs(differing.model - source), np.zeros_like(source), source)
         row.count(got.size - source.size)
-        self.judged(batch, row, differing, verdict, np.zeros(source.shape, dtype=bool))
+        self.judged(batch, row, differing, judgement, np.zeros(source.shape, dtype=bool))
         batch.replace(self.name, differing.where, differing.source)
 
 
@@ -123,21 +122,21 @@ class LevelComparison(ShownComparison):
         row.count(int((~apart).sum()))
         differing = Differing(where, model, source).only(apart)
         if apart.any():
-            self.judged(batch, row, differing, self._verdict(batch, differing), self.allowed(batch, differing.where))
+            self.judged(batch, row, differing, self._judgement(batch, differing), self.allowed(batch, differing.where))
             batch.replace(self.name, differing.where, differing.source)
 
-    def _verdict(self, batch: Batch, differing: Differing) -> Verdict:
+    def _judgement(self, batch: Batch, differing: Differing) -> Judgement:
         pair, images, source = self.pair, differing.where[0], differing.source
         at = np.unravel_index(differing.where[1], pair.node.shape)
         if isinstance(pair.node.op, Quantise):
             real = batch.reals.of(pair.node.inputs[0]).at(images, *at)
             levels = (differing.model.astype(np.float64), source.astype(np.float64))
-            return verdicts.judge_levels(pair.node.op, real, *levels, at[0], self.format)
+            return judge_levels(pair.node.op, real, *levels, at[0], self.format)
         if isinstance(self.node.op, Tgap):
             margins = select_margin(self.node.op, batch.live[self.node.inputs[0]])
             margin, bound = (array[images, *at] for array in margins)
-            return Verdict(margin, np.where((source == 0) | (source == 1), bound, -1.0), margin)
-        return verdicts.judge_best(batch.reals.of(pair.node.inputs[0]).at(images), differing.model, source)
+            return Judgement(margin, np.where((source == 0) | (source == 1), bound, -1.0), margin)
+        return judge_best(batch.reals.of(pair.node.inputs[0]).at(images), differing.model, source)
 
 
 class RealComparison(ShownComparison):
@@ -149,11 +148,11 @@ class RealComparison(ShownComparison):
         real = batch.reals.of(self.pair.node.name).at(where[0], *at)
         real = chain_error(real, self.pair.tap.chain, channel, self.format)
         with np.errstate(invalid="ignore"):
-            verdict = Verdict(np.abs(expected - real.value), real.error, real.value)
+            judgement = Judgement(np.abs(expected - real.value), real.error, real.value)
         # A real number that is rounded in the last place agrees; an integer that differs is a tie.
         whole = all(s == 1 for s in self.pair.meaning.scale) and not self.levels.chain
         differing = Differing(where, flat(batch.live[self.name])[where] if whole else real.value, expected)
-        tie = self.judged(batch, row, differing, verdict, self.allowed(batch, where))
+        tie = self.judged(batch, row, differing, judgement, self.allowed(batch, where))
         if not whole:
             row.float_ties -= int(tie.sum())
             row.exact += int(tie.sum())
@@ -194,7 +193,7 @@ class OutputComparison(Comparison):
     def compare(self, batch: Batch, row: NodeReport) -> None:
         real = batch.reals.of(self.node)
         expected = batch.tensor(self.out.name).astype(np.float64).reshape(real.value.shape)
-        model, size = verdicts.real_output(self.out, batch.live[self.out.value])
+        model, size = real_output(self.out, batch.live[self.out.value])
         bound = real.error + 2.0**-50 * size  # float64: z, scale, their product, the sum
         with np.errstate(invalid="ignore"):
             distance = np.maximum(np.abs(expected - real.value), np.abs(model - real.value))

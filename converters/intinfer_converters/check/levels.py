@@ -6,6 +6,7 @@ few values, all floats it can give are enumerated and each float is looked up.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from intinfer.types import IntArray, IntType
 
 from ..evaluator import FloatArray, chain_error, evaluate
 from ..float_error import Floats, Format
-from ..lowered import Lowered, spread
+from ..lowered import spread
 from .reals import affine
 
 if TYPE_CHECKING:
@@ -40,10 +41,11 @@ class Levels:
         self.type = type_
         self.chain = pair.meaning.tail + pair.tap.chain
         self.dtype = np.dtype(dtype)
+        self._step = step
         few = step is not None and type_.hi - type_.lo < MAX_LEVELS * step
         self._values = np.arange(type_.lo, type_.hi + 1, step) if few else None
-        self._plain = not self.chain and _is_plain(pair.meaning)
-        shape = pair.node.shape
+        meaning = pair.meaning
+        self._plain = not self.chain and all(s == 1 for s in meaning.scale) and not any(meaning.offset)
         shape = pair.node.shape
         self.channel = np.repeat(np.arange(shape[0]), int(np.prod(shape[1:])))
         """Of each element of the node, flat."""
@@ -55,7 +57,6 @@ class Levels:
         self._places = first[self.elements]
         self._whole = len(self.elements) == first.size
         self._straight = self._whole and np.array_equal(self._places, np.arange(first.size))
-        self._table: FloatArray | None = None
 
     def shown(self, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The source's values of `elements`: (N, K). Raises DataError when the tensor has another size."""
@@ -88,24 +89,17 @@ class Levels:
         return self.picked(rows.reshape(channels, count, -1).transpose(1, 0, 2))
 
     def _from_table(self, z: IntArray) -> FloatArray:
-        table, flat = self.table, z.reshape(len(z), -1)
-        assert self._values is not None
-        place = (flat - self.type.lo) // (int(self._values[1] - self._values[0]) if len(self._values) > 1 else 1)
-        picked: FloatArray = table[0][place] if len(table) == 1 else table[self.channel, place]
-        return picked
+        table, place = self.table, (z.reshape(len(z), -1) - self.type.lo) // (self._step or 1)
+        return np.asarray(table[0][place] if len(table) == 1 else table[self.channel, place])
 
-    @property
+    @cached_property
     def table(self) -> FloatArray:
         """The float of each level, one row a channel, or one for all."""
-        if self._table is None:
-            assert self._values is not None
-            meaning, channels = self.pair.meaning, self.pair.node.shape[0]
-            every = np.broadcast_to(self._values, (channels, len(self._values)))
-            rows = evaluate(
-                self.chain, every, spread(meaning.scale, channels), spread(meaning.offset, channels), self.dtype
-            )
-            self._table = rows[:1] if (rows == rows[0]).all() else rows
-        return self._table
+        assert self._values is not None
+        meaning = self.pair.meaning
+        every = np.broadcast_to(self._values, (self.pair.node.shape[0], len(self._values)))
+        rows = evaluate(self.chain, every, meaning.scale, meaning.offset, self.dtype)
+        return rows[:1] if (rows == rows[0]).all() else rows
 
     def integers(self, floats: npt.NDArray[Any], where: tuple[npt.NDArray[np.intp], ...], image: int) -> IntArray:
         """The levels of single elements of the source's tensor.
@@ -144,10 +138,8 @@ class Levels:
     def _rounding(self, place: IntArray, channel: int) -> Floats:
         """How far another evaluation of each level's float may be off; nothing where levels would be confused."""
         assert self._values is not None
-        meaning = self.pair.meaning
-        count = len(meaning.scale), len(meaning.offset)
-        scale = meaning.scale[channel] if count[0] > 1 else meaning.scale[0]
-        offset = meaning.offset[channel] if count[1] > 1 else meaning.offset[0]
+        meaning, channels = self.pair.meaning, self.pair.node.shape[0]
+        scale, offset = (spread(numbers, channels)[channel] for numbers in (meaning.scale, meaning.offset))
         real = affine(self._values.reshape(-1, 1), (scale,), (offset,))
         which = np.full((len(self._values), 1), channel)
         error = chain_error(real, self.chain, which, Format.of(self.dtype)).error[:, 0]
@@ -161,7 +153,3 @@ def _nearest(levels: Floats, floats: Floats) -> npt.NDArray[np.intp]:
     above = np.clip(np.searchsorted(levels, floats), 0, len(levels) - 1)
     below = np.maximum(above - 1, 0)
     return np.where(np.abs(floats - levels[below]) <= np.abs(levels[above] - floats), below, above)
-
-
-def _is_plain(meaning: Lowered) -> bool:
-    return all(s == 1 for s in meaning.scale) and not any(meaning.offset)

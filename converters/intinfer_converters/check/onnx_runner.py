@@ -8,6 +8,7 @@ reference evaluator. QONNX nodes are functions of standard ops (`onnx_functions`
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,6 @@ class OnnxRunner:
         self._wanted = wanted | set(reading.net.outputs)
         self._steps = [_Step(node, model, self._constants, threads) for node in _live(model, outputs)]
         self._drop = _last_reads(self._steps, self._wanted)
-        self._fixed: dict[str, Array] | None = None
         self._one_by_one = False
 
     def run(self, pixels: IntArray) -> Mapping[str, Array]:
@@ -80,7 +80,7 @@ class OnnxRunner:
 
     def _run(self, pixels: IntArray) -> dict[str, Array]:
         values = {value.name: self._fed(value, pixels) for value in self._inputs}
-        values.update(self._constant_values())
+        values.update(self._constant_values)
         for step, unread in zip(self._steps, self._drop, strict=True):
             if step.outputs[0] not in values:
                 values.update(step.run(values, len(pixels)))
@@ -88,15 +88,14 @@ class OnnxRunner:
                 values.pop(name, None)
         return {name: array for name, array in values.items() if name in self._wanted}
 
+    @cached_property
     def _constant_values(self) -> dict[str, Array]:
         """What does not depend on the input, computed once."""
-        if self._fixed is None:
-            fixed: dict[str, Array] = {}
-            for step in self._steps:
-                if all(name in fixed for name in step.reads):
-                    fixed.update(step.run(fixed, 1))
-            self._fixed = fixed
-        return self._fixed
+        fixed: dict[str, Array] = {}
+        for step in self._steps:
+            if all(name in fixed for name in step.reads):
+                fixed.update(step.run(fixed, 1))
+        return fixed
 
     def _fed(self, value: onnx.ValueInfoProto, pixels: IntArray) -> Array:
         kind = value.type.tensor_type
@@ -157,16 +156,14 @@ class _Step:
         self, node: onnx.NodeProto, model: onnx.ModelProto, constants: Mapping[str, onnx.TensorProto], threads: int
     ) -> None:
         self.node = node
+        self.title = f"{node.name or node.output[0]} ({node.op_type})"
+        self.outputs = [name for name in node.output if name]
         self.reads = [name for name in _reads(node) if name not in constants]
         self.constants = [constants[name] for name in _reads(node) if name in constants]
         self._functions = list(model.functions)
         self._opsets: dict[str, int] = {opset.domain: int(opset.version) for opset in model.opset_import}
         self._threads = threads
         self._runs: dict[tuple[Any, ...], Any] = {}
-
-    @property
-    def title(self) -> str:
-        return f"{self.node.name or self.node.output[0]} ({self.node.op_type})"
 
     def run(self, values: Mapping[str, Array], images: int) -> dict[str, Array]:
         """Its outputs. Raises DataError when nothing can run it."""
@@ -188,10 +185,6 @@ class _Step:
         except Exception as error:  # whatever a foreign runtime raises on a foreign model
             raise DataError(f"{self.title}: {_one_line(error)}") from None
         return {name: np.asarray(array) for name, array in zip(self.outputs, results, strict=True)}
-
-    @property
-    def outputs(self) -> list[str]:
-        return [name for name in self.node.output if name]
 
     def _exactly(self, feeds: Mapping[str, Array]) -> Array:
         known = {tensor.name: numpy_helper.to_array(tensor) for tensor in self.constants}
@@ -222,19 +215,16 @@ class _Step:
         options.intra_op_num_threads = options.inter_op_num_threads = self._threads
         options.log_severity_level = 4
         model, complete = self._model(feeds)
+        runtime: Any = None
         if complete:
             try:
                 content = model.SerializeToString()
-                session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-                session.run(self.outputs, dict(feeds))
+                runtime = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+                runtime.run(self.outputs, dict(feeds))
             except Exception:  # it may reject anything, in many ways: then the reference evaluates the node
-                return self._reference(model)
-            return lambda given: session.run(self.outputs, dict(given))
-        return self._reference(model)
-
-    def _reference(self, model: onnx.ModelProto) -> Any:
-        evaluator = ReferenceEvaluator(model)
-        return lambda given: evaluator.run(self.outputs, dict(given))
+                runtime = None
+        runtime = runtime or ReferenceEvaluator(model)
+        return lambda given: runtime.run(self.outputs, dict(given))
 
     def _model(self, feeds: Mapping[str, Array]) -> tuple[onnx.ModelProto, bool]:
         """The node as a model, and whether its operator set is one that ONNX Runtime reads."""

@@ -8,6 +8,7 @@ when it starts from the source's own levels, which have none.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
@@ -19,70 +20,57 @@ from ..float_error import Format, Norm, Real, dyadic
 from ..lowered import Lowered, spread
 
 
+@dataclass(eq=False)
 class Reals:
-    """Evaluates float nodes of one net.
+    """Real values of the float nodes of one net, each computed once for a batch.
 
     Args:
         net: the float net.
         meanings: what each of its nodes is in the integer graph.
         norms: batch norm's own parameters, where the source knows them, by float node.
         approximate: names of adds that were allowed to be inexact: how far they are is part of their bound.
+        live: the integers (N, ...) of the graph by name, the source's own levels.
     """
 
-    def __init__(
-        self,
-        net: f.FloatNet,
-        meanings: Mapping[str, Lowered],
-        norms: Mapping[str, Norm],
-        approximate: Collection[str] = (),
-    ) -> None:
-        self.nodes = {node.name: node for node in net.nodes}
-        self.meanings = meanings
-        self.norms = norms
-        self.approximate = approximate
-        self.format = Format.of(net.dtype)
+    net: f.FloatNet
+    meanings: Mapping[str, Lowered]
+    norms: Mapping[str, Norm]
+    approximate: Collection[str] = ()
+    live: Mapping[str, IntArray] = field(default_factory=dict)
 
-    def batch(self, live: Mapping[str, IntArray]) -> Batch:
-        """The values of a batch; `live` holds the integers (N, ...) of the graph by name, the source's own levels."""
-        return Batch(self, live)
-
-
-class Batch:
-    """Real values of one batch, each computed once."""
-
-    def __init__(self, reals: Reals, live: Mapping[str, IntArray]) -> None:
-        self.reals = reals
-        self.live = live
+    def __post_init__(self) -> None:
+        self._nodes = {node.name: node for node in self.net.nodes}
         self._done: dict[str, Real] = {}
 
+    def batch(self, live: Mapping[str, IntArray]) -> Reals:
+        """The values of a batch whose integers are `live`."""
+        return replace(self, live=live)
+
     def of(self, name: str) -> Real:
-        """The float node `name`. Raises DataError for an op without an error analysis."""
+        """The values (N, ...) of the float node `name`."""
         if name not in self._done:
-            node = self.reals.nodes[name]
-            settled = self._settled(self.reals.meanings[name])
+            node, meaning = self._nodes[name], self.meanings[name]
+            settled = None  # where nothing is pending: scale * z + offset
+            if not meaning.tail and meaning.z.name in self.live:
+                settled = affine(self.live[meaning.z.name], meaning.scale, meaning.offset)
             if node.op.exact:
                 assert settled is not None
                 self._done[name] = settled
             else:
-                real = node.op.error(self.reals.format, self.reals.norms.get(name), settled, *map(self.of, node.inputs))
+                inputs = map(self.of, node.inputs)
+                real = node.op.error(Format.of(self.net.dtype), self.norms.get(name), settled, *inputs)
                 self._done[name] = real if settled is None else self._placed(name, settled, real)
         return self._done[name]
 
     def _placed(self, name: str, settled: Real, real: Real) -> Real:
         """The value of the graph's integers with the error of the float evaluation."""
-        if name in self.reals.approximate:
+        if name in self.approximate:
             return Real(settled.value, real.error + np.abs(settled.value - real.value))
         return Real(settled.value, real.error, real.grid)
 
     def forget(self, z: str) -> None:
         """The graph's integers `z` have changed."""
-        self._done = {name: real for name, real in self._done.items() if self.reals.meanings[name].z.name != z}
-
-    def _settled(self, meaning: Lowered) -> Real | None:
-        """scale * z + offset, where nothing is pending."""
-        if meaning.tail or meaning.z.name not in self.live:
-            return None
-        return affine(self.live[meaning.z.name], meaning.scale, meaning.offset)
+        self._done = {name: real for name, real in self._done.items() if self.meanings[name].z.name != z}
 
 
 def affine(z: IntArray, scale: tuple[Fraction, ...], offset: tuple[Fraction, ...]) -> Real:

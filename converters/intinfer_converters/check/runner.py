@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,16 +11,20 @@ import numpy.typing as npt
 from intinfer.errors import DataError
 from intinfer.types import IntArray
 
-if TYPE_CHECKING:
-    from ..float_error import Norm
-    from ..symbolic import Reading, Tap
+from ..calibrate import run_float
+from ..evaluator import FloatArray
+from ..floatnet import FloatNet
+from ..symbolic import Layout, Reading, Tap
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 """Source tensor -> its values, batch axis first, in the source's own type."""
 
 
 class Runner(Protocol):
-    """A source and its own framework."""
+    """A source and its own framework.
+
+    One that knows more of a batch norm than the folded chain of its `Pointwise` node has `norms`: float node -> `Norm`.
+    """
 
     @property
     def reading(self) -> Reading:
@@ -36,16 +40,6 @@ class Runner(Protocol):
         Raises:
             IntinferError: the framework fails, or takes no such input.
         """
-        ...
-
-
-@runtime_checkable
-class Normalised(Protocol):
-    """A runner that knows more of a batch norm than the folded chain of its `Pointwise` node."""
-
-    @property
-    def norms(self) -> Mapping[str, Norm]:
-        """Float node -> batch norm's own parameters."""
         ...
 
 
@@ -74,3 +68,31 @@ def tapped(tap: Tap, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     result = np.asarray(flat[:, tap.index])
     result[:, tap.index < 0] = float(tap.fill)
     return result
+
+
+class FloatRunner:
+    """A calibrated float net as its own source: it exists in no framework, so it runs in NumPy floats.
+
+    Every node of the net is a tensor of its own, called alike.
+
+    Args:
+        net: with quantised weights.
+    """
+
+    def __init__(self, net: FloatNet) -> None:
+        self.reading = own_reading(net)
+
+    def run(self, pixels: IntArray) -> dict[str, FloatArray]:
+        """Every node's value, and the outputs, in floats with sums in an order of BLAS' choosing.
+
+        Raises:
+            DataError: weights without values, values that are not finite.
+        """
+        net = self.reading.net
+        values = run_float(net, pixels, taps=[node.name for node in net.nodes])
+        return {**values, **{name: values[node] for name, node in net.outputs.items()}}
+
+
+def own_reading(net: FloatNet) -> Reading:
+    """The reading of a source whose tensors are the net's nodes."""
+    return Reading(net, {node.name: Tap(node.name, Layout.whole(node.shape), ()) for node in net.nodes})

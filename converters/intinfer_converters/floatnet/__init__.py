@@ -5,14 +5,11 @@ these may be off (`check`), and what it becomes on exact integers (`lower`).
 """
 
 from .arranging import FlattenMap, Gather, SelectChannels
-from .base import FloatNode, FloatOp
-from .integer import IntegerOp
-from .layers import Conv, Dense
+from .base import FloatNet, FloatNetBuilder, FloatNode, FloatOp
+from .layers import Conv, Dense, QuantisedWeight, RealWeight
 from .merges import BitshiftMean, Concatenate, Multiplex, Sum, ThresholdedMean
-from .net import FloatNet, FloatNetBuilder
-from .pointwise import Pixels, Pointwise, Quantise
+from .pointwise import IntegerOp, Pixels, Pointwise, Quantise
 from .pools import AveragePool, GlobalAverage, GlobalSum, MaximumPool
-from .weights import QuantisedWeight, RealWeight
 
 __all__ = [
     "AveragePool",

@@ -1,4 +1,4 @@
-"""`FloatOp`: what every op of a float net says of itself, and `FloatNode`, an op with a name and inputs."""
+"""`FloatOp`: what every op of a float net says of itself; the net of such ops, and its builder."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
-from intinfer.errors import DataError
-from intinfer.graph import Shape
+from intinfer.errors import DataError, GraphError
+from intinfer.graph import ImageInput, Shape
 
 from ..evaluator import FloatArray
 from ..float_error import Format, Norm, Real
@@ -86,3 +87,38 @@ class FloatNode:
     inputs: tuple[str, ...]
     source: tuple[str, ...]
     shape: Shape
+
+
+@dataclass(frozen=True, eq=False)
+class FloatNet:
+    """Nodes in topological order, and the outputs: output name -> node name."""
+
+    nodes: tuple[FloatNode, ...]
+    outputs: dict[str, str]
+    dtype: npt.DTypeLike
+    image: ImageInput | None
+
+
+class FloatNetBuilder:
+    """Collects float nodes; shapes are inferred as they are added."""
+
+    def __init__(self, dtype: npt.DTypeLike) -> None:
+        self.dtype = dtype
+        self._nodes: dict[str, FloatNode] = {}
+
+    def add(self, name: str, op: FloatOp, *inputs: str, source: tuple[str, ...] = ()) -> str:
+        """Append a node and return its name. Raises GraphError naming the node when shapes do not fit."""
+        if name in self._nodes:
+            raise GraphError(f"node name {name!r} is used twice")
+        try:
+            shape = op.shape(*(self._nodes[i].shape for i in inputs))
+        except GraphError as error:
+            raise GraphError(f"{name}: {error}") from None
+        self._nodes[name] = FloatNode(name, op, inputs, source or (name,), shape)
+        return name
+
+    def shape(self, name: str) -> Shape:
+        return self._nodes[name].shape
+
+    def finish(self, outputs: dict[str, str], image: ImageInput | None) -> FloatNet:
+        return FloatNet(tuple(self._nodes.values()), outputs, self.dtype, image)

@@ -1,56 +1,128 @@
-"""Convolution and dense layer."""
+"""Convolution and dense layer, and their weights: integers times a scale, or floating point as trained."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from intinfer.graph import Shape
 from intinfer.ops.geometry import Pads, Pair, Window
+from intinfer.tensor import Weights
+from intinfer.types import IntArray
 
 from ..evaluator import FloatArray
-from ..float_error import Floats, Format, Norm, Real, lowest_bit, settled_sum
-from ..lowered import Lowered, Lowering
+from ..float_error import Floats, Format, Norm, Real, dyadic, lowest_bit, settled_sum
+from ..lowered import Lowered, Lowering, RefusalError
 from ..mixing import lower_conv, lower_dense
 from .arrays import Executor, convolve
 from .base import FloatNode, FloatOp
-from .weights import QuantisedWeight, Weight
+
+
+def ternary_weights(proxies: FloatArray, step: FloatArray) -> IntArray:
+    """q = clip(rnd(w / s), -1, 1): the quotient rounded once to the proxies' dtype, then half to even (BTQ).
+
+    Args:
+        proxies: weights of any shape, finite.
+        step: s > 0, a scalar of the same dtype.
+    """
+    quantised: IntArray = np.clip(np.rint(proxies / step), -1, 1).astype(np.int64)
+    return quantised
+
+
+def binary_weights(proxies: FloatArray) -> IntArray:
+    """+1 where w >= 0, else -1; both zeros give +1, whatever the framework's sign function says of them."""
+    return np.where(proxies >= 0, np.int64(1), np.int64(-1))
+
+
+@dataclass(frozen=True, eq=False)
+class QuantisedWeight:
+    """Weights scale[o] * q: `tensor` holds the integers q.
+
+    `scale` has one entry, or one an output channel. `error` is the largest difference of a weight of the source from
+    scale * q where that is more than one rounding: weights such as 2 * (j / 3) - 1 carry the noise of several.
+    """
+
+    tensor: Weights
+    scale: tuple[Fraction, ...] = (Fraction(1),)
+    error: float = 0.0
+
+    @property
+    def shape(self) -> Shape:
+        return self.tensor.shape
+
+    @property
+    def reals(self) -> FloatArray:
+        """scale * q in float64, (O, ...)."""
+        scale = np.array([float(s) for s in self.scale]).reshape(-1, *[1] * (len(self.shape) - 1))
+        return np.asarray(self.tensor.values * scale)
+
+    @cached_property
+    def magnitudes(self) -> tuple[Floats, float]:
+        """|weights|, and the power of two of which all are multiples, 0 where there is none."""
+        grid = lowest_bit(np.array([float(s) for s in self.scale])) if dyadic(self.scale) else 0.0
+        return np.abs(self.reals), grid
+
+    def quantised(self) -> QuantisedWeight:
+        """Itself."""
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class RealWeight:
+    """Floating-point weights as trained: `calibrate` makes them integers, `lower` refuses them."""
+
+    values: FloatArray
+
+    @property
+    def shape(self) -> Shape:
+        shape: Shape = self.values.shape
+        return shape
+
+    @property
+    def reals(self) -> FloatArray:
+        """The weights, (O, ...)."""
+        return self.values
+
+    def quantised(self) -> QuantisedWeight:
+        """It is not: raises RefusalError."""
+        raise RefusalError("its weights are floating point; give --weights, --act-bits and --calibrate")
+
+
+Weight = QuantisedWeight | RealWeight
+
 
 BIAS_AND_WEIGHT = 2
 """Roundings of a product beside its own and the additions: of the weight, and the addition of a bias."""
 
 
-@dataclass(frozen=True, eq=False)
 class _Weighted(FloatOp):
     """Sums of products with `weight`, plus the exact `bias` (O,) where there is one."""
 
-    @property
-    @abstractmethod
-    def _parameters(self) -> tuple[Weight, tuple[Fraction, ...] | None]: ...
+    weight: Weight
+    bias: tuple[Fraction, ...] | None
 
     @abstractmethod
     def _sums(self, x: Any, weight: Any) -> Any:
         """The sums without bias, of floats."""
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
-        weight, bias = self._parameters
-        sums: FloatArray = self._sums(inputs[0], weight.reals.astype(floats.dtype))
-        if bias is None:
+        sums: FloatArray = self._sums(inputs[0], self.weight.reals.astype(floats.dtype))
+        if self.bias is None:
             return sums
-        constants: FloatArray = np.array([float(b) for b in bias], dtype=floats.dtype)
+        constants: FloatArray = np.array([float(b) for b in self.bias], dtype=floats.dtype)
         return sums + constants.reshape(-1, *[1] * (sums.ndim - 2))
 
     def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
-        known, fractions = self._parameters
+        known, (x,) = self.weight, inputs
         assert settled is not None
         assert isinstance(known, QuantisedWeight)
-        (x,) = inputs
         weight, grid = known.magnitudes
-        bias = np.abs([float(b) for b in fractions or (Fraction(0),)])
+        bias = np.abs([float(b) for b in self.bias or (Fraction(0),)])
         grid = min(grid * x.grid, lowest_bit(bias)) if x.grid and not known.error else 0.0
         # No convolution is needed where the largest conceivable sum is still exact.
         largest = float(weight.reshape(len(weight), -1).sum(axis=1).max() * x.size.max(initial=0) + bias.max())
@@ -85,10 +157,6 @@ class Conv(_Weighted):
     def shape(self, *inputs: Shape) -> Shape:
         return (self.weight.shape[0], *self.window.output(*inputs[0][1:]))
 
-    @property
-    def _parameters(self) -> tuple[Weight, tuple[Fraction, ...] | None]:
-        return self.weight, self.bias
-
     def _sums(self, x: Any, weight: Any) -> Any:
         return convolve(x, weight, self.window, self.groups)
 
@@ -105,10 +173,6 @@ class Dense(_Weighted):
 
     def shape(self, *inputs: Shape) -> Shape:
         return (self.weight.shape[0],)
-
-    @property
-    def _parameters(self) -> tuple[Weight, tuple[Fraction, ...] | None]:
-        return self.weight, self.bias
 
     def _sums(self, x: Any, weight: Any) -> Any:
         return np.asarray(x @ weight.T)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,19 +14,24 @@ from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
 from .. import float_error
-from ..border import NO_PADS, framed
 from ..evaluator import FloatArray, chain_direction
 from ..float_error import Format, Norm, Real
 from ..lowered import Lowered, Lowering, squeeze
+from ..mixing import NO_PADS, framed
 from .arrays import Executor, windows
 from .base import FloatNode, FloatOp
 
 
+@dataclass(frozen=True, eq=False)
 class _Windowed(FloatOp):
+    kernel: Pair
+    stride: Pair
+    pads: Pads = NO_PADS
+
     @property
-    @abstractmethod
     def window(self) -> Window:
         """The geometry."""
+        return Window(self.kernel, self.stride, self.pads)
 
     def shape(self, *inputs: Shape) -> Shape:
         return (inputs[0][0], *self.window.output(*inputs[0][1:]))
@@ -39,14 +44,11 @@ class _Windowed(FloatOp):
 class MaximumPool(_Windowed):
     """Max pool; the border never wins."""
 
-    kernel: Pair
-    stride: Pair
-    pads: Pads
-    dilation: Pair
+    dilation: Pair = (1, 1)
 
     @property
     def window(self) -> Window:
-        return Window(self.kernel, self.stride, self.pads, self.dilation)
+        return replace(super().window, dilation=self.dilation)
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         return np.asarray(windows(inputs[0], self.window, -np.inf).max(axis=(4, 5)))
@@ -85,17 +87,8 @@ def _summed(state: Lowering, node: FloatNode, x: Lowered, pool: SumPool, count: 
     return Lowered(z, scale, offset, (), x.pending)
 
 
-@dataclass(frozen=True, eq=False)
 class AveragePool(_Windowed):
     """Mean over each window; padding counts as zeros, so that every window has the same count."""
-
-    kernel: Pair
-    stride: Pair
-    pads: Pads = (0, 0, 0, 0)
-
-    @property
-    def window(self) -> Window:
-        return Window(self.kernel, self.stride, self.pads)
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         return np.asarray(windows(inputs[0], self.window, 0).mean(axis=(4, 5)))
@@ -109,45 +102,39 @@ class AveragePool(_Windowed):
 
 
 class _Global(FloatOp):
-    """Over the whole map: (C, H, W) -> (C,)."""
+    """Over the whole map: (C, H, W) -> (C,).
+
+    Attributes:
+        averaged: whether the sum is divided by the number of its terms.
+    """
+
+    averaged: ClassVar[bool]
 
     def shape(self, *inputs: Shape) -> Shape:
         return inputs[0][:1]
 
-    @abstractmethod
-    def _count(self, height: int, width: int) -> int:
-        """What the sum is divided by."""
+    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        return np.asarray((np.mean if self.averaged else np.sum)(inputs[0], axis=(2, 3)))
+
+    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+        return (float_error.mean if self.averaged else float_error.total)(inputs[0], (2, 3), format_)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         (x,) = inputs
         height, width = x.z.shape[1:]
         pool = SumPool((height, width), (1, 1), NO_PADS)
-        pooled = _summed(state, node, x, pool, self._count(height, width), f"{x.z.name}.gap")
+        pooled = _summed(state, node, x, pool, height * width if self.averaged else 1, f"{x.z.name}.gap")
         flat = state.add(Flatten(), pooled.z, name=f"{pooled.z.name}.flat", source=node.source)
-        return Lowered(flat, pooled.scale, pooled.offset, (), pooled.pending)
+        return replace(pooled, z=flat)
 
 
 class GlobalAverage(_Global):
     """Mean over the whole map: (C, H, W) -> (C,)."""
 
-    def _count(self, height: int, width: int) -> int:
-        return height * width
-
-    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
-        return np.asarray(inputs[0].mean(axis=(2, 3)))
-
-    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
-        return float_error.mean(inputs[0], (2, 3), format_)
+    averaged = True
 
 
 class GlobalSum(_Global):
     """Sum over the whole map: (C, H, W) -> (C,)."""
 
-    def _count(self, height: int, width: int) -> int:
-        return 1
-
-    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
-        return np.asarray(inputs[0].sum(axis=(2, 3)))
-
-    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
-        return float_error.total(inputs[0], (2, 3), format_)
+    averaged = False

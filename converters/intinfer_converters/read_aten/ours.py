@@ -30,12 +30,12 @@ from ..floatnet import (
     SelectChannels,
     ThresholdedMean,
 )
+from ..floatnet.layers import binary_weights, ternary_weights
 from ..nets.layers import TernaryConv2d
 from ..nets.logits import LogitScale
 from ..nets.ops import CALLS, NAMESPACE, layers_as_ops
 from ..primitives import Clip, Greater, Mul, Rint
 from ..symbolic import Symbolic
-from ..ternarize import binary_weights, ternary_weights
 from . import layers
 from .export import OPEN_BATCH, exported
 from .nodes import Node, Ref

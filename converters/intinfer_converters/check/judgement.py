@@ -18,7 +18,7 @@ from ..floatnet import Quantise
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
+class Judgement:
     """For each value that differs: how far it is from being explained, and how far float arithmetic may be off."""
 
     distance: Floats
@@ -38,7 +38,7 @@ def judge_levels(
     source: Floats,
     channels: npt.NDArray[np.intp],
     format_: Format = FLOAT32,
-) -> Verdict:
+) -> Judgement:
     """How far the exact value is from the intervals of both levels; no bound explains what is no level.
 
     Args:
@@ -60,15 +60,15 @@ def judge_levels(
     )
     far = np.maximum(np.maximum(low, model_low) - before.value, before.value - np.minimum(high, model_high))
     boundary = np.where(model_low > low, high, low)
-    return Verdict(np.maximum(far, 0.0), np.where(known, before.error, -1.0), before.value, boundary)
+    return Judgement(np.maximum(far, 0.0), np.where(known, before.error, -1.0), before.value, boundary)
 
 
-def judge_best(scores: Real, model: IntArray, source: IntArray) -> Verdict:
+def judge_best(scores: Real, model: IntArray, source: IntArray) -> Judgement:
     """Two places of the largest score: (M,) each, scores (M, C)."""
     rows = np.arange(len(model))
     source = np.clip(source, 0, scores.value.shape[1] - 1)
     apart = scores.value[rows, model] - scores.value[rows, source]
-    return Verdict(np.abs(apart), scores.error[rows, model] + scores.error[rows, source], scores.value[rows, source])
+    return Judgement(np.abs(apart), scores.error[rows, model] + scores.error[rows, source], scores.value[rows, source])
 
 
 def real_output(out: Output, z: IntArray) -> tuple[Floats, Floats]:
