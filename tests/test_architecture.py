@@ -26,9 +26,9 @@ MODULES = {path.relative_to(root).with_suffix("").as_posix(): path for path, roo
 TORCH_MODULES = {
     "intinfer_converters/" + name
     for name in (
-        *("checkpoint", "cost", "nets/__init__", "nets/base", "nets/channels", "nets/layers", "nets/logits"),
+        *("checkpoint", "cost", "nets/__init__", "nets/base", "nets/channels", "nets/layers"),
         *("check/aten_runner", "factory", "read_aten/*"),
-        *("nets/mdgnet", "nets/mognet", "nets/ops", "train", "train_data", "train_files"),
+        *("nets/mdgnet", "nets/mognet", "nets/ops", "train", "train_data"),
     )
 }
 """The only modules that know torch and safetensors."""

@@ -14,9 +14,9 @@ from pathlib import Path
 from torch import nn
 
 from intinfer.errors import DataError
+from intinfer.files.foreign import reason as first_line
 
 from .checkpoint import read_state_dict
-from .read_aten.container import first_line
 
 MAX_LISTED = 3
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)

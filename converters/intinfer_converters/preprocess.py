@@ -12,8 +12,8 @@ import numpy.typing as npt
 from intinfer.errors import DataError
 
 from .symbolic import Symbolic, SymbolicNet, Unsupported
-from .symbolic.facts import type_range
 from .symbolic.pointwise import pointwise
+from .symbolic.tensor import type_range
 
 PIXELS = (0, 255)
 WIDEST = 2**62

@@ -30,18 +30,16 @@ from intinfer_converters.nets import build
 from intinfer_converters.nets.layers import Bitshift, QReLU, QuantisedConv2d, TernaryConv2d
 from intinfer_converters.train_data import (
     Batches,
+    ResumeState,
+    TrainError,
     accuracy,
     check_fit,
     check_images,
-    pixels_to_input,
-    reestimate_batch_norm,
-)
-from intinfer_converters.train_files import (
-    ResumeState,
-    TrainError,
     check_output,
     describe_run,
+    pixels_to_input,
     read_resume,
+    reestimate_batch_norm,
     resume_path,
     save_state_dict,
     write_resume,

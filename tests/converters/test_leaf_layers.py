@@ -8,9 +8,8 @@ from torch import nn
 from intinfer.errors import DataError
 from intinfer_converters import convert
 from intinfer_converters.nets import build
-from intinfer_converters.nets.channels import ChannelShuffle, ChannelSlice
+from intinfer_converters.nets.channels import ChannelShuffle, ChannelSlice, LogitScale
 from intinfer_converters.nets.layers import BinaryConv2d, TernaryConv2d
-from intinfer_converters.nets.logits import LogitScale
 
 SMALL = "mdgnet:f=8,g=2,k=2,height=13,width=10,levels=1,classes=3"
 

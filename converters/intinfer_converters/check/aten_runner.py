@@ -16,12 +16,12 @@ import torch
 from torch import nn
 
 from intinfer.errors import DataError
+from intinfer.files.foreign import reason as first_line
 from intinfer.types import IntArray
 
 from ..float_error import Norm
 from ..preprocess import Preprocess
 from ..read_aten.arrangement import SAME
-from ..read_aten.container import first_line
 from ..read_aten.nodes import Node, Ref, names_in
 from ..read_aten.program import Program
 from ..read_aten.reader import input_shape, only_input, read_graph

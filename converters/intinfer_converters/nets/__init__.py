@@ -11,9 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from .arguments import NetArgumentError
-from .mdgnet_args import MdgnetArgs
-from .mognet_args import MognetArgs
+from .arguments import MdgnetArgs, MognetArgs, NetArgumentError
 
 if TYPE_CHECKING:
     from torch import nn

@@ -27,19 +27,6 @@ from intinfer.types import IntType
 
 from .base import Layer
 
-__all__ = [
-    "TGAP",
-    "BinaryConv2d",
-    "Bitshift",
-    "Mux",
-    "QReLU",
-    "QuantisedConv2d",
-    "Rule30Conv2d",
-    "TernaryConv2d",
-    "four_pads",
-    "rule30_rows",
-]
-
 Pads = tuple[int, int, int, int]
 
 

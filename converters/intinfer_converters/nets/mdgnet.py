@@ -9,12 +9,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from intinfer_converters.nets.channels import ChannelConcat, ChannelShuffle, ChannelSlice
+from intinfer_converters.nets.arguments import MdgnetArgs
+from intinfer_converters.nets.channels import ChannelConcat, ChannelShuffle, ChannelSlice, LogitScale
 from intinfer_converters.nets.layers import TGAP, Bitshift, Mux, Pads, QReLU, TernaryConv2d
-from intinfer_converters.nets.logits import LogitScale
-from intinfer_converters.nets.mdgnet_args import MdgnetArgs
-
-__all__ = ["GCM", "Classifier", "Mdgnet", "Normal", "Reduced", "conv_pads", "same_pads"]
 
 Size = tuple[int, int]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from intinfer_converters.nets.arguments import MognetArgs
 from intinfer_converters.nets.channels import GlobalMean
 from intinfer_converters.nets.layers import (
     TGAP,
@@ -17,9 +18,6 @@ from intinfer_converters.nets.layers import (
     Rule30Conv2d,
     TernaryConv2d,
 )
-from intinfer_converters.nets.mognet_args import MognetArgs
-
-__all__ = ["CFLOG", "MRB", "Mognet", "Stage"]
 
 
 class CFLOG(nn.Module):

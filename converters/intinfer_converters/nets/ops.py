@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from intinfer.errors import DataError
 
-from .channels import ChannelConcat, ChannelShuffle, ChannelSlice, GlobalMean
+from .channels import ChannelConcat, ChannelShuffle, ChannelSlice, GlobalMean, LogitScale
 from .layers import (
     TGAP,
     BinaryConv2d,
@@ -32,7 +32,6 @@ from .layers import (
     pair,
     ternary,
 )
-from .logits import LogitScale
 
 NAMESPACE = "intinfer"
 _LIBRARY: Any = torch.library.Library(NAMESPACE, "DEF")  # type: ignore[no-untyped-call]

@@ -10,6 +10,7 @@ from typing import IO
 import torch
 
 from intinfer.errors import DataError
+from intinfer.files.foreign import reason as first_line
 
 MAX_ENTRIES = 100_000
 MAX_PICKLED = 2**31
@@ -87,8 +88,3 @@ class Container:
             raise DataError(
                 f"entry {name!r} holds no plain tensors ({reason}); export the module with plain tensors as parameters"
             ) from None
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, cut to what fits a message."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]

@@ -12,8 +12,6 @@ from ..symbolic.vocabulary import arithmetic, comparisons, elementwise, selectio
 from ..symbolic.vocabulary.operands import Operand
 from .scope import Arguments, Handler, Scope, numpy_type
 
-INF = float("inf")
-
 
 def one(word: Callable[[SymbolicNet, Symbolic], Symbolic]) -> Handler:
     """An op of one tensor and no constant."""
@@ -54,10 +52,6 @@ def div(scope: Scope, a: Arguments) -> Symbolic:
     return arithmetic.div(scope.net, x, divisor, rounding)
 
 
-def floor_divide(scope: Scope, a: Arguments) -> Symbolic:
-    return div(scope, {**a, "rounding_mode": "floor"})
-
-
 def compare(kind: str) -> Handler:
     return lambda scope, a: comparisons.compare(scope.net, kind, *scope.promoted(a["self"], a["other"]))
 
@@ -65,15 +59,6 @@ def compare(kind: str) -> Handler:
 def of_truth(word: Callable[[SymbolicNet, Operand, Operand], Symbolic]) -> Handler:
     """A logical op, for which every number but 0 is true."""
     return lambda scope, a: word(scope.net, *(scope.truth(a[key]) for key in ("self", "other")))
-
-
-def bitwise(word: Callable[[SymbolicNet, Operand, Operand], Symbolic]) -> Handler:
-    """A bitwise op, of bits."""
-    return lambda scope, a: word(scope.net, *scope.promoted(a["self"], a["other"]))
-
-
-def logical_not(scope: Scope, a: Arguments) -> Symbolic:
-    return comparisons.logical_not(scope.net, scope.cast(a["self"], np.bool_))
 
 
 def where(scope: Scope, a: Arguments) -> Operand:
@@ -110,15 +95,6 @@ def clamp(scope: Scope, a: Arguments) -> Symbolic:
     return elementwise.clip(scope.net, x, *ends)
 
 
-def clipped(lo: float, hi: float) -> Handler:
-    """relu6."""
-    return lambda scope, a: elementwise.clip(scope.net, a["self"], lo, hi)
-
-
-def hardtanh(scope: Scope, a: Arguments) -> Symbolic:
-    return clamp(scope, {"self": a["self"], "min": a["min_val"], "max": a["max_val"]})
-
-
 def threshold(scope: Scope, a: Arguments) -> Symbolic:
     x, limit, value = scope.promoted(a["self"], a["threshold"], a["value"])
     return elementwise.threshold(scope.net, x, limit.item(), value.item())
@@ -138,8 +114,7 @@ def prelu(scope: Scope, a: Arguments) -> Symbolic:
 def to(scope: Scope, a: Arguments) -> Symbolic:
     """A cast; other devices and memory formats change no value."""
     x: Symbolic = a["self"]
-    dtype = a.get("dtype")
-    other = a.get("other")
+    dtype, other = a.get("dtype"), a.get("other")
     if dtype is None and other is not None:
         return scope.cast(x, other.dtype if isinstance(other, Symbolic) else numpy_type(other.dtype))
     return x if dtype is None else scope.cast(x, numpy_type(dtype))
@@ -152,7 +127,7 @@ HANDLERS: dict[str, Handler] = {
     "rsub": two(arithmetic.sub, swapped=True),
     **dict.fromkeys(("mul", "multiply"), two(arithmetic.mul)),
     **dict.fromkeys(("div", "divide", "true_divide"), div),
-    "floor_divide": floor_divide,
+    "floor_divide": lambda scope, a: div(scope, {**a, "rounding_mode": "floor"}),
     **dict.fromkeys(("neg", "negative"), one(arithmetic.negative)),
     **dict.fromkeys(("maximum", "fmax"), two(arithmetic.maximum)),
     **dict.fromkeys(("minimum", "fmin"), two(arithmetic.minimum)),
@@ -165,18 +140,18 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(("ge", "greater_equal"), compare("greater_equal")),
     **dict.fromkeys(("lt", "less"), compare("less")),
     **dict.fromkeys(("le", "less_equal"), compare("less_equal")),
-    "logical_not": logical_not,
+    "logical_not": lambda scope, a: comparisons.logical_not(scope.net, scope.cast(a["self"], np.bool_)),
     "bitwise_not": one(comparisons.logical_not),
     "logical_and": of_truth(comparisons.logical_and),
     "logical_or": of_truth(comparisons.logical_or),
-    **dict.fromkeys(("bitwise_and", "__and__"), bitwise(comparisons.logical_and)),
-    **dict.fromkeys(("bitwise_or", "__or__"), bitwise(comparisons.logical_or)),
+    **dict.fromkeys(("bitwise_and", "__and__"), two(comparisons.logical_and)),
+    **dict.fromkeys(("bitwise_or", "__or__"), two(comparisons.logical_or)),
     "where": where,
     "masked_fill": masked_fill,
     **dict.fromkeys(("clamp", "clip", "clamp_min", "clamp_max"), clamp),
     "relu": one(elementwise.relu),
-    "relu6": clipped(0, 6),
-    "hardtanh": hardtanh,
+    "relu6": one(lambda net, x: elementwise.clip(net, x, 0, 6)),
+    "hardtanh": lambda scope, a: clamp(scope, {"self": a["self"], "min": a["min_val"], "max": a["max_val"]}),
     "hardsigmoid": one(elementwise.hard_sigmoid_by_sixths),
     "threshold": threshold,
     "leaky_relu": leaky_relu,

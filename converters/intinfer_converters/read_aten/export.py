@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from intinfer.errors import DataError
+from intinfer.files.foreign import reason as first_line
 
-from .container import first_line
 from .program import Program, read_stream
 
 OPEN_BATCH = 2

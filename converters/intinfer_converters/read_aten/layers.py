@@ -12,9 +12,10 @@ from ..symbolic import Symbolic, SymbolicNet, Unsupported
 from ..symbolic.vocabulary import arithmetic, layers, reductions, windows
 from ..symbolic.vocabulary.refusals import TRANSPOSED
 from .elementwise import two
-from .scope import Absent, Arguments, Handler, Scope
+from .scope import Arguments, Handler, Scope, with_absent
 
-INDICES = Absent("the indices of a maximum are not computed; argmax and argmin are supported")
+INDICES = "the indices of a maximum are not computed; argmax and argmin are supported"
+STATISTICS = "the statistics of a batch norm are not computed"
 
 
 def each_axis(numbers: Any, axes: int) -> list[int]:
@@ -105,11 +106,6 @@ def batch_norm(scope: Scope, a: Arguments) -> Symbolic:
     return layers.batch_norm(scope.net, a["input"], gamma, beta, mean, variance, float(a["eps"]), folded=True)
 
 
-def batch_norm_with_statistics(scope: Scope, a: Arguments) -> list[Any]:
-    statistics = Absent("the statistics of a batch norm are not computed")
-    return [batch_norm(scope, a), statistics, statistics]
-
-
 # ---- pools
 
 
@@ -133,21 +129,14 @@ def average_pool(scope: Scope, a: Arguments) -> Symbolic:
     return windows.average_pool(scope.net, a["self"], sliding, bool(a["count_include_pad"]))
 
 
-def adaptive_average_pool(scope: Scope, a: Arguments) -> Symbolic:
-    return windows.average_pool(scope.net, a["self"], windows.tiles(a["self"], _counts(a)))
+def adaptive(word: Callable[[SymbolicNet, Symbolic, windows.Sliding], Symbolic]) -> Handler:
+    """A pool with as many windows an axis as its output has places."""
 
+    def handler(scope: Scope, a: Arguments) -> Symbolic:
+        x = a["self"]
+        return word(scope.net, x, windows.tiles(x, each_axis(a["output_size"], _axes(x))))
 
-def adaptive_max_pool(scope: Scope, a: Arguments) -> Symbolic:
-    return windows.max_pool(scope.net, a["self"], windows.tiles(a["self"], _counts(a)))
-
-
-def _counts(a: Arguments) -> list[int]:
-    return each_axis(a["output_size"], _axes(a["self"]))
-
-
-def with_places(handler: Handler) -> Handler:
-    """An op that gives places beside its result, which are not computed."""
-    return lambda scope, a: [handler(scope, a), INDICES]
+    return handler
 
 
 # ---- over axes
@@ -178,7 +167,7 @@ def total(scope: Scope, a: Arguments) -> Any:
 def extreme(of_two: Handler, word: Reduction) -> Handler:
     """torch.max and torch.min: of two tensors, or over one axis with the places, which are not computed."""
 
-    over_axis = with_places(reduced(word))
+    over_axis = with_absent(reduced(word), INDICES)
     return lambda scope, a: (of_two if "other" in a else over_axis)(scope, a)
 
 
@@ -197,12 +186,16 @@ HANDLERS: dict[str, Handler] = {
     "addmm": addmm,
     **dict.fromkeys(("mm", "matmul"), matmul),
     "batch_norm": batch_norm,
-    **dict.fromkeys(("_native_batch_norm_legit_no_training", "native_batch_norm"), batch_norm_with_statistics),
+    **dict.fromkeys(
+        ("_native_batch_norm_legit_no_training", "native_batch_norm"), with_absent(batch_norm, STATISTICS, STATISTICS)
+    ),
     **dict.fromkeys(("max_pool1d", "max_pool2d"), max_pool),
-    "max_pool2d_with_indices": with_places(max_pool),
+    "max_pool2d_with_indices": with_absent(max_pool, INDICES),
     **dict.fromkeys(("avg_pool1d", "avg_pool2d"), average_pool),
-    **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d", "_adaptive_avg_pool2d"), adaptive_average_pool),
-    **dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d"), with_places(adaptive_max_pool)),
+    **dict.fromkeys(
+        ("adaptive_avg_pool1d", "adaptive_avg_pool2d", "_adaptive_avg_pool2d"), adaptive(windows.average_pool)
+    ),
+    **dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d"), with_absent(adaptive(windows.max_pool), INDICES)),
     "mean": reduced(reductions.mean),
     "sum": total,
     "amax": reduced(reductions.max_over),

@@ -31,8 +31,8 @@ from ..floatnet import (
     ThresholdedMean,
 )
 from ..floatnet.layers import binary_weights, ternary_weights
+from ..nets.channels import LogitScale
 from ..nets.layers import TernaryConv2d
-from ..nets.logits import LogitScale
 from ..nets.ops import CALLS, NAMESPACE, layers_as_ops
 from ..primitives import Clip, Greater, Mul, Rint
 from ..symbolic import Symbolic

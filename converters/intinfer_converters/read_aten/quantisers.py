@@ -16,9 +16,10 @@ import torch
 from ..symbolic import Symbolic, Unsupported
 from ..symbolic.pointwise import pointwise
 from ..symbolic.vocabulary import quantisers
-from .scope import Absent, Arguments, Handler, Scope, numpy_type
+from .scope import Arguments, Handler, Scope, numpy_type, with_absent
 
 Array = npt.NDArray[Any]
+MASK = "the mask of a quantiser's gradient is not computed"
 MAX_LEVEL = 2**22
 """Bounds of the levels: sums of a rounded float32 and a zero point are exact below."""
 
@@ -94,10 +95,6 @@ def check_observer(scope: Scope, a: Arguments) -> None:
         )
 
 
-def with_mask(handler: Handler) -> Handler:
-    return lambda scope, a: [handler(scope, a), Absent("the mask of a quantiser's gradient is not computed")]
-
-
 def _parameters(scope: Scope, a: Arguments) -> tuple[Array, Array]:
     """Scale and zero point of a tensor, or of its channels, which in float64 would make the computation float64."""
     if "scale" in a:
@@ -136,11 +133,11 @@ HANDLERS: dict[str, Handler] = {
     "aten.fake_quantize_per_channel_affine": fake_per_channel,
     "aten._fake_quantize_learnable_per_tensor_affine": fake_per_tensor,
     "aten._fake_quantize_learnable_per_channel_affine": fake_per_channel,
-    "aten.fake_quantize_per_tensor_affine_cachemask": with_mask(fake_per_tensor),
-    "aten._fake_quantize_per_tensor_affine_cachemask_tensor_qparams": with_mask(fake_per_tensor),
-    "aten.fake_quantize_per_channel_affine_cachemask": with_mask(fake_per_channel),
+    "aten.fake_quantize_per_tensor_affine_cachemask": with_absent(fake_per_tensor, MASK),
+    "aten._fake_quantize_per_tensor_affine_cachemask_tensor_qparams": with_absent(fake_per_tensor, MASK),
+    "aten.fake_quantize_per_channel_affine_cachemask": with_absent(fake_per_channel, MASK),
     "aten.fused_moving_avg_obs_fake_quant": observed,
-    "aten._fused_moving_avg_obs_fq_helper": with_mask(observed),
+    "aten._fused_moving_avg_obs_fq_helper": with_absent(observed, MASK),
     "quantized_decomposed.quantize_per_tensor": quantize,
     "quantized_decomposed.quantize_per_channel": quantize,
     "quantized_decomposed.dequantize_per_tensor": dequantize,

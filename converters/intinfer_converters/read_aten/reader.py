@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from intinfer.errors import DataError, IntinferError
+from intinfer.files.foreign import reason as first_line
 
 from ..symbolic import Reading, Symbolic, SymbolicNet, Unsupported
 from . import quantisers
 from .arrangement import COPY, MAYBE_VIEWS, MOVING, SAME, move
-from .container import first_line
 from .export import OPEN_BATCH, export_program
 from .nodes import Node, Ref, names_in
 from .program import Input, Program, read_program

@@ -50,6 +50,11 @@ class Absent:
         self.reason = reason
 
 
+def with_absent(handler: Handler, *reasons: str) -> Handler:
+    """An op that gives more beside its result, which is not computed, for these reasons."""
+    return lambda scope, a: [handler(scope, a), *map(Absent, reasons)]
+
+
 @dataclass
 class Scope:
     """The network under construction.

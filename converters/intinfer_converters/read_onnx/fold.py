@@ -10,6 +10,8 @@ import onnx
 from onnx import helper, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
+from intinfer.files.foreign import reason as first_line
+
 from ..symbolic import Unsupported
 from .call import Call
 from .tensors import MAX_ELEMENTS, Array, Constant, constant_of
@@ -105,8 +107,7 @@ def _evaluated(call: Call, arrays: list[Array | None]) -> list[Array]:
     except Unsupported:
         raise
     except Exception as error:  # foreign code: what it raises is about this node
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise Unsupported(f"ONNX's reference cannot compute it on its constants: {first[:200]}") from None
+        raise Unsupported(f"ONNX's reference cannot compute it on its constants: {first_line(error)}") from None
 
 
 def _check_size(call: Call, proto: onnx.NodeProto, arrays: list[Array | None]) -> None:

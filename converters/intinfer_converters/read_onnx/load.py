@@ -12,6 +12,7 @@ import onnx
 from onnx import AttributeProto, defs, inliner
 
 from intinfer.errors import DataError
+from intinfer.files.foreign import reason as first_line
 
 from .tensors import DTYPES, Constant, constant_in, type_name
 
@@ -183,11 +184,7 @@ def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
         return inliner.inline_local_functions(model)
     except Exception as error:  # the parser is foreign: whatever it says about the file is about the file
-        raise DataError(f"its local functions cannot be read: {_first_line(error)}") from None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DataError(f"its local functions cannot be read: {first_line(error)}") from None
 
 
 def _all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterable[onnx.NodeProto]:

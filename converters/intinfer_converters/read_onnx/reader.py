@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 
 from intinfer.errors import DataError
+from intinfer.files.foreign import reason as first_line
 
 from ..symbolic import Reading, Symbolic, SymbolicNet, Unsupported
 from .call import Call, Value
@@ -128,7 +129,8 @@ class _Reader:
                 with self.net.at(node.name):
                     self._read(node, depth)
             except (Unsupported, *_MALFORMED) as error:
-                reason = str(error) if isinstance(error, Unsupported | DataError) else _malformed(error)
+                known = isinstance(error, Unsupported | DataError)
+                reason = str(error) if known else f"its inputs or attributes do not fit: {first_line(error)}"
                 self.refusals.append(f"{node.name} ({node.title}): {reason}")
                 self._lost |= set(node.outputs)
 
@@ -222,11 +224,6 @@ def _check_attributes(call: Call) -> None:
     )
     if passed:
         raise Unsupported(f"its attribute {passed[0]} = {call.node.attributes[passed[0]]!r} is not supported")
-
-
-def _malformed(error: BaseException) -> str:
-    first = (str(error).strip().splitlines() or [""])[0][:200]
-    return f"its inputs or attributes do not fit: {first or type(error).__name__}"
 
 
 def _ranged(pixels: Preprocess, elem_type: int) -> Preprocess:

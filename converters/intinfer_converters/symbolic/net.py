@@ -19,9 +19,8 @@ from ..evaluator import Chain
 from ..floatnet import FloatNet, FloatNetBuilder, FloatOp, Pixels, Pointwise, Quantise
 from ..primitives import primitive
 from . import layout
-from .facts import UNKNOWN, Known
 from .layout import Layout
-from .tensor import Symbolic, Tap
+from .tensor import UNKNOWN, Known, Symbolic, Tap
 
 _INVERSE = {"add": "sub", "sub": "add"}
 

@@ -17,9 +17,8 @@ from intinfer.tensor import IntTensor
 from ..floatnet import IntegerOp
 from ..primitives import primitive
 from . import chains
-from .facts import known_range, type_range
 from .net import SymbolicNet
-from .tensor import Bounds, Compared, Symbolic, Unsupported
+from .tensor import Bounds, Compared, Symbolic, Unsupported, known_range, type_range
 
 MAX_CHANNELS = 2**16
 """Numbers of a constant that varies within a channel: they make channels of the axes along which it varies."""

@@ -15,6 +15,7 @@ from intinfer.types import IntArray
 
 from ..evaluator import FloatArray, round_to_float
 from ..floatnet import QuantisedWeight, RealWeight
+from ..lowered import squeeze
 
 MAX_LEVEL = 255
 """Largest integer that is looked for in weights of which only the float values are known."""
@@ -43,7 +44,7 @@ def weight_of(values: FloatArray | IntArray, quantised: Quantised | None = None)
         q, scale = quantised
         rows = np.broadcast_to(scale, values.shape).reshape(len(values), -1)
         if (rows == rows[:, :1]).all():
-            return _quantised(np.asarray(q, dtype=np.int64), _squeezed([Fraction(float(s)) for s in rows[:, 0]]))
+            return _quantised(np.asarray(q, dtype=np.int64), squeeze([Fraction(float(s)) for s in rows[:, 0]]))
     flat = cast("FloatArray", values.reshape(len(values), -1))
     for noise in (0, NOISE):
         candidates = [(rows, _integers(rows, noise)) for rows in (flat.reshape(1, -1), flat)]
@@ -51,7 +52,7 @@ def weight_of(values: FloatArray | IntArray, quantised: Quantised | None = None)
         if known:
             # 0.1 and 0.25 in two channels are multiples of 0.05 only after rounding: one scale a channel says more.
             _, q, scales = min(known, key=lambda it: (not _is_exact(*it), int(np.abs(it[1]).max()).bit_length()))
-            weight = _quantised(q.reshape(values.shape), _squeezed(scales))
+            weight = _quantised(q.reshape(values.shape), squeeze(scales))
             return replace(weight, error=_error(weight, flat)) if noise else weight
     return RealWeight(np.array(values))
 
@@ -71,10 +72,6 @@ def _error(weight: QuantisedWeight, rows: FloatArray) -> float:
     scale = np.array([float(s) for s in weight.scale]).reshape(-1, 1)
     products = weight.tensor.values.reshape(rows.shape) * scale
     return float(np.abs(rows - products).max() + np.spacing(np.abs(products).max()))
-
-
-def _squeezed(scales: list[Fraction]) -> tuple[Fraction, ...]:
-    return (scales[0],) if len(set(scales)) == 1 else tuple(scales)
 
 
 def _quantised(q: IntArray, scale: tuple[Fraction, ...]) -> QuantisedWeight:

@@ -8,10 +8,9 @@ from intinfer.ops import Abs, Add
 
 from ...floatnet import IntegerOp, Sum
 from .. import chains
-from ..facts import hull, known, known_range, of_integers
 from ..net import SymbolicNet
 from ..pointwise import in_type, integer_op, pointwise
-from ..tensor import Bounds, Symbolic, Unsupported
+from ..tensor import Bounds, Symbolic, Unsupported, hull, known, known_range, of_integers
 from .arrangement import broadcast
 from .elementwise import cast, clip
 from .operands import Array, Operand, aligned, apart, one_number

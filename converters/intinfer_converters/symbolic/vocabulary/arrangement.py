@@ -10,10 +10,9 @@ import numpy as np
 
 from intinfer.types import IntArray
 
-from ..facts import Known, hull, known
 from ..layout import Layout, check_size
 from ..net import SymbolicNet
-from ..tensor import Symbolic, Unsupported
+from ..tensor import Known, Symbolic, Unsupported, hull, known
 
 MAX_BORDER = 2**20
 """Elements that a pad adds at one side."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from ..facts import type_range
 from ..net import SymbolicNet
 from ..pointwise import Some, float_pointwise, pointwise
-from ..tensor import Symbolic, Unsupported
+from ..tensor import Symbolic, Unsupported, type_range
 from .operands import Array
 
 
@@ -85,7 +82,7 @@ def cast(net: SymbolicNet, x: Symbolic, dtype: npt.DTypeLike) -> Symbolic:
     if target.kind == "f":
         if x.is_float and not x.whole and target != net.dtype:
             raise Unsupported(f"casts {x.dtype} to {target}; the float ops of a network are all in {net.dtype}")
-        return _retyped(x, target)
+        return x.changed(dtype=target)
     if target.kind not in "iu":
         raise Unsupported(f"casts to {target}")
     if x.is_float and not x.whole:
@@ -95,11 +92,7 @@ def cast(net: SymbolicNet, x: Symbolic, dtype: npt.DTypeLike) -> Symbolic:
         raise Unsupported(f"casts {x.bounds[0]:g}..{x.bounds[1]:g} to {target}, which does not hold it; clip before")
     if not x.bounded and target.itemsize < 4:
         raise Unsupported(f"casts to {target} what is not known to fit it; clip before")
-    return _retyped(x, target)
-
-
-def _retyped(x: Symbolic, dtype: np.dtype[Any]) -> Symbolic:
-    return x.changed(dtype=dtype)
+    return x.changed(dtype=target)
 
 
 def _to_bool(net: SymbolicNet, x: Symbolic) -> Symbolic:

@@ -11,17 +11,16 @@ import numpy as np
 from intinfer.ops.geometry import Pads
 from intinfer.tensor import IntTensor
 
-from ...floatnet import Conv, Dense, QuantisedWeight, RealWeight
+from ...floatnet import Conv, Dense, RealWeight
+from ...floatnet.layers import Weight
+from ...mixing import NO_PADS
 from .. import layout
-from ..facts import UNKNOWN, Known, of_products
 from ..net import SymbolicNet
 from ..pointwise import in_type, pointwise
-from ..tensor import Symbolic, Unsupported
+from ..tensor import UNKNOWN, Known, Symbolic, Unsupported, of_products
 from .arrangement import move_axis, reshape, transpose
 from .operands import Array
-from .windows import NO_PADS, Sliding, slid
-
-Weight = QuantisedWeight | RealWeight
+from .windows import Sliding, slid
 
 
 def dense(net: SymbolicNet, x: Symbolic, weight: Weight, bias: Array | None = None) -> Symbolic:
@@ -36,7 +35,7 @@ def dense(net: SymbolicNet, x: Symbolic, weight: Weight, bias: Array | None = No
         return summed(net, node, (1, *between, outputs), x, facts)
     count = prod(between)
     pixels = transpose(reshape(x, (1, count, 1, features)), (0, 3, 1, 2))
-    op = Conv(reshaped_weight(weight, (outputs, features, 1, 1)), (1, 1), (0, 0, 0, 0), (1, 1), 1, exact)
+    op = Conv(reshaped_weight(weight, (outputs, features, 1, 1)), (1, 1), NO_PADS, (1, 1), 1, exact)
     result = summed(net, net.emit(op, net.realised(pixels)), (1, outputs, count, 1), x, facts)
     return reshape(transpose(result, (0, 2, 3, 1)), (1, *between, outputs))
 
@@ -47,8 +46,7 @@ def dense_from_left(net: SymbolicNet, weight: Weight, x: Symbolic) -> Symbolic:
         raise Unsupported(
             f"a constant {weight.shape} times {x.shape}; the constant is a matrix, the batch axis is kept"
         )
-    product = dense(net, move_axis(x, -1, -2), weight)
-    return move_axis(product, -1, -2)
+    return move_axis(dense(net, move_axis(x, -1, -2), weight), -1, -2)
 
 
 def summed(net: SymbolicNet, node: str, shape: tuple[int, ...], x: Symbolic, facts: Known | None) -> Symbolic:

@@ -12,10 +12,9 @@ import numpy.typing as npt
 
 from ...floatnet import Concatenate, FlattenMap, Gather
 from .. import layout
-from ..facts import hull, known
 from ..layout import Layout
 from ..net import SymbolicNet
-from ..tensor import Symbolic, Unsupported
+from ..tensor import Symbolic, Unsupported, hull, known
 from .arrangement import axis_of, broadcast, reshape
 
 Array = npt.NDArray[Any]

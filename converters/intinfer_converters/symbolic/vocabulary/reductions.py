@@ -10,10 +10,9 @@ import numpy as np
 from intinfer.ops import ArgMax
 
 from ...floatnet import GlobalAverage, GlobalSum, IntegerOp, MaximumPool
-from ..facts import Known, known, of_integers
 from ..net import SymbolicNet
 from ..pointwise import in_type
-from ..tensor import Symbolic, Unsupported
+from ..tensor import Known, Symbolic, Unsupported, known, of_integers
 from .arithmetic import negative, sub
 from .arrangement import axis_of, move_axis, reshape, take, transpose
 from .elementwise import cast
@@ -39,7 +38,7 @@ def max_over(net: SymbolicNet, x: Symbolic, axes: Sequence[int], keepdims: bool 
     """The maximum over some axes."""
     moved, shape = _as_map(x, axes, keepdims)
     _, count, height, width = moved.shape
-    node = net.emit(MaximumPool((height, width), (height, width), (0, 0, 0, 0), (1, 1)), net.realised(moved))
+    node = net.emit(MaximumPool((height, width), (height, width)), net.realised(moved))
     return reshape(net.made(node, (1, count, 1, 1), x.dtype, known(x)), shape)
 
 

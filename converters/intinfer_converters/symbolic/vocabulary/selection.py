@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ...floatnet import Multiplex
-from ..facts import hull, known
 from ..layout import Layout
 from ..net import SymbolicNet
 from ..pointwise import pointwise
-from ..tensor import Symbolic, Unsupported
+from ..tensor import Symbolic, Unsupported, hull, known
 from .arrangement import broadcast
 from .operands import Array, Operand, aligned, as_tensor
 

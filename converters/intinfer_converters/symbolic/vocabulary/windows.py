@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from intinfer.errors import GraphError
-from intinfer.ops.geometry import Pads, Window
+from intinfer.ops.geometry import Window
 
 from ...floatnet import AveragePool, FloatOp, MaximumPool
 from .. import layout
-from ..facts import known
 from ..net import SymbolicNet
-from ..tensor import Symbolic, Unsupported
+from ..tensor import Symbolic, Unsupported, known
 from .reductions import mean
-
-NO_PADS: Pads = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
