@@ -27,7 +27,7 @@ TORCH_MODULES = {
     "intinfer_converters/" + name
     for name in (
         *("checkpoint", "cost", "nets/__init__", "nets/base", "nets/channels", "nets/layers"),
-        *("check/aten_runner", "factory", "read_aten/*"),
+        *("check/aten_runner", "read_aten/*"),
         *("nets/mdgnet", "nets/mognet", "nets/ops", "train", "train_data"),
     )
 }

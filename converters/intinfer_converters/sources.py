@@ -145,17 +145,14 @@ class Source:
 
     def _exported(self) -> Any:
         """The graph of torch.export: the file's own, or that of the module with the file's parameters."""
+        from .checkpoint import build_module, load_net
         from .read_aten import export_layers, export_program, read_program
 
         if self.options.net is not None:
-            from .checkpoint import load_net
-
             self._module = load_net(self.path, self.options.net)
             return export_layers(self._module, self._module.input_shape)
         if self.options.factory is None:
             return read_program(self.path)
-        from .factory import build_module
-
         module = build_module(self.options.factory, self.path)
         if len(self.options.shapes) != 1:
             raise DataError("the shape of the factory's input is not known; give --shape input=1,3,32,32")

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from torch.nn import functional
 
 from intinfer.errors import MalformedError
 from intinfer.files.atomic import write_file
+from intinfer_converters.checkpoint import loaded
 
 RESUME_FORMAT = 1
 
@@ -101,9 +101,7 @@ def read_resume(path: Path, identity: dict[str, str]) -> ResumeState | None:
         return None
     data = io.BytesIO(resume.read_bytes())
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns about odd pickles; they are refused below
-            content = torch.load(data, map_location="cpu", weights_only=True)
+        content: Any = loaded(data)
         state = ResumeState(*(content[name] for name in ("model", "optimizer", "generator", "history")))
         version, found = content["format"], dict(content["identity"])
     except Exception as error:  # a damaged file makes torch's unpickler raise nearly anything

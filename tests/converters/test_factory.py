@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from intinfer.errors import DataError
-from intinfer_converters.factory import build_module
+from intinfer_converters.checkpoint import build_module
 
 CODE = """
 from torch import nn

@@ -84,12 +84,19 @@ class Convolution(Layer):
     kind = "conv2d"
     code: ClassVar[Encoding]
     generated: ClassVar[bool] = False
-    in_channels: int
-    out_channels: int
-    kernel_size: int | tuple[int, int]
-    stride: int
-    padding: int | Pads
-    groups: int
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int] = 1,
+        stride: int = 1,
+        padding: int | Pads = 0,
+        groups: int = 1,
+    ) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
 
     @property
     def taps(self) -> int:
@@ -110,24 +117,11 @@ class QuantisedConv2d(Convolution):
     `weight` (O, I/groups, KH, KW) holds the float proxies, kept in [-1, 1] by training.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, int] = 1,
-        stride: int = 1,
-        padding: int | Pads = 0,
-        groups: int = 1,
-    ) -> None:
-        super().__init__()
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.kernel_size = kernel_size
-        self.stride = stride
-        self.padding = padding
-        self.groups = groups
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.quantised = True
-        self.weight = nn.Parameter(torch.empty(out_channels, in_channels // groups, *pair(kernel_size)))
+        shape = (self.out_channels, self.in_channels // self.groups, *pair(self.kernel_size))
+        self.weight = nn.Parameter(torch.empty(shape))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
 
     def integer_weight(self) -> Tensor:
@@ -242,15 +236,9 @@ class Rule30Conv2d(Convolution):
     kernel: Tensor
 
     def __init__(self, in_channels: int, out_channels: int, seed: Sequence[int]) -> None:
-        super().__init__()
+        super().__init__(in_channels, out_channels)
         if len(seed) != out_channels:
             raise ValueError(f"the rule-30 seed has {len(seed)} bits, the layer {out_channels} output channels")
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.kernel_size = 1
-        self.stride = 1
-        self.padding = 0
-        self.groups = 1
         self.register_buffer("seed", torch.tensor(list(seed), dtype=torch.uint8))
         self.register_buffer("kernel", self._kernel_of(list(seed)), persistent=False)
 
@@ -289,19 +277,29 @@ class Rule30Conv2d(Convolution):
         return f"{self.in_channels}, {self.out_channels}"
 
 
-class QReLU(Layer):
-    """Batch-norm output to levels: rnd(clip(x, 0, 1) * N), half to even; for 1 bit [x > 0], strict.
+class OfLevels(Layer):
+    """A layer of levels 0..N, N = 2^bits - 1.
 
-    Gradient N where 0 <= x <= 1, else 0. Float form: N * clip(x, 0, 1).
+    `quantised` is there for those that have a float form.
     """
-
-    kind = "threshold"
 
     def __init__(self, bits: int) -> None:
         super().__init__()
         self.bits = bits
         self.top = (1 << bits) - 1
         self.quantised = True
+
+    def extra_repr(self) -> str:
+        return f"bits={self.bits}"
+
+
+class QReLU(OfLevels):
+    """Batch-norm output to levels: rnd(clip(x, 0, 1) * N), half to even; for 1 bit [x > 0], strict.
+
+    Gradient N where 0 <= x <= 1, else 0. Float form: N * clip(x, 0, 1).
+    """
+
+    kind = "threshold"
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape, reals -> levels 0..N."""
@@ -315,22 +313,14 @@ class QReLU(Layer):
         """The levels."""
         return IntType(0, self.top)
 
-    def extra_repr(self) -> str:
-        return f"bits={self.bits}"
 
-
-class Bitshift(Layer):
+class Bitshift(OfLevels):
     """The shortcut sum: floor((a + b) / 2) for k > 1, a OR b for k = 1. Gradient 1/2 to each.
 
     Float form: (a + b) / 2.
     """
 
     kind = "bitshift"
-
-    def __init__(self, bits: int) -> None:
-        super().__init__()
-        self.bits = bits
-        self.quantised = True
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Two tensors of levels 0..N of one shape -> levels 0..N."""
@@ -339,19 +329,11 @@ class Bitshift(Layer):
             return smooth
         return _straight_through(torch.maximum(a, b) if self.bits == 1 else smooth.floor(), smooth)
 
-    def extra_repr(self) -> str:
-        return f"bits={self.bits}"
 
-
-class TGAP(Layer):
+class TGAP(OfLevels):
     """Thresholded global average: S_c = [2 * sum a_c > N * h * w], strict. No gradient."""
 
     kind = "tgap"
-
-    def __init__(self, bits: int) -> None:
-        super().__init__()
-        self.bits = bits
-        self.top = (1 << bits) - 1
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) levels -> (N, C) of 0 and 1. The sum is float32: exact below 2^24."""
@@ -361,9 +343,6 @@ class TGAP(Layer):
     def integers(self, shape: Shape, *inputs: IntType) -> IntType:
         """A bit."""
         return IntType(0, 1)
-
-    def extra_repr(self) -> str:
-        return f"bits={self.bits}"
 
 
 class Mux(Layer):

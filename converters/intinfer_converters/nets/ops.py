@@ -7,7 +7,7 @@ The ops compute what the layers do in evaluation, with quantised weights and act
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,90 +37,31 @@ NAMESPACE = "intinfer"
 _LIBRARY: Any = torch.library.Library(NAMESPACE, "DEF")  # type: ignore[no-untyped-call]
 
 
-def _define(schema: str) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
-    def register(compute: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        _LIBRARY.define(schema)
-        _LIBRARY.impl(schema.partition("(")[0], compute, "CompositeExplicitAutograd")
-        return compute
-
-    return register
-
-
-@_define("ternary_conv2d(Tensor x, Tensor weight, Tensor step, int[2] stride, int[4] pads, int groups) -> Tensor")
-def _ternary_conv2d(
-    x: Tensor, weight: Tensor, step: Tensor, stride: Sequence[int], pads: Sequence[int], groups: int
-) -> Tensor:
-    return convolved(x, ternary(weight, step), stride, pads, groups)
-
-
-@_define("binary_conv2d(Tensor x, Tensor weight, int[2] stride, int[4] pads, int groups) -> Tensor")
-def _binary_conv2d(x: Tensor, weight: Tensor, stride: Sequence[int], pads: Sequence[int], groups: int) -> Tensor:
-    return convolved(x, binary(weight), stride, pads, groups)
-
-
-@_define("rule30_conv2d(Tensor x, Tensor seed, Tensor kernel) -> Tensor")
-def _rule30_conv2d(x: Tensor, seed: Tensor, kernel: Tensor) -> Tensor:
-    return functional.conv2d(x, kernel)
-
-
-@_define(
-    "batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor running_mean, Tensor running_var, float eps)"
-    " -> Tensor"
-)
-def _batch_norm(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, eps: float
-) -> Tensor:
-    return functional.batch_norm(x, mean, variance, weight, bias, eps=eps)
-
-
-@_define("qrelu(Tensor x, int bits) -> Tensor")
-def _qrelu(x: Tensor, bits: int) -> Tensor:
-    result: Tensor = QReLU(bits).eval()(x)
-    return result
-
-
-@_define("bitshift(Tensor a, Tensor b, int bits) -> Tensor")
-def _bitshift(a: Tensor, b: Tensor, bits: int) -> Tensor:
-    result: Tensor = Bitshift(bits).eval()(a, b)
-    return result
-
-
-@_define("tgap(Tensor x, int bits) -> Tensor")
-def _tgap(x: Tensor, bits: int) -> Tensor:
-    result: Tensor = TGAP(bits).eval()(x)
-    return result
-
-
-@_define("mux(Tensor select, Tensor one, Tensor zero) -> Tensor")
-def _mux(select: Tensor, one: Tensor, zero: Tensor) -> Tensor:
-    result: Tensor = Mux()(select, one, zero)
-    return result
-
-
-@_define("select_channels(Tensor x, int[] indices) -> Tensor")
-def _select_channels(x: Tensor, indices: Sequence[int]) -> Tensor:
-    return x[:, list(indices)]
-
-
-@_define("concat(Tensor[] maps) -> Tensor")
-def _concat(maps: Sequence[Tensor]) -> Tensor:
-    return torch.cat(list(maps), 1)
-
-
-@_define("flatten(Tensor x) -> Tensor")
-def _flatten(x: Tensor) -> Tensor:
-    return x.flatten(1).clone()  # an op of a library may not give its own input
-
-
-@_define("global_mean(Tensor x) -> Tensor")
-def _global_mean(x: Tensor) -> Tensor:
-    return x.mean((2, 3))
-
-
-@_define("scale(Tensor x, Tensor factor) -> Tensor")
-def _scale(x: Tensor, factor: Tensor) -> Tensor:
-    return x.float() * factor
-
+_DEFINED: dict[str, Callable[..., Tensor]] = {
+    "ternary_conv2d(Tensor x, Tensor weight, Tensor step, int[2] stride, int[4] pads, int groups)": (
+        lambda x, weight, step, stride, pads, groups: convolved(x, ternary(weight, step), stride, pads, groups)
+    ),
+    "binary_conv2d(Tensor x, Tensor weight, int[2] stride, int[4] pads, int groups)": (
+        lambda x, weight, stride, pads, groups: convolved(x, binary(weight), stride, pads, groups)
+    ),
+    "rule30_conv2d(Tensor x, Tensor seed, Tensor kernel)": lambda x, seed, kernel: functional.conv2d(x, kernel),
+    "batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor running_mean, Tensor running_var, float eps)": (
+        lambda x, weight, bias, mean, variance, eps: functional.batch_norm(x, mean, variance, weight, bias, eps=eps)
+    ),
+    "qrelu(Tensor x, int bits)": lambda x, bits: QReLU(bits).eval()(x),
+    "bitshift(Tensor a, Tensor b, int bits)": lambda a, b, bits: Bitshift(bits).eval()(a, b),
+    "tgap(Tensor x, int bits)": lambda x, bits: TGAP(bits).eval()(x),
+    "mux(Tensor select, Tensor one, Tensor zero)": lambda select, one, zero: Mux()(select, one, zero),
+    "select_channels(Tensor x, int[] indices)": lambda x, indices: x[:, list(indices)],
+    "concat(Tensor[] maps)": lambda maps: torch.cat(list(maps), 1),
+    "flatten(Tensor x)": lambda x: x.flatten(1).clone(),  # an op of a library may not give its own input
+    "global_mean(Tensor x)": lambda x: x.mean((2, 3)),
+    "scale(Tensor x, Tensor factor)": lambda x, factor: x.float() * factor,
+}
+"""Schema of an op, which gives one tensor -> what it computes."""
+for _schema, _compute in _DEFINED.items():
+    _LIBRARY.define(f"{_schema} -> Tensor")
+    _LIBRARY.impl(_schema.partition("(")[0], _compute, "CompositeExplicitAutograd")
 
 _OPS: Any = getattr(torch.ops, NAMESPACE)
 CALLS: dict[type[nn.Module], Callable[..., Tensor]] = {

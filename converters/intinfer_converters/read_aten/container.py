@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import warnings
 import zipfile
 from typing import IO
 
-import torch
-
 from intinfer.errors import DataError
 from intinfer.files.foreign import reason as first_line
+
+from ..checkpoint import loaded, unread
 
 MAX_ENTRIES = 100_000
 MAX_PICKLED = 2**31
@@ -78,13 +77,9 @@ class Container:
         except DataError as error:
             raise DataError(f"entry {name!r} is nothing that torch.save wrote: {error}") from None
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # torch warns about odd pickles; they are refused below
-                return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            return loaded(io.BytesIO(content))
         except Exception as error:  # a foreign parser on a foreign file: any exception means the same
-            reason = first_line(error)
-            if type(error).__name__ == "UnpicklingError":  # torch's own text advises to load the file with code in it
-                reason = "damaged, or with more in it than tensors, which is not loaded"
             raise DataError(
-                f"entry {name!r} holds no plain tensors ({reason}); export the module with plain tensors as parameters"
+                f"entry {name!r} holds no plain tensors ({unread(error)}); export the module with plain tensors as "
+                "parameters"
             ) from None
