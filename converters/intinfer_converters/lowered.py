@@ -185,6 +185,11 @@ class Lowering:
         self.optional.add(z.name)
         return replace(x, z=z)
 
+    def scaled(self, node: FloatNode, z: Value, multiplier: Sequence[int], offset: Sequence[int] = (0,)) -> Value:
+        """`z` times an integer a channel, plus another one."""
+        op = Affine(IntTensor(np.array(multiplier)), IntTensor(np.resize(np.array(offset), len(multiplier))))
+        return self.add(op, z, name=f"{node.name}.scale", source=node.source)
+
     def in_units(self, node: FloatNode, x: Lowered, unit: Fraction) -> Lowered:
         """`x` as multiples of one unit in all channels, of which scales and offsets are multiples."""
         multiplier, offset = ([int(n / unit) for n in numbers] for numbers in (x.scales(), x.offsets()))
@@ -194,8 +199,7 @@ class Lowering:
                 f"it needs one scale for all channels, which takes integers of {widest.bit_length()} bits, over "
                 f"{MAX_WIDE.bit_length() - 1}; put one quantiser before it"
             )
-        op = Affine(IntTensor(np.array(multiplier)), IntTensor(np.array(offset)))
-        z = self.add(op, x.z, name=f"{node.name}.scale", source=node.source)
+        z = self.scaled(node, x.z, multiplier, offset)
         self.note_width(z.name, widest)
         return Lowered(z, (unit,), ZERO, (), x.pending)
 

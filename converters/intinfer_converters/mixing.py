@@ -194,8 +194,7 @@ def _one_scale_a_group(state: Lowering, node: FloatNode, x: Lowered, groups: int
             f"{MAX_WIDE.bit_length() - 1}; put a quantiser here"
         )
     if set(multiplier) != {1}:
-        scale = Affine(IntTensor(np.array(multiplier)), IntTensor(np.zeros(x.channels, dtype=np.int64)))
-        z = state.add(scale, x.z, name=f"{node.name}.scale", source=node.source)
+        z = state.scaled(node, x.z, multiplier)
         state.note_width(z.name, widest)
         return Lowered(z, squeeze(unit), x.offset)
     return replace(x, scale=squeeze(unit))

@@ -20,7 +20,7 @@ from intinfer.types import IntType
 from .lowered import ONE, ZERO, Lowered, Lowering, PendingSum
 from .requantise import find_requant
 from .sums import classified, resolved, tabled
-from .thresholds import Activation, Levels, find_thresholds
+from .thresholds import Activation, Code, find_thresholds
 
 if TYPE_CHECKING:
     from .floatnet import FloatNode, Quantise
@@ -33,12 +33,12 @@ MAX_BITSHIFT = 16
 def lower_quantise(state: Lowering, node: FloatNode, op: Quantise, x: Lowered) -> Lowered:
     """Close the pending chain of `x` and the quantiser's own."""
     stated = op.base is not None and op.count is not None
-    code = Levels(op.base or 0, op.step, op.count or 0) if stated else Levels(0, op.step, 0)
+    code = Code(op.base or 0, op.step, op.count or 0) if stated else Code(0, op.step, 0)
     if isinstance(x, PendingSum):
         activation = Activation(x.tail + op.chain, ONE, ZERO, state.dtype, code)
         found = classified(state, x, activation, stated)
         if found is not None:
-            return Lowered(_close(state, found.threshold, found.z, x.pending + node.source))
+            return Lowered(_close(state, *found, x.pending + node.source))
         x = tabled(state, x) or resolved(state, x)
     activation = Activation(x.tail + op.chain, x.scale, x.offset, state.dtype, code)
     activation = (activation.reaching if stated else activation.bounded)(x.z.type, x.channels)

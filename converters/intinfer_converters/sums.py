@@ -14,7 +14,7 @@ Scales trained as floats have no such ratio. Then it depends on the reader:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intinfer.graph import Value
-from intinfer.ops import Add, Affine, Table, Threshold
+from intinfer.ops import Add, Table, Threshold
 from intinfer.ops.table import MAX_ENTRIES
 from intinfer.tensor import IntTensor
 from intinfer.types import LIMIT, IntArray, IntType
@@ -42,7 +42,7 @@ from .lowered import (
     folded,
     squeeze,
 )
-from .thresholds import Activation, Levels
+from .thresholds import Activation, Code
 
 if TYPE_CHECKING:
     from .floatnet import FloatNode
@@ -119,16 +119,11 @@ def _widest(rows: list[list[int]]) -> int:
 
 def _add(state: Lowering, node: FloatNode, inputs: Sequence[Lowered], signs: Sequence[int]) -> Lowered:
     unit, rows = _multipliers(inputs, signs)
-    values, factors = [], []
-    for x, row in zip(inputs, rows, strict=True):
-        if len(set(row)) == 1 and row[0]:
-            values.append(x.z)
-            factors.append(row[0])
-            continue
-        wide = row if len(row) > 1 else row * x.channels
-        scale = Affine(IntTensor(np.array(wide)), IntTensor(np.zeros(x.channels, dtype=np.int64)))
-        values.append(state.add(scale, x.z, name=f"{node.name}.scale", source=node.source))
-        factors.append(1)
+    values = [x.z for x in inputs]
+    factors = [row[0] if len(set(row)) == 1 and row[0] else 1 for row in rows]
+    for place, (x, row) in enumerate(zip(inputs, rows, strict=True)):
+        if row != [factors[place]] * len(row):
+            values[place] = state.scaled(node, x.z, row if len(row) > 1 else row * x.channels)
     z = state.add(Add(tuple(factors)), *values, name=node.name, source=node.source)
     return Lowered(z, unit, _offset(inputs, signs))
 
@@ -163,16 +158,10 @@ def _approximate(state: Lowering, node: FloatNode, inputs: Sequence[Lowered], si
 # ------------------------------------------------------------------------------------- sums read by a quantiser
 
 
-@dataclass(frozen=True, eq=False)
-class Classified:
-    """A sum of which every pair of values gets its level: the integers, and the thresholds on them."""
+def classified(state: Lowering, x: PendingSum, activation: Activation, stated: bool) -> tuple[Threshold, Value] | None:
+    """A sum of which every pair of values gets its level: the thresholds, and the integers that they are on.
 
-    z: Value
-    threshold: Threshold
-
-
-def classified(state: Lowering, x: PendingSum, activation: Activation, stated: bool) -> Classified | None:
-    """Integers A, B and thresholds on A * z1 + B * z2 equal to the quantiser at every pair; None if there are none.
+    Integers A, B and thresholds on A * z1 + B * z2 equal to the quantiser at every pair; None if there are none.
 
     Args:
         activation: the quantiser of the sum, whose chain starts from the float sum.
@@ -187,7 +176,7 @@ def classified(state: Lowering, x: PendingSum, activation: Activation, stated: b
     if not candidates:
         return None
     values = _sums(x, rows, activation)
-    code = activation.code if stated else Levels.bounding(values, activation.code.step)
+    code = activation.code if stated else Code.bounding(values, activation.code.step)
     counts = (code.of_values(values) - code.base) // code.step
     descending = chain_direction(activation.chain, ONE, rows) < 0
     grids = [np.arange(term.z.type.lo, term.z.type.hi + 1, dtype=np.int64) for term in x.terms]
@@ -200,7 +189,7 @@ def classified(state: Lowering, x: PendingSum, activation: Activation, stated: b
                 inputs = [term.z for term in x.terms]
                 state.shared[key] = state.add(Add(factors), *inputs, name=x.node.name, source=x.node.source)
             directions = IntTensor(descending.astype(np.int64), "u1")
-            return Classified(state.shared[key], Threshold(IntTensor(limits), directions, code.base, code.step))
+            return Threshold(IntTensor(limits), directions, code.base, code.step), state.shared[key]
     return None
 
 

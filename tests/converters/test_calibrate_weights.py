@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from intinfer.errors import DataError
 from intinfer_converters.calibrate.plan import Plan, Point
-from intinfer_converters.calibrate.ranges import Levels, Sample, choose_levels
+from intinfer_converters.calibrate.ranges import Grid, Sample, choose_levels
 from intinfer_converters.calibrate.weights import STEP_BITS, WeightFormat, exact_step
 
 SEEDS = st.integers(0, 10**6)
@@ -168,7 +168,7 @@ def test_one_signed_bit_is_the_sign_times_the_mean_magnitude():
     assert (levels.lo, levels.hi, levels.step, levels.count) == (-1, 1, 2, 1)
     assert float(levels.scale) == pytest.approx(np.abs(x).mean(), rel=2.0**-8)
     out = np.array([[-3.0, -0.0, 0.0, 2.0]], dtype=np.float32)
-    for primitive in Levels(Fraction(1), -1, 1).chain(np.float32):
+    for primitive in Grid(Fraction(1), -1, 1).chain(np.float32):
         out = primitive.apply(out)
     assert out.tolist() == [[-1, 1, 1, 1]]
 

@@ -24,7 +24,7 @@ from ..floatnet.arrays import Executor
 from ..primitives import Affine, Div, Mul
 from .execute import check_images, live_bytes, walk
 from .plan import Plan, make_plan
-from .ranges import ActivationRange, Levels, Sample, choose_levels
+from .ranges import ActivationRange, Grid, Sample, choose_levels
 from .report import ActivationReport, CalibrationReport, LayerReport, compare, sqnr
 from .weights import WeightFormat, WeightStep, exact_step
 
@@ -106,7 +106,7 @@ class _Calibration:
         self,
         net: f.FloatNet,
         plan: Plan,
-        levels: dict[str, Levels],
+        levels: dict[str, Grid],
         format_: WeightFormat,
         correct_bias: bool,
         reestimate_bn: bool,

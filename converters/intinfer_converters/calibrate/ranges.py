@@ -33,7 +33,7 @@ Reals = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Levels:
+class Grid:
     """A quantiser's levels lo..hi times `scale`; one signed bit is -1, +1.
 
     `scale` has few significant bits, so that it is exact in float32.
@@ -85,7 +85,7 @@ class Sample:
         return cls(picked.astype(np.float64), float(flat.min()), float(flat.max()))
 
 
-def choose_levels(plan: Plan, samples: Mapping[str, Sample], bits: int, method: ActivationRange) -> dict[str, Levels]:
+def choose_levels(plan: Plan, samples: Mapping[str, Sample], bits: int, method: ActivationRange) -> dict[str, Grid]:
     """The levels of every point of the plan.
 
     Args:
@@ -102,7 +102,7 @@ def choose_levels(plan: Plan, samples: Mapping[str, Sample], bits: int, method: 
     """
     if method not in ("percentile", "mse"):
         raise DataError(f"activation range {method!r} is unknown: allowed are percentile and mse")
-    chosen: dict[str, Levels] = {}
+    chosen: dict[str, Grid] = {}
     for group in plan.groups:
         forms = {name: _form(plan.points[name], bits) for name in sorted(group)}
         equal = bool(group & plan.equal)
@@ -111,18 +111,18 @@ def choose_levels(plan: Plan, samples: Mapping[str, Sample], bits: int, method: 
         else:
             wanted = {name: _wanted(plan.points[name], samples[name], form) for name, form in forms.items()}
             scales = _percentiles(wanted, equal)
-        chosen.update({name: Levels(scales[name], form.lo, form.hi) for name, form in forms.items()})
+        chosen.update({name: Grid(scales[name], form.lo, form.hi) for name, form in forms.items()})
     return chosen
 
 
-def _form(point: Point, bits: int) -> Levels:
+def _form(point: Point, bits: int) -> Grid:
     bits = INPUT_BITS if point.of_input else bits
     if not point.signed:
-        return Levels(Fraction(1), 0, 2**bits - 1)
-    return Levels(Fraction(1), -1, 1) if bits == 1 else Levels(Fraction(1), -(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        return Grid(Fraction(1), 0, 2**bits - 1)
+    return Grid(Fraction(1), -1, 1) if bits == 1 else Grid(Fraction(1), -(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
-def _wanted(point: Point, sample: Sample, form: Levels) -> float:
+def _wanted(point: Point, sample: Sample, form: Grid) -> float:
     """The scale at which the percentile (the extremes, for the input) is the outermost level."""
     if form.bipolar:
         return float(np.abs(sample.values).mean())
@@ -142,7 +142,7 @@ def _percentiles(wanted: Mapping[str, float], equal: bool) -> dict[str, Fraction
     return {name: common / 2 ** min(octaves[name], OCTAVES) for name in wanted}
 
 
-def _least_error(forms: Mapping[str, Levels], samples: Mapping[str, Sample], equal: bool) -> dict[str, Fraction]:
+def _least_error(forms: Mapping[str, Grid], samples: Mapping[str, Sample], equal: bool) -> dict[str, Fraction]:
     """The scales of a geometric series, the members of the group whole octaves apart, with the least error in all."""
     peaks = {name: max(samples[name].highest, -samples[name].lowest) / form.hi for name, form in forms.items()}
     largest = max(peaks.values())
