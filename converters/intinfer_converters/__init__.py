@@ -80,13 +80,13 @@ def _read(
         from .read_onnx import read_onnx
 
         return read_onnx(source, pixels=pixels, shapes=known, outputs=outputs or None).net
-    from .read_aten import export_layers, is_ours, read_exported, read_graph
+    from .read_aten import export_layers, export_program, is_ours, read_graph
 
     if is_ours(source):
         return read_graph(export_layers(source, _input_shape(source, example)), pixels=pixels).net
     if example is None:
         raise DataError("the input's shape is not known: pass an example, one image with a batch axis")
-    return read_exported(source, example, pixels=pixels).net
+    return read_graph(export_program(source, example), pixels=pixels).net
 
 
 def convert_source(source: Source, classes: Sequence[str] | None = None) -> Graph:

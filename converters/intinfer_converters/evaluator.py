@@ -122,6 +122,13 @@ def chain_fault(chain: Chain) -> str | None:
     return next((fault for fault in (primitive.fault() for primitive in chain) if fault is not None), None)
 
 
+def chain_positive(chain: Chain, positive: bool) -> bool:
+    """Whether the chain's result is shown to be never negative, `positive` saying whether its input is."""
+    for primitive in chain:
+        positive = primitive.positive(positive)
+    return positive
+
+
 def split(chain: Chain) -> tuple[Chain, Chain]:
     """The continuous primitives before the first jump, and the rest."""
     for index, primitive in enumerate(chain):

@@ -9,6 +9,7 @@ from intinfer_converters.check.aten_runner import AtenRunner
 from intinfer_converters.lower import lower
 from intinfer_converters.preprocess import Preprocess
 from intinfer_converters.read_aten import export_program, read_graph
+from intinfer_converters.sources import Source, SourceOptions
 
 SIGNED = Preprocess(lo=-20, hi=20)
 SHAPE = (4, 6, 6)
@@ -28,6 +29,11 @@ class Wrapped(nn.Module):
 
 def given_images(shape=SHAPE, count=5, lo=-20, hi=20):
     return np.random.default_rng(3).integers(lo, hi + 1, (count, *shape))
+
+
+def read_pt2(path, *, pixels, shapes=None):
+    """The reading of an archive's file."""
+    return Source(path, SourceOptions(preprocess=pixels, shapes=shapes or {})).reading
 
 
 def exported(module, shape=SHAPE):

@@ -9,14 +9,24 @@ import torch
 from torch import nn
 from torch.ao.quantization import FusedMovingAvgObsFakeQuantize, MovingAverageMinMaxObserver
 
-from converters.aten_reading import SHAPE, SIGNED, Wrapped, check_equal, exported, given_images, levels, real_outputs
+from converters.aten_reading import (
+    SHAPE,
+    SIGNED,
+    Wrapped,
+    check_equal,
+    exported,
+    given_images,
+    levels,
+    read_pt2,
+    real_outputs,
+)
 from intinfer.errors import DataError
 from intinfer_converters.check import check
 from intinfer_converters.check.aten_runner import AtenRunner
 from intinfer_converters.floatnet import Conv, Quantise, QuantisedWeight
 from intinfer_converters.lower import lower
 from intinfer_converters.preprocess import Preprocess
-from intinfer_converters.read_aten import read_exported, read_graph, read_program, read_pt2
+from intinfer_converters.read_aten import export_program, read_graph, read_program
 from intinfer_converters.read_aten.program import read_stream
 
 F = nn.functional
@@ -205,7 +215,7 @@ def test_the_fake_quantiser_of_qat_with_its_observer_off():
         read_graph(exported(module), pixels=SIGNED)
     fake.disable_observer()
     images = given_images()
-    (found,) = real_outputs(read_exported(module, torch.zeros(1, *SHAPE), pixels=SIGNED), images)
+    (found,) = real_outputs(read_graph(export_program(module, torch.zeros(1, *SHAPE)), pixels=SIGNED), images)
     assert np.array_equal(found.astype(np.float32), module(torch.from_numpy(images).float()).detach().numpy())
 
 
@@ -229,8 +239,8 @@ def test_a_module_that_cannot_be_exported():
         return x if x.sum() > 0 else -x
 
     with pytest.raises(DataError, match=r"torch\.export cannot export Wrapped: .*; write its forward without branches"):
-        read_exported(Wrapped(branching), torch.zeros(1, *SHAPE), pixels=SIGNED)
+        export_program(Wrapped(branching), torch.zeros(1, *SHAPE))
     module = residual().train()
-    reading = read_exported(module, np.zeros((2, 3, 8, 8)), pixels=SIGNED)
+    reading = read_graph(export_program(module, np.zeros((2, 3, 8, 8))), pixels=SIGNED)
     assert reading.net.dtype == np.float32
     assert all(part.training for part in module.modules())

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from converters.aten_reading import read_pt2
 from intinfer.errors import DataError
 from intinfer_converters.preprocess import Preprocess
-from intinfer_converters.read_aten import read_program, read_pt2
+from intinfer_converters.read_aten import read_program
 
 PIXELS = Preprocess(lo=0, hi=255)
 
@@ -237,9 +238,9 @@ def test_what_never_grows(saved, tmp_path):
     with pytest.raises(DataError, match="two entries of its archive have one name"):
         read_pt2(twice, pixels=PIXELS)
     with pytest.raises(DataError, match="no such file"):
-        read_pt2(tmp_path / "absent.pt2", pixels=PIXELS)
+        read_program(tmp_path / "absent.pt2")
     with pytest.raises(DataError, match="is not a regular file"):
-        read_pt2(tmp_path, pixels=PIXELS)
+        read_program(tmp_path)
 
 
 def test_two_programs_are_one_too_many(saved, tmp_path):

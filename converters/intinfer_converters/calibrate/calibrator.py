@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from .. import floatnet as f
 from ..evaluator import FloatArray
 from ..floatnet.arrays import Executor
 from ..primitives import Affine, Div, Mul
-from .execute import check_images, live_bytes, walk
+from .execute import check_images, last_reads, live_bytes, walk
 from .plan import Plan, make_plan
 from .ranges import ActivationRange, Grid, Sample, choose_levels
 from .report import ActivationReport, CalibrationReport, LayerReport, compare, sqnr
@@ -79,7 +80,8 @@ def quantise(
         raise DataError("no layer has floating-point weights: there is nothing to quantise")
     plan = make_plan(net)
     used = images[: max(1, MEMORY // (4 * live_bytes(net)))]
-    levels = choose_levels(plan, _sample(net, plan, used), act_bits, act_range)
+    samples = {node.name: Sample.of(value) for node, value in walk(net, used) if node.name in plan.points}
+    levels = choose_levels(plan, samples, act_bits, act_range)
     work = _Calibration(net, plan, levels, format_, correct_bias, reestimate_bn)
     work.run(used)
     settings = {
@@ -93,10 +95,6 @@ def quantise(
     quantised = work.result()
     report = CalibrationReport(settings, len(used), compare(net, quantised, images, labels), work.layers, work.points)
     return quantised, report
-
-
-def _sample(net: f.FloatNet, plan: Plan, images: IntArray) -> dict[str, Sample]:
-    return {node.name: Sample.of(value) for node, value in walk(net, images) if node.name in plan.points}
 
 
 class _Calibration:
@@ -124,7 +122,7 @@ class _Calibration:
 
     def run(self, images: IntArray) -> None:
         """Rewrite every node; quantised values are made from quantised values."""
-        last = {name: index for index, node in enumerate(self.net.nodes) for name in (*node.inputs, node.name)}
+        last = last_reads(self.net)
         for index, (node, expected) in enumerate(walk(self.net, images)):
             names = tuple(
                 self.real[name] if (node.name, number) in self.plan.reads else name
@@ -232,17 +230,11 @@ def _bias_unit(output: FloatArray) -> Fraction:
 
 def _batch_normed(net: f.FloatNet) -> set[str]:
     """Layers read by one pointwise op alone that starts as an affine with a gain a channel."""
-    readers: dict[str, list[f.FloatNode]] = {node.name: [] for node in net.nodes}
-    for node in net.nodes:
-        for name in node.inputs:
-            readers[name].append(node)
     found = set()
     for node in net.nodes:
-        follow = readers[node.name]
-        if isinstance(node.op, f.Conv | f.Dense) and len(follow) == 1 and isinstance(follow[0].op, f.Pointwise):
-            for primitive in follow[0].op.chain:
-                if not isinstance(primitive, Affine):
-                    break
-                if isinstance(primitive, Mul | Div) and primitive.channels > 1:
-                    found.add(node.name)
+        follow = [reader.op for reader in net.nodes for name in reader.inputs if name == node.name]
+        if isinstance(node.op, f.Conv | f.Dense) and len(follow) == 1 and isinstance(follow[0], f.Pointwise):
+            head = takewhile(lambda primitive: isinstance(primitive, Affine), follow[0].chain)
+            if any(isinstance(primitive, Mul | Div) and primitive.channels > 1 for primitive in head):
+                found.add(node.name)
     return found

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
 from intinfer.errors import DataError
-from intinfer.graph import Shape
 from intinfer.types import IntArray
 
 from .. import floatnet as f
@@ -19,40 +18,25 @@ BATCH_BYTES = 2**28
 """Most memory for the live tensors of a batch in `run_float`."""
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """When a tensor was read last, and how much memory an image needs."""
-
-    last: dict[str, int]
-    bytes_an_image: int
+def last_reads(net: f.FloatNet) -> dict[str, int]:
+    """Node -> the place of the last node that reads it, its own where none does."""
+    return {name: place for place, node in enumerate(net.nodes) for name in (*node.inputs, node.name)}
 
 
-def live_bytes(net: f.FloatNet, keep: Collection[str] = ()) -> int:
-    """Peak bytes an image of the tensors alive at the same time, in float32, `keep` being kept to the end."""
-    return _plan(net, keep).bytes_an_image
-
-
-def _plan(net: f.FloatNet, keep: Collection[str]) -> _Plan:
-    last = {node.name: index for index, node in enumerate(net.nodes)}
-    for index, node in enumerate(net.nodes):
-        last.update(dict.fromkeys(node.inputs, index))
-    last.update(dict.fromkeys(keep, len(net.nodes)))
-    size = {node.name: 4 * _size(node.shape) for node in net.nodes}
+def live_bytes(net: f.FloatNet) -> int:
+    """Peak bytes an image of the tensors alive at the same time, in float32."""
+    last, size = last_reads(net), {node.name: 4 * prod(node.shape) for node in net.nodes}
     live = peak = 0
     for index, node in enumerate(net.nodes):
         live += size[node.name]
         peak = max(peak, live)
         live -= sum(size[name] for name in {*node.inputs, node.name} if last[name] == index)
-    return _Plan(last, peak)
+    return peak
 
 
-def _size(shape: Shape) -> int:
-    return int(np.prod(shape, dtype=np.int64))
-
-
-def walk(net: f.FloatNet, images: IntArray, keep: Collection[str] = ()) -> Iterator[tuple[f.FloatNode, FloatArray]]:
+def walk(net: f.FloatNet, images: IntArray) -> Iterator[tuple[f.FloatNode, FloatArray]]:
     """Every node and its value on `images`, in order; values are dropped when nobody reads them any more."""
-    executor, last = Executor(net.dtype), _plan(net, keep).last
+    executor, last = Executor(net.dtype), last_reads(net)
     values: dict[str, FloatArray] = {}
     for index, node in enumerate(net.nodes):
         inputs = [values[name] for name in node.inputs] if node.inputs else [images.astype(executor.dtype)]

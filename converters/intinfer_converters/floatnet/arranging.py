@@ -20,6 +20,7 @@ from ..float_error import Format, Norm, Real, lowest_bit
 from ..lowered import Lowered, Lowering, RefusalError, common_unit, squeeze
 from .arrays import Executor
 from .base import FloatNode, FloatOp
+from .grids import OnGrid, Reads
 
 
 def _of_channels(x: Lowered, channels: IntArray, z: Value) -> Lowered:
@@ -33,6 +34,7 @@ class SelectChannels(FloatOp):
     """out[i] = in[indices[i]]: shuffle, slice, split, index-select."""
 
     indices: tuple[int, ...]
+    reads = Reads.WAITING
 
     def shape(self, *inputs: Shape) -> Shape:
         return (len(self.indices), *inputs[0][1:])
@@ -42,6 +44,9 @@ class SelectChannels(FloatOp):
 
     def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         return inputs[0].at(slice(None), list(self.indices))
+
+    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        return inputs[0]
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         (x,) = inputs
@@ -53,6 +58,8 @@ class SelectChannels(FloatOp):
 class FlattenMap(FloatOp):
     """(C, H, W) -> (C*H*W,)."""
 
+    reads = Reads.PASSED
+
     def shape(self, *inputs: Shape) -> Shape:
         return (prod(inputs[0]),)
 
@@ -62,6 +69,9 @@ class FlattenMap(FloatOp):
     def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         (x,) = inputs
         return Real(x.value.reshape(len(x.value), -1), x.error.reshape(len(x.error), -1), x.grid)
+
+    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        return inputs[0]
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         """Each element keeps its channel's scale and pending ops."""
@@ -81,6 +91,7 @@ class Gather(FloatOp):
     size: Shape
     index: IntArray
     fill: Fraction = Fraction(0)
+    reads = Reads.PASSED
 
     def shape(self, *inputs: Shape) -> Shape:
         return self.size
@@ -104,6 +115,9 @@ class Gather(FloatOp):
         (x,), fill = inputs, float(self.fill)
         grid = min(x.grid, lowest_bit(np.array([fill]))) if self.fills else x.grid
         return Real(self._gathered(x.value, fill), self._gathered(x.error, 0.0), grid)
+
+    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        return replace(inputs[0], positive=inputs[0].positive and self.fill >= 0)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         """Each channel of the result takes scale and pending ops of the one that it reads; where it reads several, all

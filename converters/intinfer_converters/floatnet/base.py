@@ -16,6 +16,7 @@ from ..evaluator import FloatArray
 from ..float_error import Format, Norm, Real
 from ..lowered import Lowered, Lowering
 from .arrays import Executor
+from .grids import OnGrid, Reads
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,10 +26,14 @@ class FloatOp(ABC):
     Attributes:
         exact: its results are integers that a float evaluation has without error.
         takes_pending: `lower` takes sums that wait for their reader, and decides how they are added.
+        reads: what it needs of its inputs.
+        selects: how many inputs come before those that it merges.
     """
 
     exact: ClassVar[bool] = False
     takes_pending: ClassVar[bool] = False
+    reads: ClassVar[Reads]
+    selects: ClassVar[int] = 0
 
     @abstractmethod
     def shape(self, *inputs: Shape) -> Shape:
@@ -55,6 +60,10 @@ class FloatOp(ABC):
             settled: the exact values by the integers of the graph, where nothing is pending.
             inputs: (N, *shape).
         """
+
+    @abstractmethod
+    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        """The grids of its result, of so many channels, when its inputs are what it `reads`."""
 
     @abstractmethod
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:

@@ -21,6 +21,7 @@ from ..lowered import Lowered, Lowering, RefusalError
 from ..mixing import lower_conv, lower_dense
 from .arrays import Executor, convolve
 from .base import FloatNode, FloatOp
+from .grids import OnGrid, Reads, raw
 
 
 def ternary_weights(proxies: FloatArray, step: FloatArray) -> IntArray:
@@ -105,6 +106,7 @@ class _Weighted(FloatOp):
 
     weight: Weight
     bias: tuple[Fraction, ...] | None
+    reads = Reads.LEVELS
 
     @abstractmethod
     def _sums(self, x: Any, weight: Any) -> Any:
@@ -116,6 +118,9 @@ class _Weighted(FloatOp):
             return sums
         constants: FloatArray = np.array([float(b) for b in self.bias], dtype=floats.dtype)
         return sums + constants.reshape(-1, *[1] * (sums.ndim - 2))
+
+    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        return raw(positive=False)
 
     def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         known, (x,) = self.weight, inputs

@@ -17,6 +17,7 @@ from ..primitives import Primitive
 from ..sums import lower_sum
 from .arrays import Executor
 from .base import Exact, FloatNode, FloatOp, SameShape
+from .grids import OnGrid, Reads, Status, integers, merged, raw
 
 
 def _same_meaning(state: Lowering, *inputs: Lowered) -> tuple[Lowered, ...]:
@@ -39,10 +40,14 @@ class BitshiftMean(Exact, SameShape):
     """floor((a + b) / 2) of two k-bit level tensors; OR for k = 1."""
 
     bits: int
+    reads = Reads.CHOSEN
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         a, b = inputs
         return np.maximum(a, b) if self.bits == 1 else np.floor((a + b) / 2)
+
+    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        return merged(inputs)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         a, b = _same_meaning(state, *(state.settle(x) for x in inputs))
@@ -55,6 +60,7 @@ class ThresholdedMean(Exact):
     """TGAP of levels 0..top: one bit a channel."""
 
     top: int
+    reads = Reads.LEVELS
 
     def shape(self, *inputs: Shape) -> Shape:
         return inputs[0][:1]
@@ -62,6 +68,9 @@ class ThresholdedMean(Exact):
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         (x,) = inputs
         return np.asarray(2 * x.sum(axis=(2, 3)) > self.top * x.shape[2] * x.shape[3])
+
+    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        return integers(positive=True)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         x = state.settle(inputs[0])
@@ -72,6 +81,8 @@ class ThresholdedMean(Exact):
 
 class Multiplex(FloatOp):
     """select, if one, if zero."""
+
+    reads, selects = Reads.CHOSEN, 1
 
     def shape(self, *inputs: Shape) -> Shape:
         return inputs[1]
@@ -85,6 +96,9 @@ class Multiplex(FloatOp):
         mask = _spread(select.value, one.value)
         value, error = (np.where(mask, a, b) for a, b in ((one.value, zero.value), (one.error, zero.error)))
         return Real(value, error, min(one.grid, zero.grid))
+
+    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        return merged(inputs[1:])
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         select, one, zero = inputs
@@ -108,6 +122,7 @@ class Sum(SameShape):
     """Elementwise real addition; `signs` are +1 or -1 an input, () for all +1."""
 
     signs: tuple[int, ...] = ()
+    reads = Reads.SUMMED
 
     def signs_of(self, count: int) -> tuple[int, ...]:
         """A sign for each of `count` inputs."""
@@ -123,12 +138,17 @@ class Sum(SameShape):
     def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         return float_error.added(inputs, self.signs_of(len(inputs)), format_)
 
+    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        return raw(all(x.positive for x in inputs) and min(self.signs_of(len(inputs))) > 0)
+
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         return lower_sum(state, node, self.signs_of(len(inputs)), inputs)
 
 
 class Concatenate(FloatOp):
     """Along channels."""
+
+    reads = Reads.JOINED
 
     def shape(self, *inputs: Shape) -> Shape:
         return (sum(shape[0] for shape in inputs), *inputs[0][1:])
@@ -139,6 +159,10 @@ class Concatenate(FloatOp):
     def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         value, error = (np.concatenate(parts, 1) for parts in zip(*((x.value, x.error) for x in inputs), strict=True))
         return Real(value, error, min(x.grid for x in inputs))
+
+    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        joined = merged(inputs)
+        return joined if len(joined.origins) < 2 else replace(joined, status=Status.MIXED)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         """Each channel keeps its own scale, and its pending ops where they are of the same kinds in all inputs."""

@@ -12,12 +12,13 @@ from intinfer.ops import ArgMax
 from intinfer.ops.base import Op
 from intinfer.types import IntType
 
-from ..evaluator import Chain, FloatArray, chain_error, chain_fault
+from ..evaluator import Chain, FloatArray, affine_of, chain_error, chain_fault, chain_positive
 from ..float_error import Format, Norm, Real, batch_norm, channel_index
 from ..lowered import ONE, ZERO, Lowered, Lowering, RefusalError, common_unit
 from ..quantise import lower_quantise
 from .arrays import Executor
 from .base import Exact, FloatNode, SameShape
+from .grids import OnGrid, Reads, Status, integers
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +28,16 @@ class Pixels(Exact):
     size: Shape
     lo: int
     hi: int
+    reads = Reads.ANYTHING
 
     def shape(self, *inputs: Shape) -> Shape:
         return self.size
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         return inputs[0].astype(floats.dtype)
+
+    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        return integers(self.lo >= 0, early=True)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         return Lowered(state.builder.input(node.name, self.size, IntType(self.lo, self.hi)))
@@ -51,6 +56,7 @@ class Pointwise(SameShape):
 
     chain: Chain
     takes_pending = True
+    reads = Reads.WAITING
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         return floats.chain(self.chain, inputs[0])
@@ -59,6 +65,22 @@ class Pointwise(SameShape):
         (x,) = inputs
         channel = channel_index(x.value)
         return chain_error(x, self.chain, channel, format_) if norm is None else batch_norm(x, norm, channel)
+
+    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        """An affine keeps the levels when all channels share it and real 0 stays on the grid."""
+        (x,), affine = inputs, affine_of(self.chain, channels)
+        result = OnGrid(Status.CURVED, positive=chain_positive(self.chain, x.positive), early=x.early)
+        if affine is None or x.status is Status.CURVED:
+            return result
+        (scale, *scales), (offset, *offsets) = affine
+        if x.status is Status.LEVELS and {scale, *scales} == {scale} and {offset, *offsets} == {offset} and scale > 0:
+            if x.grid is None and offset == 0:
+                return replace(result, status=Status.LEVELS, early=False)
+            if x.grid is not None:
+                grid = (scale * x.grid[0], scale * x.grid[1] + offset)
+                if (grid[1] / grid[0]).denominator == 1:
+                    return replace(result, status=Status.LEVELS, grid=grid)
+        return replace(result, status=Status.RAW)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         _refuse_faults(self.chain)
@@ -79,9 +101,13 @@ class Quantise(Exact, SameShape):
     step: int
     count: int | None
     takes_pending = True
+    reads = Reads.ANYTHING
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         return floats.chain(self.chain, inputs[0])
+
+    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        return integers(chain_positive(self.chain, inputs[0].positive))
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         _refuse_faults(self.chain)
@@ -94,6 +120,7 @@ class IntegerOp(Exact):
 
     op: Op
     size: Shape
+    reads = Reads.ANYTHING
 
     def shape(self, *inputs: Shape) -> Shape:
         return self.size
@@ -107,6 +134,9 @@ class IntegerOp(Exact):
         if self.ordering:  # it reads real scores
             return np.asarray(inputs[0].argmax(axis=1, keepdims=True))
         return self.op.reference(*(np.rint(x).astype(np.int64) for x in inputs)).astype(floats.dtype)
+
+    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        return integers(positive=False)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         read = _ordered if self.ordering else _as_integers

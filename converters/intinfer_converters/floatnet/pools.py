@@ -20,6 +20,7 @@ from ..lowered import Lowered, Lowering, squeeze
 from ..mixing import NO_PADS, framed
 from .arrays import Executor, windows
 from .base import FloatNode, FloatOp
+from .grids import OnGrid, Reads, raw
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,7 @@ class _Windowed(FloatOp):
     kernel: Pair
     stride: Pair
     pads: Pads = NO_PADS
+    reads = Reads.LEVELS
 
     @property
     def window(self) -> Window:
@@ -57,6 +59,9 @@ class MaximumPool(_Windowed):
         """The maximum of a window moves by at most the largest error in it."""
         every = self._windows(inputs[0], -np.inf)
         return Real(every.value.max(axis=(4, 5)), every.error.max(axis=(4, 5)), every.grid)
+
+    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        return inputs[0]
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         """Commutes with a non-decreasing chain; where the chain falls, the largest value is of the least integer."""
@@ -96,6 +101,9 @@ class AveragePool(_Windowed):
     def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         return float_error.mean(self._windows(inputs[0], 0.0), (4, 5), format_)
 
+    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        return raw(inputs[0].positive)
+
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         pool = SumPool(self.kernel, self.stride, self.pads)
         return _summed(state, node, inputs[0], pool, self.kernel[0] * self.kernel[1], node.name)
@@ -109,6 +117,7 @@ class _Global(FloatOp):
     """
 
     averaged: ClassVar[bool]
+    reads = Reads.LEVELS
 
     def shape(self, *inputs: Shape) -> Shape:
         return inputs[0][:1]
@@ -118,6 +127,9 @@ class _Global(FloatOp):
 
     def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         return (float_error.mean if self.averaged else float_error.total)(inputs[0], (2, 3), format_)
+
+    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        return raw(inputs[0].positive)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         (x,) = inputs

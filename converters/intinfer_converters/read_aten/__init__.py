@@ -8,15 +8,13 @@
 from .export import export_program
 from .ours import export_layers, is_ours
 from .program import Program, read_program
-from .reader import read_exported, read_graph, read_pt2
+from .reader import read_graph
 
 __all__ = [
     "Program",
     "export_layers",
     "export_program",
     "is_ours",
-    "read_exported",
     "read_graph",
     "read_program",
-    "read_pt2",
 ]

@@ -19,7 +19,15 @@ OPEN_BATCH = 2
 
 
 def export_program(module: nn.Module, example: Any) -> Program:
-    """The exported graph of a module for a batch of one."""
+    """The exported graph of a module for a batch of one, in inference mode.
+
+    Args:
+        example: a tensor or array (N, ...) like the module's input; its first image gives shape and type; floating
+            point numbers become those of the module's parameters.
+
+    Raises:
+        DataError: torch cannot export the module.
+    """
     tensor = torch.as_tensor(example).detach().cpu()
     if tensor.is_floating_point():
         tensor = tensor.to(next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from intinfer.errors import DataError, IntinferError
 from intinfer.files.foreign import reason as first_line
@@ -16,9 +14,9 @@ from intinfer.files.foreign import reason as first_line
 from ..symbolic import Reading, Symbolic, SymbolicNet, Unsupported
 from . import quantisers
 from .arrangement import COPY, MAYBE_VIEWS, MOVING, SAME, move
-from .export import OPEN_BATCH, export_program
+from .export import OPEN_BATCH
 from .nodes import Node, Ref, names_in
-from .program import Input, Program, read_program
+from .program import Input, Program
 from .schema import OBSERVING, Bound, bind, call, packet_of
 from .scope import Scope, numpy_type
 from .tables import CONSTANT_ONLY, HANDLERS, IGNORED, REFUSED_OPS, SCALAR_OPS
@@ -42,39 +40,17 @@ MALFORMED = (
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def read_pt2(path: str | Path, *, pixels: Preprocess, shapes: Shapes | None = None) -> Reading:
-    """The network of a `.pt2` archive of torch.export.save. Nothing in the file is executed.
+def read_graph(program: Program, *, pixels: Preprocess, shapes: Shapes | None = None) -> Reading:
+    """The float net of a graph of `read_program`, `export_program` or `export_layers`.
 
     Args:
         pixels: how integers become the float input of the exported network.
-        shapes: input -> its shape, batch axis first, where the archive leaves axes other than the batch open. The only
+        shapes: input -> its shape, batch axis first, where the graph leaves axes other than the batch open. The only
             input may be called "input".
 
     Raises:
-        DataError: the archive cannot be read, or nodes of it are not supported; all of them are listed.
+        DataError: nodes of it are not supported; all of them are listed.
     """
-    try:
-        return read_graph(read_program(path), pixels=pixels, shapes=shapes)
-    except DataError as error:
-        text = str(error)
-        raise DataError(text if text.startswith(f"{path}: ") else f"{path}: {text}") from None
-
-
-def read_exported(module: nn.Module, example: Any, *, pixels: Preprocess) -> Reading:
-    """Any torch module: exported by torch.export in inference mode for one image, then read like an archive.
-
-    Args:
-        example: a tensor or array (N, ...) like the module's input; its first image gives shape and type; floating
-            point numbers become those of the module's parameters.
-
-    Raises:
-        DataError: torch cannot export the module, or parts of it are not supported; all of them are listed.
-    """
-    return read_graph(export_program(module, example), pixels=pixels)
-
-
-def read_graph(program: Program, *, pixels: Preprocess, shapes: Shapes | None = None) -> Reading:
-    """The float net of a parsed graph."""
     return _Reader(program, pixels, shapes or {}).read()
 
 
@@ -97,15 +73,15 @@ class _Reader:
         self.program = program
         self.given = only_input(program)
         self.shape = input_shape(self.given, shapes)
+        batch, where = self.given.shape[0], f"input {self.given.name!r}"
+        if self.given.dtype == torch.float16:
+            raise DataError(f"{where} is float16, whose ops torch rounds twice; export it in float32")
+        if batch == 0:
+            raise DataError(f"{where} is a batch of 0 images; export it with a batch of 1")
         try:
             dtype = numpy_type(self.given.dtype)
         except Unsupported as reason:
-            raise DataError(f"input {self.given.name!r}: {reason}") from None
-        if dtype == np.float16:
-            raise DataError(f"input {self.given.name!r} is float16, whose ops torch rounds twice; export it in float32")
-        batch = self.given.shape[0]
-        if batch == 0:
-            raise DataError(f"input {self.given.name!r} is a batch of 0 images; export it with a batch of 1")
+            raise DataError(f"{where}: {reason}") from None
         self.scope = Scope(SymbolicNet(dtype if dtype.kind == "f" else np.float32), batch or OPEN_BATCH)
         self.values = Values()
         self.tensors: dict[str, Symbolic] = {}
@@ -114,7 +90,7 @@ class _Reader:
         try:
             x = pixels.apply(self.scope.net, self.given.name, self.shape, dtype)
         except Unsupported as reason:
-            raise DataError(f"input {self.given.name!r}: {reason}") from None
+            raise DataError(f"{where}: {reason}") from None
         self.keep(self.given.name, x)
         self.values.set(self.given.name, x)
 
