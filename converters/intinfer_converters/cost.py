@@ -65,33 +65,24 @@ class _Walk:
     def hook(self, path: str) -> Any:
         def visit(layer: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
             integers = [self.known[id(x)][1] for x in inputs]
-            shapes = tuple(tuple(x.shape[1:]) for x in inputs)
+            shapes, shape = tuple(tuple(x.shape[1:]) for x in inputs), tuple(output.shape[1:])
             ours = isinstance(layer, Layer)
             result = layer.integers(shapes[0], *integers) if ours else integers[0]
             self.know(output, result)
             kind = layer.kind if ours else TORCH_LAYERS[type(layer)]
+            counts = _counts(layer, integers[0], math.prod(shape)) if isinstance(layer, Convolution) else {}
             if kind:
-                row = LayerCost(name=path, op=kind, inputs=shapes, output=tuple(output.shape[1:]))
-                self.rows.append(_counted(row, layer, integers[0], result))
+                bits = math.prod(shape) * result.bits
+                self.rows.append(LayerCost(path, kind, shapes, shape, activation_bits=bits, **counts))
 
         return visit
 
 
-def _counted(row: LayerCost, layer: Any, read: IntType, result: IntType) -> LayerCost:
-    size = math.prod(row.output)
-    row = replace(row, activation_bits=size * result.bits)
-    if not isinstance(layer, Convolution):
-        return row
-    macs = layer.taps * size
-    weights = 0 if layer.generated else layer.taps * layer.out_channels
-    return replace(
-        row,
-        macs=macs,
-        weights=weights,
-        weight_bits=weights * layer.code.bits,
-        params=weights,
-        bops=macs * layer.code.bits * read.bits,
-    )
+def _counts(layer: Convolution, read: IntType, size: int) -> dict[str, int]:
+    """What a convolution that reads such integers and gives `size` elements costs; papers count all its weights."""
+    macs, weights = layer.taps * size, 0 if layer.generated else layer.taps * layer.out_channels
+    counts = {"macs": macs, "weights": weights, "params": weights, "weight_bits": weights * layer.code.bits}
+    return {**counts, "bops": macs * layer.code.bits * read.bits}
 
 
 MEGABYTE, GIGA = 8 * 10**6, 10**9

@@ -70,7 +70,8 @@ def to_float(z: IntArray, scale: Sequence[Fraction], offset: Sequence[Fraction],
             result, other = ((middle + e).astype(dtype) for e in (-error, error))
         doubtful = result != other
     for c, m in np.argwhere(doubtful):
-        result[c, m] = round_to_float(_at(scale, c) * int(z[c, m]) + _at(offset, c), dtype)
+        exact = scale[c % len(scale)] * int(z[c, m]) + offset[c % len(offset)]
+        result[c, m] = round_to_float(exact, dtype)
     return result
 
 
@@ -81,10 +82,6 @@ def _is_exact(z: IntArray, scale: Sequence[Fraction], offset: Sequence[Fraction]
     return (
         all(grid % n.denominator == 0 for n in (*scale, *offset)) and grid & (grid - 1) == 0 and largest * grid <= 2**53
     )
-
-
-def _at(numbers: Sequence[Fraction], channel: int) -> Fraction:
-    return numbers[channel] if len(numbers) > 1 else numbers[0]
 
 
 def round_to_float(exact: Fraction, dtype: npt.DTypeLike) -> float:
@@ -115,11 +112,6 @@ def affine_of(chain: Chain, channels: int) -> tuple[tuple[Fraction, ...], tuple[
         scale = [f * s for f, s in zip(factors, scale, strict=True)]
         offset = [f * o + b for f, o, b in zip(factors, offset, shifts, strict=True)]
     return tuple(scale), tuple(offset)
-
-
-def chain_fault(chain: Chain) -> str | None:
-    """What is wrong with an operand of the chain, if anything is."""
-    return next((fault for fault in (primitive.fault() for primitive in chain) if fault is not None), None)
 
 
 def chain_positive(chain: Chain, positive: bool) -> bool:

@@ -8,19 +8,14 @@ refusals are reported together.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
-
-import numpy as np
 
 from intinfer.accumulator import Accumulator
 from intinfer.errors import IntinferError, MalformedError
 from intinfer.graph import Graph
-from intinfer.ops import Affine
-from intinfer.tensor import IntTensor
 from intinfer.types import LIMIT
 
 from .floatnet import FloatNet
-from .lowered import Choices, Lowered, Lowering, PendingSum, RefusalError, common_unit
+from .lowered import ZERO, Choices, Lowered, Lowering, PendingSum, RefusalError, common_unit
 from .sums import resolved
 
 MAX_TEXT = 5_000
@@ -139,5 +134,4 @@ def _output(state: Lowering, name: str, x: Lowered) -> None:
     if largest > LIMIT or max(map(abs, multiplier)) > LIMIT:
         state.builder.output(name, x.z, x.scale, x.offset)
         return
-    op = Affine(IntTensor(np.array(multiplier)), IntTensor(np.array(offset)))
-    state.builder.output(name, state.add(op, x.z, name=name, source=source), (unit,), (Fraction(0),))
+    state.builder.output(name, state.scaled(x.z, multiplier, offset, name=name, source=source), (unit,), ZERO)

@@ -133,7 +133,7 @@ class Lowering:
     def add(self, op: Op, *inputs: Value, name: str, source: Sequence[str]) -> Value:
         """Append a node; what its type rule refuses becomes a RefusalError of the float node."""
         try:
-            value = self.builder.add(op, *inputs, name=self._unique(name), source=source)
+            value = self.builder.add(op, *inputs, name=unused(name, self._used), source=source)
         except GraphError as error:
             raise RefusalError(str(error)) from None
         self.made[value.name] = op, inputs
@@ -185,10 +185,12 @@ class Lowering:
         self.optional.add(z.name)
         return replace(x, z=z)
 
-    def scaled(self, node: FloatNode, z: Value, multiplier: Sequence[int], offset: Sequence[int] = (0,)) -> Value:
-        """`z` times an integer a channel, plus another one."""
+    def scaled(
+        self, z: Value, multiplier: Sequence[int], offset: Sequence[int] = (0,), *, name: str, source: Sequence[str]
+    ) -> Value:
+        """Append a node that multiplies `z` with an integer a channel and adds another one."""
         op = Affine(IntTensor(np.array(multiplier)), IntTensor(np.resize(np.array(offset), len(multiplier))))
-        return self.add(op, z, name=f"{node.name}.scale", source=node.source)
+        return self.add(op, z, name=name, source=source)
 
     def in_units(self, node: FloatNode, x: Lowered, unit: Fraction) -> Lowered:
         """`x` as multiples of one unit in all channels, of which scales and offsets are multiples."""
@@ -199,7 +201,7 @@ class Lowering:
                 f"it needs one scale for all channels, which takes integers of {widest.bit_length()} bits, over "
                 f"{MAX_WIDE.bit_length() - 1}; put one quantiser before it"
             )
-        z = self.scaled(node, x.z, multiplier, offset)
+        z = self.scaled(x.z, multiplier, offset, name=f"{node.name}.scale", source=node.source)
         self.note_width(z.name, widest)
         return Lowered(z, (unit,), ZERO, (), x.pending)
 
@@ -208,14 +210,6 @@ class Lowering:
         if self.choices.accumulator is not None:
             return self.choices.accumulator
         return Accumulator.proving(sum_range(weight.values.reshape(weight.shape[0], -1), x.type))
-
-    def _unique(self, name: str) -> str:
-        """`name`, or name2, name3 ... when it is used: a raw sum that two quantisers read has two `.act`."""
-        candidate, number = name, 2
-        while candidate in self._used:
-            candidate, number = f"{name}{number}", number + 1
-        self._used.add(candidate)
-        return candidate
 
 
 def folded(x: Lowered) -> Lowered:
@@ -253,6 +247,18 @@ def _integer_limits(x: Lowered, limits: FloatArray) -> tuple[int, int] | None:
         )
     (only,) = found
     return None if only == (x.z.type.lo, x.z.type.hi) else only
+
+
+def unused(name: str, used: set[str], joint: str = "") -> str:
+    """`name`, or name2, name3 ... when it is used, behind a `joint`; used from now on.
+
+    A raw sum that two quantisers read has two `.act`.
+    """
+    candidate, number = name, 2
+    while candidate in used:
+        candidate, number = f"{name}{joint}{number}", number + 1
+    used.add(candidate)
+    return candidate
 
 
 def same_chain(one: Chain, other: Chain) -> bool:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from intinfer.automaton import evolve
-from intinfer.ops import Affine, Conv2d, Gather, Table
+from intinfer.ops import Conv2d, Gather, Table
 from intinfer.ops import Dense as DenseOp
 from intinfer.ops.geometry import Pads
 from intinfer.ops.table import MAX_ENTRIES
@@ -91,8 +91,7 @@ def _affine(state: Lowering, node: FloatNode, x: Lowered) -> Lowered | None:
     ends = [factor * end + offset for factor, offset in zip(factors, offsets, strict=True) for end in limits]
     if max(map(abs, (*factors, *offsets))) > MAX_FACTOR or not min(ends) <= 0 <= max(ends):
         return None  # too wide, or no place for the border's 0
-    op = Affine(IntTensor(np.array(factors)), IntTensor(np.array(offsets)))
-    z = state.add(op, x.z, name=f"{x.z.name}.pixels", source=x.pending or node.source)
+    z = state.scaled(x.z, factors, offsets, name=f"{x.z.name}.pixels", source=x.pending or node.source)
     return Lowered(z, (unit,))
 
 
@@ -194,7 +193,7 @@ def _one_scale_a_group(state: Lowering, node: FloatNode, x: Lowered, groups: int
             f"{MAX_WIDE.bit_length() - 1}; put a quantiser here"
         )
     if set(multiplier) != {1}:
-        z = state.scaled(node, x.z, multiplier)
+        z = state.scaled(x.z, multiplier, name=f"{node.name}.scale", source=node.source)
         state.note_width(z.name, widest)
         return Lowered(z, squeeze(unit), x.offset)
     return replace(x, scale=squeeze(unit))

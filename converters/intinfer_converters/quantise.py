@@ -18,9 +18,8 @@ from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 
 from .lowered import ONE, ZERO, Lowered, Lowering, PendingSum
-from .requantise import find_requant
 from .sums import classified, resolved, tabled
-from .thresholds import Activation, Code, find_thresholds
+from .thresholds import Activation, Code, find_requant, find_thresholds
 
 if TYPE_CHECKING:
     from .floatnet import FloatNode, Quantise

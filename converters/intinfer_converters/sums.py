@@ -123,7 +123,8 @@ def _add(state: Lowering, node: FloatNode, inputs: Sequence[Lowered], signs: Seq
     factors = [row[0] if len(set(row)) == 1 and row[0] else 1 for row in rows]
     for place, (x, row) in enumerate(zip(inputs, rows, strict=True)):
         if row != [factors[place]] * len(row):
-            values[place] = state.scaled(node, x.z, row if len(row) > 1 else row * x.channels)
+            wide = row if len(row) > 1 else row * x.channels
+            values[place] = state.scaled(x.z, wide, name=f"{node.name}.scale", source=node.source)
     z = state.add(Add(tuple(factors)), *values, name=node.name, source=node.source)
     return Lowered(z, unit, _offset(inputs, signs))
 
@@ -195,11 +196,7 @@ def classified(state: Lowering, x: PendingSum, activation: Activation, stated: b
 
 def _uniform(x: PendingSum, activation: Activation) -> bool:
     """Whether all channels are alike."""
-    chains = (activation.chain, *(term.tail for term in x.terms))
-    numbers = (term.scale for term in x.terms), (term.offset for term in x.terms)
-    return all(p.channels == 1 for chain in chains for p in chain) and all(
-        len(n) == 1 for part in numbers for n in part
-    )
+    return all(p.channels == 1 for p in activation.chain) and not any(term.by_channel for term in x.terms)
 
 
 def _float_values(x: PendingSum, index: int, rows: int, dtype: npt.DTypeLike) -> FloatArray:
@@ -271,8 +268,7 @@ def tabled(state: Lowering, x: PendingSum) -> Lowered | None:
         return replace(known, tail=x.tail, pending=x.pending)
     values = []
     for index, term in enumerate(x.terms):
-        alike = len(term.scale) == len(term.offset) == 1 and all(p.channels == 1 for p in term.tail)
-        rows = 1 if alike else term.channels
+        rows = term.channels if term.by_channel else 1
         size = term.z.type.hi - term.z.type.lo + 1
         if size > MAX_ENTRIES or rows * size > MAX_PAIRS:
             return None

@@ -11,7 +11,7 @@ from intinfer_converters.symbolic import Reading, Symbolic, SymbolicNet, weight_
 from intinfer_converters.symbolic.pointwise import pointwise
 from intinfer_converters.symbolic.vocabulary.arrangement import reshape
 from intinfer_converters.symbolic.vocabulary.layers import batch_norm, conv, dense
-from intinfer_converters.symbolic.vocabulary.windows import Sliding, max_pool
+from intinfer_converters.symbolic.vocabulary.reductions import Sliding, max_pool
 
 F = np.float32
 

@@ -260,7 +260,7 @@ def test_fewer_images_are_measured_with_when_memory_is_short(monkeypatch):
 def test_the_report_says_what_was_lost():
     images, labels = patterns(50, 8)
     _, report = quantise(built(averaged), images, weights="binary", act_bits=1, labels=labels)
-    told = json.loads(report.as_json())
+    told = json.loads(json.dumps(report.as_dict()))
     assert told["settings"]["weights"] == "binary"
     assert [layer["name"] for layer in told["layers"]] == ["conv1", "conv2", "classes"]
     assert told["compared"]["accuracy_after"] == report.compared.accuracy_after < report.compared.accuracy_before

@@ -12,8 +12,7 @@ from intinfer.ops import Threshold
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 from intinfer_converters.primitives import primitive
-from intinfer_converters.requantise import find_requant
-from intinfer_converters.thresholds import Activation, Code, find_thresholds
+from intinfer_converters.thresholds import Activation, Code, find_requant, find_thresholds
 
 
 def threshold(rows, descending, base=0):

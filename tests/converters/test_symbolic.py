@@ -26,9 +26,8 @@ from intinfer_converters.symbolic.vocabulary.arithmetic import add, sub
 from intinfer_converters.symbolic.vocabulary.arrangement import gather, pad, reshape, take, transpose
 from intinfer_converters.symbolic.vocabulary.elementwise import cast
 from intinfer_converters.symbolic.vocabulary.layers import conv
-from intinfer_converters.symbolic.vocabulary.reductions import argmax, mean
+from intinfer_converters.symbolic.vocabulary.reductions import Sliding, argmax, mean
 from intinfer_converters.symbolic.vocabulary.selection import where
-from intinfer_converters.symbolic.vocabulary.windows import Sliding
 
 F = np.float32
 

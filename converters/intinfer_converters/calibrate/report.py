@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -88,9 +87,6 @@ class CalibrationReport:
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts."""
         return asdict(self)
-
-    def as_json(self) -> str:
-        return json.dumps(self.as_dict(), indent=1)
 
     def __str__(self) -> str:
         settings = ", ".join(f"{key} {value}" for key, value in self.settings.items())

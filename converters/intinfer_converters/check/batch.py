@@ -13,7 +13,7 @@ from intinfer.graph import Graph, Node
 from intinfer.types import IntArray
 
 from .judgement import Judgement
-from .reals import Reals
+from .levels import Reals
 from .report import Mismatch, NodeReport
 from .runner import Tensors
 

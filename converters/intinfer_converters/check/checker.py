@@ -18,8 +18,8 @@ from ..lowered import Lowered
 from .batch import Batch
 from .comparisons import Comparison, OutputComparison, comparison_of
 from .judgement import real_output
+from .levels import Reals
 from .pairing import need_same_nodes, pair_nodes
-from .reals import Reals
 from .report import CheckReport
 from .runner import Runner
 

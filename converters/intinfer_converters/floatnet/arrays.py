@@ -48,32 +48,15 @@ def convolve(x: FloatArray, weight: FloatArray, window: Window, groups: int) -> 
     turn = max(1, COLUMN_BYTES // max(1, channels * taps * height * width * x.itemsize))
     for start in range(0, images, turn):
         part = x[start : start + turn]
-        columns = _columns(_padded(part, window, 0), window, (height, width))
+        columns = windows(part, window, 0).transpose(0, 1, 4, 5, 2, 3)  # one shifted copy of the map a tap
         columns = columns.reshape(len(part), groups, channels // groups * taps, height * width)
         np.matmul(matrix, columns, out=result[start : start + turn])
     return result.reshape(images, outputs, height, width)
 
 
-def _columns(padded: FloatArray, window: Window, size: tuple[int, int]) -> FloatArray:
-    """(N, C, KH * KW, OH, OW): one shifted copy of the map a tap."""
-    if window.kernel == (1, 1) and window.stride == (1, 1):
-        return padded
-    columns = np.empty((*padded.shape[:2], window.kernel[0] * window.kernel[1], *size), dtype=padded.dtype)
-    (step_y, step_x), (gap_y, gap_x) = window.stride, window.dilation
-    for tap in range(columns.shape[2]):
-        top, left = tap // window.kernel[1] * gap_y, tap % window.kernel[1] * gap_x
-        bottom, right = top + (size[0] - 1) * step_y + 1, left + (size[1] - 1) * step_x + 1
-        columns[:, :, tap] = padded[:, :, top:bottom:step_y, left:right:step_x]
-    return columns
-
-
-def _padded(x: FloatArray, window: Window, value: float) -> FloatArray:
-    top, left, bottom, right = window.pads
-    if not window.padded:
-        return x
-    return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=value)
-
-
 def windows(x: FloatArray, window: Window, border: float) -> Any:
     """Every window of a batch: (N, C, OH, OW, KH, KW)."""
-    return window.view(_padded(x, window, border))  # type: ignore[arg-type]  # only its geometry is used
+    top, left, bottom, right = window.pads
+    if window.padded:
+        x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=border)
+    return window.view(x)  # type: ignore[arg-type]  # only its geometry is used

@@ -12,7 +12,7 @@ from intinfer.ops import ArgMax
 from intinfer.ops.base import Op
 from intinfer.types import IntType
 
-from ..evaluator import Chain, FloatArray, affine_of, chain_error, chain_fault, chain_positive
+from ..evaluator import Chain, FloatArray, affine_of, chain_error, chain_positive
 from ..float_error import Format, Norm, Real, batch_norm, channel_index
 from ..lowered import ONE, ZERO, Lowered, Lowering, RefusalError, common_unit
 from ..quantise import lower_quantise
@@ -45,9 +45,9 @@ class Pixels(Exact):
 
 def _refuse_faults(chain: Chain) -> None:
     """Raise RefusalError where an operand is no real number, or divides by 0."""
-    fault = chain_fault(chain)
-    if fault is not None:
-        raise RefusalError(fault)
+    for primitive in chain:
+        if fault := primitive.fault():
+            raise RefusalError(fault)
 
 
 @dataclass(frozen=True, eq=False)

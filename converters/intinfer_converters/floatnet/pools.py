@@ -8,9 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from intinfer.graph import Shape, Value
-from intinfer.ops import Affine, Flatten, MaxPool, SumPool
+from intinfer.ops import Flatten, MaxPool, SumPool
 from intinfer.ops.geometry import Pads, Pair, Window
-from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
 from .. import float_error
@@ -76,8 +75,7 @@ def _turned(state: Lowering, node: FloatNode, z: Value, signs: IntArray) -> Valu
     """`z` times 1 or -1 a channel."""
     if (signs == 1).all():
         return z
-    op = Affine(IntTensor(signs), IntTensor(np.zeros_like(signs)))
-    return state.add(op, z, name=f"{node.name}.turned", source=node.source)
+    return state.scaled(z, signs.tolist(), name=f"{node.name}.turned", source=node.source)
 
 
 def _summed(state: Lowering, node: FloatNode, x: Lowered, pool: SumPool, count: int, name: str) -> Lowered:

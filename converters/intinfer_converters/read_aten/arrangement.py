@@ -9,7 +9,7 @@ import torch
 
 from ..symbolic import Symbolic, SymbolicNet, Unsupported
 from ..symbolic.vocabulary import arrangement
-from ..symbolic.vocabulary.operands import Operand, concat, stack
+from ..symbolic.vocabulary.arrangement import Operand, concat, stack
 from .schema import Bound
 from .scope import Arguments, Handler, Scope
 

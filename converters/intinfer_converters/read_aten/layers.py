@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..symbolic import Symbolic, SymbolicNet, Unsupported
-from ..symbolic.vocabulary import arithmetic, layers, reductions, windows
+from ..symbolic.vocabulary import arithmetic, layers, reductions
 from ..symbolic.vocabulary.refusals import TRANSPOSED
 from .elementwise import two
 from .scope import Arguments, Handler, Scope, with_absent
@@ -46,10 +46,10 @@ def convolution(scope: Scope, a: Arguments) -> Symbolic:
     axes, kernel = _axes(x), weight.shape[2:]
     stride, dilation = each_axis(a["stride"], axes), each_axis(a["dilation"], axes)
     if a["padding"] == "same":
-        pads: Sequence[int] = windows.same_pads(x.shape[2:], kernel, stride, dilation, more_first=False)
+        pads: Sequence[int] = reductions.same_pads(x.shape[2:], kernel, stride, dilation, more_first=False)
     else:
         pads = each_axis(0 if a["padding"] == "valid" else a["padding"], axes) * 2
-    sliding = windows.Sliding(kernel, stride, pads, dilation)
+    sliding = reductions.Sliding(kernel, stride, pads, dilation)
     return layers.conv(scope.net, x, weight, scope.optional(a.get("bias")), sliding, a["groups"])
 
 
@@ -109,16 +109,16 @@ def batch_norm(scope: Scope, a: Arguments) -> Symbolic:
 # ---- pools
 
 
-def _sliding(a: Arguments) -> windows.Sliding:
+def _sliding(a: Arguments) -> reductions.Sliding:
     axes = _axes(a["self"])
     kernel = each_axis(a["kernel_size"], axes)
     stride = each_axis(a["stride"], axes) if a["stride"] else kernel
     pads, dilation = each_axis(a["padding"], axes) * 2, each_axis(a.get("dilation", 1), axes)
-    return windows.Sliding(kernel, stride, pads, dilation, bool(a["ceil_mode"]))
+    return reductions.Sliding(kernel, stride, pads, dilation, bool(a["ceil_mode"]))
 
 
 def max_pool(scope: Scope, a: Arguments) -> Symbolic:
-    return windows.max_pool(scope.net, a["self"], _sliding(a))
+    return reductions.max_pool(scope.net, a["self"], _sliding(a))
 
 
 def average_pool(scope: Scope, a: Arguments) -> Symbolic:
@@ -126,15 +126,15 @@ def average_pool(scope: Scope, a: Arguments) -> Symbolic:
     count = int(np.prod(sliding.kernel))
     if divisor not in (None, count):
         raise Unsupported(f"it divides by {divisor} instead of the {count} elements of its window")
-    return windows.average_pool(scope.net, a["self"], sliding, bool(a["count_include_pad"]))
+    return reductions.average_pool(scope.net, a["self"], sliding, bool(a["count_include_pad"]))
 
 
-def adaptive(word: Callable[[SymbolicNet, Symbolic, windows.Sliding], Symbolic]) -> Handler:
+def adaptive(word: Callable[[SymbolicNet, Symbolic, reductions.Sliding], Symbolic]) -> Handler:
     """A pool with as many windows an axis as its output has places."""
 
     def handler(scope: Scope, a: Arguments) -> Symbolic:
         x = a["self"]
-        return word(scope.net, x, windows.tiles(x, each_axis(a["output_size"], _axes(x))))
+        return word(scope.net, x, reductions.tiles(x, each_axis(a["output_size"], _axes(x))))
 
     return handler
 
@@ -193,9 +193,11 @@ HANDLERS: dict[str, Handler] = {
     "max_pool2d_with_indices": with_absent(max_pool, INDICES),
     **dict.fromkeys(("avg_pool1d", "avg_pool2d"), average_pool),
     **dict.fromkeys(
-        ("adaptive_avg_pool1d", "adaptive_avg_pool2d", "_adaptive_avg_pool2d"), adaptive(windows.average_pool)
+        ("adaptive_avg_pool1d", "adaptive_avg_pool2d", "_adaptive_avg_pool2d"), adaptive(reductions.average_pool)
     ),
-    **dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d"), with_absent(adaptive(windows.max_pool), INDICES)),
+    **dict.fromkeys(
+        ("adaptive_max_pool1d", "adaptive_max_pool2d"), with_absent(adaptive(reductions.max_pool), INDICES)
+    ),
     "mean": reduced(reductions.mean),
     "sum": total,
     "amax": reduced(reductions.max_over),

@@ -12,7 +12,7 @@ from intinfer.errors import DataError
 from intinfer.files.strict_json import Json, integer, items, text
 from intinfer.limits import MAX_TEXT
 
-from .json_text import boolean, member, number, table, union, word
+from .container import boolean, member, number, table, union, word
 from .tensors import dtype_of
 
 MAX_NODES = 100_000

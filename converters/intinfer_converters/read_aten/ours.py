@@ -31,6 +31,7 @@ from ..floatnet import (
     ThresholdedMean,
 )
 from ..floatnet.layers import binary_weights, ternary_weights
+from ..lowered import unused
 from ..nets.channels import LogitScale
 from ..nets.layers import TernaryConv2d
 from ..nets.ops import CALLS, NAMESPACE, layers_as_ops
@@ -112,8 +113,7 @@ def _named(program: Program) -> Program:
     used: set[str] = set()
     nodes = []
     for node in program.nodes:
-        layer = _unused(_layer_name(node), used)
-        used.add(layer)
+        layer = unused(_layer_name(node), used)
         node = _channel_concat(node)
         arguments = tuple((key, _renamed(value, renamed)) for key, value in node.arguments)
         outputs = tuple(renamed.get(name, name) if isinstance(name, str) else name for name in node.outputs)
@@ -136,14 +136,6 @@ def _layer_name(node: Node) -> str:
     if namespace == NAMESPACE or name == "max_pool2d":
         return node.path
     return f"{node.path}.{name}" if node.path else name
-
-
-def _unused(name: str, used: set[str]) -> str:
-    """`name`, or name2, name3 ... when a node has it."""
-    candidate, number = name, 2
-    while candidate in used:
-        candidate, number = f"{name}{number}", number + 1
-    return candidate
 
 
 def _renamed(value: Any, names: Mapping[str, str]) -> Any:

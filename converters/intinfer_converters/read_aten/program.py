@@ -12,8 +12,7 @@ import torch
 from intinfer.errors import DataError, ModelFileError
 from intinfer.files.strict_json import Json, integer, items
 
-from .container import Container
-from .json_text import member, parse, table, union, word
+from .container import Container, member, parse, table, union, word
 from .nodes import MAX_ITEMS, Flattened, Node
 from .tensors import MAX_RANK, dtype_of, extent, read_old_tensors, read_tensors
 

@@ -15,9 +15,8 @@ from intinfer.types import IntArray
 
 from ..floatnet import QuantisedWeight, RealWeight
 from ..symbolic import Symbolic, SymbolicNet, Unsupported, weight_of
-from ..symbolic.vocabulary.arrangement import gather, strided
+from ..symbolic.vocabulary.arrangement import Operand, gather, strided
 from ..symbolic.vocabulary.elementwise import cast
-from ..symbolic.vocabulary.operands import Operand
 from .schema import MAX_RESULT, Bound, call, mapped
 
 Array = npt.NDArray[Any]

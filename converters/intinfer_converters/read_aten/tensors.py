@@ -11,8 +11,7 @@ import torch
 from intinfer.errors import DataError
 from intinfer.files.strict_json import Json, integer, items
 
-from .container import Container
-from .json_text import boolean, member, parse, table, word
+from .container import Container, boolean, member, parse, table, word
 
 DTYPES = {
     1: torch.uint8,

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import numpy as np
 
 from ..symbolic import Symbolic, SymbolicNet, Unsupported
-from ..symbolic.vocabulary import layers, windows
+from ..symbolic.vocabulary import layers, reductions
 from ..symbolic.vocabulary.arithmetic import add, mul
 from ..symbolic.vocabulary.arrangement import axis_of, reshape
 from .call import Call, Rule, Value, weight_in
 from .tensors import Array, Constant
 
 
-def _sliding(call: Call, x: Symbolic, kernel: tuple[int, ...]) -> windows.Sliding:
+def _sliding(call: Call, x: Symbolic, kernel: tuple[int, ...]) -> reductions.Sliding:
     """The window of a convolution or pool over the last axes of `x`."""
     axes, ceil_mode = len(kernel), bool(call.integer("ceil_mode", 0)) if "Pool" in call.node.op else False
     stride = call.integers("strides") or (1,) * axes
@@ -28,10 +28,10 @@ def _sliding(call: Call, x: Symbolic, kernel: tuple[int, ...]) -> windows.Slidin
     elif mode in ("SAME_UPPER", "SAME_LOWER"):
         if not len(x.shape) - 2 == len(stride) == len(dilation) == axes:
             raise Unsupported(f"strides {stride}, dilations {dilation} do not fit a window {kernel} on {x.shape}")
-        pads = windows.same_pads(x.shape[2:], kernel, stride, dilation, more_first=mode == "SAME_LOWER")
+        pads = reductions.same_pads(x.shape[2:], kernel, stride, dilation, more_first=mode == "SAME_LOWER")
     elif mode != "NOTSET":
         raise Unsupported(f"auto_pad {mode!r} is not supported; NOTSET, VALID, SAME_UPPER and SAME_LOWER are")
-    return windows.Sliding(kernel, stride, pads, dilation, ceil_mode)
+    return reductions.Sliding(kernel, stride, pads, dilation, ceil_mode)
 
 
 def convolved(call: Call, x: Symbolic, weights: Constant, bias: Array | None) -> Symbolic:
@@ -51,12 +51,12 @@ def conv(call: Call) -> Symbolic:
 def max_pool(call: Call) -> Symbolic:
     call.lone_output()
     x = call.tensor()
-    return windows.max_pool(call.net, x, _sliding(call, x, call.integers("kernel_shape") or ()))
+    return reductions.max_pool(call.net, x, _sliding(call, x, call.integers("kernel_shape") or ()))
 
 
 def average_pool(call: Call) -> Symbolic:
     x, counted = call.tensor(), bool(call.integer("count_include_pad", 0))
-    return windows.average_pool(call.net, x, _sliding(call, x, call.integers("kernel_shape") or ()), counted)
+    return reductions.average_pool(call.net, x, _sliding(call, x, call.integers("kernel_shape") or ()), counted)
 
 
 # ---- products
@@ -136,7 +136,7 @@ def reduced(word: Callable[[SymbolicNet, Symbolic, tuple[int, ...], bool], Symbo
 
 def pooled_over_all(word: Callable[[SymbolicNet, Symbolic, tuple[int, ...], bool], Symbolic]) -> Rule:
     """A global pool."""
-    return lambda call: word(call.net, call.tensor(), windows.spatial(call.tensor()), True)
+    return lambda call: word(call.net, call.tensor(), reductions.spatial(call.tensor()), True)
 
 
 def place_of(word: Callable[[SymbolicNet, Symbolic, int, bool, bool], Symbolic]) -> Rule:

@@ -258,13 +258,11 @@ def _node(proto: onnx.NodeProto, place: int, folder: Path | None) -> Node:
 
 def _value(attribute: AttributeProto, folder: Path | None) -> Any:
     """A number, text, constant or tuple of them; None for what no supported op has."""
-    kind = attribute.type
-    if kind == AttributeProto.TENSOR:
-        return constant_in(attribute.t, folder)
-    if kind in (AttributeProto.INT, AttributeProto.FLOAT):
-        return attribute.i if kind == AttributeProto.INT else attribute.f
-    if kind == AttributeProto.STRING:
-        return attribute.s.decode("utf-8", "replace")
-    if kind == AttributeProto.INTS:
-        return tuple(attribute.ints)
-    return tuple(attribute.floats) if kind == AttributeProto.FLOATS else None
+    if attribute.type not in FIELDS:
+        return None
+    value = getattr(attribute, FIELDS[attribute.type])
+    if attribute.type == AttributeProto.TENSOR:
+        return constant_in(value, folder)
+    if attribute.type == AttributeProto.STRING:
+        return value.decode("utf-8", "replace")
+    return value if attribute.type in (AttributeProto.INT, AttributeProto.FLOAT) else tuple(value)

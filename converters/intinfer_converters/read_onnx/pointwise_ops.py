@@ -9,7 +9,7 @@ import numpy as np
 
 from ..symbolic import Symbolic, SymbolicNet, Unsupported
 from ..symbolic.vocabulary import arithmetic, comparisons, elementwise, selection
-from ..symbolic.vocabulary.operands import Operand
+from ..symbolic.vocabulary.arrangement import Operand
 from .call import Call, Result, Rule, Value
 from .tensors import DTYPES, Array, type_name
 

@@ -14,9 +14,8 @@ from intinfer.types import IntArray
 from ..symbolic import Symbolic, SymbolicNet, Unsupported
 from ..symbolic.pointwise import pointwise
 from ..symbolic.vocabulary import arithmetic, elementwise, layers, quantisers, reductions
-from ..symbolic.vocabulary.arrangement import axis_of
+from ..symbolic.vocabulary.arrangement import Operand, axis_of, concat
 from ..symbolic.vocabulary.elementwise import cast
-from ..symbolic.vocabulary.operands import Operand, concat
 from .call import Call, Rule, Value, weight_in
 from .layer_ops import convolved, multiplied
 from .qonnx_ops import scale_of

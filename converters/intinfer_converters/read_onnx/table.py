@@ -10,7 +10,7 @@ from onnx import defs
 
 from ..symbolic import Symbolic, Unsupported
 from ..symbolic.vocabulary import arithmetic, arrangement, comparisons, elementwise, reductions, refusals
-from . import layer_ops, layout_ops, pointwise_ops, qdq_ops, qonnx_ops, resize
+from . import layer_ops, layout_ops, pointwise_ops, qdq_ops, qonnx_ops
 from .call import Call, Rule
 from .load import STANDARD, Node
 from .tensors import Constant
@@ -69,7 +69,7 @@ ONNX: dict[str, Rule] = {
     "ReduceSum": layer_ops.reduced(reductions.total, since=13),
     "Relu": pointwise_ops.one(elementwise.relu),
     "Reshape": layout_ops.reshape,
-    "Resize": resize.resize,
+    "Resize": layout_ops.resize,
     "Round": pointwise_ops.one(elementwise.rint),
     "Shape": layout_ops.shape_of,
     "Sign": pointwise_ops.one(elementwise.sign),
@@ -84,7 +84,7 @@ ONNX: dict[str, Rule] = {
     "Tile": layout_ops.tile,
     "Transpose": layout_ops.transpose,
     "Unsqueeze": layout_ops.unsqueeze,
-    "Upsample": resize.upsample,
+    "Upsample": layout_ops.upsample,
     "Where": pointwise_ops.where,
 }
 """The standard operators, for tensors that depend on the network's input."""

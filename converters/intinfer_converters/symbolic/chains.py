@@ -27,7 +27,8 @@ def operand_of(kind: str, operand: npt.ArrayLike | None, dtype: np.dtype[Any]) -
     with np.errstate(over="ignore"):
         array: FloatArray = given.astype(dtype)
     if np.isnan(array).any() or (kind != "clip" and not np.isfinite(array).all()):
-        raise Unsupported(f"its constant is {_first_odd(array)}: a network has no integer meaning with NaN or infinity")
+        odd = float(array[~np.isfinite(array)][0])
+        raise Unsupported(f"its constant is {odd}: a network has no integer meaning with NaN or infinity")
     if given.dtype.kind in "iu" and not np.array_equal(array.astype(np.float64), given.astype(np.float64)):
         raise Unsupported(f"its constant {int(given.reshape(-1)[0])} is not exact in {dtype}")
     if kind == "div" and not array.all():
@@ -35,10 +36,6 @@ def operand_of(kind: str, operand: npt.ArrayLike | None, dtype: np.dtype[Any]) -
     if kind == "clip" and array[0] > array[1]:
         raise Unsupported(f"it clips to {array[0]:g}..{array[1]:g}, an empty range")
     return array
-
-
-def _first_odd(array: FloatArray) -> float:
-    return float(array[~np.isfinite(array)].reshape(-1)[0])
 
 
 def absorbed(x: Symbolic, primitive: Primitive, dtype: np.dtype[Any]) -> Symbolic | None:

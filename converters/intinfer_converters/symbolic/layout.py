@@ -204,7 +204,9 @@ class Layout:
         """Of a layout in `value` (C, ...): the channel that each element comes from."""
         pixels = prod(value[1:])
         found = digits.divided(self.factors, self.offset, pixels)
-        return Layout.of(_floored(self.index, pixels)) if found is None else _layout(self.shape, *found)
+        if found is None:
+            return Layout.of(np.where(self.index < 0, -1, self.index // pixels))
+        return _layout(self.shape, *found)
 
     def by_channel(self, value: Shape, numbers: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
         """(C,) numbers of which each element gets its channel's, when they are `numbers`, which broadcast to the shape.
@@ -248,10 +250,6 @@ def _layout(shape: Sequence[int], offset: int, factors: Iterable[Factor]) -> Lay
 
 def _with_axis(axes: Sequence[Factors], axis: int, factors: Factors) -> Iterable[Factor]:
     return chain.from_iterable([*axes[:axis], factors, *axes[axis + 1 :]])
-
-
-def _floored(index: IntArray, divisor: int) -> IntArray:
-    return np.where(index < 0, -1, index // divisor)
 
 
 def value_shape(shape: Shape) -> Shape:

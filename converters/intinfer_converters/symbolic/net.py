@@ -17,6 +17,7 @@ from intinfer.graph import ImageInput, Shape
 
 from ..evaluator import Chain
 from ..floatnet import FloatNet, FloatNetBuilder, FloatOp, Pixels, Pointwise, Quantise
+from ..lowered import unused
 from ..primitives import primitive
 from . import layout
 from .layout import Layout
@@ -73,11 +74,7 @@ class SymbolicNet:
 
     def emit(self, op: FloatOp, *inputs: str, name: str = "", sources: Sequence[str] = ()) -> str:
         """Add a float node; its name is made unique."""
-        wanted = name or self.name
-        unique, number = wanted, 2
-        while unique in self._names:
-            unique, number = f"{wanted}.{number}", number + 1
-        self._names.add(unique)
+        unique = unused(name or self.name, self._names, ".")
         return self._builder.add(unique, op, *inputs, source=tuple(sources) or self.sources)
 
     def value_shape(self, node: str) -> Shape:

@@ -11,9 +11,8 @@ from .. import chains
 from ..net import SymbolicNet
 from ..pointwise import in_type, integer_op, pointwise
 from ..tensor import Bounds, Symbolic, Unsupported, hull, known, known_range, of_integers
-from .arrangement import broadcast
+from .arrangement import Array, Operand, aligned, apart, broadcast, one_number
 from .elementwise import cast, clip
-from .operands import Array, Operand, aligned, apart, one_number
 from .selection import where
 
 

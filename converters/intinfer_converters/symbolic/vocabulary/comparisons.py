@@ -8,9 +8,8 @@ from ..net import SymbolicNet
 from ..pointwise import pointwise
 from ..tensor import Symbolic, Unsupported
 from .arithmetic import add, maximum, minimum, mul, sub
-from .arrangement import broadcast
+from .arrangement import Operand, apart, broadcast
 from .elementwise import cast
-from .operands import Operand, apart
 
 _OPPOSITE = {"greater": "less_equal", "less": "greater_equal", "greater_equal": "less", "less_equal": "greater"}
 _MIRRORED = {"greater": "less", "less": "greater", "greater_equal": "less_equal", "less_equal": "greater_equal"}

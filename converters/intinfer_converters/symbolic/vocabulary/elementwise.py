@@ -8,7 +8,7 @@ import numpy.typing as npt
 from ..net import SymbolicNet
 from ..pointwise import Some, float_pointwise, pointwise
 from ..tensor import Symbolic, Unsupported, type_range
-from .operands import Array
+from .arrangement import Array
 
 
 def rint(net: SymbolicNet, x: Some) -> Some:

@@ -18,9 +18,8 @@ from .. import layout
 from ..net import SymbolicNet
 from ..pointwise import in_type, pointwise
 from ..tensor import UNKNOWN, Known, Symbolic, Unsupported, of_products
-from .arrangement import move_axis, reshape, transpose
-from .operands import Array
-from .windows import Sliding, slid
+from .arrangement import Array, move_axis, reshape, transpose
+from .reductions import Sliding, slid
 
 
 def dense(net: SymbolicNet, x: Symbolic, weight: Weight, bias: Array | None = None) -> Symbolic:

@@ -9,8 +9,8 @@ from intinfer.types import IntArray
 from ..net import SymbolicNet
 from ..pointwise import Some, pointwise
 from ..tensor import Symbolic, Unsupported
+from .arrangement import Array
 from .elementwise import cast, clip, rint
-from .operands import Array
 
 
 def quantise(net: SymbolicNet, scaled: Some, zero: IntArray, ends: tuple[int, int]) -> Some:

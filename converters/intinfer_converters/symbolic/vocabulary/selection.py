@@ -9,8 +9,7 @@ from ..layout import Layout
 from ..net import SymbolicNet
 from ..pointwise import pointwise
 from ..tensor import Symbolic, Unsupported, hull, known
-from .arrangement import broadcast
-from .operands import Array, Operand, aligned, as_tensor
+from .arrangement import Array, Operand, aligned, as_tensor, broadcast
 
 
 def where(net: SymbolicNet, condition: Operand, a: Operand, b: Operand) -> Operand:
