@@ -88,8 +88,7 @@ class Real:
     @property
     def size(self) -> Floats:
         """The largest magnitudes that a float evaluation may have."""
-        largest: Floats = np.abs(self.value) + self.error
-        return largest
+        return np.asarray(np.abs(self.value) + self.error)
 
     def at(self, *index: Any) -> Real:
         return Real(self.value[index], self.error[index], self.grid)

@@ -23,7 +23,7 @@ from .. import floatnet as f
 from ..evaluator import FloatArray
 from ..floatnet.arrays import Executor
 from ..primitives import Affine, Div, Mul
-from .execute import check_images, last_reads, live_bytes, walk
+from .execute import check_images, deaths, live_bytes, walk
 from .plan import Plan, make_plan
 from .ranges import ActivationRange, Grid, Sample, choose_levels
 from .report import ActivationReport, CalibrationReport, LayerReport, compare, sqnr
@@ -122,8 +122,7 @@ class _Calibration:
 
     def run(self, images: IntArray) -> None:
         """Rewrite every node; quantised values are made from quantised values."""
-        last = last_reads(self.net)
-        for index, (node, expected) in enumerate(walk(self.net, images)):
+        for (node, expected), unread in zip(walk(self.net, images), deaths(self.net), strict=True):
             names = tuple(
                 self.real[name] if (node.name, number) in self.plan.reads else name
                 for number, name in enumerate(node.inputs)
@@ -139,10 +138,9 @@ class _Calibration:
             self.values[self.builder.add(node.name, op, *names, source=node.source)] = value
             if node.name in self.plan.points:
                 self._point(node, expected, value)
-            for name in {*node.inputs, node.name}:
-                if last[name] == index:
-                    self.values.pop(name)
-                    self.values.pop(self.real.get(name, ""), None)
+            for name in unread:
+                self.values.pop(name)
+                self.values.pop(self.real.get(name, ""), None)
 
     def result(self) -> f.FloatNet:
         outputs = {

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from intinfer.errors import DataError
+from intinfer.graph import unread_after
 from intinfer.types import IntArray
 
 from .. import floatnet as f
@@ -18,33 +19,32 @@ BATCH_BYTES = 2**28
 """Most memory for the live tensors of a batch in `run_float`."""
 
 
-def last_reads(net: f.FloatNet) -> dict[str, int]:
-    """Node -> the place of the last node that reads it, its own where none does."""
-    return {name: place for place, node in enumerate(net.nodes) for name in (*node.inputs, node.name)}
+def deaths(net: f.FloatNet) -> list[list[str]]:
+    """For each node the values that no node behind it reads."""
+    return unread_after([(node.inputs, node.name) for node in net.nodes])
 
 
 def live_bytes(net: f.FloatNet) -> int:
     """Peak bytes an image of the tensors alive at the same time, in float32."""
-    last, size = last_reads(net), {node.name: 4 * prod(node.shape) for node in net.nodes}
+    size = {node.name: 4 * prod(node.shape) for node in net.nodes}
     live = peak = 0
-    for index, node in enumerate(net.nodes):
+    for node, unread in zip(net.nodes, deaths(net), strict=True):
         live += size[node.name]
         peak = max(peak, live)
-        live -= sum(size[name] for name in {*node.inputs, node.name} if last[name] == index)
+        live -= sum(size[name] for name in unread)
     return peak
 
 
 def walk(net: f.FloatNet, images: IntArray) -> Iterator[tuple[f.FloatNode, FloatArray]]:
     """Every node and its value on `images`, in order; values are dropped when nobody reads them any more."""
-    executor, last = Executor(net.dtype), last_reads(net)
+    executor = Executor(net.dtype)
     values: dict[str, FloatArray] = {}
-    for index, node in enumerate(net.nodes):
+    for node, unread in zip(net.nodes, deaths(net), strict=True):
         inputs = [values[name] for name in node.inputs] if node.inputs else [images.astype(executor.dtype)]
         values[node.name] = node.op.values(node.name, executor, *inputs)
         yield node, values[node.name]
-        for name in {*node.inputs, node.name}:
-            if last[name] == index:
-                del values[name]
+        for name in unread:
+            del values[name]
 
 
 def run_float(net: f.FloatNet, images: IntArray, *, taps: Collection[str] = ()) -> dict[str, FloatArray]:

@@ -155,8 +155,7 @@ def compare(before: FloatNet, after: FloatNet, images: IntArray, labels: IntArra
 def _classes(net: FloatNet, node: str, values: FloatArray) -> IntArray:
     """(N, outputs) -> (N,)"""
     if values.shape[1] > 1:
-        largest: IntArray = values.argmax(axis=1)
-        return largest
+        return np.asarray(values.argmax(axis=1))
     op = next(each.op for each in net.nodes if each.name == node)
     chosen = isinstance(op, IntegerOp) and isinstance(op.op, ArgMax)
     return (values[:, 0] if chosen else values[:, 0] > 0).astype(np.int64)

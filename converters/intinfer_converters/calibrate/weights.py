@@ -82,16 +82,13 @@ class WeightFormat:
 
 def exact_step(step: float, bits: int = STEP_BITS) -> Fraction:
     """The number of `bits` significant bits nearest to a step > 0; 1 for the step 0 of weights that are all 0."""
-    if step <= 0:
-        return Fraction(1)
-    mantissa, exponent = np.frexp(step)
-    return Fraction(round(float(mantissa) * 2**bits)) * Fraction(2) ** (int(exponent) - bits)
+    return Fraction(float(_rounded(np.float64(step), bits)))
 
 
-def _rounded(step: Reals) -> Reals:
+def _rounded(step: Reals | np.float64, bits: int = STEP_BITS) -> Reals:
     """`exact_step` of each, as floats."""
     mantissa, exponent = np.frexp(step)
-    return np.where(step > 0, np.ldexp(np.rint(mantissa * 2**STEP_BITS), exponent - STEP_BITS), 1.0)
+    return np.where(step > 0, np.ldexp(np.rint(mantissa * 2**bits), exponent - bits), 1.0)
 
 
 def _binary(rows: Reals) -> tuple[IntArray, Reals]:

@@ -22,7 +22,7 @@ from intinfer.types import IntArray
 from ..float_error import Norm
 from ..preprocess import Preprocess
 from ..read_aten.arrangement import SAME
-from ..read_aten.nodes import Node, Ref, names_in
+from ..read_aten.nodes import Node, Ref
 from ..read_aten.program import Program
 from ..read_aten.reader import input_shape, only_input, read_graph
 from ..read_aten.schema import overload_of, packet_of
@@ -198,12 +198,9 @@ class _Step:
 
     @classmethod
     def of(cls, node: Node) -> _Step:
-        reads = tuple(name for _, value in node.arguments for name in names_in(value))
-        names = tuple(n for out in node.outputs for n in ((out,) if isinstance(out, str) else out or ()))
-        if node.target in SCALAR_OPS:
-            return cls(node, SCALAR_OPS[node.target], reads, names, False)
-        writes = node.target.split(".")[1].endswith("_") and packet_of(node.target) not in SAME
-        return cls(node, overload_of(node.target), reads, names, writes)
+        scalar = SCALAR_OPS.get(node.target)
+        writes = not scalar and node.target.split(".")[1].endswith("_") and packet_of(node.target) not in SAME
+        return cls(node, scalar or overload_of(node.target), tuple(node.reads), tuple(node.results), writes)
 
     def run(self, values: dict[str, Any]) -> None:
         """Compute the node's results into `values`."""

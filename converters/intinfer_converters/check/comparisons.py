@@ -43,11 +43,15 @@ class NodeComparison(Comparison):
     Args:
         node: the model's.
         ours: the node of that name in a new conversion of the source.
+
+    Attributes:
+        changed: whether that one is another.
     """
 
     def __init__(self, node: Node, ours: Node) -> None:
         super().__init__(node.name, node.op.kind, ours.source)
         self.node, self.ours = node, ours
+        self.changed = not same_op(node.op, ours.op) or node.inputs != ours.inputs
 
     def judged(self, batch: Batch, row: NodeReport, differing: Differing, judgement: Judgement, allowed: Mask) -> Mask:
         """Count values that differ as ties where the judgement explains them and they are allowed to be, else as
@@ -88,7 +92,6 @@ class ShownComparison(NodeComparison):
         self.pair = pair
         self.levels = Levels(pair, ours.output.type, step, dtype)
         self.format = Format.of(dtype)
-        self.changed = not same_op(node.op, ours.op) or node.inputs != ours.inputs
 
     def compare(self, batch: Batch, row: NodeReport) -> None:
         expected = self.levels.shown(batch.tensor(self.pair.tensor))
@@ -210,8 +213,8 @@ class OutputComparison(Comparison):
 def comparison_of(node: Node, ours: Node, pair: Pair | None, dtype: npt.DTypeLike) -> Comparison | None:
     """The comparison of a node; None where nothing of the source shows it, and a new conversion makes the same."""
     if pair is None:
-        same = same_op(node.op, ours.op) and node.inputs == ours.inputs
-        return None if same else UnshownComparison(node, ours)
+        unshown = UnshownComparison(node, ours)
+        return unshown if unshown.changed else None
     op = pair.node.op
     best = isinstance(op, IntegerOp) and isinstance(op.op, ArgMax)
     if not isinstance(op, Quantise | ThresholdedMean) and not best:

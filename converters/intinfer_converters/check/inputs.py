@@ -60,8 +60,7 @@ def extreme_images(graph: Graph) -> IntArray:
         masks.append(mask)
     both = np.stack([m for mask in masks for m in (mask, 1 - mask)])
     levels = np.where(both == 1, value.type.hi, value.type.lo)
-    images: IntArray = np.repeat(levels[:, None], value.shape[0], axis=1) if len(value.shape) > 1 else levels
-    return images
+    return np.asarray(np.repeat(levels[:, None], value.shape[0], axis=1) if len(value.shape) > 1 else levels)
 
 
 def images_at_thresholds(graph: Graph) -> IntArray:
@@ -99,8 +98,8 @@ def _first_layers(graph: Graph) -> Iterator[tuple[Node, IntArray]]:
     names = {value.name for value in graph.inputs}
     for node in graph.nodes:
         if isinstance(node.op, Conv2d) and node.inputs[0] in names:
-            for reader in graph.nodes:
-                if reader.inputs == (node.name,) and isinstance(reader.op, Threshold | Requant):
+            for reader in graph.readers[node.name]:
+                if isinstance(reader.op, Threshold | Requant):
                     yield node, _limits(reader, node)
 
 
@@ -108,8 +107,7 @@ def _limits(quantiser: Node, conv: Node) -> IntArray:
     """The smallest z of each level, per channel; of a requant, found on its own reference."""
     op, channels = quantiser.op, conv.output.shape[0]
     if isinstance(op, Threshold):
-        limits: IntArray = np.broadcast_to(op.thresholds.values, (channels, op.thresholds.shape[1]))
-        return limits
+        return np.asarray(np.broadcast_to(op.thresholds.values, (channels, op.thresholds.shape[1])))
     every = np.arange(conv.output.type.lo, conv.output.type.hi + 1, dtype=np.int64)
     levels = op.reference(np.broadcast_to(every, (1, channels, every.size)).reshape(1, channels, 1, -1))[0, :, 0]
     steps = [every[1:][np.diff(row) != 0] for row in levels]
@@ -190,21 +188,12 @@ def _margins(graph: Graph, node: Node, images: IntArray) -> IntArray:
     op = node.op
     assert isinstance(op, Tgap)
     live = {graph.inputs[0].name: images}
-    for before in _ancestors(graph, node):
-        live[before.name] = before.op.reference(*(live[name] for name in before.inputs))
-    levels = live[node.inputs[0]]
-    margins: IntArray = 2 * levels.sum(axis=(2, 3)) - op.top * levels.shape[2] * levels.shape[3]
-    return margins
-
-
-def _ancestors(graph: Graph, node: Node) -> list[Node]:
-    needed = set(node.inputs)
-    kept = []
-    for before in reversed(graph.nodes):
+    needed = graph.before(node.inputs)
+    for before in graph.nodes:
         if before.name in needed:
-            needed.update(before.inputs)
-            kept.append(before)
-    return kept[::-1]
+            live[before.name] = before.op.reference(*(live[name] for name in before.inputs))
+    levels = live[node.inputs[0]]
+    return np.asarray(2 * levels.sum(axis=(2, 3)) - op.top * levels.shape[2] * levels.shape[3])
 
 
 def _around_boundary(graph: Graph, node: Node, channel: int, on: IntArray, off: IntArray) -> list[IntArray]:

@@ -87,8 +87,7 @@ def _multiplied(a: IntArray, b: IntArray) -> IntArray:
 def _requantised(sums: IntArray, factor: Array, zero: Array, dtype: np.dtype[Any]) -> Array:
     info = np.iinfo(dtype)
     nearest = np.rint(sums * factor).astype(np.int64) + _whole(zero)
-    levels: Array = np.clip(nearest, info.min, info.max).astype(dtype)
-    return levels
+    return np.asarray(np.clip(nearest, info.min, info.max).astype(dtype))
 
 
 def _optional(inputs: Sequence[Array | None], index: int) -> Array | None:

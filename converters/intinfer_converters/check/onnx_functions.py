@@ -171,11 +171,6 @@ def call_of(node: onnx.NodeProto, ranks: Mapping[str, int]) -> tuple[list[onnx.N
     """
     if node.domain == CHANNELS_LAST:
         return _channels_last(node, ranks), []
-    made: dict[str, onnx.FunctionProto] = {}
-    return [_call(node, made, ranks)], list(made.values())
-
-
-def _call(node: onnx.NodeProto, made: dict[str, onnx.FunctionProto], ranks: Mapping[str, int]) -> onnx.NodeProto:
     known = FUNCTIONS[node.op_type].get(len(node.input))
     if known is None:
         raise DataError(
@@ -186,15 +181,14 @@ def _call(node: onnx.NodeProto, made: dict[str, onnx.FunctionProto], ranks: Mapp
     attributes = {key: value.decode() if isinstance(value, bytes) else value for key, value in attributes.items()}
     attributes["rank"] = ranks.get(node.input[0], 4)
     name = "_".join([node.op_type, str(len(inputs)), *(f"{key}_{attributes[key]}" for key in sorted(attributes))])
-    if name not in made:
-        body = Body()
-        try:
-            build(body, attributes)
-        except DataError as error:
-            raise DataError(f"{node.name or node.output[0]} ({node.op_type}): {error}") from None
-        opset = [helper.make_opsetid("", OPSET)]
-        made[name] = helper.make_function(DOMAIN, name, list(inputs), ["y"], body.nodes, opset)
-    return helper.make_node(name, node.input, node.output, name=node.name, domain=DOMAIN)
+    body = Body()
+    try:
+        build(body, attributes)
+    except DataError as error:
+        raise DataError(f"{node.name or node.output[0]} ({node.op_type}): {error}") from None
+    opset = [helper.make_opsetid("", OPSET)]
+    function = helper.make_function(DOMAIN, name, list(inputs), ["y"], body.nodes, opset)
+    return [helper.make_node(name, node.input, node.output, name=node.name, domain=DOMAIN)], [function]
 
 
 def _channels_last(node: onnx.NodeProto, ranks: Mapping[str, int]) -> list[onnx.NodeProto]:

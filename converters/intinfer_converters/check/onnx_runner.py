@@ -20,6 +20,7 @@ from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from intinfer.errors import DataError
+from intinfer.graph import unread_after
 from intinfer.types import IntArray
 
 from ..symbolic import Reading
@@ -55,7 +56,8 @@ class OnnxRunner:
         wanted = {tensor for tensor, _ in shown(reading).values()} | outputs
         self._wanted = wanted | set(reading.net.outputs)
         self._steps = [_Step(node, model, self._constants, threads) for node in _live(model, outputs)]
-        self._drop = _last_reads(self._steps, self._wanted)
+        made = [([*step.reads, *step.outputs], step.outputs[0]) for step in self._steps]
+        self._drop = unread_after(made, self._wanted)
         self._one_by_one = False
 
     def run(self, pixels: IntArray) -> Mapping[str, Array]:
@@ -135,18 +137,6 @@ def _reads(node: onnx.NodeProto) -> list[str]:
                 made |= set(inner.output)
             names += [value.name for value in graph.output if value.name not in made]
     return list(dict.fromkeys(names))
-
-
-def _last_reads(steps: list[_Step], wanted: set[str]) -> list[list[str]]:
-    """For each step the values that nothing behind it reads."""
-    last: dict[str, int] = {}
-    for index, step in enumerate(steps):
-        last.update(dict.fromkeys((*step.reads, *step.node.output), index))
-    drop: list[list[str]] = [[] for _ in steps]
-    for name, index in last.items():
-        if name not in wanted:
-            drop[index].append(name)
-    return drop
 
 
 class _Step:

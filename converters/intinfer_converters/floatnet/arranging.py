@@ -102,8 +102,7 @@ class Gather(FloatOp):
         return bool((self.index < 0).any())
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
-        gathered: FloatArray = self._gathered(inputs[0], float(self.fill))
-        return gathered
+        return np.asarray(self._gathered(inputs[0], float(self.fill)))
 
     def _gathered(self, x: Any, fill: float) -> Any:
         flat = x.reshape(len(x), -1)[:, self.index]

@@ -31,8 +31,7 @@ def ternary_weights(proxies: FloatArray, step: FloatArray) -> IntArray:
         proxies: weights of any shape, finite.
         step: s > 0, a scalar of the same dtype.
     """
-    quantised: IntArray = np.clip(np.rint(proxies / step), -1, 1).astype(np.int64)
-    return quantised
+    return np.asarray(np.clip(np.rint(proxies / step), -1, 1).astype(np.int64))
 
 
 def binary_weights(proxies: FloatArray) -> IntArray:

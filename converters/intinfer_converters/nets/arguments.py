@@ -14,10 +14,12 @@ class NetArgumentError(MalformedError):
 
 
 def check_sizes(net: str, arguments: Any, **largest: int) -> None:
-    """Refuse arguments above their limit. Raises NetArgumentError."""
+    """Refuse arguments above their limit, and no groups. Raises NetArgumentError."""
     for name, limit in largest.items():
         if getattr(arguments, name) > limit:
             raise NetArgumentError(f"{net}: {name}={getattr(arguments, name)} is too large; use {limit} or less")
+    if arguments.g < 1:
+        raise NetArgumentError(f"{net}: g={arguments.g} is not a number of groups; use g=1 or more")
 
 
 def check_common(net: str, arguments: Any) -> None:
@@ -76,8 +78,6 @@ class MdgnetArgs:
     def __post_init__(self) -> None:
         """Check every argument; raises NetArgumentError."""
         check_sizes("mdgnet", self, f=4096, classes=65536, height=8192, width=8192)
-        if self.g < 1:
-            raise NetArgumentError(f"mdgnet: g={self.g} is not a number of groups; use g=1 or more")
         if self.f < 4 or self.f % (4 * self.g):
             raise NetArgumentError(
                 f"mdgnet: g={self.g} does not divide f/4={self.f / 4:g}, the input channels of the group convolutions; "
@@ -134,8 +134,6 @@ class MognetArgs:
     def __post_init__(self) -> None:
         """Check every argument; raises NetArgumentError."""
         check_sizes("mognet", self, n=4096, classes=65536, height=8192, width=8192)
-        if self.g < 1:
-            raise NetArgumentError(f"mognet: g={self.g} is not a number of groups; use g=1 or more")
         if self.n < 4 or self.n % (2 * self.g):
             raise NetArgumentError(
                 f"mognet: g={self.g} does not divide n/2={self.n / 2:g}, the channels of the group "

@@ -76,8 +76,7 @@ def _nearest(x: FloatArray, up: Any) -> FloatArray:
     """
     size = np.abs(x)
     below = np.floor(size)
-    nearest: FloatArray = np.copysign(below + up(size - below, 0.5), x)
-    return nearest
+    return np.asarray(np.copysign(below + up(size - below, 0.5), x))
 
 
 class HalfAway(Rounding):

@@ -49,6 +49,16 @@ class Node:
     path: str = ""
     layer: str = ""
 
+    @property
+    def results(self) -> list[str]:
+        """The names of all results."""
+        return _flat(self.outputs)
+
+    @property
+    def reads(self) -> list[str]:
+        """The values of the graph that it reads, in order."""
+        return [name for _, value in self.arguments for name in names_in(value)]
+
 
 @dataclass
 class Flattened:
@@ -77,8 +87,7 @@ class Flattened:
                 for argument in given
             )
             results = tuple(self._result(output, names, prefix, where) for output in outputs)
-            first = next((name for r in results for name in ((r,) if isinstance(r, str) else r or ())), None)
-            name = first or f"{prefix}{target}.{len(self.nodes)}"
+            name = next(iter(_flat(results)), f"{prefix}{target}.{len(self.nodes)}")
             self._append(Node(name, target, arguments, results, _module_path(item)))
 
     def _append(self, node: Node) -> None:
@@ -132,6 +141,10 @@ class Flattened:
             source = Ref(inside.get(own, inner + own))
             result = self._named(name, names, prefix, where)
             self._append(Node(result, "aten.alias.default", (("self", source),), (result,)))
+
+
+def _flat(outputs: Sequence[str | tuple[str, ...] | None]) -> list[str]:
+    return [name for output in outputs for name in ((output,) if isinstance(output, str) else output or ())]
 
 
 def _tensor_names(arguments: Json, where: str) -> list[str]:

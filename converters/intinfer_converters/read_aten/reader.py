@@ -15,7 +15,7 @@ from ..symbolic import Reading, Symbolic, SymbolicNet, Unsupported
 from . import quantisers
 from .arrangement import COPY, MAYBE_VIEWS, MOVING, SAME, move
 from .export import OPEN_BATCH
-from .nodes import Node, Ref, names_in
+from .nodes import Node, Ref
 from .program import Input, Program
 from .schema import OBSERVING, Bound, bind, call, packet_of
 from .scope import Scope, numpy_type
@@ -116,14 +116,13 @@ class _Reader:
     def visit(self, node: Node) -> Iterator[str]:
         """Compute a node; yields its refusal, if it is refused."""
         try:
-            sources = [name for _, value in node.arguments for name in names_in(value)]
             if node.target.rpartition(".")[0] in IGNORED:
                 return
-            if any(self.values.get(name) is REFUSED for name in sources):
+            if any(self.values.get(name) is REFUSED for name in node.reads):
                 self.refuse(node)
                 return
             arguments = tuple((key, self.values.resolved(value)) for key, value in node.arguments)
-            with self.scope.net.at(node.layer or node.name, *self.sources(node, sources)):
+            with self.scope.net.at(node.layer or node.name, *self.sources(node)):
                 self.compute(node, arguments)
         except (Unsupported, IntinferError) as reason:
             self.refuse(node)
@@ -135,17 +134,16 @@ class _Reader:
     def place(self, node: Node) -> str:
         return f"{node.name} ({node.target}{f' in {node.path}' if node.path else ''})"
 
-    def sources(self, node: Node, names: list[str]) -> list[str]:
+    def sources(self, node: Node) -> list[str]:
         """What a node is said to come from: its layer; or its parameters, its module, and its own name."""
         if node.layer:
             return [node.layer]
-        keys = [self.program.constants[name][0] for name in names if name in self.program.constants]
+        keys = [self.program.constants[name][0] for name in node.reads if name in self.program.constants]
         return list(dict.fromkeys((*keys, *([node.path] if node.path else []), node.name)))
 
     def refuse(self, node: Node) -> None:
-        for output in node.outputs:
-            for name in (output,) if isinstance(output, str) else output or ():
-                self.values.set(name, REFUSED)
+        for name in node.results:
+            self.values.set(name, REFUSED)
 
     def keep(self, name: str, value: Any) -> None:
         if isinstance(value, Symbolic):

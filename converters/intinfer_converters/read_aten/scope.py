@@ -76,8 +76,7 @@ class Scope:
             raise Unsupported("it needs a constant where it is given a computed tensor")
         if isinstance(value, torch.Tensor):
             numpy_type(value.dtype)
-            result: Array = value.detach().resolve_neg().contiguous().numpy()
-            return result
+            return np.asarray(value.detach().resolve_neg().contiguous().numpy())
         if not isinstance(value, (bool, int, float)):
             raise Unsupported(f"it needs a number where it is given {type(value).__name__}")
         return np.array(value)
@@ -109,13 +108,8 @@ class Scope:
         """Constant weights, as integers and scales where they are such."""
         if isinstance(value, Symbolic):
             raise Unsupported("its weights are computed from the input; they must be constants")
-        values = self.array(value)
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise Unsupported("its weights have NaN or infinite entries")
         hint = self.hints.get(id(value))
-        if hint is None:
-            return weight_of(values)
-        return weight_of(values, (hint[0].numpy(), hint[1].numpy()))
+        return weight_of(self.array(value), None if hint is None else (hint[0].numpy(), hint[1].numpy()))
 
     def hint(self, values: torch.Tensor, scale: torch.Tensor) -> None:
         """Remember that `values` are integers times `scale` (which broadcasts against them), when they are."""

@@ -157,6 +157,4 @@ class Call:
 
 def weight_in(constant: Constant) -> QuantisedWeight | RealWeight:
     """Constant weights, with the integers that a quantiser gave them."""
-    if constant.values.dtype.kind == "f" and not np.isfinite(constant.values).all():
-        raise Unsupported("its weights have NaN or infinite entries")
     return weight_of(constant.values, constant.quantised)

@@ -239,8 +239,7 @@ class Layout:
         """Where along an axis there are elements of the value."""
         if self._axes is None:
             others = tuple(place for place in range(len(self.shape)) if place != axis)
-            there: npt.NDArray[np.bool_] = np.any(self.index >= 0, axis=others)
-            return there
+            return np.asarray(np.any(self.index >= 0, axis=others))
         return digits.is_present(digits.table_of(self._axes[1][axis]))
 
 

@@ -88,27 +88,25 @@ class SymbolicNet:
         """`x` with its quantiser closed, when its chain is one."""
         if not x.integral:
             return x
-        key = (x.node, id(x.chain))
-        if key not in self._closed:
-            low, high = x.bounds
-            # A quantiser that always gives one level has a second one that is not reached.
-            count = max(1, int(high - low) // x.step) if x.bounded else None
-            op = Quantise(x.chain, int(low) if x.bounded else None, x.step, count)
-            node = self.emit(op, x.node, name=x.sources[-1] if x.sources else "", sources=x.sources)
-            self._closed[key] = (node, x.chain)  # the chain is kept, so that its id stays its own
-        return _done(x, self._closed[key][0])
+        low, high = x.bounds
+        # A quantiser that always gives one level has a second one that is not reached.
+        count = max(1, int(high - low) // x.step) if x.bounded else None
+        return self._ended(x, Quantise(x.chain, int(low) if x.bounded else None, x.step, count), self._closed)
 
     def without_chain(self, x: Symbolic) -> Symbolic:
         """`x` with its pending ops as a node, so that nothing waits between its layout and its node."""
         x = self.settled(x)
         if not x.chain:
             return x
+        return self._ended(x, Pointwise(x.chain), self._chained)
+
+    def _ended(self, x: Symbolic, op: FloatOp, known: dict[tuple[str, int], tuple[str, Chain]]) -> Symbolic:
+        """`x` behind `op`, which does what its chain says, as a node that is made once."""
         key = (x.node, id(x.chain))
-        if key not in self._chained:
-            name = x.sources[-1] if x.sources else ""
-            node = self.emit(Pointwise(x.chain), x.node, name=name, sources=x.sources)
-            self._chained[key] = (node, x.chain)
-        return _done(x, self._chained[key][0])
+        if key not in known:
+            node = self.emit(op, x.node, name=x.sources[-1] if x.sources else "", sources=x.sources)
+            known[key] = (node, x.chain)  # the chain is kept, so that its id stays its own
+        return _done(x, known[key][0])
 
     def realised(self, x: Symbolic, shape: Shape | None = None) -> str:
         """A node whose value is `x`, in `shape` (by default that of `layout.value_shape`)."""

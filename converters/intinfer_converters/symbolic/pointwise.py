@@ -52,8 +52,7 @@ def _computed(x: Array, kind: str, operand: npt.ArrayLike | None) -> Array:
     if operand is None:
         return primitive(kind).apply(x)
     numbers = np.asarray(operand, dtype=x.dtype)
-    result: Array = np.clip(x, *numbers) if kind == "clip" else _BINARY[kind](x, numbers)
-    return result
+    return np.asarray(np.clip(x, *numbers) if kind == "clip" else _BINARY[kind](x, numbers))
 
 
 def float_pointwise(net: SymbolicNet, x: Symbolic, kind: str, operand: npt.ArrayLike | None) -> Symbolic:
@@ -147,8 +146,7 @@ def _rows(net: SymbolicNet, x: Symbolic, thresholds: Array) -> Array:
     row = x.layout.by_channel(net.value_shape(x.node), axis)
     if row is None:
         raise Unsupported("its thresholds vary within a channel of what it reads")
-    rows: Array = thresholds[row]
-    return rows
+    return np.asarray(thresholds[row])
 
 
 # ---- integer types

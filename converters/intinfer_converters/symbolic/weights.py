@@ -16,6 +16,7 @@ from intinfer.types import IntArray
 from ..evaluator import FloatArray, round_to_float
 from ..floatnet import QuantisedWeight, RealWeight
 from ..lowered import squeeze
+from .errors import Unsupported
 
 MAX_LEVEL = 255
 """Largest integer that is looked for in weights of which only the float values are known."""
@@ -28,7 +29,7 @@ def weight_of(values: FloatArray | IntArray, quantised: Quantised | None = None)
     """The weights `values` (O, ...) as integers q and a scale an output channel, where they are such.
 
     Args:
-        values: as the source computes with them, finite; integer arrays are themselves q with scale 1.
+        values: as the source computes with them; integer arrays are themselves q with scale 1.
         quantised: q and a scale that broadcasts against it, when the source says them: `values` is q * scale, rounded.
             A scale that is not one an output channel is looked for in `values` anew.
 
@@ -37,7 +38,12 @@ def weight_of(values: FloatArray | IntArray, quantised: Quantised | None = None)
         of weights without a stated quantiser are looked for up to `MAX_LEVEL`. Weights that several roundings have
         left beside q * scale, by `NOISE` units in the last place of the largest at most, have their `error`. Else a
         RealWeight.
+
+    Raises:
+        Unsupported: weights that are not finite.
     """
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise Unsupported("its weights have NaN or infinite entries")
     if values.dtype.kind in "iu":
         return _quantised(values.astype(np.int64), (Fraction(1),))
     if quantised is not None:
