@@ -62,11 +62,11 @@ class Lowered:
         return max(len(self.scale), len(self.offset), *(p.channels for p in self.tail), 1) > 1
 
     def scales(self) -> Fractions:
-        """One scale a channel."""
+        """The scale of each channel."""
         return spread(self.scale, self.channels)
 
     def offsets(self) -> Fractions:
-        """One offset a channel."""
+        """The offset of each channel."""
         return spread(self.offset, self.channels)
 
     def times(self, factor: Fractions, shift: Fractions) -> Lowered:

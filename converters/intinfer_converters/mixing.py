@@ -134,7 +134,7 @@ def lower_conv(state: Lowering, node: FloatNode, op: Conv, x: Lowered) -> Lowere
 
 
 def lower_dense(state: Lowering, node: FloatNode, op: Dense, x: Lowered) -> Lowered:
-    """A `dense` node on levels."""
+    """A dense layer as a `dense` node on levels."""
     known = op.weight.quantised()
     weight = known.tensor
     if not isinstance(weight, IntTensor):

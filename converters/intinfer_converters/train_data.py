@@ -52,7 +52,7 @@ def check_output(path: Path) -> None:
 
 
 def resume_path(path: Path) -> Path:
-    """OUT.resume.pt beside the checkpoint OUT."""
+    """The path OUT.resume.pt, beside the checkpoint OUT."""
     return path.with_name(path.name + ".resume.pt")
 
 
@@ -79,7 +79,7 @@ def describe_run(
 
 
 def write_resume(path: Path, identity: dict[str, str], state: ResumeState) -> None:
-    """Write OUT.resume.pt."""
+    """Write OUT.resume.pt anew, atomically."""
     content = {"format": RESUME_FORMAT, "identity": identity, **vars(state)}
     write_file(resume_path(path), _saved(content))
 

@@ -153,7 +153,7 @@ def compare(before: FloatNet, after: FloatNet, images: IntArray, labels: IntArra
 
 
 def _classes(net: FloatNet, node: str, values: FloatArray) -> IntArray:
-    """(N, outputs) -> (N,)"""
+    """The class of each image, (N,), that the values (N, outputs) of the node say."""
     if values.shape[1] > 1:
         return np.asarray(values.argmax(axis=1))
     op = next(each.op for each in net.nodes if each.name == node)

@@ -116,5 +116,5 @@ class Batch:
 
 
 def flat(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """(N, elements of an image)."""
+    """The values with the elements of an image in one row: (N, elements)."""
     return values.reshape(len(values), -1)

@@ -56,7 +56,7 @@ class SelectChannels(FloatOp):
 
 
 class FlattenMap(FloatOp):
-    """(C, H, W) -> (C*H*W,)."""
+    """A map (C, H, W) as one vector (C*H*W,), in C order."""
 
     reads = Reads.PASSED
 

@@ -68,7 +68,7 @@ class QuantisedWeight:
         return np.abs(self.reals), grid
 
     def quantised(self) -> QuantisedWeight:
-        """Itself."""
+        """The weights as they are: integers already."""
         return self
 
 
@@ -89,7 +89,7 @@ class RealWeight:
         return self.values
 
     def quantised(self) -> QuantisedWeight:
-        """It is not: raises RefusalError."""
+        """Raise RefusalError: real weights are no integers."""
         raise RefusalError("its weights are floating point; give --weights, --act-bits and --calibrate")
 
 

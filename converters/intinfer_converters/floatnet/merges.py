@@ -80,7 +80,7 @@ class ThresholdedMean(Exact):
 
 
 class Multiplex(FloatOp):
-    """select, if one, if zero."""
+    """A choice a channel, by the bit of its first input: the second input where it is 1, the third where it is 0."""
 
     reads, selects = Reads.CHOSEN, 1
 
@@ -146,7 +146,7 @@ class Sum(SameShape):
 
 
 class Concatenate(FloatOp):
-    """Along channels."""
+    """The channels of the inputs, one input behind the other."""
 
     reads = Reads.JOINED
 

@@ -100,7 +100,7 @@ class Convolution(Layer):
 
     @property
     def taps(self) -> int:
-        """Products in one sum."""
+        """How many products one sum has."""
         height, width = pair(self.kernel_size)
         return self.in_channels // self.groups * height * width
 
@@ -310,7 +310,7 @@ class QReLU(OfLevels):
         return _straight_through(exact, smooth)
 
     def integers(self, shape: Shape, *inputs: IntType) -> IntType:
-        """The levels."""
+        """The levels 0..N."""
         return IntType(0, self.top)
 
 
@@ -341,7 +341,7 @@ class TGAP(OfLevels):
         return (2 * total > self.top * x.shape[2] * x.shape[3]).to(x.dtype)
 
     def integers(self, shape: Shape, *inputs: IntType) -> IntType:
-        """A bit."""
+        """A bit, 0 or 1."""
         return IntType(0, 1)
 
 
@@ -355,5 +355,5 @@ class Mux(Layer):
         return torch.where(select[:, :, None, None] > 0, one, zero)
 
     def integers(self, shape: Shape, *inputs: IntType) -> IntType:
-        """What either branch gives."""
+        """The integers that either branch may give."""
         return super().integers(shape, *inputs[1:])

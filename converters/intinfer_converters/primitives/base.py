@@ -142,8 +142,8 @@ class Primitive(ABC):
 
 
 class Rising:
-    """What never falls."""
+    """A mixin of kinds whose result never falls when x rises."""
 
     def direction(self) -> IntArray:
-        """+1."""
+        """+1 in every channel."""
         return np.ones(1, dtype=np.int64)

@@ -67,13 +67,13 @@ class _Shift(Rising, Affine):
 
 
 class Add(_Shift):
-    """x + operand."""
+    """The kind x + operand."""
 
     kind, formula, sign = "add", np.add, 1
 
 
 class Sub(_Shift):
-    """x - operand."""
+    """The kind x - operand."""
 
     kind, formula, sign = "sub", np.subtract, -1
 
@@ -101,7 +101,7 @@ class _Scale(Affine):
 
 
 class Mul(_Scale):
-    """x * operand."""
+    """The kind x * operand."""
 
     kind, formula, undone = "mul", np.multiply, np.divide
 
@@ -117,7 +117,7 @@ class Mul(_Scale):
 
 
 class Div(_Scale):
-    """x / operand."""
+    """The kind x / operand."""
 
     kind, formula, undone = "div", np.divide, np.multiply
 

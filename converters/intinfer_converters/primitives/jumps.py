@@ -14,7 +14,7 @@ from .base import FloatArray, Interval, Primitive, Rising
 
 
 class Rounding(Rising, Primitive):
-    """To an integer.
+    """A rounding of x to an integer.
 
     Attributes:
         spread: how far below and above an integer the reals lie that it rounds to it.
@@ -31,25 +31,25 @@ class Rounding(Rising, Primitive):
 
 
 class Rint(Rounding):
-    """To the nearest integer, ties to even."""
+    """Rounding to the nearest integer, ties to even."""
 
     kind, formula = "rint", np.rint
 
 
 class Floor(Rounding):
-    """Down."""
+    """Rounding down."""
 
     kind, formula, spread = "floor", np.floor, (0, 1)
 
 
 class Ceil(Rounding):
-    """Up."""
+    """Rounding up."""
 
     kind, formula, spread = "ceil", np.ceil, (1, 0)
 
 
 class Trunc(Rounding):
-    """Towards zero."""
+    """Rounding towards zero."""
 
     kind, formula = "trunc", np.trunc
 
@@ -59,7 +59,7 @@ class Trunc(Rounding):
 
 
 class AwayFromZero(Rounding):
-    """Away from zero."""
+    """Rounding away from zero."""
 
     kind = "up"
     formula = staticmethod(lambda x: np.copysign(np.ceil(np.abs(x)), x))
@@ -80,21 +80,21 @@ def _nearest(x: FloatArray, up: Any) -> FloatArray:
 
 
 class HalfAway(Rounding):
-    """To the nearest integer, ties away from zero."""
+    """Rounding to the nearest integer, ties away from zero."""
 
     kind = "half_away"
     formula = staticmethod(lambda x: _nearest(x, np.greater_equal))
 
 
 class HalfDown(Rounding):
-    """To the nearest integer, ties towards zero."""
+    """Rounding to the nearest integer, ties towards zero."""
 
     kind = "half_down"
     formula = staticmethod(lambda x: _nearest(x, np.greater))
 
 
 class HalfUp(Rounding):
-    """To the nearest integer, ties towards +infinity.
+    """Rounding to the nearest integer, ties towards +infinity.
 
     x - floor(x) is exact, or x lies in (-1/2, 0) and it rounds to no less than a half.
     """
@@ -104,7 +104,7 @@ class HalfUp(Rounding):
 
 
 class Sign(Rising, Primitive):
-    """-1, 0, 1."""
+    """The sign of x: -1, 0 or 1."""
 
     kind, formula, jumps = "sign", np.sign, True
 
@@ -146,25 +146,25 @@ class _Below(Comparison):
 
 
 class Greater(_Above):
-    """x > operand."""
+    """The comparison [x > operand]."""
 
     kind, formula = "greater", np.greater
 
 
 class GreaterEqual(_Above):
-    """x >= operand."""
+    """The comparison [x >= operand]."""
 
     kind, formula = "greater_equal", np.greater_equal
 
 
 class Less(_Below):
-    """x < operand."""
+    """The comparison [x < operand]."""
 
     kind, formula = "less", np.less
 
 
 class LessEqual(_Below):
-    """x <= operand."""
+    """The comparison [x <= operand]."""
 
     kind, formula = "less_equal", np.less_equal
 

@@ -76,7 +76,7 @@ def pad(scope: Scope, a: Arguments) -> Symbolic:
 
 
 def beside(word: Callable[[SymbolicNet, Sequence[Operand], int], Symbolic]) -> Handler:
-    """cat and stack."""
+    """A handler of cat or stack: the tensors beside each other along `dim`."""
     return lambda scope, a: word(scope.net, scope.promoted(*a["tensors"]), a["dim"])
 
 

@@ -126,14 +126,14 @@ def parse(content: bytes, where: str) -> Json:
 
 
 def table(item: Json, where: str) -> dict[str, Json]:
-    """An object."""
+    """The item as an object. Raises DataError when it is none."""
     if not isinstance(item, dict):
         raise DataError(f"{where}: an object is needed, got {shown(item)}")
     return item
 
 
 def member(item: Json, key: str, where: str) -> Json:
-    """One field of an object."""
+    """A field of an object. Raises DataError when it lacks it."""
     fields = table(item, where)
     if key not in fields:
         raise DataError(f"{where}: field {key!r} is missing")

@@ -79,7 +79,7 @@ def masked_fill(scope: Scope, a: Arguments) -> Operand:
 
 
 def clamp(scope: Scope, a: Arguments) -> Symbolic:
-    """min(max(x, lo), hi)."""
+    """The clip min(max(x, lo), hi), each bound one number or left out."""
     bounds = [a.get("min"), a.get("max")]
     if any(isinstance(bound, Symbolic) for bound in bounds):
         raise Unsupported("its bounds are computed from the input; they must be constants")

@@ -116,7 +116,7 @@ def quantize(scope: Scope, a: Arguments) -> Symbolic:
 
 
 def dequantize(scope: Scope, a: Arguments) -> Symbolic:
-    """(q - z) * s."""
+    """The real values (q - z) * s of levels q."""
     scale, zero = _parameters(scope, a)
     x, _ = _checked(scope, a, scale, zero)
     if a.get("out_dtype") not in (None, torch.float32):

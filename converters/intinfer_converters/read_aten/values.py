@@ -61,7 +61,7 @@ class Values:
         self.share(name, value, target, whole=True)
 
     def get(self, name: str) -> Any:
-        """The value now."""
+        """The value that a name has now. Raises Unsupported where reading it has no meaning."""
         if name in self._stale:
             raise Unsupported(
                 f"it reads {name!r}, part of whose memory {self._stale[name]!r} has written over; "

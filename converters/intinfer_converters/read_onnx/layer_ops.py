@@ -44,7 +44,7 @@ def convolved(call: Call, x: Symbolic, weights: Constant, bias: Array | None) ->
 
 
 def conv(call: Call) -> Symbolic:
-    """Conv(x, w, bias)."""
+    """A rule of Conv(x, w, bias): w and bias are constant."""
     return convolved(call, call.tensor(), call.constant(1, "weight"), call.optional(2, "bias"))
 
 
@@ -135,7 +135,7 @@ def reduced(word: Callable[[SymbolicNet, Symbolic, tuple[int, ...], bool], Symbo
 
 
 def pooled_over_all(word: Callable[[SymbolicNet, Symbolic, tuple[int, ...], bool], Symbolic]) -> Rule:
-    """A global pool."""
+    """A rule of a global pool: `word` over all axes behind the channels."""
     return lambda call: word(call.net, call.tensor(), reductions.spatial(call.tensor()), True)
 
 

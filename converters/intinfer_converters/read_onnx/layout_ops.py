@@ -37,7 +37,7 @@ def reshape(call: Call) -> Symbolic:
 
 
 def flatten(call: Call) -> Symbolic:
-    """Flatten to a matrix."""
+    """Flatten: the axes before `axis` become the rows of a matrix, those from it on the columns."""
     x, axis = call.tensor(), call.integer("axis", 1)
     axis = axis + len(x.shape) if axis < 0 else axis
     return arrangement.reshape(x, (prod(x.shape[:axis]), prod(x.shape[axis:])))
@@ -79,12 +79,12 @@ def expand(call: Call) -> Symbolic:
 
 
 def tile(call: Call) -> Symbolic:
-    """Tile by repeats an axis."""
+    """Tile: the tensor repeated so many times along each axis."""
     return arrangement.tile(call.tensor(), [int(n) for n in call.array(1, "repeats")])
 
 
 def concat(call: Call) -> Symbolic:
-    """Concat along an axis."""
+    """Concat: tensors one behind the other along an axis."""
     parts = [call.operand(place) for place in range(len(call.inputs))]
     return arrangement.concat(call.net, parts, call.integer("axis", 1))
 
@@ -173,7 +173,7 @@ def shape_of(call: Call) -> Constant:
 
 
 def size_of(call: Call) -> Constant:
-    """The number of elements."""
+    """Size: the number of elements, known without an input."""
     return constant_of(np.array(prod(call.value(0).shape), dtype=np.int64))
 
 

@@ -15,12 +15,12 @@ from .tensors import DTYPES, Array, type_name
 
 
 def one(word: Callable[[SymbolicNet, Symbolic], Symbolic]) -> Rule:
-    """An op of one tensor."""
+    """A rule of an op of one tensor."""
     return lambda call: word(call.net, call.tensor())
 
 
 def two(word: Callable[[SymbolicNet, Operand, Operand], Symbolic]) -> Rule:
-    """An op of two operands."""
+    """A rule of an op of two operands, tensors or constants."""
     return lambda call: word(call.net, *_aligned(call))
 
 

@@ -61,7 +61,7 @@ def _sum(net: SymbolicNet, a: Symbolic, b: Symbolic, signs: tuple[int, int], typ
 
 
 def negative(net: SymbolicNet, x: Symbolic) -> Symbolic:
-    """-x."""
+    """The tensor -x, in the type of x."""
     return pointwise(net, x, "mul", np.array([-1], dtype=x.dtype if x.dtype.kind in "if" else np.int64))
 
 

@@ -12,37 +12,37 @@ from .arrangement import Array
 
 
 def rint(net: SymbolicNet, x: Some) -> Some:
-    """To the nearest integer, ties to even."""
+    """`x` rounded to the nearest integer, ties to even."""
     return pointwise(net, x, "rint")
 
 
 def floor(net: SymbolicNet, x: Symbolic) -> Symbolic:
-    """To an integer, down."""
+    """`x` rounded down to an integer."""
     return pointwise(net, x, "floor")
 
 
 def ceil(net: SymbolicNet, x: Symbolic) -> Symbolic:
-    """To an integer, up."""
+    """`x` rounded up to an integer."""
     return pointwise(net, x, "ceil")
 
 
 def trunc(net: SymbolicNet, x: Symbolic) -> Symbolic:
-    """To an integer, towards 0."""
+    """`x` rounded to an integer towards 0."""
     return pointwise(net, x, "trunc")
 
 
 def sign(net: SymbolicNet, x: Symbolic) -> Symbolic:
-    """-1, 0 or 1."""
+    """The sign of each element: -1, 0 or 1."""
     return pointwise(net, x, "sign")
 
 
 def clip(net: SymbolicNet, x: Some, low: float = -np.inf, high: float = np.inf) -> Some:
-    """min(max(x, low), high)."""
+    """The clip min(max(x, low), high) to two numbers."""
     return pointwise(net, x, "clip", (low, high))
 
 
 def relu(net: SymbolicNet, x: Symbolic) -> Symbolic:
-    """max(x, 0)."""
+    """The rectifier max(x, 0)."""
     return clip(net, x, 0)
 
 

@@ -34,7 +34,7 @@ def mean(net: SymbolicNet, x: Symbolic, axes: Sequence[int], keepdims: bool = Fa
 
 
 def total(net: SymbolicNet, x: Symbolic, axes: Sequence[int], keepdims: bool = False) -> Symbolic:
-    """The sum over some axes."""
+    """The sum over some axes; of integers, in their type."""
     moved, shape = _as_map(x, axes, keepdims)
     facts = (known(x) if x.is_float else of_integers(x)).times(moved.shape[2] * moved.shape[3])
     result = net.made(net.emit(GlobalSum(), net.realised(moved)), shape, x.dtype, facts)
@@ -42,7 +42,7 @@ def total(net: SymbolicNet, x: Symbolic, axes: Sequence[int], keepdims: bool = F
 
 
 def max_over(net: SymbolicNet, x: Symbolic, axes: Sequence[int], keepdims: bool = False) -> Symbolic:
-    """The maximum over some axes."""
+    """The maximum over some axes, whose order does not matter."""
     moved, shape = _as_map(x, axes, keepdims)
     _, count, height, width = moved.shape
     node = net.emit(MaximumPool((height, width), (height, width)), net.realised(moved))
