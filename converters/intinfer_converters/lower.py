@@ -77,7 +77,9 @@ def lower(
     if refusals:
         raise LoweringError(refusals)
     if recorded is not None:
-        recorded.update((name, _decided(state, x)) for name, x in done.items())
+        for name, x in done.items():  # a pending sum is what it became, when anything needed it whole
+            whole = isinstance(x, PendingSum) and x.node is not None and x.node.name in state.sums
+            recorded[name] = resolved(state, x) if whole else x
     notes = {**(provenance or {}), **_provenance(state.notes)}
     return _without_unread(state, state.builder.finish(net.image, classes, notes))
 
@@ -93,13 +95,6 @@ def _provenance(notes: Mapping[str, Sequence[str]]) -> dict[str, str]:
                 name = f"{key} {number}"
             texts[name] = f"{texts[name]}; {line}" if name in texts else line
     return texts
-
-
-def _decided(state: Lowering, x: Lowered) -> Lowered:
-    """What a pending sum became in the end, when anything needed it whole."""
-    if isinstance(x, PendingSum) and x.node is not None and x.node.name in state.sums:
-        return resolved(state, x)
-    return x
 
 
 def _without_unread(state: Lowering, graph: Graph) -> Graph:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from intinfer.graph import Shape
 from intinfer.types import IntType
@@ -33,3 +33,26 @@ class Layer(nn.Module):
         for other in inputs[1:]:
             union = union.union(other)
         return union
+
+
+class Net(nn.Module):
+    """A network of images whose stages are the modules s1, s2, ...
+
+    Attributes:
+        arguments: as its name in `nets` takes them.
+    """
+
+    def __init__(self, arguments: Any) -> None:
+        super().__init__()
+        self.arguments = arguments
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of the raw pixels."""
+        return 3, self.arguments.height, self.arguments.width
+
+    def staged(self, x: Tensor) -> Tensor:
+        """`x` behind all stages, one after the other."""
+        for number in range(1, len(self.arguments.stages) + 1):
+            x = self.get_submodule(f"s{number}")(x)
+        return x

@@ -10,6 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from intinfer_converters.nets.arguments import MdgnetArgs
+from intinfer_converters.nets.base import Net
 from intinfer_converters.nets.channels import ChannelConcat, ChannelShuffle, ChannelSlice, LogitScale
 from intinfer_converters.nets.layers import TGAP, Bitshift, Mux, Pads, QReLU, TernaryConv2d
 
@@ -156,34 +157,23 @@ class Classifier(nn.Module):
         return out if self.scale is None else self.scale(out)
 
 
-class Mdgnet(nn.Module):
+class Mdgnet(Net):
     """MDGNet(f, g): 3x3 convolution, a GCM with stride 2, the stages, the classifier."""
 
     def __init__(self, arguments: MdgnetArgs) -> None:
-        super().__init__()
-        self.arguments = arguments
+        super().__init__(arguments)
         size = (arguments.height, arguments.width)
         self.conv1 = TernaryConv2d(3, arguments.f, 3, 1, conv_pads(size, 1, arguments.pad))
         self.conv1_bn = nn.BatchNorm2d(arguments.f)
         self.conv1_act = QReLU(arguments.k)
         self.gcm0 = GCM(arguments.f, arguments.g, 2, size, arguments)
         size = halved(size)
-        self.stage_names: list[str] = []
         for number, (channels, groups) in enumerate(arguments.stages, start=1):
             self.add_module(f"s{number}", Stage(channels, groups, size, arguments))
-            self.stage_names.append(f"s{number}")
             size = halved(size)
         self.cls = Classifier(2 * arguments.stages[-1][0], size, arguments)
 
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of the raw pixels."""
-        return 3, self.arguments.height, self.arguments.width
-
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) raw pixels 0..255 as float -> (N, classes) float logits."""
-        out: Tensor = self.gcm0(self.conv1_act(self.conv1_bn(self.conv1(x))))
-        for name in self.stage_names:
-            out = self.get_submodule(name)(out)
-        logits: Tensor = self.cls(out)
+        logits: Tensor = self.cls(self.staged(self.gcm0(self.conv1_act(self.conv1_bn(self.conv1(x))))))
         return logits

@@ -8,6 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from intinfer_converters.nets.arguments import MognetArgs
+from intinfer_converters.nets.base import Net
 from intinfer_converters.nets.channels import GlobalMean
 from intinfer_converters.nets.layers import (
     TGAP,
@@ -82,37 +83,27 @@ class Stage(nn.Module):
         return out
 
 
-class Mognet(nn.Module):
+class Mognet(Net):
     """MOGNET(n, g): ternary 3x3 convolution, stages, 1x1 convolution to classes, batch norm, global average."""
 
     def __init__(self, arguments: MognetArgs) -> None:
-        super().__init__()
-        self.arguments = arguments
+        super().__init__(arguments)
         self.conv1 = TernaryConv2d(3, arguments.n, kernel_size=3, padding=1)
         self.conv1_bn = nn.BatchNorm2d(arguments.n)
         self.conv1_act = QReLU(arguments.k)
         channels = arguments.n
-        self.stage_names: list[str] = []
         for number, (multiple, has_mrb) in enumerate(arguments.stages, start=1):
             name, out_channels = f"s{number}", multiple * arguments.n
             has_pool = number in arguments.pooled_stages
             self.add_module(name, Stage(channels, out_channels, has_mrb, has_pool, arguments, name))
-            self.stage_names.append(name)
             channels = out_channels
         last = BinaryConv2d if arguments.last_bits == 1 else TernaryConv2d
         self.final1x1 = last(channels, arguments.classes)
         self.final_bn = nn.BatchNorm2d(arguments.classes)
         self.mean = GlobalMean()
 
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of the raw pixels."""
-        return 3, self.arguments.height, self.arguments.width
-
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) raw pixels 0..255 as float -> (N, classes) float logits."""
-        out: Tensor = self.conv1_act(self.conv1_bn(self.conv1(x)))
-        for name in self.stage_names:
-            out = self.get_submodule(name)(out)
+        out = self.staged(self.conv1_act(self.conv1_bn(self.conv1(x))))
         logits: Tensor = self.mean(self.final_bn(self.final1x1(out)))
         return logits

@@ -91,16 +91,9 @@ def _evaluated(call: Call, arrays: list[Array | None]) -> list[Array]:
     }
     try:
         proto = helper.make_node(node.op, names, outputs, **attributes)
-        _check_size(call, proto, arrays)
-        infos = [
-            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
-            for name, array in zip(names, arrays, strict=True)
-            if array is not None
-        ]
-        results = [helper.make_empty_tensor_value_info(name) for name in outputs if name]
-        graph = helper.make_graph([proto], "constants", infos, results)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", call.opset)])
         feeds = {name: array for name, array in zip(names, arrays, strict=True) if array is not None}
+        _check_size(call, proto, feeds)
+        model = _model(call, proto, feeds)
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             return [np.asarray(a) for a in ReferenceEvaluator(model).run(None, feeds)]
@@ -110,23 +103,23 @@ def _evaluated(call: Call, arrays: list[Array | None]) -> list[Array]:
         raise Unsupported(f"ONNX's reference cannot compute it on its constants: {first_line(error)}") from None
 
 
-def _check_size(call: Call, proto: onnx.NodeProto, arrays: list[Array | None]) -> None:
+def _model(call: Call, proto: onnx.NodeProto, feeds: dict[str, Array], shown: int = -1) -> onnx.ModelProto:
+    """The node as a model, which holds the inputs of up to `shown` elements itself."""
+    infos = [
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+        for name, array in feeds.items()
+    ]
+    held = [numpy_helper.from_array(np.asarray(a), name) for name, a in feeds.items() if a.size <= shown]
+    results = [helper.make_empty_tensor_value_info(name) for name in proto.output if name]
+    graph = helper.make_graph([proto], "constants", infos, results, held)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", call.opset)])
+
+
+def _check_size(call: Call, proto: onnx.NodeProto, feeds: dict[str, Array]) -> None:
     """Refuse a result of more than MAX_ELEMENTS before it is computed."""
-    given = [a for a in arrays if a is not None]
-    if call.node.op in BOUNDED and prod(max(1, a.size) for a in given) <= MAX_ELEMENTS:
+    if call.node.op in BOUNDED and prod(max(1, a.size) for a in feeds.values()) <= MAX_ELEMENTS:
         return
-    infos, initializers = [], []
-    for name, array in zip(proto.input, arrays, strict=True):
-        if array is None:
-            continue
-        elem = helper.np_dtype_to_tensor_dtype(array.dtype)
-        infos.append(helper.make_tensor_value_info(name, elem, array.shape))
-        if array.size <= MAX_SHAPE_DATA:
-            initializers.append(numpy_helper.from_array(np.asarray(array), name))
-    outs = [helper.make_empty_tensor_value_info(name) for name in proto.output if name]
-    graph = helper.make_graph([proto], "size", infos, outs, initializers)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", call.opset)])
-    inferred = shape_inference.infer_shapes(model, data_prop=True)
+    inferred = shape_inference.infer_shapes(_model(call, proto, feeds, MAX_SHAPE_DATA), data_prop=True)
     for value in inferred.graph.output:
         shape = value.type.tensor_type.shape
         known = value.type.tensor_type.HasField("shape") and all(d.HasField("dim_value") for d in shape.dim)
