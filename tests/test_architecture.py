@@ -26,7 +26,7 @@ MODULES = {path.relative_to(root).with_suffix("").as_posix(): path for path, roo
 TORCH_MODULES = {
     "intinfer_converters/" + name
     for name in (
-        *("checkpoint", "cost", "nets/__init__", "nets/base", "nets/channels", "nets/layers"),
+        *("checkpoint", "cost", "nets/__init__", "nets/base", "nets/layers"),
         *("check/aten_runner", "read_aten/*"),
         *("nets/mdgnet", "nets/mognet", "nets/ops", "train", "train_data"),
     )

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intinfer.errors import DataError
-from intinfer_converters.calibrate.plan import Plan, Point
-from intinfer_converters.calibrate.ranges import Grid, Sample, choose_levels
+from intinfer_converters.calibrate.plan import Grid, Plan, Point, Sample, choose_levels
 from intinfer_converters.calibrate.weights import STEP_BITS, WeightFormat, exact_step
 
 SEEDS = st.integers(0, 10**6)

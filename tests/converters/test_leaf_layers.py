@@ -8,7 +8,7 @@ from torch import nn
 from intinfer.errors import DataError
 from intinfer_converters import convert
 from intinfer_converters.nets import build
-from intinfer_converters.nets.channels import ChannelShuffle, ChannelSlice, LogitScale
+from intinfer_converters.nets.base import ChannelShuffle, ChannelSlice, LogitScale
 from intinfer_converters.nets.layers import BinaryConv2d, TernaryConv2d
 
 SMALL = "mdgnet:f=8,g=2,k=2,height=13,width=10,levels=1,classes=3"

@@ -17,8 +17,7 @@ from torch import nn
 from intinfer_converters.check.aten_runner import ModuleRunner
 from intinfer_converters.nets import MognetArgs, NetArgumentError, build, net_arguments, parse_net
 from intinfer_converters.nets import layers as L  # noqa: N812
-from intinfer_converters.nets.base import Layer
-from intinfer_converters.nets.channels import GlobalMean
+from intinfer_converters.nets.base import GlobalMean, Layer
 from intinfer_converters.read_aten import export_layers
 
 RULE30 = Path(__file__).parents[1] / "data" / "rule30_cellpylib.json"

@@ -24,8 +24,7 @@ from ..evaluator import FloatArray
 from ..floatnet.arrays import Executor
 from ..primitives import Affine, Div, Mul
 from .execute import check_images, deaths, live_bytes, walk
-from .plan import Plan, make_plan
-from .ranges import ActivationRange, Grid, Sample, choose_levels
+from .plan import ActivationRange, Grid, Plan, Sample, choose_levels, make_plan
 from .report import ActivationReport, CalibrationReport, LayerReport, compare, sqnr
 from .weights import WeightFormat, WeightStep, exact_step
 

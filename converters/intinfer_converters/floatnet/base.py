@@ -1,9 +1,15 @@
-"""`FloatOp`: what every op of a float net says of itself; the net of such ops, and its builder."""
+"""`FloatOp`: what every op of a float net says of itself; the net of such ops, and its builder.
+
+Calibration has to know of an op which inputs it can read as integers, and on which grids its result lies.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
+from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
@@ -16,7 +22,61 @@ from ..evaluator import FloatArray
 from ..float_error import Format, Norm, Real
 from ..lowered import Lowered, Lowering
 from .arrays import Executor
-from .grids import OnGrid, Reads
+
+
+class Reads(Enum):
+    """What an op needs of its inputs so that it has an exact integer meaning."""
+
+    ANYTHING = "nothing"
+    WAITING = "nothing by itself: it waits for what is behind it"
+    PASSED = "what is behind it needs: it moves elements"
+    LEVELS = "integers on one grid"
+    SUMMED = "integers on grids a power of two apart"
+    JOINED = "integers on grids a power of two apart, of which each input may have several"
+    CHOSEN = "integers on one grid, the same one for all inputs"
+
+
+class Status(Enum):
+    """What a value is before quantisers are added."""
+
+    LEVELS = "integers on one grid that holds 0"
+    MIXED = "integers, the channels on several grids a power of two apart"
+    RAW = "an exact affine of integers, a channel: a sum, an average"
+    CURVED = "a float chain that is not affine"
+
+
+@dataclass(frozen=True)
+class OnGrid:
+    """A value of the float net while quantisers are planned.
+
+    Attributes:
+        grid: scale and offset of its integers when no new quantiser made it.
+        origins: the new quantisers that made it.
+        positive: whether it is never negative.
+        early: whether only pointwise ops stand between it and the input.
+    """
+
+    status: Status
+    grid: tuple[Fraction, Fraction] | None = None
+    origins: frozenset[str] = frozenset()
+    positive: bool = False
+    early: bool = False
+
+
+def integers(positive: bool, early: bool = False) -> OnGrid:
+    """Integers as they are."""
+    return OnGrid(Status.LEVELS, (Fraction(1), Fraction(0)), positive=positive, early=early)
+
+
+def raw(positive: bool) -> OnGrid:
+    """Sums and averages of integers."""
+    return OnGrid(Status.RAW, positive=positive)
+
+
+def merged(inputs: Sequence[OnGrid]) -> OnGrid:
+    """Elements that each come from one of the inputs, all on the first one's grid."""
+    origins = frozenset[str]().union(*(x.origins for x in inputs))
+    return OnGrid(Status.LEVELS, inputs[0].grid, origins, all(x.positive for x in inputs))
 
 
 @dataclass(frozen=True, eq=False)

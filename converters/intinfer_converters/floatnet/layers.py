@@ -20,8 +20,7 @@ from ..float_error import Floats, Format, Norm, Real, dyadic, lowest_bit, settle
 from ..lowered import Lowered, Lowering, RefusalError
 from ..mixing import lower_conv, lower_dense
 from .arrays import Executor, convolve
-from .base import FloatNode, FloatOp
-from .grids import OnGrid, Reads, raw
+from .base import FloatNode, FloatOp, OnGrid, Reads, raw
 
 
 def ternary_weights(proxies: FloatArray, step: FloatArray) -> IntArray:

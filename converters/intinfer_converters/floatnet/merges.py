@@ -16,8 +16,7 @@ from ..lowered import ONE, ZERO, Lowered, Lowering, RefusalError, same_chain, sq
 from ..primitives import Primitive
 from ..sums import lower_sum
 from .arrays import Executor
-from .base import Exact, FloatNode, FloatOp, SameShape
-from .grids import OnGrid, Reads, Status, integers, merged, raw
+from .base import Exact, FloatNode, FloatOp, OnGrid, Reads, SameShape, Status, integers, merged, raw
 
 
 def _same_meaning(state: Lowering, *inputs: Lowered) -> tuple[Lowered, ...]:

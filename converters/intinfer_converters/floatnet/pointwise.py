@@ -17,8 +17,7 @@ from ..float_error import Format, Norm, Real, batch_norm, channel_index
 from ..lowered import ONE, ZERO, Lowered, Lowering, RefusalError, common_unit
 from ..quantise import lower_quantise
 from .arrays import Executor
-from .base import Exact, FloatNode, SameShape
-from .grids import OnGrid, Reads, Status, integers
+from .base import Exact, FloatNode, OnGrid, Reads, SameShape, Status, integers
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,8 +18,7 @@ from ..float_error import Format, Norm, Real
 from ..lowered import Lowered, Lowering, squeeze
 from ..mixing import NO_PADS, framed
 from .arrays import Executor, windows
-from .base import FloatNode, FloatOp
-from .grids import OnGrid, Reads, raw
+from .base import FloatNode, FloatOp, OnGrid, Reads, raw
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from intinfer_converters.nets.arguments import MdgnetArgs
-from intinfer_converters.nets.base import Net
-from intinfer_converters.nets.channels import ChannelConcat, ChannelShuffle, ChannelSlice, LogitScale
+from intinfer_converters.nets.base import ChannelConcat, ChannelShuffle, ChannelSlice, LogitScale, Net
 from intinfer_converters.nets.layers import TGAP, Bitshift, Mux, Pads, QReLU, TernaryConv2d
 
 Size = tuple[int, int]

@@ -8,8 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from intinfer_converters.nets.arguments import MognetArgs
-from intinfer_converters.nets.base import Net
-from intinfer_converters.nets.channels import GlobalMean
+from intinfer_converters.nets.base import GlobalMean, Net
 from intinfer_converters.nets.layers import (
     TGAP,
     BinaryConv2d,

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from intinfer.errors import DataError
 
-from .channels import ChannelConcat, ChannelShuffle, ChannelSlice, GlobalMean, LogitScale
+from .base import ChannelConcat, ChannelShuffle, ChannelSlice, GlobalMean, LogitScale
 from .layers import (
     TGAP,
     BinaryConv2d,

@@ -32,15 +32,14 @@ from ..floatnet import (
 )
 from ..floatnet.layers import binary_weights, ternary_weights
 from ..lowered import unused
-from ..nets.channels import LogitScale
+from ..nets.base import LogitScale
 from ..nets.layers import TernaryConv2d
 from ..nets.ops import CALLS, NAMESPACE, layers_as_ops
 from ..primitives import Clip, Greater, Mul, Rint
 from ..symbolic import Symbolic
 from . import layers
-from .export import OPEN_BATCH, exported
 from .nodes import Node, Ref
-from .program import Program
+from .program import OPEN_BATCH, Program, exported
 from .scope import Handler, Scope
 
 INPUT, OUTPUT = "image", "logits"

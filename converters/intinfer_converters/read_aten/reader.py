@@ -14,9 +14,8 @@ from intinfer.files.foreign import reason as first_line
 from ..symbolic import Reading, Symbolic, SymbolicNet, Unsupported
 from . import quantisers
 from .arrangement import COPY, MAYBE_VIEWS, MOVING, SAME, move
-from .export import OPEN_BATCH
 from .nodes import Node, Ref
-from .program import Input, Program
+from .program import OPEN_BATCH, Input, Program
 from .schema import OBSERVING, Bound, bind, call, packet_of
 from .scope import Scope, numpy_type
 from .tables import CONSTANT_ONLY, HANDLERS, IGNORED, REFUSED_OPS, SCALAR_OPS

@@ -65,11 +65,11 @@ def weight_of(values: FloatArray | IntArray, quantised: Quantised | None = None)
 
 def _is_exact(rows: FloatArray, q: IntArray, scales: list[Fraction]) -> bool:
     """Whether q * scale is `rows` without rounding."""
-    for row, levels, scale in zip(rows, q, scales, strict=True):
-        different, first = np.unique(levels, return_index=True)
-        if any(int(n) * scale != Fraction(float(row[i])) for n, i in zip(different, first, strict=True)):
-            return False
-    return True
+    return all(
+        int(n) * scale == Fraction(float(row[i]))
+        for row, levels, scale in zip(rows, q, scales, strict=True)
+        for n, i in zip(*np.unique(levels, return_index=True), strict=True)
+    )
 
 
 def _error(weight: QuantisedWeight, rows: FloatArray) -> float:
