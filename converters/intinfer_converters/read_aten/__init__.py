@@ -1,7 +1,7 @@
 """torch.export: `.pt2` archives, and any torch module through one, into a `FloatNet`.
 
-`container` and `tensors` read the archive without executing anything in it, `program` and `nodes` its graph, a file's or
-a module's; `ours` those of our networks. `reader` walks the graph, `values` knows what shares memory;
+`container` and `tensors` read the archive without executing anything in it, `program` and `nodes` its graph, a file's
+or a module's; `ours` those of our networks. `reader` walks the graph, `values` knows what shares memory;
 `elementwise`, `layers`, `arrangement` and `quantisers` have one small function an ATen op.
 """
 
