@@ -19,9 +19,8 @@ from .batch import Batch
 from .comparisons import Comparison, OutputComparison, comparison_of
 from .judgement import real_output
 from .levels import Reals
-from .pairing import need_same_nodes, pair_nodes
 from .report import CheckReport
-from .runner import Runner
+from .runner import Runner, need_same_nodes, pair_nodes
 
 MAX_BATCH = 32
 MEMORY = 2**28

@@ -18,8 +18,8 @@ from ..lowered import spread
 from .batch import Batch, Differing, Mask, Places, Values, flat
 from .judgement import Judgement, judge_best, judge_levels, real_output
 from .levels import Levels
-from .pairing import Pair, same_op
 from .report import NodeReport
+from .runner import Pair, same_op
 
 
 class Comparison(ABC):

@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +26,7 @@ from .. import floatnet as f
 from ..evaluator import FloatArray, chain_error, evaluate
 from ..float_error import Floats, Format, Norm, Real, dyadic
 from ..lowered import Lowered, spread
-
-if TYPE_CHECKING:
-    from .pairing import Pair
+from .runner import Pair
 
 
 @dataclass(eq=False)

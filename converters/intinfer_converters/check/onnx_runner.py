@@ -26,8 +26,7 @@ from intinfer.types import IntArray
 from ..symbolic import Reading
 from .onnx_exact import EXACT
 from .onnx_functions import OPSET, call_of, is_own
-from .pairing import shown
-from .runner import feed
+from .runner import feed, shown
 
 IR_VERSION = 13
 NEWEST_OPSET = 26

@@ -1,19 +1,24 @@
-"""What `check` needs of a source: its tensors on given pixels, and where each is found in the float net."""
+"""What `check` needs of a source: its tensors on given pixels, where each is found in the float net, which one shows which
+node of the graph, and whether the two belong together at all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from intinfer.errors import DataError
+from intinfer.graph import Graph
 from intinfer.types import IntArray
 
 from ..calibrate import run_float
-from ..evaluator import FloatArray
-from ..floatnet import FloatNet
+from ..evaluator import FloatArray, split
+from ..floatnet import FloatNet, FloatNode, Pixels, Quantise
+from ..lowered import Lowered
 from ..symbolic import Layout, Reading, Tap
 
 Tensors = Mapping[str, npt.NDArray[Any]]
@@ -96,3 +101,86 @@ class FloatRunner:
 def own_reading(net: FloatNet) -> Reading:
     """The reading of a source whose tensors are the net's nodes."""
     return Reading(net, {node.name: Tap(node.name, Layout.whole(node.shape), ()) for node in net.nodes})
+
+
+MAX_LISTED = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A graph node and what shows it: `tensor` of the source is `tap.chain` behind the float node `node`, whose real
+    values are `meaning` of the graph node's integers."""
+
+    node: FloatNode
+    meaning: Lowered
+    tensor: str
+    tap: Tap
+
+
+def shown(reading: Reading) -> dict[str, tuple[str, Tap]]:
+    """For each float node the source tensor that shows most of its elements behind the fewest ops, without a jump."""
+    best: dict[str, tuple[tuple[int, int], str, Tap]] = {}
+    for tensor, tap in reading.tensors.items():
+        if split(tap.chain)[1]:
+            continue
+        rank = (-tap.layout.distinct, len(tap.chain))
+        if tap.node not in best or rank < best[tap.node][0]:
+            best[tap.node] = (rank, tensor, tap)
+    return {node: (tensor, tap) for node, (_, tensor, tap) in best.items()}
+
+
+def pair_nodes(ours: Graph, reading: Reading, meanings: Mapping[str, Lowered]) -> dict[str, Pair]:
+    """Graph node -> the float node of the same integers that a source tensor shows.
+
+    Of several the first quantiser, else the one with the fewest pending ops.
+    """
+    tensors = shown(reading)
+    nodes = set(ours.node_by_name)
+    pairs: dict[str, Pair] = {}
+    for node in reading.net.nodes:
+        meaning = meanings[node.name]
+        name = meaning.z.name
+        shown_as_it_is = name in nodes and node.name in tensors and not split(meaning.tail)[1]
+        if not shown_as_it_is or isinstance(node.op, Pixels):
+            continue
+        tensor, tap = tensors[node.name]
+        known = pairs.get(name)
+        if known is None or (len(known.meaning.tail) > len(meaning.tail) and not isinstance(known.node.op, Quantise)):
+            pairs[name] = Pair(node, meaning, tensor, tap)
+    return pairs
+
+
+def need_same_nodes(graph: Graph, ours: Graph) -> None:
+    """Raise DataError unless `graph` has the nodes, shapes, inputs and outputs of a conversion of the source."""
+    problems = []
+    theirs, mine = graph.values, ours.values
+    problems += [f"{name!r} is not in the source" for name in theirs if name not in mine]
+    problems += [f"{name!r} of the source is not in the model" for name in mine if name not in theirs]
+    problems += [
+        f"{name!r} has shape {theirs[name].shape}, the source {mine[name].shape}"
+        for name in theirs
+        if name in mine and theirs[name].shape != mine[name].shape
+    ]
+    if {value.name for value in graph.inputs} != {value.name for value in ours.inputs}:
+        problems.append("the inputs differ")
+    if [(out.name, out.value) for out in graph.outputs] != [(out.name, out.value) for out in ours.outputs]:
+        problems.append("the outputs differ")
+    if problems:
+        more = f" and {len(problems) - MAX_LISTED} more" if len(problems) > MAX_LISTED else ""
+        raise DataError(
+            f"the model was not made from this source: node {'; '.join(problems[:MAX_LISTED])}{more}; give the "
+            "checkpoint, and --net, that it was converted from"
+        )
+
+
+def same_op(a: Any, b: Any) -> bool:
+    """Whether two ops compute the same: equal attributes, arrays included."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b)
+    if is_dataclass(a):
+        return all(same_op(getattr(a, field.name), getattr(b, field.name)) for field in fields(a))
+    if isinstance(a, tuple | list):
+        return len(a) == len(b) and all(map(same_op, a, b))
+    return bool(a == b)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ import torch
 from intinfer.errors import DataError, IntinferError
 from intinfer.files.foreign import reason as first_line
 
+from ..preprocess import Preprocess
 from ..symbolic import Reading, Symbolic, SymbolicNet, Unsupported
 from . import quantisers
 from .arrangement import COPY, MAYBE_VIEWS, MOVING, SAME, move
@@ -20,9 +21,6 @@ from .schema import OBSERVING, Bound, bind, call, packet_of
 from .scope import Scope, numpy_type
 from .tables import CONSTANT_ONLY, HANDLERS, IGNORED, REFUSED_OPS, SCALAR_OPS
 from .values import REFUSED, Values
-
-if TYPE_CHECKING:
-    from ..preprocess import Preprocess
 
 MAX_SIZE = 2**62
 WAY_OUT = "put it before or behind the network, or write it with ops that are supported"

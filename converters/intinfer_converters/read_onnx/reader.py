@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,15 +13,13 @@ import onnx
 from intinfer.errors import DataError
 from intinfer.files.foreign import reason as first_line
 
+from ..preprocess import Preprocess
 from ..symbolic import Reading, Symbolic, SymbolicNet, Unsupported
 from .call import Call, Value
 from .fold import folded
 from .load import STANDARD, Block, Input, Node, Source, load
 from .table import ON_CONSTANTS, is_default, rule_for
 from .tensors import DTYPES, MAX_RANK, NARROW_BITS, Constant, constant_of, integer_range
-
-if TYPE_CHECKING:
-    from ..preprocess import Preprocess
 
 Shapes = Mapping[str, Sequence[int]]
 MAX_DEPTH = 32
