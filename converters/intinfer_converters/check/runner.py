@@ -1,5 +1,5 @@
-"""What `check` needs of a source: its tensors on given pixels, where each is found in the float net, which one shows which
-node of the graph, and whether the two belong together at all.
+"""What `check` needs of a source: its tensors on given pixels, where each is found in the float net, which one shows
+which node of the graph, and whether the two belong together at all.
 """
 
 from __future__ import annotations
