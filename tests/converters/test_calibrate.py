@@ -11,6 +11,7 @@ from intinfer.errors import DataError
 from intinfer.ops import ArgMax
 from intinfer_converters import floatnet as f
 from intinfer_converters.calibrate import compare, quantise, run_float
+from intinfer_converters.floatnet.base import Reads
 from intinfer_converters.lower import lower
 from intinfer_converters.primitives import primitive
 
@@ -197,6 +198,12 @@ def test_corrections_restore_means_and_variances():
         np.testing.assert_allclose(found[key][0], wanted[0], atol=1e-3 * size)
     assert np.abs(found[True, False][1] / wanted[1] - 1).max() > 0.01
     np.testing.assert_allclose(found[True, True][1], wanted[1], rtol=1e-3)
+
+
+def test_every_float_op_says_what_it_reads():
+    ops = [op for op in vars(f).values() if isinstance(op, type) and issubclass(op, f.FloatOp) and op is not f.FloatOp]
+    assert len(ops) > 15
+    assert all(isinstance(op.reads, Reads) for op in ops)
 
 
 def test_quantisers_stand_where_integers_are_read():

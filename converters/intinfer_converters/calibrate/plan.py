@@ -37,11 +37,14 @@ class Point:
 
 @dataclass
 class Plan:
-    """Attributes:
-    points: node name -> the quantiser behind it.
-    reads: (node, input number) of every edge that reads the quantised value.
-    outputs: names of outputs that are quantised.
-    groups: sets of points whose scales are a power of two apart; `equal` those whose scales are the same.
+    """The quantisers of a net, and who reads their results.
+
+    Attributes:
+        points: node name -> the quantiser behind it.
+        reads: (node, input number) of every edge that reads the quantised value.
+        outputs: names of outputs that are quantised.
+        groups: sets of points whose scales are a power of two apart.
+        equal: points of groups whose scales are the same.
     """
 
     points: dict[str, Point] = field(default_factory=dict)

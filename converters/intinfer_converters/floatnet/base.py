@@ -27,13 +27,13 @@ from .arrays import Executor
 class Reads(Enum):
     """What an op needs of its inputs so that it has an exact integer meaning."""
 
-    ANYTHING = "nothing"
-    WAITING = "nothing by itself: it waits for what is behind it"
-    PASSED = "what is behind it needs: it moves elements"
+    ANYTHING = "it takes what comes"
+    WAITING = "it takes what comes, and its result needs what the ops behind it need"
+    PASSED = "it moves elements, which have to be what the ops behind it need"
     LEVELS = "integers on one grid"
-    SUMMED = "integers on grids a power of two apart"
-    JOINED = "integers on grids a power of two apart, of which each input may have several"
-    CHOSEN = "integers on one grid, the same one for all inputs"
+    SUMMED = "integers, each input on one grid, a power of two apart"
+    JOINED = "integers, each input on one grid or several, a power of two apart"
+    CHOSEN = "integers, all inputs on the same grid"
 
 
 class Status(Enum):
