@@ -22,12 +22,11 @@ from intinfer_converters.floatnet import (
 from intinfer_converters.lower import lower
 from intinfer_converters.symbolic import SymbolicNet, Unsupported, weight_of
 from intinfer_converters.symbolic.pointwise import pointwise
-from intinfer_converters.symbolic.vocabulary.arithmetic import add, sub
+from intinfer_converters.symbolic.vocabulary.arithmetic import add, sub, where
 from intinfer_converters.symbolic.vocabulary.arrangement import gather, pad, reshape, take, transpose
 from intinfer_converters.symbolic.vocabulary.elementwise import cast
 from intinfer_converters.symbolic.vocabulary.layers import conv
 from intinfer_converters.symbolic.vocabulary.reductions import Sliding, argmax, mean
-from intinfer_converters.symbolic.vocabulary.selection import where
 
 F = np.float32
 

@@ -136,14 +136,14 @@ ONE_READER_WORDS = {
     "elementwise.hard_sigmoid": "ONNX multiplies by alpha, torch divides by 6: each as its source rounds",
     "elementwise.hard_sigmoid_by_sixths": "ONNX multiplies by alpha, torch divides by 6: each as its source rounds",
     "elementwise.trunc": "ONNX has no Trunc of floats",
-    "operands.stack": "ONNX has no stack: exporters write Unsqueeze and Concat",
+    "arrangement.stack": "ONNX has no stack: exporters write Unsqueeze and Concat",
     "layers.dense_from_left": "torch exports a product with a constant from the left as none of constant weights",
     "quantisers.centred": "products of integers are no ops of an exported program",
     "quantisers.bipolar": "an operator of QONNX",
     "quantisers.reached": "an operator of QONNX",
     "quantisers.fake_quantise": FAKE,
-    "windows.spatial": "an argument, not an op",
-    "windows.tiles": "ONNX has no adaptive pools: exporters write a global pool, or one with a stride",
+    "reductions.spatial": "an argument, not an op",
+    "reductions.tiles": "ONNX has no adaptive pools: exporters write a global pool, or one with a stride",
 }
 """Functions of the vocabulary that one reader does not use, and why."""
 
@@ -197,8 +197,8 @@ WORDS = {
     if inspect.isfunction(value) and value.__module__ == content.__name__ and not name.startswith("_")
 }
 INNER = {
-    *("operands.apart", "operands.one_number", "operands.aligned", "operands.as_tensor"),
-    *("windows.slid", "layers.summed", "layers.exact_bias", "layers.reshaped_weight"),
+    *("arrangement.apart", "arrangement.one_number", "arrangement.aligned", "arrangement.as_tensor"),
+    *("reductions.slid", "layers.summed", "layers.exact_bias", "layers.reshaped_weight"),
 }
 """What the vocabulary uses itself."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..symbolic import Symbolic, SymbolicNet, Unsupported
-from ..symbolic.vocabulary import arithmetic, comparisons, elementwise, selection
+from ..symbolic.vocabulary import arithmetic, comparisons, elementwise
 from ..symbolic.vocabulary.arrangement import Operand
 from .scope import Arguments, Handler, Scope, numpy_type
 
@@ -69,13 +69,13 @@ def where(scope: Scope, a: Arguments) -> Operand:
         _, *values = scope.promoted(condition, *values)
     else:
         values = scope.promoted(*values)
-    return selection.where(scope.net, condition, *values)
+    return arithmetic.where(scope.net, condition, *values)
 
 
 def masked_fill(scope: Scope, a: Arguments) -> Operand:
     """The value where the mask is 1; it is cast to the tensor's type."""
     x, mask = scope.operand(a["self"]), scope.truth(a["mask"])
-    return selection.where(scope.net, mask, np.array(scope.number(a["value"])).astype(x.dtype), x)
+    return arithmetic.where(scope.net, mask, np.array(scope.number(a["value"])).astype(x.dtype), x)
 
 
 def clamp(scope: Scope, a: Arguments) -> Symbolic:

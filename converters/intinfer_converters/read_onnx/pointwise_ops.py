@@ -8,7 +8,7 @@ from functools import reduce
 import numpy as np
 
 from ..symbolic import Symbolic, SymbolicNet, Unsupported
-from ..symbolic.vocabulary import arithmetic, comparisons, elementwise, selection
+from ..symbolic.vocabulary import arithmetic, comparisons, elementwise
 from ..symbolic.vocabulary.arrangement import Operand
 from .call import Call, Result, Rule, Value
 from .tensors import DTYPES, Array, type_name
@@ -101,7 +101,7 @@ def hard_sigmoid(call: Call) -> Symbolic:
 
 
 def where(call: Call) -> Result:
-    return selection.where(call.net, call.operand(0), call.operand(1), call.operand(2))
+    return arithmetic.where(call.net, call.operand(0), call.operand(1), call.operand(2))
 
 
 def cast(call: Call) -> Symbolic:
