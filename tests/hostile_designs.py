@@ -39,7 +39,14 @@ def gate() -> Graph:
     return builder.finish()
 
 
-SETS = {"conv": (conv, 1), "add": (add, 2), "gate": (gate, 1)}
+def banks() -> Graph:
+    builder = GraphBuilder()
+    x = builder.input("x", (1, 3, 6), (0, 7))
+    builder.output("y", builder.affine(x, name="other", multiplier=-1, offset=7))
+    return builder.finish()
+
+
+SETS = {"conv": (conv, 1), "add": (add, 2), "gate": (gate, 1), "banks": (banks, 1)}
 """Design -> its network, and the channels a beat."""
 
 

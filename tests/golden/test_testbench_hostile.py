@@ -52,11 +52,24 @@ GATE = {
     8: "random",  # a sum is not cleared while the output stalls
     9: "slow_sink",  # the selects of another frame after a stall
 }
-ALL = {"conv": CONV, "add": ADD, "gate": GATE}
+BANKS = {
+    1: "slow",  # the last beats of a frame in and out are lost sight of when they come in one cycle
+    2: "slow_sink",  # 300 cycles before the last beat are long enough
+    3: "slow_sink",  # 600 before the last row
+    4: "slow_source",  # 600 before the last row
+    5: "slow_source",  # 300 before the last beat
+    6: "random",  # the last beat of the first frame of all
+    7: "slow",  # both sides wait long
+    8: "slow",  # the output stalls just when the input comes back
+    9: "slow",  # as 1, the other way
+}
+ALL = {"conv": CONV, "add": ADD, "gate": GATE, "banks": BANKS}
 LONGEST = "+longest=700"
 CASES = [pytest.param("icarus", name, marks=needs_icarus) for name in ALL]
 CASES.append(pytest.param("verilator", "conv", marks=needs_verilator))
-CASES += [pytest.param("verilator", name, marks=[needs_verilator, pytest.mark.slow]) for name in ("add", "gate")]
+CASES += [
+    pytest.param("verilator", name, marks=[needs_verilator, pytest.mark.slow]) for name in ("add", "gate", "banks")
+]
 
 
 @pytest.mark.parametrize(("simulator", "name"), CASES)

@@ -13,6 +13,8 @@ from .text import instance, plain, quoted
 _BENCH = ("clk", "rst_n", "cycle", "give_up", "counting", "repeats", "start")
 CHECK = ("clk", "rst_n", "probe", "counting", "repeats", "start")
 """What `bench_check` is told by `bench_run`."""
+PLACES = 64
+"""Where slow streams stall in a frame, at most; `bench_pace` has so many bits for them."""
 
 
 def top_module(ports: Sequence[Port], *, unit: bool, asynchronous: bool, monitored: bool) -> str:
@@ -26,7 +28,7 @@ def top_module(ports: Sequence[Port], *, unit: bool, asynchronous: bool, monitor
     inputs = [port for port in ports if port.direction != "out"]
     outputs = [port for port in ports if port.direction == "out"]
     demand = next((f"{port.name}_begun" for port in ports if port.direction == "demand"), None)
-    lines = ["module tb;", "  logic clk, rst_n, probe, give_up, counting, hold;"]
+    lines = ["module tb;", "  logic clk, rst_n, probe, give_up, counting, hold, meets, inputs_end, outputs_end;"]
     lines += ["  int cycle, repeats, start, limit, pass;"]
     lines += [*_wires(ports), *(["  logic monitors_done;", "  int monitors_ignored;"] if monitored else []), ""]
     lines += ["  always_comb begin", "    pass = 0;"]
@@ -48,7 +50,9 @@ def top_module(ports: Sequence[Port], *, unit: bool, asynchronous: bool, monitor
             "ASYNCHRONOUS": int(asynchronous),
         },
         {
-            **_shared(*_BENCH, "limit", "probe", "hold", "pass"),
+            **_shared(*_BENCH, "limit", "probe", "hold", "pass", "meets", "inputs_end", "outputs_end"),
+            "input_at_end": _any("|", [port.name for port in inputs if port.direction == "in"], "at_end"),
+            "output_at_end": _any("|", names(outputs), "at_end"),
             "sent": f"{inputs[0].name}_sent",
             "got": f"{outputs[0].name}_got",
             "waits": f"{outputs[0].name}_tvalid",
@@ -122,7 +126,8 @@ def _wires(ports: Iterable[Port]) -> list[str]:
     lines = []
     for port in ports:
         out = port.direction == "out"
-        bits = ("tvalid", "tready", "tlast", *(("keep", "first") if out else ()), "moves", "stalls", "wants", "done")
+        bits = ("tvalid", "tready", "tlast", *(("keep", "first") if out else ()))
+        bits += ("moves", "stalls", "wants", "done", "at_end")
         counts = ("got", "ignored") if out else ("begun", "sent", "pass")
         lines += [
             f"  logic [{port.tensor.beat_bits - 1}:0] {port.name}_tdata;",
@@ -141,11 +146,13 @@ def _source(number: int, port: Port, demand: str | None, others: str) -> list[st
         "FILE": quoted(port.stored.memh()),
         "FRAMES": tensor.shape[0],
         "FRAME_WORDS": port.frame_words,
+        "ROW_WORDS": _row_words(port),
         "WORD_BITS": tensor.word_bits,
         "BEAT_BITS": tensor.beat_bits,
     }
     allowed = demand if demand and port.direction == "in" else "32'h7fffffff"
     own = _own(port, "begun", "sent", "pass", "moves", "stalls", "wants", "done", "tdata", "tvalid", "tready", "tlast")
+    own |= _own(port, "at_end") | {"meets": "meets" if port.direction == "in" else "1'b0", "ends_move": "inputs_end"}
     return instance(
         "bench_source", port.name, parameters, _shared(*_BENCH, "limit") | own | {"allowed": allowed, "others": others}
     )
@@ -154,15 +161,26 @@ def _source(number: int, port: Port, demand: str | None, others: str) -> list[st
 def _sink(number: int, port: Port, others: str) -> list[str]:
     """What takes an output's beats, and what checks them."""
     takes: dict[str, int | str] = {"STREAM": number, "PORT": quoted(port.name), "WORDS": port.tensor.words}
-    takes["FRAME_WORDS"] = port.frame_words
-    own = _own(port, "got", "done", "moves", "stalls", "wants", "tvalid", "tready") | {"others": others}
-    shared = _shared("clk", "rst_n", "give_up", "counting", "hold", "repeats")
+    takes |= {"FRAME_WORDS": port.frame_words, "ROW_WORDS": _row_words(port)}
+    own = _own(port, "got", "done", "moves", "stalls", "wants", "tvalid", "tready", "at_end")
+    own |= {"others": others, "ends_move": "outputs_end"}
+    shared = _shared("clk", "rst_n", "give_up", "counting", "hold", "meets", "repeats")
     checks = {**check_parameters(port), "DUMP": quoted(PurePosixPath(port.stored.memh()).name)}
     checked = _own(port, "got", "ignored", "done", "tdata", "tvalid", "tready", "tlast", "keep", "first")
     return [
         *instance("bench_sink", port.name, takes, shared | own),
         *instance("bench_check", f"{port.name}_check", checks, _shared(*CHECK) | checked),
     ]
+
+
+def _row_words(port: Port) -> int:
+    """Words from the place of one stall in a frame to the next: one, or where they are many those along all but the
+    outermost axis, or what makes 64 places of a frame."""
+    words, tensor = port.frame_words, port.tensor
+    if words <= PLACES:
+        return 1
+    outermost = dict(zip(tensor.axes, tensor.shape, strict=True))[tensor.order[1]]
+    return max(words // outermost, -(-words // PLACES))
 
 
 def _shared(*names: str) -> dict[str, str]:

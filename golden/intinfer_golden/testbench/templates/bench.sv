@@ -9,15 +9,17 @@
 // one: when it is sent, while the rest of it comes out, and when it came out; the last comes while the design makes itself
 // ready, if it does: after half of the cycles that it took to take a first beat. After the first of them the set begins
 // with frame 1: a sum that keeps something shows in that frame or in frame 0. Before the second the sinks wait until a
-// beat stands.
+// beat stands. With +profile=random the sixth comes first, so that the first frame of all is seen to its end.
 //
-// Plusargs: +profile=NAME        when streams move: always, random, bursty, slow_sink, slow_source (always)
+// Plusargs: +profile=NAME        when streams move: always, random, bursty, slow_sink, slow_source, slow (always); in the
+//                                last all streams are slow, and random between their stalls, and last beats of a frame
+//                                in and out meet in one cycle
 //           +profile.PORT=NAME   of one stream: always, random, bursty, slow
 //           +seed=N              of all but always (1)
 //           +repeat=N            how often the whole set is sent (what the README beside this file says)
 //           +resets=N            early resets, 0 to 7 (7)
-//           +longest=N           cycles of the longest stalls of a slow stream: one within a frame, one between two, and
-//                                of a source one before the first frame (65700)
+//           +longest=N           cycles of the longest stalls of a slow_sink or slow_source: one within a frame, one
+//                                between two, and of a source one before the first frame (65700)
 //           +skew=N              inputs change N ns after the rising edge, not at it: 1 to 8; a period is 10 ns (0)
 //           +mismatches=N        errors printed; all are counted (10)
 //           +watchdog=N          cycles without any beat after which the run is given up (1000000)
@@ -164,7 +166,8 @@ module bench_pace #(
     parameter `BENCH_STRING PORT = "",
     parameter bit SINK = 0,
     parameter int WORDS = 1,
-    parameter int FRAME_WORDS = 1
+    parameter int FRAME_WORDS = 1,
+    parameter int ROW_WORDS = 1
 ) (
     input logic clk,
     input logic rst_n,
@@ -174,23 +177,26 @@ module bench_pace #(
     input logic others,  // a stream stalls, or one before this one wants its longest stall
     output logic wants,  // to begin its longest stall at the next edge
     output logic go,
-    output logic stalls,  // a stall of 256 cycles or more is going on
+    output logic stalls,  // a stall of a slow stream is going on
     output logic [31:0] noise
 );
   import bench::*;
-  localparam int STALLS = 48;  // of a slow stream a pass, about
+  localparam int STALLS = 32;  // of a slow stream a pass, about
+  localparam int STALL = 1030;  // cycles, and up to 255 more: longer than a counter of 10 bits
   localparam int GAP = FRAME_WORDS - (SINK || FRAME_WORDS == 1 ? 1 : 2);  // behind it a source has put one more
   localparam int BEFORE = 0, WITHIN = 1, BETWEEN = 2, OVER = 3;  // which of the longest stalls comes next
   localparam int FIRST_MOVING = FRAME_WORDS == 1 ? BETWEEN : WITHIN;  // nothing is within a frame of one word
-  logic bursting;
+  logic bursting, all_slow;
   int left, pause, free, profile;
-  int beat;  // of a frame, the next that moves
+  int beat, behind;  // of a frame: the next that moves, and the one that a stall from now on keeps back
   logic [1:0] next_longest;
-  bit between;  // the stall to come waits for the end of a frame
+  logic [63:0] stalled;  // which rows of a frame a stall has come before, whatever the frame
+  bit stalled_last;  // the same of the last beat
   string common, own, key;
 
   assign go = profile == ALWAYS
-      || (profile == RANDOM ? noise[7] : profile == BURSTY ? bursting : pause == 0 && !(counting && next_longest == BEFORE));
+      || (profile == RANDOM ? noise[7] : profile == BURSTY ? bursting
+          : pause == 0 && !(counting && next_longest == BEFORE) && (noise[7] || !all_slow));
   assign stalls = profile == SLOW && pause != 0 && awaited;
   // The longest stalls of streams come one after the other, so that the other streams go on as long as the design lets
   // them; WITHIN and BETWEEN are what they say.
@@ -198,17 +204,25 @@ module bench_pace #(
   assign ends = beat == GAP;
   assign due = moves && rst_n && profile == SLOW && pause == 0 && free == 0;
   assign wants = counting && due && (next_longest == WITHIN ? !ends : next_longest == BETWEEN && ends);
+  // Where a stall comes: before the first beat of each row and before the last beat of a frame once, then anywhere.
+  logic at_row, at_last, anywhere;
+  assign behind = (beat + (SINK ? 1 : 2)) % FRAME_WORDS;
+  assign at_row = behind % ROW_WORDS == 0 && !stalled[6'(behind/ROW_WORDS)];
+  assign at_last = behind == FRAME_WORDS - 1 && !stalled_last;
+  assign anywhere = stalled_last && &(stalled | ~64'd0 << (FRAME_WORDS + ROW_WORDS - 1) / ROW_WORDS);
 
   initial begin
     noise = 1;
     bursting = 0;
+    all_slow = 0;
     left = 0;
     pause = 0;
     free = 0;
     profile = ALWAYS;
     beat = 0;
     next_longest = SINK ? 2'(FIRST_MOVING) : 2'(BEFORE);
-    between = 0;
+    stalled = '0;
+    stalled_last = 0;
     key = $sformatf("profile.%0s=%%s", PORT);
     if ($value$plusargs("profile=%s", common) == 0) common = "always";
     if ($value$plusargs(key, own) == 0) own = common;
@@ -216,7 +230,9 @@ module bench_pace #(
     else if (own == "bursty") profile = BURSTY;
     else if (own == "slow" || (SINK && own == "slow_sink") || (!SINK && own == "slow_source")) profile = SLOW;
     else if (own != "always" && own != "slow_sink" && own != "slow_source")
-      fail("+profile", $sformatf("%0s is unknown; give always, random, bursty, slow_sink, slow_source", own));
+      fail("+profile", $sformatf("%0s is unknown; give always, random, bursty, slow_sink, slow_source, slow", own));
+    all_slow = common == "slow";  // between stalls they move randomly, so that a short one comes at once after a long one
+    if (all_slow) next_longest = 2'(OVER);
     #2 noise = first_random(STREAM);
     free = int'(noise[31:8]) % (2 * (WORDS / STALLS) + 1);
   end
@@ -229,8 +245,7 @@ module bench_pace #(
       left <= int'({24'b0, noise[15:8]} >> noise[18:16]);  // 0 to 255, short ones far more often
     end
     // A slow source rests for `longest` before the first frame. Then a slow stream moves freely for some beats and rests:
-    // once for `longest` within a frame, once for `longest` between two, and from then on for 256 to 511 cycles, of four
-    // times about once between two frames.
+    // once for `longest` within a frame, once for `longest` between two, and from then on for 1,030 cycles and some.
     if (counting && rst_n && profile == SLOW && next_longest == BEFORE) begin
       pause <= longest;
       next_longest <= 2'(FIRST_MOVING);
@@ -238,11 +253,12 @@ module bench_pace #(
       if (awaited) pause <= pause - 1;
     end else if (free != 0) begin
       if (moves && rst_n) free <= free - 1;
-    end else if (wants ? !others : due && (!counting || next_longest == OVER) && (ends || !between)) begin
-      pause <= wants ? longest : 256 + int'({24'b0, noise[15:8]});
+    end else if (wants ? !others : due && (!counting || next_longest == OVER) && (at_row || at_last || anywhere)) begin
+      pause <= wants ? longest : (longest < STALL ? longest : STALL) + int'({24'b0, noise[15:8]});
       if (wants) next_longest <= next_longest + 1;
       free <= int'(noise[31:8]) % (2 * (WORDS / STALLS) + 1);
-      between <= noise[5:4] == 0;
+      if (counting && at_row) stalled[6'(behind/ROW_WORDS)] <= 1;
+      if (counting && at_last) stalled_last <= 1;
     end
   end
 
@@ -258,6 +274,7 @@ module bench_source #(
     parameter `BENCH_STRING FILE = "",
     parameter int FRAMES = 1,
     parameter int FRAME_WORDS = 1,
+    parameter int ROW_WORDS = 1,
     parameter int WORD_BITS = 1,
     parameter int BEAT_BITS = 8
 ) (
@@ -270,6 +287,9 @@ module bench_source #(
     input int start,  // the frame that comes first after the reset
     input int allowed,  // frames that may begin, since the reset
     input int limit,  // the same, for all inputs
+    input logic meets,  // the last beat of a frame waits, to be put when `ends_move`
+    input logic ends_move,
+    output logic at_end,  // it waits
     output int begun,  // frames that have begun, or do so at the next edge, since the reset
     output int sent,  // beats taken since the reset
     output int pass,  // repetitions that have begun to be sent, less 1
@@ -286,7 +306,7 @@ module bench_source #(
   import bench::*;
   localparam int WORDS = FRAMES * FRAME_WORDS;
   logic [WORD_BITS-1:0] words[0:WORDS-1];
-  logic go, puts;
+  logic go, can_put, puts;
   logic [31:0] noise;
   int place, frame;  // of the next word
   int begun_before;
@@ -295,7 +315,8 @@ module bench_source #(
       .STREAM(STREAM),
       .PORT(PORT),
       .WORDS(WORDS),
-      .FRAME_WORDS(FRAME_WORDS)
+      .FRAME_WORDS(FRAME_WORDS),
+      .ROW_WORDS(ROW_WORDS)
   ) pace (
       .clk,
       .rst_n,
@@ -320,7 +341,9 @@ module bench_source #(
     #1 if (sound(FILE, WORDS, WORD_BITS)) $readmemh(FILE, words);
   end
 
-  assign puts = rst_n && (!tvalid || tready === 1'b1) && pass < repeats && begun_before < allowed && begun_before < limit && go;
+  assign can_put = rst_n && (!tvalid || tready === 1'b1) && pass < repeats && begun_before < allowed && begun_before < limit;
+  assign at_end = meets && can_put && place == FRAME_WORDS - 1;
+  assign puts = can_put && (at_end ? ends_move : go);
   assign begun_before = pass * FRAMES + frame;
   assign begun = begun_before + (puts || place != 0 ? 1 : 0);
   assign moves = rst_n && tvalid && tready === 1'b1;
@@ -594,13 +617,17 @@ module bench_sink #(
     parameter int STREAM = 0,
     parameter `BENCH_STRING PORT = "",
     parameter int WORDS = 1,
-    parameter int FRAME_WORDS = 1
+    parameter int FRAME_WORDS = 1,
+    parameter int ROW_WORDS = 1
 ) (
     input logic clk,
     input logic rst_n,
     input logic give_up,
     input logic counting,
     input logic hold,
+    input logic meets,  // the last beat of a frame waits, to be taken when `ends_move`
+    input logic ends_move,
+    output logic at_end,  // it waits
     input int repeats,
     input int got,
     input logic done,
@@ -620,7 +647,8 @@ module bench_sink #(
       .PORT(PORT),
       .SINK(1),
       .WORDS(WORDS),
-      .FRAME_WORDS(FRAME_WORDS)
+      .FRAME_WORDS(FRAME_WORDS),
+      .ROW_WORDS(ROW_WORDS)
   ) pace (
       .clk,
       .rst_n,
@@ -634,7 +662,10 @@ module bench_sink #(
       .noise(unused)
   );
 
-  assign tready = rst_n && (go || done) && !hold;
+  logic last;
+  assign last = meets && got % FRAME_WORDS == FRAME_WORDS - 1 && !done;
+  assign at_end = rst_n && last && tvalid === 1'b1;
+  assign tready = rst_n && !hold && (last ? ends_move : go || done);
   assign moves = tready && tvalid === 1'b1 && !done;
 
   always @(posedge give_up) begin
@@ -664,6 +695,11 @@ module bench_run #(
     output int start,  // the frame that comes first after the reset
     output int limit,  // frames that may begin, since the reset
     output logic hold,  // sinks wait: an early reset finds a beat that waits
+    output logic meets,  // last beats of frames wait for each other
+    output logic inputs_end,  // the last beat of a frame is put
+    output logic outputs_end,  // or taken
+    input logic input_at_end,  // there is one to be put
+    input logic output_at_end,  // or taken
     input int sent,  // by the first input
     input int got,  // by the first output
     input logic waits,  // the first output has a beat
@@ -687,6 +723,9 @@ module bench_run #(
 `endif
   string name, verdict_file;
   int watchdog, quiet, silent, slowest, last, resets, spent;
+  int first_kind;  // of the seven early resets
+  logic all_slow;
+  int meeting, alone, met, missed;  // cycles of a meeting, and of waiting for one; how many there were
   int taken_then;  // beats that had come out when the first frame was sent
   int idle, preparing;  // cycles before the first beat in: since this reset, since the first one
   bit stopped, given;
@@ -709,6 +748,11 @@ module bench_run #(
     preparing = 0;
     last = 0;
     spent = 0;
+    all_slow = 0;
+    meeting = 0;
+    alone = 0;
+    met = 0;
+    missed = 0;
     stopped = 0;
     start = 0;
     held = 0;
@@ -716,6 +760,8 @@ module bench_run #(
     limit = 32'h7fffffff;
     if ($value$plusargs("verdict=%s", verdict_file) != 0) verdict = $fopen(verdict_file, "w");
     if ($value$plusargs("profile=%s", name) == 0) name = "always";
+    first_kind = name == "random" ? 5 : 0;
+    all_slow = name == "slow";
     shown = option("mismatches", 10, 0, 32'h7fffffff);
     skew = option("skew", 0, 0, 8);
     seed = option("seed", 1, 0, 32'h7fffffff);
@@ -729,11 +775,13 @@ module bench_run #(
     noise = first_random(-2 - int'(name[name.len()-1]));  // the last letters of profiles differ
     reset(16, resets == 0);
     for (int early = 0; early < resets; early++) begin
-      limit = early < 3 ? 32'h7fffffff : 1;
-      do @(negedge clk); while (!rst_n || (!give_up && !due(early)));
-      start = early == 0 && FRAMES > 1 ? 1 : 0;
+      int kind;
+      kind = (first_kind + early) % 7;
+      limit = kind < 3 ? 32'h7fffffff : 1;
+      do @(negedge clk); while (!rst_n || (!give_up && !due(kind)));
+      start = kind == 0 && FRAMES > 1 ? 1 : 0;
       if (early == 0) preparing = idle;
-      if (early == 1) hold_a_beat;
+      if (kind == 1) hold_a_beat;
       if (give_up) early = resets;
       else if (ASYNCHRONOUS) reset_without_clock(early == resets - 1);
       else reset(4, early == resets - 1);
@@ -751,8 +799,8 @@ module bench_run #(
   // second if there is one, and anywhere behind the first quarter of a frame sent: something of it is left. Then, of a
   // single frame, when it is sent, when half of what was to come out from then on came, and when all of it came. Then in
   // the middle of what the design does before it takes a beat.
-  function automatic bit due(input int early);
-    case (early)
+  function automatic bit due(input int kind);
+    case (kind)
       0: return sent >= (IN_WORDS + 1) / 2;
       1: return got >= (FRAMES - start > 1 ? OUT_WORDS : 0) + (OUT_WORDS + 1) / 2;
       2:
@@ -800,6 +848,26 @@ module bench_run #(
     held <= holding;
   end
 
+  // The last beat of a frame into the design and the last one out of it meet: who is there first waits for the other, if
+  // it comes at all, and then they move in the same cycle or up to three apart, in turn.
+  localparam int MEETINGS = 64, MISSED = 16;
+  logic ends_wait;
+  assign meets = all_slow && counting && met < MEETINGS && missed < MISSED;
+  assign inputs_end = meeting >= 3;
+  assign outputs_end = meeting > met % 6;
+  assign ends_wait = input_at_end || output_at_end;
+  always @(posedge clk) begin
+    if (meeting == 0) begin
+      alone <= ends_wait ? alone + 1 : 0;
+      if (ends_wait && (alone >= PATIENCE || (input_at_end && output_at_end))) meeting <= 1;
+      if (ends_wait && alone >= PATIENCE) missed <= missed + 1;
+    end else begin
+      alone <= 0;
+      meeting <= meeting == 12 ? 0 : meeting + 1;
+      if (meeting == 12) met <= met + 1;
+    end
+  end
+
   // Whether 65,536 frames can be past within MOST cycles, at the rate so far.
   logic affordable;
   assign affordable = longint'(pass) * longint'(FRAMES) * longint'(MOST) > longint'(WRAP) * longint'(spent);
@@ -810,9 +878,9 @@ module bench_run #(
     cycle <= rst_n ? cycle + 1 : 0;
     spent <= spent + 1;
     if (!rst_n || moves) quiet <= 0;
-    else if (!stalls) quiet <= quiet + 1;
+    else if (!stalls && !ends_wait) quiet <= quiet + 1;
     if (!rst_n || arrives) silent <= 0;
-    else if (!stalls) silent <= silent + 1;
+    else if (!stalls && !ends_wait) silent <= silent + 1;
     if (!done && silent > slowest) slowest <= silent;
     if (sent < IN_WORDS) taken_then <= got;
     if (sent == 0) idle <= cycle;
