@@ -252,6 +252,12 @@ OTHERS: dict[str, tuple[str, str, Design, str]] = {
         lambda v: requanted(v, other={"m": MS[1:] + MS[:1]}),
         "requant: multipliers of the channels are rotated by 1: 0 has those of 1",
     ),
+    "constants of one channel": (
+        "pointwise",
+        "requant",
+        lambda v: requanted(v, other={"m": MS[2:3] * 8, "b": BS[2:3] * 8}),
+        "requant: multiplier and offset of the channels are all those of channel 2",
+    ),
     "strict": (
         "plain",
         "act",

@@ -25,7 +25,9 @@ def test_make_runs_all_profiles_and_fails_when_one_does(tmp_path: Path, target: 
     right = make(directory, target, flags, "REPEAT=1", "ARGS=+longest=300")
     assert right.returncode == 0, right.stdout + right.stderr
     assert [profile in right.stdout for profile in PROFILES] == [True] * len(PROFILES)
-    assert len(re.findall(r"PASS: 3 frames \(not past 65536\), 36 beats in.*, 36 beats out", right.stdout)) == len(PROFILES)
+    assert len(re.findall(r"PASS: 3 frames \(not past 65536\), 36 beats in.*, 36 beats out", right.stdout)) == len(
+        PROFILES
+    )
     wrong = make(directory, target, flags, "PROFILES=random", f"ARGS=+fault={fault('FLIP')}")
     assert wrong.returncode != 0
     assert f"clip0 n=1 c=4 y=0 x=2: expected {images[1, 4, 0, 2]} " in wrong.stdout

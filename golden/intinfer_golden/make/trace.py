@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intinfer.errors import DataError
-from intinfer.files.atomic import naming, write_into
+from intinfer.files.atomic import write_into
 from intinfer.inputs import Arrays
 from intinfer.model import Model
 
@@ -87,8 +88,9 @@ def _write(model: Model, image: Arrays, directory: Path) -> None:
         if array.shape != value.shape:
             raise DataError(f"a trace is of one image, {name!r} has shape {array.shape}; leave out the batch axis")
         file = f"{file_stem(name)}.npy"
-        with naming(directory / file):
-            np.save(directory / file, array.astype(value.type.dtype), allow_pickle=False)
+        content = io.BytesIO()  # into a file NumPy writes without saying why it cannot
+        np.save(content, array.astype(value.type.dtype), allow_pickle=False)
+        write_into(directory / file, content.getvalue())
         node = graph.node_by_name.get(name)
         entries.append(
             {

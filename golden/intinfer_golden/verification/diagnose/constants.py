@@ -25,10 +25,13 @@ def mistakes(suspect: Suspect, op: Affine | Requant | Table | Threshold) -> Iter
             for text, changed, choices in part:
                 yield Mistake(text, altered(op, **{name: changed}).reference, choices)
     wide = {name: values for name, values in constants.items() if len(values) > 1}
-    for text, source, choices in channel_orders(suspect.channels) if len(wide) > 1 else ():
-        other = altered(op, **{name: values[source] for name, values in wide.items()})
-        told = f"{' and '.join(wide)} of the channels are {text}: 0 has those of {source[0]}"
-        yield Mistake(told, other.reference, choices)
+    if len(wide) > 1:
+        together, count = " and ".join(wide), suspect.channels
+        orders = [(f"{text}: 0 has those of {source[0]}", source, n) for text, source, n in channel_orders(count)]
+        orders += [(f"all those of channel {c}", np.full(count, c), count if c else 1) for c in range(count)]
+        for text, source, choices in orders:
+            other = altered(op, **{name: values[source] for name, values in wide.items()})
+            yield Mistake(f"{together} of the channels are {text}", other.reference, choices)
 
 
 Changed = Iterator[tuple[str, IntArray, int]]

@@ -71,6 +71,8 @@ def add(suspect: Suspect, op: Add) -> Iterator[Mistake]:
     if len(set(multipliers)) > 1:
         yield Mistake("all multipliers are 1", weighted([1] * len(multipliers)))
         yield Mistake("the multipliers are in reverse", weighted(multipliers[::-1]))
+        if min(multipliers) < 0:
+            yield Mistake("of all multipliers the sign alone counts", weighted(np.sign(multipliers).tolist()))
     yield from narrowed(suspect)
     yield Mistake("the larger operand is given, not the sum", lambda *xs: np.max(xs, axis=0))
     yield Mistake("the bits of the operands are joined (OR), not added", lambda *xs: np.bitwise_or.reduce(xs))
