@@ -15,7 +15,7 @@ from intinfer.tensor import CellularWeights
 from intinfer.types import IntArray
 
 from ..describe.codes import Code
-from ..make.coverage import Covergroup, Faults, Order, Prover, Site, mac_faults, mac_groups
+from ..make.coverage import Covergroup, Faults, Order, Prover, Site, mac_faults, mac_groups, shown
 from ..make.coverage.forms import overflows
 from ..make.coverage.mac import Mac, addresses, border_patterns
 from ..make.coverage.saturation import Way
@@ -41,8 +41,12 @@ class MacFacts(OpFacts[M]):
     """Everything but how an op finds its products."""
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
-        """Of the accumulators, then of the inputs."""
-        return [*mac_groups.of_sums(self.graph, self.node, prover), *mac_groups.of_taps(self.graph, self.node)]
+        """Of the accumulators, then of the inputs, then of what shows of both."""
+        return [
+            *mac_groups.of_sums(self.graph, self.node, prover),
+            *mac_groups.of_taps(self.graph, self.node),
+            *shown.covergroups(self.graph, self.node),
+        ]
 
     def faults(self, site: Site) -> Iterator[Faults]:
         return mac_faults.mac(site)

@@ -128,19 +128,19 @@ def _border(mac: Mac) -> Covergroup:
     """Bins (side, tap) a channel, only those that some window reads."""
     top, left, _, _ = mac.window.pads
     channels, height, width = mac.shape
-    zones = _zones(mac)
-    exists = _met(mac, zones)  # (8, KH, KW)
+    sides = zones(mac)
+    exists = _met(mac, sides)  # (8, KH, KW)
     side, row, column = (a[:, None].repeat(channels, 1).reshape(-1) for a in exists.nonzero())
     channel = np.tile(np.arange(channels), int(exists.sum()))
     coordinates = np.stack([channel, side, row, column], axis=1)
-    rows, columns = (np.arange(extent) for extent in zones.shape[1:])
+    rows, columns = (np.arange(extent) for extent in sides.shape[1:])
     nearest = np.ix_((rows - top).clip(0, height - 1), (columns - left).clip(0, width - 1))
 
     def see(values: Values) -> Bools:
         x = mac.map(values)
         differs = (x[:, :, nearest[0], nearest[1]] != mac.pad_value[:, None, None]).any(axis=0)  # (C, PH, PW)
-        beside = (zones[:, None] & differs).reshape(-1, *zones.shape[1:])  # (8 * C, PH, PW)
-        return _met(mac, beside).reshape(len(zones), channels, *exists.shape[1:])[side, channel, row, column]
+        beside = (sides[:, None] & differs).reshape(-1, *sides.shape[1:])  # (8 * C, PH, PW)
+        return _met(mac, beside).reshape(len(sides), channels, *exists.shape[1:])[side, channel, row, column]
 
     sentence = "the tap reads the border beside a pixel that differs from the pad value, on each side and corner"
     _, heights, widths = exists.shape
@@ -151,7 +151,7 @@ def _border(mac: Mac) -> Covergroup:
     return group
 
 
-def _zones(mac: Mac) -> Bools:
+def zones(mac: Mac) -> Bools:
     """The sides and corners of the border, in the order of SIDES: (8, PH, PW)."""
     _, height, width = mac.shape
     top, left, bottom, right = mac.window.pads

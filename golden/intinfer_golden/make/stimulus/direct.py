@@ -23,6 +23,7 @@ from ..coverage.combinations import Combinations
 from ..coverage.fault import EQUAL, HIGHEST, LOWEST, RESET
 from ..coverage.frames import KIND as FRAMES
 from ..coverage.group import Bools, Intervals, Values
+from ..coverage.shown import Shown
 from . import textures
 from .alike import Found
 from .numbers import Numbers
@@ -30,6 +31,7 @@ from .pack import Goal, pack
 from .search import Search
 from .telling import Telling
 from .textures import Frame
+from .turns import Turns
 
 STALLED = 40
 """Search rounds without a new bin after which the search ends, unless a number of rounds is asked for."""
@@ -215,11 +217,20 @@ class _Run:
     def solve(self) -> None:
         """Goals of linear forms, packed; moved about first, then exactly where they were solved."""
         numbers = Numbers(self._graph, self.coverage.prover, self._rng)
+        turns = Turns(self._graph, self.coverage.prover, self._rng)
         for turn in range(SOLVED):
             before = self.coverage.open
             for group in self.coverage.groups:
-                if isinstance(group, Intervals) and not self._reached:
-                    goals: list[Goal] = list(numbers.goals(group, exactly=turn > 0))
+                if isinstance(group, Shown) and turn == 1:
+                    turns.prove(group)
+                if self._reached:
+                    return
+                goals: list[Goal] = []
+                if isinstance(group, Intervals):
+                    goals += numbers.goals(group, exactly=turn > 0)
+                elif isinstance(group, Shown):
+                    goals += turns.goals(group)
+                if goals:
                     goals = [goals[i] for i in self._rng.permutation(len(goals))]  # neighbours share their inputs
                     label = f"{group.node} {group.kind}"
                     frames = pack(goals, lambda: textures.noise(self._graph, self._rng))
