@@ -14,6 +14,8 @@ from . import document, frames
 from .first import FirstFrames
 from .forms import Prover
 from .group import Intervals, Values
+from .shown import Shown
+from .turning import Turning
 
 CHUNK_BYTES = 2**27
 """Memory of the values of one batch of frames."""
@@ -23,19 +25,26 @@ class Coverage:
     """What frames have covered of a graph.
 
     A bin is hit by some frame, or unreachable, with its reason, when it is proven that no input can hit it; the rest
-    is open. Only `Intervals` need a proof over the numbers that a value can hold: they get it here, the other groups
-    know their unreachable bins when they are made.
+    is open. Only `Intervals` need a proof over the numbers that a value can hold: they get it here, those of
+    `Shown` by `prove`; the other groups know their unreachable bins when they are made.
     """
 
     def __init__(self, graph: Graph, name: str = "frames") -> None:
         self.graph = graph
         self.prover = Prover(graph)
+        self.turning = Turning(graph, self.prover)
         self.groups = [g for node in graph.nodes for g in facts_of(graph, node).covergroups(self.prover)]
         self.first = FirstFrames(graph, name, self.prover)
         self.groups += [frames.covergroup(graph, name), self.first]
         for group in self.groups:
             if isinstance(group, Intervals):
                 self.prover.prove(group)
+
+    def prove(self) -> None:
+        """Prove bins of `Shown` unreachable that are still open: a proof for each element, too many for all bins."""
+        for group in self.groups:
+            if isinstance(group, Shown):
+                self.turning.prove(group)
 
     @property
     def hit(self) -> int:

@@ -217,12 +217,12 @@ class _Run:
     def solve(self) -> None:
         """Goals of linear forms, packed; moved about first, then exactly where they were solved."""
         numbers = Numbers(self._graph, self.coverage.prover, self._rng)
-        turns = Turns(self._graph, self.coverage.prover, self._rng)
+        turns = Turns(self._graph, self.coverage.turning, self._rng)
         for turn in range(SOLVED):
             before = self.coverage.open
+            if turn == 1:
+                self.coverage.prove()
             for group in self.coverage.groups:
-                if isinstance(group, Shown) and turn == 1:
-                    turns.prove(group)
                 if self._reached:
                     return
                 goals: list[Goal] = []
