@@ -113,3 +113,9 @@ def half_even(value: int, shift: int) -> int:
     quotient, rest = divmod(value, 2**shift)
     half = 2 ** (shift - 1)
     return quotient + (rest > half or (rest == half and quotient % 2 == 1))
+
+
+def muxed(values: dict[str, Any], pick: Callable[[list[list[int]], int, int], int]) -> Frames:
+    """pick(select bits by frame and channel, n, c): whether branch a is given."""
+    select, a, b = values["select"], values["a"], values["b"]
+    return [[(a if pick(select, n, c) else b)[n][c] for c in range(4)] for n in range(len(select))]

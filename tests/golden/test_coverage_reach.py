@@ -65,7 +65,8 @@ def test_the_neighbourhood_of_a_vertex_decides_wide_problems(
     near = knapsack._near(wanted)
     assert near is not None
     reached = every_sum(weights, [0] * len(weights), steps, 0)
-    assert (near.knapsack.find(near.rest, near.rest).number is not None) == (wanted in reached)
+    finer, _, rest = near
+    assert (finer.find(rest, rest).number is not None) == (wanted in reached)
 
 
 def test_wide_inputs_with_coarse_weights_are_decided() -> None:

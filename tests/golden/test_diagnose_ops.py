@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from diagnose_nets import NETS, Design, names, right, told
-from faulty_designs import Frames, count, each, half_even, signed
+from faulty_designs import Frames, count, each, half_even, muxed, signed
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +24,6 @@ def rows(values: Any) -> Any:
 def tgap(values: dict[str, Any], bit: Callable[[int, int, int], int]) -> list[list[int]]:
     """bit(sum, n, c) of every channel of every frame."""
     return [[bit(sum(map(sum, plane)), n, c) for c, plane in enumerate(frame)] for n, frame in enumerate(values["x"])]
-
-
-def muxed(values: dict[str, Any], pick: Callable[[list[list[int]], int, int], int]) -> Frames:
-    """pick(select bits by frame and channel, n, c): whether branch a is given."""
-    select, a, b = values["select"], values["a"], values["b"]
-    return [[(a if pick(select, n, c) else b)[n][c] for c in range(4)] for n in range(len(select))]
 
 
 def both(values: dict[str, Any], function: Callable[[int, int], int]) -> Frames:
@@ -478,26 +472,3 @@ def test_a_mistake_in_another_op_is_named(folder: Path, name: str) -> None:
     net, node, design, cause = OTHERS[name]
     comparison = told(folder, net, node, design({k: v.tolist() for k, v in right(net).items()}))
     assert names(comparison, cause), (comparison.where, comparison.causes)
-
-
-@pytest.mark.parametrize(
-    ("source", "cause"),
-    [
-        ((2, 0, 3, 1), "mux: operand select's channels are permuted: 0 is 2, 1 is 0, 2 is 3, 3 is 1"),
-        ((0, 3, 2, 3), "mux: channel 1 takes channel 3 of operand select"),
-        ((0, 2, 2, 1), "mux: operand select's channels are taken from others: 1 is 2, 3 is 1"),
-    ],
-)
-def test_any_order_of_the_selects_is_found(folder: Path, source: tuple[int, ...], cause: str) -> None:
-    values = {name: array.tolist() for name, array in right("block").items()}
-    comparison = told(folder, "block", "mux", muxed(values, lambda bits, n, c: bits[n][source[c]]))
-    assert cause in comparison.causes, comparison.causes
-
-
-@pytest.mark.parametrize(("name", "operand"), [("a", 0), ("b", 1)])
-def test_any_order_of_an_operand_is_found(folder: Path, name: str, operand: int) -> None:
-    values = right("block")
-    swapped = values[name][:, [2, 0, 3, 1]]
-    a, b = (swapped, values["b"]) if operand == 0 else (values["a"], swapped)
-    comparison = told(folder, "block", "add", 3 * a - 2 * b)
-    assert comparison.causes == (f"add: operand {name}'s channels are permuted: 0 is 2, 1 is 0, 2 is 3, 3 is 1",)

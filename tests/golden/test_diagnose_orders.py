@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from diagnose_nets import right
+from diagnose_nets import told as told_of
+from faulty_designs import muxed
 from golden_sets import write_unchecked
 
 from intinfer.builder import GraphBuilder
@@ -92,3 +95,26 @@ def test_sums_of_other_weights_are_in_no_order(sets: tuple[Path, dict[str, IntAr
     wrong = dense(inputs["dense"]) + RNG.integers(0, 2, (64, 10))
     np.save(folder / "dump.npy", wrong)
     assert verify(folder / "dense", [folder / "dump.npy"], node="z").comparisons[0].causes == ()
+
+
+@pytest.mark.parametrize(
+    ("source", "cause"),
+    [
+        ((2, 0, 3, 1), "mux: operand select's channels are permuted: 0 is 2, 1 is 0, 2 is 3, 3 is 1"),
+        ((0, 3, 2, 3), "mux: channel 1 takes channel 3 of operand select"),
+        ((0, 2, 2, 1), "mux: operand select's channels are taken from others: 1 is 2, 3 is 1"),
+    ],
+)
+def test_any_order_of_the_selects_is_found(tmp_path: Path, source: tuple[int, ...], cause: str) -> None:
+    values = {name: array.tolist() for name, array in right("block").items()}
+    comparison = told_of(tmp_path, "block", "mux", muxed(values, lambda bits, n, c: bits[n][source[c]]))
+    assert cause in comparison.causes, comparison.causes
+
+
+@pytest.mark.parametrize(("name", "operand"), [("a", 0), ("b", 1)])
+def test_any_order_of_an_operand_is_found(tmp_path: Path, name: str, operand: int) -> None:
+    values = right("block")
+    swapped = values[name][:, [2, 0, 3, 1]]
+    a, b = (swapped, values["b"]) if operand == 0 else (values["a"], swapped)
+    comparison = told_of(tmp_path, "block", "add", 3 * a - 2 * b)
+    assert comparison.causes == (f"add: operand {name}'s channels are permuted: 0 is 2, 1 is 0, 2 is 3, 3 is 1",)
