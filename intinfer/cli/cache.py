@@ -22,15 +22,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from ..kernels import store
 
+    path, (kernels, size) = store.path(), store.size()
     if arguments.clear:
         store.clear()
-    path, (kernels, size) = store.path(), store.size()
     if arguments.json:
         print_json({"directory": None if path is None else str(path), "kernels": kernels, "bytes": size})
+    elif path is None:
+        print("there is none: INTINFER_CACHE_DIR is empty")
     else:
-        print(
-            "there is none: INTINFER_CACHE_DIR is empty"
-            if path is None
-            else f"{path}: {kernels} kernels, {size:,} bytes"
-        )
+        print(f"{path}: {kernels} kernels, {size:,} bytes{', removed' if arguments.clear else ''}")
     return 0

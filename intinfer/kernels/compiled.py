@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import platform
 from collections.abc import Callable
@@ -16,6 +17,8 @@ import numpy as np
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
+import intinfer
+
 from . import store
 
 
@@ -24,7 +27,8 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
     def decorate(function: Callable[..., Any]) -> Any:
         dispatcher = numba.njit(nogil=True, **options)(function)
-        dispatcher._cache = _Kept(function)  # there is no public way to say where Numba keeps what it compiles
+        if _sources() is not None:
+            dispatcher._cache = _Kept(function)  # there is no public way to say where Numba keeps what it compiles
         return dispatcher
 
     return decorate
@@ -66,11 +70,16 @@ class _Kept:
 
 
 @lru_cache(maxsize=1)
-def _sources() -> str:
-    """Hash of every kernel's source, and of the versions of what compiles them."""
+def _sources() -> str | None:
+    """Hash of every kernel's source, of the versions of what compiles them, and of what Numba is told by the
+    environment; None where there are no sources to tell kernels of one state from those of another."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    if Path(__file__) not in files:
+        return None
     state = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    for file in files:
         state.update(hashlib.sha256(file.read_bytes()).digest())
-    versions = (numba.__version__, llvmlite.__version__, np.__version__, platform.python_version())
-    state.update(repr(versions).encode())
+    versions = [package.__version__ for package in (intinfer, numba, llvmlite, np)]
+    told = sorted((name, value) for name, value in os.environ.items() if name.startswith("NUMBA_"))
+    state.update(repr((versions, platform.python_version(), told)).encode())
     return state.hexdigest()

@@ -2,7 +2,7 @@
 
 A folder of the user's cache that is this user's, that nobody else can write, and that no link leads to; files of the
 same kind that hash to what their first bytes say. Anything else is as if nothing were there: the kernels are compiled
-once more, which takes seconds, and is never an error.
+once more, which takes seconds, and is never an error. Other files in that folder are left alone.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import stat
 import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +24,7 @@ FOLDER = "INTINFER_CACHE_DIR"
 MOST = 2_000
 """Kernels that are kept. Those of older sources are used no more; when there are too many the older half goes."""
 _SUFFIX = ".kernel"
-_PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 _DIGEST = hashlib.sha256().digest_size
 
 
@@ -40,14 +41,16 @@ def read(key: str) -> bytes | None:
     folder = _folder(path())
     if folder is None:
         return None
-    try:
-        file = os.open(folder / f"{key}{_SUFFIX}", os.O_RDONLY | _PLAIN)
-    except OSError:
-        return None
-    with open(file, "rb") as opened:
-        if not _ours(os.fstat(file)):
-            return None
-        content = opened.read()
+    content = b""
+    with suppress(OSError):
+        number = os.open(folder / f"{key}{_SUFFIX}", os.O_RDONLY | _PLAIN)
+        try:
+            found = os.fstat(number)
+            if stat.S_ISREG(found.st_mode) and _ours(found):
+                with open(number, "rb", closefd=False) as file:
+                    content = file.read()
+        finally:
+            os.close(number)
     return content[_DIGEST:] if hashlib.sha256(content[_DIGEST:]).digest() == content[:_DIGEST] else None
 
 
@@ -57,7 +60,7 @@ def write(key: str, content: bytes) -> None:
     if folder is None:
         return
     with suppress(OSError):
-        number, name = tempfile.mkstemp(dir=folder)
+        number, name = tempfile.mkstemp(suffix=_SUFFIX, prefix="new-", dir=folder)
         try:
             with open(number, "wb") as file:
                 file.write(hashlib.sha256(content).digest() + content)
@@ -65,30 +68,33 @@ def write(key: str, content: bytes) -> None:
         except OSError:
             os.unlink(name)
             raise
-        files = _files()
-        if len(files) > MOST:
-            for old in sorted(files, key=lambda file: file.stat().st_mtime)[: MOST // 2]:
-                old.unlink(missing_ok=True)
+        files = sorted(_kernels(), key=lambda entry: entry[1].st_mtime)
+        for old, _ in files[: MOST // 2] if len(files) > MOST else ():
+            old.unlink(missing_ok=True)
 
 
 def size() -> tuple[int, int]:
     """How many kernels there are, and their bytes."""
-    sizes = []
-    for file in _files():
-        with suppress(FileNotFoundError):  # another process is at it
-            sizes.append(file.stat().st_size)
+    sizes = [found.st_size for _, found in _kernels()]
     return len(sizes), sum(sizes)
 
 
 def clear() -> None:
     """Remove them all. Raises OSError for a file that cannot be removed."""
-    for file in _files():
+    for file, _ in _kernels():
         file.unlink(missing_ok=True)
 
 
-def _files() -> list[Path]:
+def _kernels() -> Iterator[tuple[Path, os.stat_result]]:
+    """The kernels that lie there: what else does is not ours."""
     folder = path()
-    return [] if folder is None or not folder.is_dir() else list(folder.iterdir())
+    if folder is None or not folder.is_dir() or _folder(folder) is None:
+        return
+    for file in folder.glob(f"*{_SUFFIX}"):
+        with suppress(FileNotFoundError):  # another process is at it
+            found = os.lstat(file)
+            if stat.S_ISREG(found.st_mode) and _ours(found):
+                yield file, found
 
 
 @lru_cache(maxsize=4)

@@ -95,6 +95,18 @@ def test_without_a_place_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.Mon
     assert store.size() == (0, 0)
 
 
+def test_what_is_no_kernel_of_ours_is_left_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.write("key", b"kernel")
+    (folder / "notes.txt").write_text("mine")
+    (folder / "other.kernel").mkdir()
+    assert store.read("other") is None
+    assert store.size()[0] == 1
+    monkeypatch.setattr(store, "MOST", 1)
+    store.write("second", b"kernel")
+    store.clear()
+    assert sorted(file.name for file in folder.iterdir()) == ["notes.txt", "other.kernel"]
+
+
 def test_the_oldest_go(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "MOST", 4)
     for number in range(6):
@@ -111,7 +123,8 @@ def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str], monkeypat
     assert f'"directory": "{folder}"' in (text := capsys.readouterr().out)
     assert '"kernels": 1' in text
     assert main(["cache", "--clear"]) == 0
-    assert capsys.readouterr().out == f"{folder}: 0 kernels, 0 bytes\n"
+    assert capsys.readouterr().out == f"{folder}: 1 kernels, 38 bytes, removed\n"
+    assert store.size() == (0, 0)
     monkeypatch.setenv(store.FOLDER, "")
     assert main(["cache"]) == 0
     assert capsys.readouterr().out == "there is none: INTINFER_CACHE_DIR is empty\n"

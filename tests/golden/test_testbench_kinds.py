@@ -259,7 +259,10 @@ def test_every_profile_runs_and_has_a_result_and_the_cause_is_one_command(tmp_pa
     assert results == [f"icarus.{profile}.xml" for profile in sorted(PROFILES)]
     assert all(outcome(directory, f"icarus.{profile}").get("failures") == "1" for profile in PROFILES)
     assert re.search(r"frame n=1 'image 1'\n", text)
-    assert "to see the cause, in this folder: intinfer explain . --node clip0 --frame 1 --at 1,0,1\n" in text
+    assert (
+        "to see the cause, in the folder of manifest.json: intinfer explain . --node clip0 --frame 1 --at 1,0,1\n"
+        in text
+    )
     failure = outcome(directory, "icarus.random").find(".//failure")
     assert failure is not None
     assert failure.text is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -18,7 +19,7 @@ from golden_sets import NoCheck, block_graph, bytes_of, images, meaning, read_me
 
 import intinfer
 from intinfer import reference
-from intinfer.errors import DataError, IntinferError
+from intinfer.errors import DataError
 from intinfer_golden.describe.names import file_stem
 from intinfer_golden.describe.regions import each_chain, each_node, isolate
 from intinfer_golden.make import isolated, journal, run
@@ -199,15 +200,27 @@ def test_a_process_that_ends_early_is_named_and_its_set_made_again(
     monkeypatch.setattr(isolated, "workers", breaking)
     with (
         patch("intinfer_golden.make.run.CrossCheck", NoCheck),
-        pytest.raises(
-            IntinferError,
-            match=r"^one of 3 processes that make sets has ended before its set was whole, perhaps for want of memory; "
-            "go on with --resume and fewer --jobs$",
-        ),
+        pytest.raises(ChildProcessError, match=r"one of 3 processes .* go on with --resume and fewer --jobs; a script"),
     ):
         write(tmp_path / "t", jobs=3)
+    assert (tmp_path / "t.partial" / file_stem(NODES[0]) / "manifest.json").is_file()
     write(tmp_path / "t", jobs=1, resume=True)
     assert bytes_of(tmp_path / "t") == bytes_of(sets)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are not held there")
+def test_what_another_process_makes_is_left_to_it(tmp_path: Path, sets: Path) -> None:
+    target = tmp_path / "t"
+
+    def other(done: int) -> None:
+        if done == 1:
+            with pytest.raises(
+                DataError, match=r"t\.partial: another process makes it just now; wait for it, or end it"
+            ):
+                write(target, resume=True)
+
+    write(target, progress=other)
+    assert bytes_of(target) == bytes_of(sets)
 
 
 def test_refusals_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

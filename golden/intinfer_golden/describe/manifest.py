@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -186,9 +187,9 @@ class VectorSet:
         return model_file.load(_unchanged(self.directory, GRAPH, self.model))
 
 
-def load(directory: Path) -> VectorSet:
+def load(directory: str | PathLike[str]) -> VectorSet:
     """Read a manifest. Raises DataError when it is missing, of another version, or not what `write` makes."""
-    return read(directory)[1]
+    return read(Path(directory))[1]
 
 
 def read(directory: Path) -> tuple[dict[str, Any], VectorSet]:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 import intinfer
 from intinfer import reference
-from intinfer.errors import DataError, IntinferError
+from intinfer.errors import DataError
 from intinfer.files.atomic import write_into
 from intinfer.files.children import workers
 from intinfer.graph import Graph
@@ -215,9 +215,10 @@ def _written(sets: _Sets, numbers: Sequence[int], values: Given, jobs: int) -> I
                 done.result()
                 yield running[done]
     except BrokenProcessPool:
-        raise IntinferError(
-            f"one of {jobs} processes that make sets has ended before its set was whole, perhaps for want of memory; "
-            "go on with --resume and fewer --jobs"
+        raise ChildProcessError(  # an IntinferError would come again: what is whole is kept
+            None,
+            f"one of {jobs} processes that make sets has ended before its set was whole, perhaps for want of memory: "
+            'go on with --resume and fewer --jobs; a script calls this below `if __name__ == "__main__":`',
         ) from None
 
 

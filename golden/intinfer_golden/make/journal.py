@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -110,14 +111,20 @@ def growing(
     raises an IntinferError, which it would raise again, the folder is removed; after another exception it is removed
     unless its journal has images, and after a FolderError never.
 
-    Raises DataError when the folder is there without `resume`, or of another identity.
+    Raises DataError when the folder is there without `resume`, of another identity, or another process makes it.
     """
     check_target(directory, force)
     partial = partial_of(directory)
-    journal = _found(partial, identity) if partial.exists() and resume else None
+    if not (partial.is_dir() and resume):
+        _create(partial, resume)
+    with _alone(partial):
+        yield from _grown(directory, partial, identity, force)
+
+
+def _grown(directory: Path, partial: Path, identity: Mapping[str, Any], force: bool) -> Iterator[tuple[Path, Journal]]:
+    journal = _found(partial, identity)
     if journal is None:
         journal = Journal(identity)
-        _create(partial, resume)
         try:
             journal.write(partial)
         except BaseException:
@@ -139,6 +146,25 @@ def growing(
         if kept is None or not kept.images:
             shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+@contextmanager
+def _alone(partial: Path) -> Iterator[None]:
+    """Hold a folder that grows, so that no other process goes on with it at the same time."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    number = os.open(partial, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FolderError(f"{partial}: another process makes it just now; wait for it, or end it first") from None
+        yield
+    finally:
+        os.close(number)
 
 
 def complete(directory: Path, identity: Mapping[str, Any]) -> bool:

@@ -156,7 +156,7 @@ def _source(port: Port, signal: str) -> str:
             signal, name
         )
     if signal == "tkeep":
-        return "'1"
+        return f"{{{port.tensor.beat_bits // 8}{{1'b1}}}}"  # Icarus Verilog 11 makes one bit of '1 here
     if signal == "tuser":
         return f"late_{port.name}_begins"
     return name if signal == "tready" else f"late_{name}"

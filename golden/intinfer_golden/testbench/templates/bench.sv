@@ -184,8 +184,8 @@ module bench_pace #(
   localparam int STALLS = 32;  // of a slow stream a pass, about
   localparam int STALL = 1030;  // cycles, and up to 255 more: longer than a counter of 10 bits
   localparam int GAP = FRAME_WORDS - (SINK || FRAME_WORDS == 1 ? 1 : 2);  // behind it a source has put one more
-  localparam int BEFORE = 0, WITHIN = 1, BETWEEN = 2, OVER = 3;  // which of the longest stalls comes next
-  localparam int FIRST_MOVING = FRAME_WORDS == 1 ? BETWEEN : WITHIN;  // nothing is within a frame of one word
+  localparam logic [1:0] BEFORE = 0, WITHIN = 1, BETWEEN = 2, OVER = 3;  // which of the longest stalls comes next
+  localparam logic [1:0] FIRST_MOVING = FRAME_WORDS == 1 ? BETWEEN : WITHIN;  // nothing is within a frame of one word
   logic bursting, all_slow;
   int left, pause, free, profile;
   int beat, behind;  // of a frame: the next that moves, and the one that a stall from now on keeps back
@@ -220,7 +220,7 @@ module bench_pace #(
     free = 0;
     profile = ALWAYS;
     beat = 0;
-    next_longest = SINK ? 2'(FIRST_MOVING) : 2'(BEFORE);
+    next_longest = SINK ? FIRST_MOVING : BEFORE;
     stalled = '0;
     stalled_last = 0;
     key = $sformatf("profile.%0s=%%s", PORT);
@@ -232,7 +232,7 @@ module bench_pace #(
     else if (own != "always" && own != "slow_sink" && own != "slow_source")
       fail("+profile", $sformatf("%0s is unknown; give always, random, bursty, slow_sink, slow_source, slow", own));
     all_slow = common == "slow";  // between stalls they move randomly, so that a short one comes at once after a long one
-    if (all_slow) next_longest = 2'(OVER);
+    if (all_slow) next_longest = OVER;
     #2 noise = first_random(STREAM);
     free = int'(noise[31:8]) % (2 * (WORDS / STALLS) + 1);
   end
@@ -248,7 +248,7 @@ module bench_pace #(
     // once for `longest` within a frame, once for `longest` between two, and from then on for 1,030 cycles and some.
     if (counting && rst_n && profile == SLOW && next_longest == BEFORE) begin
       pause <= longest;
-      next_longest <= 2'(FIRST_MOVING);
+      next_longest <= FIRST_MOVING;
     end else if (pause != 0) begin
       if (awaited) pause <= pause - 1;
     end else if (free != 0) begin
@@ -779,7 +779,7 @@ module bench_run #(
       kind = (first_kind + early) % 7;
       limit = kind < 3 ? 32'h7fffffff : 1;
       do @(negedge clk); while (!rst_n || (!give_up && !due(kind)));
-      start = kind == 0 && FRAMES > 1 ? 1 : 0;
+      start = kind == 0 && FRAMES > 1 && early + 1 < resets ? 1 : 0;
       if (early == 0) preparing = idle;
       if (kind == 1) hold_a_beat;
       if (give_up) early = resets;
@@ -915,9 +915,9 @@ module bench_run #(
   endfunction
 
   task automatic end_in_failure;
-    if (chosen) emit($sformatf("to see the cause, in this folder: intinfer explain . %0s", chosen_element));
+    if (chosen) emit($sformatf("to see the cause, in the folder of manifest.json: intinfer explain . %0s", chosen_element));
     emit($sformatf("FAIL: %0d errors; profile %0s, seed %0d", errors, name, seed));
     if (verdict != 0) $fclose(verdict);
-    $fatal(1, "the design does not give what the vectors say");
+    $fatal(1, "this run has failed");
   endtask
 endmodule
