@@ -6,7 +6,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import as_completed
+from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
@@ -208,18 +208,27 @@ def _written(sets: _Sets, numbers: Sequence[int], values: Given, jobs: int) -> I
             sets.write(number, given(number))
             yield number
         return
-    try:
-        with workers(min(jobs, len(numbers)), _begin, sets) as pool:
-            running = {pool.submit(_write, number, given(number)): number for number in numbers}
-            for done in as_completed(running):
-                done.result()
-                yield running[done]
-    except BrokenProcessPool:
+    ended = False
+    with workers(min(jobs, len(numbers)), _begin, sets) as pool:
+        running: dict[Future[None], int] = {}
+        for number in numbers:
+            try:
+                running[pool.submit(_write, number, given(number))] = number
+            except BrokenProcessPool:
+                ended = True
+                break
+        for done in as_completed(running):
+            if isinstance(done.exception(), BrokenProcessPool):  # of all that are left; some may be whole all the same
+                ended = True
+                continue
+            done.result()
+            yield running[done]
+    if ended:
         raise ChildProcessError(  # an IntinferError would come again: what is whole is kept
             None,
             f"one of {jobs} processes that make sets has ended before its set was whole, perhaps for want of memory: "
             'go on with --resume and fewer --jobs; a script calls this below `if __name__ == "__main__":`',
-        ) from None
+        )
 
 
 _sets: _Sets | None = None
