@@ -99,7 +99,11 @@ def test_the_end_of_a_campaign_ends_its_simulations(
 ) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with subprocess.Popen(
-        [sys.executable, "-m", "intinfer", *command, "--jobs", "2"], env=environment, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "intinfer", *command, "--jobs", "2"],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job of a shell ignores it
     ) as process:
         end = time.monotonic() + 60
         while not list(tmp_path.glob("intinfer-bench-*/tb.vvp")) and time.monotonic() < end:
