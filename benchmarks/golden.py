@@ -70,7 +70,7 @@ def golden(checkout: Path, model: Path) -> tuple[float, float]:
         subprocess.run(
             [sys.executable, "-m", "intinfer", *command],
             cwd=checkout,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(sources)},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sources), "INTINFER_CACHE_DIR": folder},
             capture_output=True,
             check=True,
         )
