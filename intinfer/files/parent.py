@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+from collections.abc import Callable
 
 PARENT = "INTINFER_PARENT"
 """Set in a child of ours to "number of the parent, end of a pipe whose other end only the parent holds"."""
@@ -20,14 +21,9 @@ def follow_parent() -> None:
     if not text or os.name != "posix":
         return
     _parent, pipe = (int(part) for part in text.split(","))
-
-    def watch() -> None:
-        os.read(pipe, 1)  # nothing is ever written: it ends with the other end
-        os._exit(1)
-
     if orphaned():
         os._exit(1)
-    threading.Thread(target=watch, name="watch parent", daemon=True).start()
+    _end_after(lambda: os.read(pipe, 1))  # nothing is ever written: it ends with the other end
 
 
 def follow_parent_of_worker() -> None:
@@ -38,9 +34,14 @@ def follow_parent_of_worker() -> None:
         return
     if os.name == "posix":
         _parent = parent.pid
+    _end_after(parent.join)
+
+
+def _end_after(parent_ends: Callable[[], object]) -> None:
+    """End this process when the function returns."""
 
     def watch() -> None:
-        parent.join()
+        parent_ends()
         os._exit(1)
 
     threading.Thread(target=watch, name="watch parent", daemon=True).start()

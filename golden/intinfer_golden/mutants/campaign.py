@@ -144,8 +144,9 @@ def campaign(
 
     def attempt(one: Wrong) -> Outcome:
         names = recent.setdefault(one.file, [])
-        designs = sorted(concerned(one), key=lambda d: names.index(d.name) if d.name in names else len(names))
-        outcome = try_wrong(one, sorted(designs, key=lambda d: SIMULATORS.index(d.simulator)), processes)
+        places = {name: place for place, name in enumerate(names)}
+        designs = sorted(concerned(one), key=lambda d: (SIMULATORS.index(d.simulator), places.get(d.name, len(places))))
+        outcome = try_wrong(one, designs, processes)
         if outcome.verdict == "killed":
             name = next(d.name for d in designs if outcome.by.startswith(f"{d.name}, {d.simulator}, "))
             recent[one.file] = [name, *(other for other in names if other != name)]
