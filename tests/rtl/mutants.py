@@ -3,7 +3,7 @@
 Every mutant of the reference RTL (see `intinfer_golden.mutants`) runs, in Icarus Verilog, the generated test benches
 of all vector sets whose design uses its file, until one fails; then the quickest of these in Verilator, with registers
 that start at random. They run shorter than a bench does by itself: what that lets pass is a survivor more. Every
-saboteur runs all that a bench does, around the quickest design of each kind of streams. What no bench fails is a
+saboteur runs all that a bench does, around the smallest design of each kind of streams. What no bench fails is a
 survivor: either it is equivalent, as `equivalent.toml` says of one after the other with a proof by yosys where one is
 possible (see `proofs`), or the vectors have a hole. What yosys proves is not run. Exit code 1 when there is an
 unexplained survivor, when an equivalent one is killed after all, when a proof fails, or when an entry is about a mutant
@@ -169,21 +169,20 @@ def main() -> int:
 
 
 def _saboteurs(known: Sequence[Design]) -> dict[Saboteur, Design]:
-    """Every saboteur of the quickest design of each kind of streams, named after it."""
+    """Every saboteur of the smallest design of each kind of streams, named after it: the same one in each campaign,
+    however fast the machine."""
     kinds: dict[tuple[tuple[bool | str, ...], ...], Design] = {}
-    for design in known:
-        streams = ports(design.directory)
-        kinds.setdefault(
-            tuple(
-                (port.direction, port.frame_words > 1, port.tensor.lanes > 1, port.tensor.code.bits > 1)
-                for port in streams
-            ),
-            design,
+    streams = {design.name: ports(design.directory) for design in known}
+    for design in sorted(known, key=lambda one: (sum(port.tensor.words for port in streams[one.name]), one.name)):
+        kind = tuple(
+            (port.direction, port.frame_words > 1, port.tensor.lanes > 1, port.tensor.code.bits > 1)
+            for port in streams[design.name]
         )
+        kinds.setdefault(kind, design)
     return {
         replace(saboteur, file=f"{design.name}.{saboteur.file}"): design
         for design in _checked(replace(design, runs=RUNS, said=(), seconds=()) for design in kinds.values())
-        for saboteur in saboteurs(ports(design.directory))
+        for saboteur in saboteurs(streams[design.name])
     }
 
 
