@@ -40,7 +40,7 @@ THIRD_PARTY = {
     "numba": ["intinfer/kernels/*", "intinfer/engine/*"],
     "platformdirs": ["intinfer/kernels/store"],
     "matplotlib": ["intinfer/reports/plot"],
-    "llvmlite": ["intinfer/kernels/compiled", "intinfer/compiler/*"],
+    "llvmlite": ["intinfer/kernels/*"],
     "onnx": ["intinfer_converters/read_onnx/*", "intinfer_converters/check/onnx_*"],
     "google": ["intinfer_converters/read_onnx/load"],
     "onnxruntime": ["intinfer_converters/check/onnx_runner"],

@@ -22,13 +22,17 @@ import intinfer
 from . import store
 
 
-def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile a function at its first call with arguments of some types, without the GIL; `options` as for `njit`."""
+def compiled(variant: str = "", **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a function at its first call with arguments of some types, without the GIL; `options` as for `njit`.
+
+    A function that is made several times, from the same sources around other operations, says as which `variant`.
+    """
 
     def decorate(function: Callable[..., Any]) -> Any:
         dispatcher = numba.njit(nogil=True, **options)(function)
         if _sources() is not None:
-            dispatcher._cache = _Kept(function)  # there is no public way to say where Numba keeps what it compiles
+            # There is no public way to say where Numba keeps what it compiles.
+            dispatcher._cache = _Kept(function, variant)
         return dispatcher
 
     return decorate
@@ -39,8 +43,8 @@ class _Kept:
 
     cache_path = None
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
+    def __init__(self, function: Callable[..., Any], variant: str) -> None:
+        self._function, self._variant = function, variant
 
     def load_overload(self, signature: object, target: Any) -> Any:
         """The compiled function for arguments of these types, if it was kept."""
@@ -64,7 +68,8 @@ class _Kept:
     def _key(self, signature: object, codegen: Any) -> str:
         """Of all that decides the machine code: sources, constants around the function, types, machine, versions."""
         function = self._function
-        around = dumps(tuple(cell.cell_contents for cell in function.__closure__ or ()))
+        cells = () if self._variant else tuple(cell.cell_contents for cell in function.__closure__ or ())
+        around = self._variant, dumps(cells)
         parts = (function.__module__, function.__qualname__, str(signature), codegen.magic_tuple(), _sources(), around)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
