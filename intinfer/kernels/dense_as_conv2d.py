@@ -11,6 +11,7 @@ from ..ops import Conv2d
 from ..tensor import IntTensor
 from ..types import IntArray
 from .base import Array, Kernel
+from .conv2d_dot import Conv2dDot
 from .conv2d_planes import Conv2dPlanes
 from .conv2d_portable import Conv2dPortable
 
@@ -42,6 +43,13 @@ class _Dense(Kernel):
 
     def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
         self.conv.run([inputs[0][:, None, None]], out[:, None, None], channels, scratch)
+
+
+class DenseDot(_Dense, op="dense"):
+    """Narrow inputs and weights, accumulators that are proven to fit 32 bits."""
+
+    name: ClassVar[str] = "dense_dot"
+    method = Conv2dDot
 
 
 class DensePlanes(_Dense, op="dense"):

@@ -1,9 +1,18 @@
 """Every kernel, by op, best first. The chooser takes the first that does not refuse."""
 
-from . import channels, conv2d_planes, conv2d_portable, dense_as_conv2d, elementwise, pooling, threshold_count
+from . import (
+    channels,
+    conv2d_dot,
+    conv2d_planes,
+    conv2d_portable,
+    dense_as_conv2d,
+    elementwise,
+    pooling,
+    threshold_count,
+)
 from .base import Kernel
 
-MODULES = (conv2d_planes, conv2d_portable, dense_as_conv2d, threshold_count, elementwise, pooling, channels)
+MODULES = (conv2d_dot, conv2d_planes, conv2d_portable, dense_as_conv2d, threshold_count, elementwise, pooling, channels)
 """Of two kernels of one op the better one stands first, here or in its module."""
 
 

@@ -16,6 +16,7 @@ from intinfer.accumulator import Accumulator, TapOrder
 from intinfer.engine.plan import make_plan
 from intinfer.engine.session import Session, SkipCounts
 from intinfer.errors import GraphError, RangeError
+from intinfer.kernels.cpu import Products, products
 
 DEMO = Path(intinfer.__file__).parent / "demo" / "mognet.npz"
 
@@ -67,15 +68,23 @@ def test_after_save_and_load(tmp_path, graph, images, logits):
     np.testing.assert_array_equal(model.run(images, engine="fast", skip=False, threads=2), logits)
 
 
-def test_on_a_generic_processor(tmp_path, images, logits):
-    """Numba told to use no instruction beyond the architecture's base gives the same bits."""
+PROCESSORS = {
+    "generic": "",
+    "haswell": "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+avx,+avx2,+fma,+bmi,+bmi2,+cx16,+cmov,+64bit",
+}
+"""What Numba compiles for: the architecture's base, and vectors of 256 bits."""
+
+
+@pytest.mark.parametrize("name", [name for name in PROCESSORS if name == "generic" or products() >= Products.AVX2])
+def test_on_a_processor_that_lacks_instructions(name, tmp_path, images, logits):
+    """Numba told to use fewer instructions than there are gives the same bits."""
     np.save(tmp_path / "images.npy", images)
     program = (
         "import sys, json, numpy, intinfer;"
         "m = intinfer.load(sys.argv[1]);"
         "print(json.dumps(m.run(numpy.load(sys.argv[2]), engine='fast').tolist()))"
     )
-    environment = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    environment = {**os.environ, "NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": PROCESSORS[name]}
     done = subprocess.run(
         [sys.executable, "-c", program, str(DEMO), str(tmp_path / "images.npy")],
         env=environment,
@@ -101,7 +110,8 @@ def test_narrow_accumulators(rule):
     session = Session(graph)
     conv = next(step for step in session.plan.steps if step.node.name == "conv")
     assert conv.kernel.name == "conv2d_portable"
-    assert conv.why == f"not conv2d_planes: its accumulator may {rule.overflow}; first that takes it"
+    reason = f"its accumulator may {rule.overflow}"
+    assert conv.why == f"not conv2d_dot: {reason}; not conv2d_planes: {reason}; first that takes it"
     np.testing.assert_array_equal(session.run(pixels)["logits"], reference.run(graph, pixels)["logits"])
 
 

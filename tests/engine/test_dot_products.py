@@ -1,0 +1,202 @@
+"""Convolutions by dot products against the reference, where numbers just fit a byte, a word or two, and just do not."""
+
+import numpy as np
+import pytest
+from engine_cases import assert_engine, conv, graph_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numba import njit
+
+from intinfer import reference
+from intinfer.engine.plan import make_plan
+from intinfer.engine.session import Session
+from intinfer.kernels import tiles
+from intinfer.kernels.conv2d_dot import Conv2dDot, Operand, operand
+from intinfer.kernels.cpu import Products, products
+from intinfer.kernels.planes import Packing, Planes, pack, unpack
+from intinfer.kernels.vectors import lanes, load_lanes, operation, store_lanes
+from intinfer.ops import Threshold
+from intinfer.ops.threshold import clip_thresholds
+from intinfer.strategies import arrays
+from intinfer.tensor import IntTensor
+from intinfer.types import IntType
+
+TYPES = [
+    IntType(0, 1), IntType(0, 255), IntType(0, 256), IntType(-128, 127), IntType(-200, 55), IntType(-200, 56),
+    IntType(300, 555), IntType(-7, 8), IntType(-32768, 32767), IntType(0, 65535), IntType(-1, 65535),
+    IntType(-(2**20), 2**20), IntType(0, 2**24 - 1),
+]  # fmt: skip
+WEIGHTS = [1, 7, 127, 128, 32767, 32768]
+
+
+@pytest.mark.parametrize(
+    ("type_", "most", "wanted"),
+    [
+        (IntType(0, 255), 127, Operand(Packing.BYTES)),
+        (IntType(-200, 55), 127, Operand(Packing.BYTES, -200)),
+        (IntType(300, 555), 1, Operand(Packing.BYTES, 300)),
+        (IntType(0, 256), 127, Operand(Packing.WORDS)),
+        (IntType(0, 255), 128, Operand(Packing.WORDS)),
+        (IntType(0, 65535), 32767, Operand(Packing.WORDS, 32768)),
+        (IntType(0, 65536), 1, Operand(Packing.DIGITS, 0, 14)),
+        (IntType(0, 65536), 32767, None),
+        (IntType(0, 65535), 32768, None),
+        (IntType(0, 2**29 - 1), 1, Operand(Packing.DIGITS, 0, 14)),
+        (IntType(0, 2**29), 1, None),
+    ],
+)
+def test_the_narrowest_packing(type_, most, wanted):
+    assert operand(type_, IntType(-most, most)) == wanted
+
+
+@st.composite
+def convolutions(draw):
+    """A graph of one convolution, mostly with a threshold behind it, whose sums fit 32 bits."""
+    groups = draw(st.sampled_from([1, 1, 2, 3, 8]))
+    inputs, outputs = (groups * draw(st.integers(1, 9 if groups == 1 else 4)) for _ in range(2))
+    kernel = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+    pads = draw(st.tuples(*[st.integers(0, 2)] * 4))
+    reach = zip(kernel, dilation, pads[:2], strict=True)
+    shape = tuple(draw(st.integers(max(1, 1 + d * (k - 1) - before), 20)) for k, d, before in reach)
+    type_, most = draw(st.sampled_from(TYPES)), draw(st.sampled_from(WEIGHTS))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    weight = rng.integers(-most, most, (outputs, inputs // groups, *kernel), endpoint=True)
+    weight[rng.random(weight.shape) < draw(st.sampled_from([0, 0.5, 0.9]))] = 0
+    pad_count = draw(st.sampled_from([1, inputs]))
+    changes = {
+        "stride": draw(st.tuples(st.integers(1, 3), st.integers(1, 3))),
+        "pads": pads,
+        "pad_value": tuple(rng.integers(type_.lo, type_.hi, pad_count, endpoint=True).tolist()),
+        "dilation": dilation,
+        "groups": groups,
+    }
+    ops = [conv(weight, **changes)]
+    graph = graph_of([((inputs, *shape), type_)], *ops)
+    if draw(st.integers(0, 4)):
+        ops.append(_threshold(draw, rng, outputs, graph.outputs[0].value, graph))
+        graph = graph_of([((inputs, *shape), type_)], *ops)
+    return graph
+
+
+def _threshold(draw, rng, channels, name, graph):
+    """Even and uneven staircases up and down, some of which no sum crosses; codes of bytes, and of more."""
+    sums = graph.values[name].type
+    count = draw(st.sampled_from([1, 2, 4, 15, 64, 255]))
+    if draw(st.booleans()):
+        spread = min(sums.hi - sums.lo, draw(st.sampled_from([count, 40 * count, 2**31])))
+        start = rng.integers(sums.lo, sums.hi, (channels, 1), endpoint=True)
+        rows = start + (np.arange(count) * spread // count)
+    else:
+        rows = np.sort(rng.integers(sums.lo, sums.hi + 1, (channels, count), endpoint=True), axis=1)
+    down = rng.integers(0, 2, channels)
+    rows = np.where(down[:, None] == 1, rows[:, ::-1], rows)
+    limits = clip_thresholds(rows, down, sums)
+    return Threshold(
+        IntTensor(limits), IntTensor(down), draw(st.integers(-300, 300)), draw(st.sampled_from([1, 2, 300]))
+    )
+
+
+@given(st.data())
+@settings(max_examples=150)
+def test_any_convolution(data):
+    graph = data.draw(convolutions())
+    inputs = {value.name: data.draw(arrays(value.type, (2, *value.shape))) for value in graph.inputs}
+    (wanted,) = reference.run(graph, inputs).values()
+    for fuse in (True, False):
+        (got,) = Session(graph, fuse=fuse).run(inputs, poison=True).values()
+        np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("type_", TYPES, ids=str)
+@pytest.mark.parametrize("most", WEIGHTS)
+def test_weights_and_inputs_at_their_ends(type_, most):
+    """The largest products of one sign, and of both, in the lanes of every packing; each lane has its own channel."""
+    weight = np.zeros((9, 9, 1, 1), dtype=np.int64)
+    np.fill_diagonal(weight[:, :, 0, 0], [most, -most] * 4 + [most])
+    weight[0, :2, 0, 0] = most, -most
+    graph = graph_of([((9, 2, 17), type_)], conv(weight))
+    assert_engine(graph)
+    (step,) = make_plan(graph).steps
+    fits = operand(type_, IntType(-most, most)) is not None and Conv2dDot.refuses(step.node, graph.inputs, None) is None
+    assert (step.kernel.name == "conv2d_dot") == fits
+
+
+@pytest.mark.parametrize(
+    ("sum_", "fits"), [(2**31 - 2, True), (2**31 - 1, False), (1 - 2**31, True), (-(2**31), False)]
+)
+def test_sums_that_just_fit_and_just_do_not(sum_, fits):
+    """A constant is carried to the ends of 32 bits; thresholds stand on it and beside it."""
+    constant = IntType(sum_, sum_)
+    limits = Threshold(IntTensor([[sum_, sum_ + 1], [sum_, sum_ - 1]]), IntTensor([0, 1]), 0, 1)
+    graph = graph_of([((1, 1, 3), constant)], conv([[[[1]]], [[[1]]]]), limits)
+    assert (Conv2dDot.refuses(graph.nodes[0], graph.inputs, graph.nodes[1]) is None) == fits
+    assert (assert_engine(graph)["y"] == 1).all()
+
+
+@pytest.mark.parametrize("way", [way for way in Products if way <= products()], ids=lambda way: way.name)
+def test_every_way_of_adding_products(way):
+    """What this processor has, and what others take instead, against products in Python's integers."""
+    rng = np.random.default_rng(4)
+    for table, x_dtype, w_dtype in ((tiles.BYTES, np.uint8, np.int8), (tiles.WORDS, np.int16, np.int16)):
+        add = operation(lanes, (lanes, lanes, lanes), table[way])
+
+        @njit
+        def run(total, x, weight, out, add=add):
+            store_lanes(out, add(load_lanes(total), load_lanes(x), load_lanes(weight)))
+
+        ends_x, ends_w = (
+            [np.iinfo(t).min, -1 if np.iinfo(t).min else 1, 0, np.iinfo(t).max] for t in (x_dtype, w_dtype)
+        )
+        per_lane = 4 // np.dtype(x_dtype).itemsize
+        for _ in range(50):
+            x = rng.choice(ends_x, 16 * per_lane).astype(x_dtype)
+            weight = rng.choice(ends_w, 16 * per_lane).astype(w_dtype)
+            total = rng.integers(-(2**31), 2**31, 16).astype(np.int32)
+            out = np.zeros(16, dtype=np.int32)
+            run(total.ctypes.data, x.ctypes.data, weight.ctypes.data, out.ctypes.data)
+            products_ = (x.astype(np.int64) * weight).reshape(16, per_lane).sum(axis=1)
+            np.testing.assert_array_equal(out, (total + products_).astype(np.int32))
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_planes_hold_a_map_and_its_padding(data):
+    packing = data.draw(st.sampled_from(list(Packing)))
+    base, ends = {
+        Packing.BYTES: (-7, (-7, 248)), Packing.WORDS: (32768, (0, 65535)),
+        Packing.DIGITS: (0, (-(2**20), 2**20)), Packing.DWORDS: (0, (-(2**31), 2**31 - 1)),
+    }[packing]  # fmt: skip
+    channels, height, width = (data.draw(st.integers(1, 9)) for _ in range(3))
+    pads = data.draw(st.tuples(*[st.integers(0, 3)] * 4))
+    phases = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    planes = Planes(channels, height, width, pads, phases, packing, base, 6 if packing is Packing.DIGITS else 0)
+    x = data.draw(arrays(IntType(*ends), (channels, height, width)))
+    pad_values = data.draw(arrays(IntType(*ends), (channels,)))
+    stored = np.full(planes.shape, -1, dtype=np.int32)
+    pack(x, planes, pad_values, stored)
+    lanes_of = {Packing.BYTES: np.uint8, Packing.WORDS: np.int16}.get(packing, np.int32)
+    numbers = stored.view(lanes_of).reshape(-1)
+    for c in range(channels):
+        plane, lane = divmod(c, packing.channels)
+        for y in range(-pads[0], height + pads[2]):
+            for column in range(-pads[1], width + pads[3]):
+                inside = 0 <= y < height and 0 <= column < width
+                place = int(planes.offset(plane, y + pads[0], column + pads[1])) // np.dtype(lanes_of).itemsize + lane
+                wanted = int(x[c, y, column] if inside else pad_values[c]) - base
+                word = int(numbers[place])
+                if packing is Packing.DIGITS:
+                    word = (word >> 16 << planes.digit) + (word & 0xFFFF)
+                assert word == wanted
+
+
+def test_some_channels_out_of_planes():
+    for packing, base, ends in ((Packing.BYTES, 3, (3, 258)), (Packing.WORDS, 0, (-32768, 32767))):
+        planes = Planes(5, 3, 6, (0, 0, 0, 2), (1, 1), packing, base)
+        x = np.random.default_rng(0).integers(*ends, (5, 3, 6), endpoint=True)
+        stored = np.zeros(planes.shape, dtype=np.int32)
+        pack(x, planes, np.zeros(5, dtype=np.int64), stored)
+        out = np.full((5, 3, 6), -999)
+        unpack(planes, stored, np.array([1, 4]), out)
+        np.testing.assert_array_equal(out[[1, 4]], x[[1, 4]])
+        assert (out[[0, 2, 3]] == -999).all()
