@@ -60,10 +60,9 @@ class Accumulator:
             raise GraphError(f"accumulator of {self.bits} bits: {MIN_BITS}..{MAX_BITS} are possible")
         if not isinstance(self.overflow, Overflow) or not isinstance(self.order, TapOrder | None):
             raise GraphError(f"overflow {self.overflow!r} and order {self.order!r} must be an Overflow and a TapOrder")
-        sequential = self.overflow in (Overflow.SATURATE, Overflow.TRAP)
-        if sequential and (self.order is None or self.fold is None or self.fold < 1):
+        if self.sequential and (self.order is None or type(self.fold) is not int or self.fold < 1):
             raise GraphError(f"a {self.overflow} accumulator needs an order (CKK or KKC) and a fold of at least 1")
-        if not sequential and (self.order is not None or self.fold is not None):
+        if not self.sequential and (self.order is not None or self.fold is not None):
             raise GraphError(f"a {self.overflow} accumulator does not depend on order or fold: leave them out")
 
     @classmethod
@@ -72,17 +71,15 @@ class Accumulator:
 
         Raises GraphError for another text.
         """
-        match = re.fullmatch(r"([0-9]{1,3}) (prove|wrap|saturate|trap)(?: (CKK|KKC) fold ([0-9]{1,9}))?", text)
+        form = r"([0-9]{1,3}) (prove|wrap|saturate|trap)(?: (CKK|KKC) fold ([0-9]{1,9}))?"
+        match = re.fullmatch(form, text) if isinstance(text, str) else None
         if match is None:
             raise GraphError(
                 f"accumulator {text!r} is not such as '16 prove', '9 wrap', '12 saturate CKK fold 2' or '12 trap KKC "
                 "fold 1'"
             )
         bits, overflow, order, fold = match.groups()
-        sequential = order is not None
-        return cls(
-            int(bits), Overflow(overflow), TapOrder(order) if sequential else None, int(fold) if sequential else None
-        )
+        return cls(int(bits), Overflow(overflow), order and TapOrder(order), fold and int(fold))
 
     @classmethod
     def prove(cls, bits: int) -> Accumulator:

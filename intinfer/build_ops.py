@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from operator import index
 
+import numpy as np
 import numpy.typing as npt
 
 from . import ops
@@ -19,7 +19,11 @@ from .build_arguments import (
     Numbers,
     Pads,
     accumulator_of,
+    array_of,
     descending_of,
+    flag_of,
+    integer_of,
+    integers_of,
     of_node,
     pad_value_of,
     pads_of,
@@ -48,12 +52,12 @@ class OpMethods(ABC):
     @staticmethod
     def constant(values: npt.ArrayLike, encoding: str | None = None) -> IntTensor:
         """Integers in a stated code: binary, ternary, uK or sK; without one in the narrowest uK or sK."""
-        return IntTensor(values, encoding)
+        return stored("values", values, encoding)
 
     @staticmethod
     def automaton(rule: int, seed: Sequence[int], rows: int) -> CellularWeights:
         """Weights (len(seed), rows, 1, 1) of -1 and +1 that a cellular automaton generates; see `CellularWeights`."""
-        return CellularWeights.of(rule, seed, rows)
+        return CellularWeights(integer_of("rule", rule), integers_of("seed", seed), integer_of("rows", rows))
 
     def conv2d(
         self,
@@ -81,11 +85,11 @@ class OpMethods(ABC):
             border = pads_of(pads)
             op = ops.Conv2d(
                 weight=weight_of(weight, encoding),
-                stride=pair_of(stride),
+                stride=pair_of("stride", stride),
                 pads=border,
                 pad_value=pad_value_of(pad_value, border),
-                dilation=pair_of(dilation),
-                groups=index(groups),
+                dilation=pair_of("dilation", dilation),
+                groups=integer_of("groups", groups),
                 accumulator=accumulator_of(accumulator),
             )
         return self.add(op, x, name=name, source=source)
@@ -130,14 +134,15 @@ class OpMethods(ABC):
                 they are refused.
             encoding: of thresholds that are an array; the narrowest unless said.
         """
-        with of_node(name, ops.Threshold.kind):
-            rows = thresholds.values if isinstance(thresholds, IntTensor) else thresholds
-            down = descending_of(descending, rows)
-            if clip:
+        with of_node(name, ops.Threshold.kind, x):
+            rows = thresholds.values if isinstance(thresholds, IntTensor) else array_of("thresholds", thresholds)
+            down = descending_of(descending, len(np.atleast_1d(rows)))
+            if flag_of("clip", clip):
                 rows = clip_thresholds(rows, down, x.type)
             if isinstance(thresholds, IntTensor):
                 encoding = same_code(thresholds, encoding)
-            op = ops.Threshold(IntTensor(rows, encoding), IntTensor(down), base, step)
+            counted = stored("thresholds", rows, encoding)
+            op = ops.Threshold(counted, IntTensor(down), integer_of("base", base), integer_of("step", step))
         return self.add(op, x, name=name, source=source)
 
     def requant(
@@ -159,13 +164,21 @@ class OpMethods(ABC):
             rounding: floor, half_up, half_even or half_away.
         """
         with of_node(name, ops.Requant.kind):
-            op = ops.Requant(vector(multiplier), vector(offset), vector(shift), rounding_of(rounding), lo, hi)
+            op = ops.Requant(
+                vector("multiplier", multiplier),
+                vector("offset", offset),
+                vector("shift", shift),
+                rounding_of(rounding),
+                integer_of("lo", lo),
+                integer_of("hi", hi),
+            )
         return self.add(op, x, name=name, source=source)
 
     def affine(self, x: Value, *, name: str, multiplier: Numbers, offset: Numbers, source: Sequence[str] = ()) -> Value:
         """x * multiplier + offset, exact; each for all channels or one a channel."""
-        with of_node(name, ops.Affine.kind):
-            op = ops.Affine(vector(multiplier, x.shape[0]), vector(offset, x.shape[0]))
+        with of_node(name, ops.Affine.kind, x):
+            channels = x.shape[0]
+            op = ops.Affine(vector("multiplier", multiplier, channels), vector("offset", offset, channels))
         return self.add(op, x, name=name, source=source)
 
     def table(
@@ -180,21 +193,28 @@ class OpMethods(ABC):
         source: Sequence[str] = (),
     ) -> Value:
         """Entry z - x.type.lo for each value z: entries (C, size), or (1, size) for all channels, in lo..hi."""
-        with of_node(name, ops.Table.kind):
-            op = ops.Table(stored(entries, encoding), x.type.lo, lo, hi)
+        with of_node(name, ops.Table.kind, x):
+            values = stored("entries", entries, encoding)
+            op = ops.Table(values, x.type.lo, integer_of("lo", lo), integer_of("hi", hi))
         return self.add(op, x, name=name, source=source)
 
     def weighted_sum(self, *inputs: Value, name: str, multipliers: Sequence[int], source: Sequence[str] = ()) -> Value:
         """The op `add`: multipliers[0] * inputs[0] + multipliers[1] * inputs[1] + ..., elementwise."""
-        return self.add(ops.Add(tuple(multipliers)), *inputs, name=name, source=source)
+        with of_node(name, ops.Add.kind):
+            op = ops.Add(integers_of("multipliers", multipliers))
+        return self.add(op, *inputs, name=name, source=source)
 
     def bitshift(self, a: Value, b: Value, *, name: str, bits: int, source: Sequence[str] = ()) -> Value:
         """(a + b) >> 1 of levels of so many bits; of single bits the OR."""
-        return self.add(ops.Bitshift(bits), a, b, name=name, source=source)
+        with of_node(name, ops.Bitshift.kind):
+            op = ops.Bitshift(integer_of("bits", bits))
+        return self.add(op, a, b, name=name, source=source)
 
     def tgap(self, x: Value, *, name: str, top: int, source: Sequence[str] = ()) -> Value:
         """(C, H, W) -> (C,): 1 where the mean of levels 0..top is above top / 2."""
-        return self.add(ops.Tgap(top), x, name=name, source=source)
+        with of_node(name, ops.Tgap.kind):
+            op = ops.Tgap(integer_of("top", top))
+        return self.add(op, x, name=name, source=source)
 
     def mux(self, select: Value, one: Value, zero: Value, *, name: str, source: Sequence[str] = ()) -> Value:
         """Channels of `one` where the bit in `select` (C,) is 1, of `zero` elsewhere."""
@@ -213,7 +233,9 @@ class OpMethods(ABC):
     ) -> Value:
         """The largest value of each window; a border takes no part."""
         with of_node(name, ops.MaxPool.kind):
-            op = ops.MaxPool(pair_of(kernel), pair_of(stride), pads_of(pads), pair_of(dilation))
+            op = ops.MaxPool(
+                pair_of("kernel", kernel), pair_of("stride", stride), pads_of(pads), pair_of("dilation", dilation)
+            )
         return self.add(op, x, name=name, source=source)
 
     def sum_pool(
@@ -221,7 +243,7 @@ class OpMethods(ABC):
     ) -> Value:
         """The sum of each window; a border counts as 0."""
         with of_node(name, ops.SumPool.kind):
-            op = ops.SumPool(pair_of(kernel), pair_of(stride), pads_of(pads))
+            op = ops.SumPool(pair_of("kernel", kernel), pair_of("stride", stride), pads_of(pads))
         return self.add(op, x, name=name, source=source)
 
     def concat(self, *inputs: Value, name: str, source: Sequence[str] = ()) -> Value:
@@ -231,18 +253,20 @@ class OpMethods(ABC):
     def channel_select(self, x: Value, indices: Numbers, *, name: str, source: Sequence[str] = ()) -> Value:
         """Channels `indices` (C_out,) of x, in this order."""
         with of_node(name, ops.ChannelSelect.kind):
-            op = ops.ChannelSelect(vector(indices))
+            op = ops.ChannelSelect(vector("indices", indices))
         return self.add(op, x, name=name, source=source)
 
     def channel_shuffle(self, x: Value, *, name: str, groups: int, source: Sequence[str] = ()) -> Value:
         """out[j * groups + i] = in[i * (C / groups) + j], as a `channel_select`."""
-        with of_node(name, ops.ChannelSelect.kind):
-            op = ops.ChannelSelect.shuffle(x.shape[0], groups)
+        with of_node(name, ops.ChannelSelect.kind, x):
+            op = ops.ChannelSelect.shuffle(x.shape[0], integer_of("groups", groups))
         return self.add(op, x, name=name, source=source)
 
     def clamp(self, x: Value, *, name: str, lo: int, hi: int, source: Sequence[str] = ()) -> Value:
         """The nearest of lo..hi."""
-        return self.add(ops.Clamp(lo, hi), x, name=name, source=source)
+        with of_node(name, ops.Clamp.kind):
+            op = ops.Clamp(integer_of("lo", lo), integer_of("hi", hi))
+        return self.add(op, x, name=name, source=source)
 
     def flatten(self, x: Value, *, name: str, source: Sequence[str] = ()) -> Value:
         """(C, H, W) -> (C * H * W,), columns innermost."""
@@ -251,7 +275,7 @@ class OpMethods(ABC):
     def gather(self, x: Value, index: Numbers, *, name: str, fill: int = 0, source: Sequence[str] = ()) -> Value:
         """The elements of x at places `index` (C, H, W) or (C,), flat in C order; `fill` where it is -1."""
         with of_node(name, ops.Gather.kind):
-            op = ops.Gather(stored(index, None), fill)
+            op = ops.Gather(stored("index", index), integer_of("fill", fill))
         return self.add(op, x, name=name, source=source)
 
     def argmax(self, x: Value, *, name: str, source: Sequence[str] = ()) -> Value:

@@ -7,7 +7,7 @@ The batch axis is outside the graph: shapes are (C, H, W) or (C,).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -87,9 +87,9 @@ class ImageInput:
         return {"RGB": 3, "L": 1}[self.mode]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Graph:
-    """A typed network in topological order.
+    """A typed network in topological order. `GraphBuilder.finish` makes one, and the methods below make others of it.
 
     `image` and `classes` describe what stands at its ends where that is known; `provenance` is free text by
     key (what it was converted from), shown by `inspect` and never interpreted.
@@ -98,9 +98,24 @@ class Graph:
     inputs: tuple[Value, ...]
     nodes: tuple[Node, ...]
     outputs: tuple[Output, ...]
-    image: ImageInput | None = None
-    classes: tuple[str, ...] = ()
-    provenance: dict[str, str] = field(default_factory=dict)
+    image: ImageInput | None
+    classes: tuple[str, ...]
+    provenance: dict[str, str]
+
+    def __init__(self, *_: object, **__: object) -> None:
+        """Raise GraphError: a graph is not made, nor changed with `dataclasses.replace`, without its type rules."""
+        raise GraphError(
+            "a Graph is made by GraphBuilder, which runs the type rules; from another graph by its methods with_nodes, "
+            "with_ops, with_outputs and up_to"
+        )
+
+    @classmethod
+    def _finished(cls, **fields: object) -> Graph:
+        """What the builder has checked."""
+        graph = object.__new__(cls)
+        for name, value in fields.items():
+            object.__setattr__(graph, name, value)
+        return graph
 
     @cached_property
     def values(self) -> dict[str, Value]:

@@ -21,6 +21,8 @@ def frozen_int64(values: npt.ArrayLike) -> IntArray:
         array = np.asarray(values)
     except ValueError:
         raise GraphError("constant tensors have rows of one length") from None
+    except (TypeError, RuntimeError) as error:
+        raise GraphError(f"no constant tensor can be made of a {type(values).__name__} ({error})") from None
     if array.dtype.kind not in "iu":
         raise GraphError(f"constant tensors are made of integers, got dtype {array.dtype}")
     if array.dtype.kind == "u" and array.size and int(array.max()) > np.iinfo(np.int64).max:
@@ -45,7 +47,7 @@ class IntTensor:
         array = frozen_int64(values)
         if encoding is None:
             encoding = Encoding.smallest(int(array.min(initial=0)), int(array.max(initial=0)))
-        elif isinstance(encoding, str):
+        elif not isinstance(encoding, Encoding):
             encoding = Encoding(encoding)
         encoding.check(array, "constant tensor")
         object.__setattr__(self, "values", array)
@@ -82,11 +84,14 @@ class CellularWeights:
     rows: int
 
     def __post_init__(self) -> None:
+        for what, number in (("rule", self.rule), ("rows", self.rows)):
+            if type(number) is not int:
+                raise GraphError(f"cellular automaton {what} {number!r} must be an int")
         if not 0 <= self.rule <= 255:
             raise GraphError(f"cellular automaton rule {self.rule} is outside 0..255")
         if self.rows < 1:
             raise GraphError(f"cellular automaton with {self.rows} rows: at least 1 is needed")
-        if not set(self.seed) <= {0, 1}:
+        if not isinstance(self.seed, tuple) or any(type(bit) is not int or bit not in (0, 1) for bit in self.seed):
             raise GraphError("cellular automaton seed must be made of 0 and 1")
         if len(set(self.seed)) != 2:
             raise GraphError(
@@ -96,6 +101,7 @@ class CellularWeights:
 
     @classmethod
     def of(cls, rule: int, seed: Sequence[int], rows: int) -> CellularWeights:
+        """The weights of a seed that is any sequence of 0 and 1, such as an array."""
         return cls(rule, tuple(int(bit) for bit in seed), rows)
 
     @property

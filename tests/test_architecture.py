@@ -199,7 +199,7 @@ def forged(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             called, keywords = ast.unparse(node.func), {keyword.arg for keyword in node.keywords}
-            graph = called.split(".")[-1] == "Graph"
+            graph = called.split(".")[-1] in ("Graph", "_finished")
             if graph or (called.split(".")[-1] == "replace" and keywords & {"inputs", "nodes", "outputs", "classes"}):
                 yield f"{node.lineno}: {ast.unparse(node)}"
 
@@ -208,6 +208,7 @@ def test_the_detector_of_forged_graphs_sees_them():
     for text in (
         "Graph((), (), ())",
         "graph.Graph(a, b, c)",
+        "Graph._finished(inputs=())",
         "replace(g, nodes=n)",
         "dataclasses.replace(g, outputs=o)",
     ):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import unchecked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.affine import affine_functions, exhaustive, extremes
@@ -291,7 +292,7 @@ def test_partial_sums_are_exact(graph, order, fold):
             replace(n, op=replace(n.op, weight=IntTensor(kept))) if n is node else n
             for n in graph.nodes[: graph.nodes.index(node) + 1]
         )
-        lo, hi = extremes(replace(graph, nodes=nodes), node.name)
+        lo, hi = extremes(unchecked(graph, nodes=nodes), node.name)
         rest = tuple(range(1, lo.ndim))
         lows.append(lo.min(axis=rest))
         highs.append(hi.max(axis=rest))

@@ -6,13 +6,14 @@ import ast
 import inspect
 import subprocess
 import sys
-from dataclasses import fields
+from contextlib import suppress
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import intinfer
@@ -20,7 +21,7 @@ from intinfer import ops, reference
 from intinfer.accumulator import Accumulator, TapOrder
 from intinfer.build_ops import OpMethods
 from intinfer.builder import GraphBuilder
-from intinfer.errors import GraphError
+from intinfer.errors import GraphError, IntinferError
 from intinfer.graph import Graph, ImageInput, Value
 from intinfer.ops.threshold import clip_thresholds
 from intinfer.rounding import RoundMode
@@ -221,7 +222,7 @@ REFUSALS = [
     ),
     (
         lambda b, x: b.conv2d(x, WEIGHT, name="y", encoding="binary", groups=2, pads=0, accumulator="9 wrap"),
-        "node 'y' (conv2d): constant tensor: value 0 has no binary code",
+        "node 'y' (conv2d): weight: constant tensor: value 0 has no binary code",
     ),
     (
         lambda b, x: b.conv2d(x, WEIGHT, name="y", encoding="s2", groups=2, pads=0, accumulator="9"),
@@ -230,7 +231,7 @@ REFUSALS = [
     ),
     (
         lambda b, x: b.conv2d(x, WEIGHT, name="y", encoding="s2", groups=2, pads=(1, 1), pad_value=0, accumulator=""),
-        "node 'y' (conv2d): (1, 1) must be one number or (top, left, bottom, right)",
+        "node 'y' (conv2d): pads: one number or (top, left, bottom, right) is needed, got (1, 1)",
     ),
     (
         lambda b, x: b.conv2d(x, IntTensor(WEIGHT, "s8"), name="y", encoding="s2", pads=0, accumulator="9 wrap"),
@@ -238,7 +239,7 @@ REFUSALS = [
     ),
     (
         lambda b, x: b.conv2d(x, WEIGHT / 2, name="y", encoding="s2", pads=0, accumulator="9 wrap"),
-        "node 'y' (conv2d): constant tensors are made of integers, got dtype float64",
+        "node 'y' (conv2d): weight: constant tensors are made of integers, got dtype float64",
     ),
     (
         lambda b, x: b.conv2d(x, b.automaton(30, [0, 1], 4), name="y", encoding="binary", pads=0, accumulator="9 wrap"),
@@ -281,6 +282,150 @@ def test_refusals(make: Any, message: str) -> None:
     with pytest.raises(GraphError) as caught:
         built(make, MAP)
     assert str(caught.value) == message
+
+
+MAC = {"accumulator": "20 wrap", "encoding": "s8"}
+CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
+    "conv2d": (
+        (MAP,),
+        {"weight": WEIGHT, "pads": 1, "pad_value": 0, "stride": 1, "dilation": 1, "groups": 2, **MAC},
+    ),
+    "dense": ((VECTOR,), {"weight": [[3, -4, 0, 1]], **MAC}),
+    "threshold": (
+        (MAP,),
+        {"thresholds": [[1, 2]] * 4, "base": 0, "step": 1, "descending": 0, "clip": True, "encoding": "s9"},
+    ),
+    "requant": ((MAP,), {"multiplier": 1, "offset": 0, "shift": 1, "rounding": "floor", "lo": 0, "hi": 7}),
+    "affine": ((MAP,), {"multiplier": 2, "offset": [1, 2, 3, 4]}),
+    "table": ((VECTOR,), {"entries": [[0] * 16], "lo": 0, "hi": 7, "encoding": "u3"}),
+    "weighted_sum": ((MAP, MAP), {"multipliers": [1, 2]}),
+    "bitshift": ((MAP, MAP), {"bits": 3}),
+    "tgap": ((MAP,), {"top": 7}),
+    "mux": ((((4,), (0, 1)), MAP, MAP), {}),
+    "max_pool": ((MAP,), {"kernel": 2, "pads": 0, "stride": 1, "dilation": 1}),
+    "sum_pool": ((MAP,), {"kernel": 2, "pads": 0, "stride": 1}),
+    "concat": ((MAP, MAP), {}),
+    "channel_select": ((MAP,), {"indices": [1, 0]}),
+    "channel_shuffle": ((MAP,), {"groups": 2}),
+    "clamp": ((MAP,), {"lo": 0, "hi": 3}),
+    "flatten": ((MAP,), {}),
+    "gather": ((VECTOR,), {"index": [0, 1], "fill": 0}),
+    "argmax": ((MAP,), {}),
+    "abs": ((MAP,), {}),
+}
+ARGUMENTS = [(method, name) for method, (_, given) in CALLS.items() for name in (*given, "name")]
+WRONG = [object(), 2.5, np.float32(2), 1j, {}, [None], [[1], [2, 3]], np.array([0.5]), ["a"], b"ab", np.array(None)]
+ODD = st.one_of(
+    st.sampled_from([*WRONG, None, True, "", "3", [], (), np.int64(2), np.uint8(1), np.array(2), np.zeros((0, 2)), -1]),
+    st.integers(-(2**70), 2**70),
+    st.lists(st.integers(-(2**65), 2**65), max_size=5),
+)
+
+
+def called(method: str, *operands: Any, **given: Any) -> Value:
+    """The node of a method, with the arguments of CALLS but those that are given."""
+    shapes, arguments = CALLS[method]
+    builder = GraphBuilder()
+    values = [builder.input(f"x{i}", *ends) for i, ends in enumerate(shapes)]
+    return getattr(builder, method)(*(operands or values), **{"name": "y", **arguments, **given})
+
+
+def test_the_calls_are_of_every_method() -> None:
+    methods = {name for name, _ in inspect.getmembers(OpMethods, inspect.isfunction) if not name.startswith("_")}
+    assert set(CALLS) == methods - {"add", "constant", "automaton"}
+    for method, (_, arguments) in CALLS.items():
+        assert called(method).name == "y"
+        keywords = set(inspect.signature(getattr(OpMethods, method)).parameters) - {"self", "x", "inputs", "a", "b"}
+        assert {"name", "source", *arguments} >= keywords - {"select", "one", "zero"}
+
+
+@pytest.mark.parametrize(("method", "argument"), ARGUMENTS)
+def test_an_argument_of_a_wrong_type_is_named(method: str, argument: str) -> None:
+    for wrong in WRONG:
+        with pytest.raises(IntinferError) as caught:
+            called(method, **{argument: wrong})
+        assert argument in str(caught.value) or argument[:-1] in str(caught.value), (wrong, str(caught.value))
+
+
+@pytest.mark.parametrize("method", CALLS)
+def test_an_operand_that_is_no_value_is_refused(method: str) -> None:
+    count = len(CALLS[method][0])
+    for wrong in (*WRONG, None, "x0", 3):
+        with pytest.raises(GraphError, match="input must be a Value of this graph, got "):
+            called(method, *[wrong] * count)
+        with pytest.raises(GraphError, match=r"source|name"):
+            called(method, source="layer" if wrong is None else wrong, name="" if wrong == ["a"] else "y")
+
+
+@given(st.sampled_from(ARGUMENTS), ODD)
+@settings(max_examples=400)
+def test_odd_arguments_are_taken_or_refused(place: tuple[str, str], odd: object) -> None:
+    """Whatever is refused is so by an error of ours, as pytest sees of any other one."""
+    method, argument = place
+    with suppress(IntinferError):
+        called(method, **{argument: odd})
+
+
+def test_integers_of_numpy_are_integers() -> None:
+    for method, (_, arguments) in CALLS.items():
+        for argument, value in arguments.items():
+            if type(value) is int:
+                assert called(method, **{argument: np.int16(value)}) == called(method), (method, argument)
+
+
+@given(ODD, st.sampled_from(["values", "encoding", "rule", "seed", "rows", "op", "shape", "type", "value", "scale"]))
+@settings(max_examples=300)
+def test_odd_arguments_of_the_builder_itself(odd: Any, argument: str) -> None:
+    builder = GraphBuilder()
+    x = builder.input("x", (3, 4, 5), (0, 9))
+    calls: dict[str, Any] = {
+        "values": lambda: builder.constant(odd),
+        "encoding": lambda: builder.constant([1], odd),
+        "rule": lambda: builder.automaton(odd, [0, 1], 2),
+        "seed": lambda: builder.automaton(30, odd, 2),
+        "rows": lambda: builder.automaton(30, [0, 1], odd),
+        "op": lambda: builder.add(odd, x, name="y"),
+        "shape": lambda: builder.input("y", odd, (0, 1)),
+        "type": lambda: builder.input("y", (1,), odd),
+        "value": lambda: builder.output("y", odd),
+        "scale": lambda: builder.output("y", x, odd),
+    }
+    with suppress(IntinferError):
+        calls[argument]()
+
+
+@pytest.mark.parametrize("kind", ops.OPS)
+def test_an_attribute_of_a_wrong_type_is_named(kind: str) -> None:
+    """Of an op that is made without the builder's method."""
+    op, inputs = ops.OPS[kind].example()
+    builder = GraphBuilder()
+    values = [builder.input(f"x{i}", shape, type_) for i, (shape, type_) in enumerate(inputs)]
+    for field in fields(op):
+        for wrong in (*WRONG, None, "3", np.int64(1)):
+            with pytest.raises(GraphError, match=rf"^node 'y' \({kind}\): attributes\.{field.name}.* needed, got "):
+                builder.add(replace(op, **{field.name: wrong}), *values, name="y")
+
+
+def test_the_ends_of_a_graph_are_named() -> None:
+    builder = GraphBuilder()
+    x = builder.input("x", (3, 4, 5), (0, 9))
+    builder.output("y", x)
+    for wrong in (3, 2.5, "abc", object()):
+        with pytest.raises(GraphError, match="classes: a list of strings is needed, got "):
+            builder.finish(classes=wrong)
+        with pytest.raises(GraphError, match=r"^image "):
+            builder.finish(image=wrong)
+        with pytest.raises(GraphError, match=r"^provenance is a "):
+            builder.finish(provenance=wrong)
+        with pytest.raises(GraphError, match=r"^output 'z': offset is a "):
+            builder.output("z", x, offset=wrong)
+    with pytest.raises(GraphError, match=r"^output name 3 must be a string$"):
+        builder.output(3, x)
+    with pytest.raises(GraphError, match=r"^output 'z': scale is made of floats; give Fractions$"):
+        builder.output("z", x, scale=[0.5])
+    with pytest.raises(GraphError, match=r"^input 'z': type: an IntType or \(lo, hi\) is needed, got None$"):
+        builder.input("z", (1,), None)
+    assert builder.input("z", np.array([1]), (np.int8(0), 3)) == Value("z", (1,), IntType(0, 3))
 
 
 def test_the_refusal_of_thresholds_has_a_way_out() -> None:

@@ -1,5 +1,8 @@
 """GraphBuilder and Graph: what a finished graph holds, and every refusal with its whole message."""
 
+import copy
+import pickle
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -44,6 +47,22 @@ def test_a_finished_graph():
     assert graph.provenance == {"made": "by hand"}
     assert graph.node("z") is graph.nodes[1]
     assert z.size == 60
+
+
+def test_a_graph_is_made_by_its_builder_only():
+    builder, x = started()
+    builder.output("x", x)
+    graph = builder.finish()
+    wanted = (
+        "a Graph is made by GraphBuilder, which runs the type rules; from another graph by its methods with_nodes, "
+        "with_ops, with_outputs and up_to"
+    )
+    assert message_of(lambda: Graph(graph.inputs, graph.nodes, graph.outputs)) == wanted
+    assert message_of(Graph) == wanted
+    assert message_of(lambda: replace(graph, nodes=())) == wanted
+    assert message_of(lambda: replace(graph, classes=("a", "b"))) == wanted
+    for copied in (copy.copy(graph), copy.deepcopy(graph), pickle.loads(pickle.dumps(graph))):
+        assert (copied.inputs, copied.outputs, copied.provenance) == (graph.inputs, graph.outputs, graph.provenance)
 
 
 def test_a_graph_does_not_change_when_its_builder_goes_on():

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import unchecked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from model_graphs import assert_same, small
@@ -166,7 +167,8 @@ def test_what_the_format_has_no_place_for_the_builder_refuses(
 def graph_without_builder(op: Any = None, output: Output | None = None, **ends: Any) -> Graph:
     x = Value("x", (2,), IntType(0, 1))
     node = Node(op or Clamp(0, 1), ("x",), Value("c", (2,), IntType(0, 1)), ends.pop("source", ()))
-    return Graph((x,), (node,), (output or Output("y", "c"),), **ends)
+    parts = {"inputs": (x,), "nodes": (node,), "outputs": (output or Output("y", "c"),)}
+    return unchecked(small(), **parts, **{"image": None, "classes": (), "provenance": {}} | ends)
 
 
 @pytest.mark.parametrize(
@@ -265,6 +267,5 @@ def test_a_graph_whose_declared_type_is_wrong_is_not_written(tmp_path: Path) -> 
     node = graph.nodes[-1]
     wrong = Value(node.name, node.output.shape, IntType(0, 1))
     nodes = (*graph.nodes[:-1], type(node)(node.op, node.inputs, wrong, node.source))
-    forged = Graph(graph.inputs, nodes, graph.outputs, graph.image, graph.classes, graph.provenance)
     reason = "node 'fc' (dense): declared [2] of 0..1, its op gives [2] of -256..255"
-    cannot_write(tmp_path / "m.npz", reason, forged)
+    cannot_write(tmp_path / "m.npz", reason, unchecked(graph, nodes=nodes))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from functools import cache
+from types import UnionType
 from typing import Any, TypeVar, get_type_hints
 
 from ..accumulator import Accumulator, Overflow, TapOrder
@@ -33,9 +34,10 @@ _Enum = TypeVar("_Enum", bound=StrEnum)
 @dataclass(frozen=True, slots=True)
 class Codec:
     """How one attribute type is written and read; the string is the path of the attribute, for messages. `name` is
-    what `spec/model_file.md` calls the type."""
+    what `spec/model_file.md` calls the type, `type` what it is in Python: a tuple is one of ints."""
 
     name: str
+    type: type | UnionType
     encode: Callable[[Any, str, Tensors], Json]
     decode: Callable[[Json, str, TensorReader], Any]
 
@@ -53,8 +55,19 @@ def codecs(op: type[Op]) -> dict[str, Codec]:
     return {field.name: CODECS[hints[field.name]] for field in fields(op)}
 
 
+def check_types(op: Op, where: str) -> None:
+    """Raise ModelFileError for an attribute that is not of its field's type, which no type rule has to look at."""
+    for name, codec in codecs(type(op)).items():
+        value = getattr(op, name)
+        _need(value, codec.type, f"{where}.{name}")
+        if isinstance(value, tuple):
+            for i, number in enumerate(value):
+                _need(number, int, f"{where}.{name}[{i}]")
+
+
 def encode_attributes(op: Op, where: str, tensors: Tensors) -> Json:
     """Every attribute by name, none omitted. Raises ModelFileError for what the format has no place for."""
+    check_types(op, where)
     return {
         name: codec.encode(getattr(op, name), f"{where}.{name}", tensors) for name, codec in codecs(type(op)).items()
     }
@@ -88,11 +101,7 @@ def _member(enum: type[_Enum], item: Any, where: str) -> _Enum:
 
 
 def _enum_codec(name: str, enum: type[StrEnum]) -> Codec:
-    def encode(value: Any, where: str, _: Tensors) -> Json:
-        _need(value, enum, where)
-        return str(value)
-
-    return Codec(name, encode, lambda item, where, _: _member(enum, item, where))
+    return Codec(name, enum, lambda value, where, _: str(value), lambda item, where, _: _member(enum, item, where))
 
 
 def _ints_codec(name: str, length: int | None, lo: int | None = None, hi: int | None = None) -> Codec:
@@ -106,14 +115,12 @@ def _ints_codec(name: str, length: int | None, lo: int | None = None, hi: int | 
         return tuple(integer(number, f"{where}[{i}]", *bounds) for i, number in enumerate(numbers))
 
     def encode(value: Any, where: str, tensors: Tensors) -> Json:
-        _need(value, tuple, where)
         return list(decode(list(value), where, tensors))
 
-    return Codec(name, encode, decode)
+    return Codec(name, tuple, encode, decode)
 
 
 def _encode_tensor(value: Any, where: str, tensors: Tensors) -> Json:
-    _need(value, IntTensor, where)
     return tensors.reference(value, where)
 
 
@@ -135,7 +142,6 @@ def _decode_weights(item: Any, where: str, tensors: TensorReader) -> Weights:
 
 
 def _encode_accumulator(value: Any, where: str, _: Tensors) -> Json:
-    _need(value, Accumulator, where)
     integer(value.bits, f"{where}.bits")
     if value.fold is not None:
         integer(value.fold, f"{where}.fold", 1)
@@ -153,19 +159,23 @@ def _decode_accumulator(item: Any, where: str, _: TensorReader) -> Accumulator:
     )
 
 
-def _need(value: object, kind: type, where: str) -> None:
-    if not isinstance(value, kind):
-        raise ModelFileError(f"{where}: a Python {kind.__name__} is needed, got {shown(value)}")
+def _need(value: object, wanted: type | UnionType, where: str) -> None:
+    """Raise ModelFileError unless a value is of the type; a bool is no int."""
+    if isinstance(value, wanted) and not (wanted is int and isinstance(value, bool)):
+        return
+    name = " or ".join(kind.__name__ for kind in getattr(wanted, "__args__", (wanted,)))
+    needed = "an integer" if wanted is int else f"a Python {name}"
+    raise ModelFileError(f"{where}: {needed} is needed, got {shown(value)}")
 
 
 CODECS: dict[object, Codec] = {
-    int: Codec("int", _integer, _integer),
-    bool: Codec("bool", _boolean, _boolean),
+    int: Codec("int", int, _integer, _integer),
+    bool: Codec("bool", bool, _boolean, _boolean),
     RoundMode: _enum_codec("round", RoundMode),
     tuple[int, ...]: _ints_codec("ints", None),
     Pair: _ints_codec("pair", 2, 0, MAX_WINDOW),
     Pads: _ints_codec("pads", 4, 0, MAX_WINDOW),
-    IntTensor: Codec("tensor", _encode_tensor, _decode_tensor),
-    Weights: Codec("weights", _encode_weights, _decode_weights),
-    Accumulator: Codec("accumulator", _encode_accumulator, _decode_accumulator),
+    IntTensor: Codec("tensor", IntTensor, _encode_tensor, _decode_tensor),
+    Weights: Codec("weights", Weights, _encode_weights, _decode_weights),
+    Accumulator: Codec("accumulator", Accumulator, _encode_accumulator, _decode_accumulator),
 }

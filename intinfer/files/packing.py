@@ -30,10 +30,8 @@ class Encoding:
     name: str
 
     def __post_init__(self) -> None:
-        if self.name in ("binary", "ternary"):
-            return
-        match = re.fullmatch(r"([us])([1-9][0-9]?)", self.name)
-        if match is None or int(match[2]) > (63 if match[1] == "u" else MAX_FIELD_BITS):
+        match = isinstance(self.name, str) and re.fullmatch(r"(binary|ternary)|([us])([1-9][0-9]?)", self.name)
+        if not match or int(match[3] or 1) > (63 if match[2] == "u" else MAX_FIELD_BITS):
             raise GraphError(f"unknown encoding {self.name!r}: allowed are binary, ternary, u1..u63 and s1..s64")
 
     @classmethod
