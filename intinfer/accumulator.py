@@ -79,7 +79,7 @@ class Accumulator:
                 "fold 1'"
             )
         bits, overflow, order, fold = match.groups()
-        return cls(int(bits), Overflow(overflow), order and TapOrder(order), fold and int(fold))
+        return cls(int(bits), Overflow(overflow), *((TapOrder(order), int(fold)) if order else ()))
 
     @classmethod
     def prove(cls, bits: int) -> Accumulator:

@@ -59,8 +59,9 @@ def flag_of(what: str, flag: object) -> bool:
 
 def integers_of(what: str, numbers: object, count: int | None = None, form: str = "integers are") -> tuple[int, ...]:
     """The ints of a list, a tuple or a vector, `count` of them if it is given. Raises GraphError, which says `form`."""
-    row = isinstance(numbers, Sequence) or (isinstance(numbers, np.ndarray) and numbers.ndim == 1)
-    if not row or isinstance(numbers, str | bytes) or (count is not None and len(numbers) != count):
+    if isinstance(numbers, np.ndarray) and numbers.ndim == 1:
+        numbers = list(numbers)
+    if not isinstance(numbers, Sequence) or isinstance(numbers, str | bytes) or len(numbers) != (count or len(numbers)):
         raise GraphError(f"{what}: {form} needed, got {_shown(numbers)}")
     return tuple(integer_of(what, number) for number in numbers)
 

@@ -29,10 +29,12 @@ def load(path: Path, fit: str | None = None, image: ImageInput = RGB, value: Val
     return load_image(path, value, image, fit)
 
 
-def refusal(path: Path, fit: str | None = None, image: ImageInput = RGB, value: Value = INPUT) -> str:
+def refusal(
+    path: Path, fit: str | None = None, image: ImageInput = RGB, value: Value = INPUT, option: str | None = None
+) -> str:
     """The message without the file's name, with which it must begin."""
     with pytest.raises(DataError) as caught:
-        load_image(path, value, image, fit)
+        load_image(path, value, image, fit, option)
     start = f"{path}: "
     assert str(caught.value).startswith(start)
     assert "\n" not in str(caught.value)
@@ -92,12 +94,16 @@ def test_exif_orientation_is_not_applied(tmp_path: Path) -> None:
 
 def test_wrong_size(tmp_path: Path) -> None:
     path = write_png(tmp_path / "a.png", NOISE)
-    assert refusal(path) == (
+    assert refusal(path) == "is 50x40 (width x height), the model takes 10x8; give the right size"
+    assert refusal(path, option="--fit") == (
         "is 50x40 (width x height), the model takes 10x8; use --fit crop (no resampling) or --fit resize, "
         "or give the right size"
     )
     small = write_png(tmp_path / "b.png", NOISE[:, :9, :9])
     assert refusal(small, "crop") == (
+        "is 9x9 (width x height), the model takes 10x8: too small to crop; give a larger image"
+    )
+    assert refusal(small, "crop", option="--fit") == (
         "is 9x9 (width x height), the model takes 10x8: too small to crop; use --fit resize, or give a larger image"
     )
 

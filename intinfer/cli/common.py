@@ -17,6 +17,7 @@ from ..tensor import CellularWeights, IntTensor
 
 MAX_NOTE = 2_000
 """Characters."""
+FIT = "--fit"
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +37,11 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         help="compute channels that no multiplexer selects as well; the bits are the same",
     )
     parser.add_argument("--threads", type=positive, default=1, metavar="N", help="of the fast engine (default: 1)")
+
+
+def add_fit(parser: argparse.ArgumentParser, help: str) -> None:
+    """The option that a refused image's message offers; a verb that has it says so with `FIT` as it loads images."""
+    parser.add_argument(FIT, choices=("exact", "crop", "resize"), help=f"{help} (default: what the model says)")
 
 
 def engine_options(arguments: argparse.Namespace, model: Model, images: int) -> dict[str, Any]:

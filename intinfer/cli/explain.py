@@ -14,7 +14,7 @@ from ..images.image import load_image
 from ..model import load
 from ..reports.text import printable
 from ..types import IntArray
-from .common import add_json, describe, print_json
+from .common import FIT, add_fit, add_json, describe, print_json
 
 if TYPE_CHECKING:
     from intinfer_golden.verification.explain import FrameExplanation
@@ -54,11 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="explain what the element is made of as well, so many nodes back, up to sums (default: 0)",
     )
     parser.add_argument("--nonzero", action="store_true", help="leave out products of 0")
-    parser.add_argument(
-        "--fit",
-        choices=("exact", "crop", "resize"),
-        help="an image of another size; see intinfer run --help (default: what the model says)",
-    )
+    add_fit(parser, "an image of another size; see intinfer run --help")
     add_json(parser)
 
 
@@ -142,7 +138,7 @@ def _image(graph: Graph, arguments: argparse.Namespace) -> IntArray:
     if path.suffix not in (".npz", ".npy") and graph.image is not None:
         if arguments.index is not None:
             raise DataError(f"{path}: is one image; --index is for an .npz of images")
-        return load_image(path, graph.inputs[0], graph.image, arguments.fit).astype(np.int64)
+        return load_image(path, graph.inputs[0], graph.image, arguments.fit, FIT).astype(np.int64)
     from ..images.dataset import stored_images
 
     if arguments.fit is not None:

@@ -15,7 +15,7 @@ from ..errors import DataError
 from ..images.dataset import load_dataset, stored_images
 from ..images.image import load_image
 from ..model import Model
-from .common import note
+from .common import FIT, note
 
 if TYPE_CHECKING:
     from intinfer_golden.describe.regions import Region
@@ -38,7 +38,7 @@ def asked_frames(arguments: argparse.Namespace, model: Model) -> Frames:
     if several and len(files) > 1:
         raise DataError(f"{several[0]}: is a data set, give it alone, not with {len(files) - 1} others")
     if several and files[0].is_dir():
-        dataset = load_dataset(files[0], graph)
+        dataset = load_dataset(files[0], graph, arguments.fit, FIT)
         count, read = len(dataset), dataset.read
     elif several:
         pixels = stored_images(files[0], graph)
@@ -49,7 +49,7 @@ def asked_frames(arguments: argparse.Namespace, model: Model) -> Frames:
         count = len(files)
 
         def read(start: int, stop: int) -> Any:
-            return np.stack([load_image(file, value, image, arguments.fit) for file in files[start:stop]])
+            return np.stack([load_image(file, value, image, arguments.fit, FIT) for file in files[start:stop]])
 
     return Frames(min(count, arguments.limit or count), lambda start, stop: {value.name: read(start, stop)})
 

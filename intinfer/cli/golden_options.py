@@ -6,7 +6,7 @@ import argparse
 
 from ..errors import DataError
 from ..limits import MAX_NAME
-from .common import add_json, describe, frame_ranges, positive
+from .common import add_fit, add_json, describe, frame_ranges, positive
 from .golden_layout import add_words
 
 TIME_LIMIT = 60
@@ -43,11 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--force", action="store_true", help="replace DIR, if intinfer golden made it, once the new one is whole"
     )
     parser.add_argument("--limit", type=positive, metavar="N", help="the first N images only")
-    parser.add_argument(
-        "--fit",
-        choices=("exact", "crop", "resize"),
-        help="image files of another size; see intinfer run --help (default: what the model says)",
-    )
+    add_fit(parser, "image files of another size; see intinfer run --help")
     parser.add_argument("--resume", action="store_true", help="go on where the same command was killed, if it was")
     parser.add_argument(
         "--frames",

@@ -15,7 +15,7 @@ from ..model import Model, load
 from ..reports.text import printable, table
 from ..types import IntArray
 from .answers import digits, ranking, real_values
-from .common import add_engine, add_json, describe, engine_options, positive, print_json, progress
+from .common import FIT, add_engine, add_fit, add_json, describe, engine_options, positive, print_json, progress
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,12 +36,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="image file of the model's mode, 8 bits a sample; or integers (1, *shape) in an .npy or .npz",
     )
     parser.add_argument("--top", type=positive, default=5, metavar="K", help="classes shown (default: 5)")
-    parser.add_argument(
-        "--fit",
-        choices=("exact", "crop", "resize"),
-        help="images of another size: exact refuses them; crop takes the central window, bit-exact everywhere; resize "
-        "crops to the aspect ratio and resamples (bicubic), its bits depend on Pillow's version "
-        "(default: what the model says)",
+    add_fit(
+        parser,
+        "images of another size: exact refuses them; crop takes the central window, bit-exact everywhere; resize "
+        "crops to the aspect ratio and resamples (bicubic), its bits depend on Pillow's version",
     )
     parser.add_argument(
         "--trace",
@@ -82,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _loaded(file: str, graph: Graph, fit: str | None) -> Pixels:
     """One image, (C, H, W); of a model that takes no pictures, the only one of a `.npy` or `.npz` of integers."""
     if graph.image is not None:
-        return load_image(file, graph.inputs[0], graph.image, fit)
+        return load_image(file, graph.inputs[0], graph.image, fit, FIT)
     from ..images.dataset import stored_images
 
     path = Path(file)

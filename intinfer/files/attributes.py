@@ -163,8 +163,8 @@ def _need(value: object, wanted: type | UnionType, where: str) -> None:
     """Raise ModelFileError unless a value is of the type; a bool is no int."""
     if isinstance(value, wanted) and not (wanted is int and isinstance(value, bool)):
         return
-    name = " or ".join(kind.__name__ for kind in getattr(wanted, "__args__", (wanted,)))
-    needed = "an integer" if wanted is int else f"a Python {name}"
+    kinds = wanted.__args__ if isinstance(wanted, UnionType) else (wanted,)
+    needed = "an integer" if wanted is int else f"a Python {' or '.join(kind.__name__ for kind in kinds)}"
     raise ModelFileError(f"{where}: {needed} is needed, got {shown(value)}")
 
 

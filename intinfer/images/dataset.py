@@ -64,7 +64,9 @@ class Dataset:
             yield self.read(start, end), self.labels[start:end]
 
 
-def load_dataset(path: str | PathLike[str], graph: GraphLike) -> Dataset:
+def load_dataset(
+    path: str | PathLike[str], graph: GraphLike, fit: str | None = None, option: str | None = None
+) -> Dataset:
     """The data set in `path`, checked against the graph's input, outputs and class names.
 
     An `.npz` holds `images`, uint8 (N, H, W, C) or (N, H, W), of exactly the input's size, or integers (N, *shape) for
@@ -72,6 +74,9 @@ def load_dataset(path: str | PathLike[str], graph: GraphLike) -> Dataset:
     which must be the graph's. A folder holds one sub-folder a class, named as the graph's classes; every file in it
     that is not hidden is an image and is fitted as the graph says. The order is: first file of each class by name, then
     the second of each, and so on; so the first images are of all classes.
+
+    Args:
+        fit, option: of the images of a folder, as `load_image` takes them.
 
     Raises:
         DataError: one line naming the file or folder. Of the images in a folder, when they are read.
@@ -81,14 +86,16 @@ def load_dataset(path: str | PathLike[str], graph: GraphLike) -> Dataset:
         spec = DataSpec.of(graph)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    return load_images(path, spec)
+    return load_images(path, spec, fit, option)
 
 
-def load_images(path: str | PathLike[str], spec: DataSpec) -> Dataset:
+def load_images(
+    path: str | PathLike[str], spec: DataSpec, fit: str | None = None, option: str | None = None
+) -> Dataset:
     """Read a data set as `load_dataset` does, for any `spec`."""
     path = Path(path)
     if path.is_dir():
-        return _folder(path, spec)
+        return _folder(path, spec, fit, option)
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
     if path.suffix != ".npz":
@@ -101,7 +108,7 @@ def class_folders(path: str | PathLike[str]) -> tuple[str, ...]:
     return tuple(sorted(entry.name for entry in Path(path).iterdir() if entry.is_dir() and entry.name[0] != "."))
 
 
-def _folder(path: Path, spec: DataSpec) -> Dataset:
+def _folder(path: Path, spec: DataSpec, fit: str | None, option: str | None) -> Dataset:
     from .image import load_image
 
     image = spec.image
@@ -129,7 +136,7 @@ def _folder(path: Path, spec: DataSpec) -> Dataset:
     files.sort()
 
     def read(start: int, stop: int) -> Pixels:
-        return np.stack([load_image(file, spec.input, image) for _, _, file in files[start:stop]])
+        return np.stack([load_image(file, spec.input, image, fit, option) for _, _, file in files[start:stop]])
 
     return Dataset(np.array([label for _, label, _ in files], dtype=np.int64), spec.classes, read)
 

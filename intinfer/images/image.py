@@ -21,7 +21,9 @@ from ..graph import ImageInput, Value
 Pixels = npt.NDArray[np.uint8]
 
 
-def load_image(path: str | PathLike[str], graph_input: Value, image: ImageInput, fit: str | None = None) -> Pixels:
+def load_image(
+    path: str | PathLike[str], graph_input: Value, image: ImageInput, fit: str | None = None, option: str | None = None
+) -> Pixels:
     """The pixels of an image file as the graph's input.
 
     Args:
@@ -34,6 +36,7 @@ def load_image(path: str | PathLike[str], graph_input: Value, image: ImageInput,
                     bit-exact everywhere.
             resize  `PIL.ImageOps.fit` with the bicubic filter: the largest central window of the right aspect ratio,
                     resampled. Its integers depend on Pillow's version. An image of the right size stays as it is.
+        option: how the user says another `fit`, such as "--fit", for messages to offer; None where it is not possible.
 
     Returns:
         uint8 (C, H, W).
@@ -48,7 +51,7 @@ def load_image(path: str | PathLike[str], graph_input: Value, image: ImageInput,
         raise DataError(f"{path}: {f'{what}; give an image file' if what else 'no such file'}")
     height, width = graph_input.shape[1:]
     fit = fit or image.fit
-    picture = _open(path, image.mode, (width, height), fit)
+    picture = _open(path, image.mode, (width, height), fit, option)
     fitted = _fit(picture, width, height, fit)
     pixels = np.asarray(fitted, dtype=np.uint8).reshape(height, width, image.channels).transpose(2, 0, 1)
     try:
@@ -58,13 +61,13 @@ def load_image(path: str | PathLike[str], graph_input: Value, image: ImageInput,
     return np.ascontiguousarray(pixels)
 
 
-def _open(path: Path, mode: str, size: tuple[int, int], fit: str) -> Image.Image:
+def _open(path: Path, mode: str, size: tuple[int, int], fit: str, option: str | None) -> Image.Image:
     """The decoded picture, of `mode`, one frame, 8 bits a sample as stored; one that does not fit is not decoded."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as picture:
-                problem = _problem(picture, mode) or _misfit(picture, size, fit)
+                problem = _problem(picture, mode) or _misfit(picture, size, fit, option)
                 if problem is None:
                     picture.load()
                     return picture.copy()
@@ -125,16 +128,18 @@ def _problem(picture: Image.Image, mode: str) -> str | None:
     return None
 
 
-def _misfit(picture: Image.Image, size: tuple[int, int], fit: str) -> str | None:
+def _misfit(picture: Image.Image, size: tuple[int, int], fit: str, option: str | None) -> str | None:
     """Say why a picture of another size cannot be fitted, and what to do; None when it can."""
     width, height = size
     if picture.size == size or fit == "resize":
         return None
     sizes = f"is {picture.width}x{picture.height} (width x height), the model takes {width}x{height}"
     if fit != "crop":
-        return f"{sizes}; use --fit crop (no resampling) or --fit resize, or give the right size"
+        offer = f"use {option} crop (no resampling) or {option} resize, or " if option else ""
+        return f"{sizes}; {offer}give the right size"
     if picture.width < width or picture.height < height:
-        return f"{sizes}: too small to crop; use --fit resize, or give a larger image"
+        offer = f"use {option} resize, or " if option else ""
+        return f"{sizes}: too small to crop; {offer}give a larger image"
     return None
 
 

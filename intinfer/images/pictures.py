@@ -30,15 +30,14 @@ class Pictures:
             yield np.stack([self.read(i) for i in range(start, min(start + size, stop))])
 
 
-def load_pictures(paths: Sequence[str], graph: GraphLike, fit: str | None = None) -> Pictures:
+def load_pictures(paths: Sequence[str], graph: GraphLike) -> Pictures:
     """The images in `paths`, in order.
 
     Args:
         paths: image files; `.npz` files with `images` or `.npy` files, uint8 (N, H, W, C) of the input's size, or of
             integers (N, *shape) for an input that takes no pictures; folders, whose image files (also those one folder
-            deeper) are taken in order of their names.
+            deeper) are taken in order of their names. Image files are fitted as the graph says.
         graph: whose input they are for.
-        fit: see `intinfer run`; the model's own when None.
 
     Raises:
         DataError: one line naming the file or folder. Of image files, when they are read.
@@ -64,7 +63,7 @@ def load_pictures(paths: Sequence[str], graph: GraphLike, fit: str | None = None
         else:
             files = _files(path) if path.is_dir() else [path]
             names += [str(file) for file in files]
-            readers += [_from_file(file, value, image, fit) for file in files]
+            readers += [_from_file(file, value, image) for file in files]
     return Pictures(tuple(names), lambda i: readers[i]())
 
 
@@ -83,10 +82,10 @@ def _stored(pixels: Pixels, index: int) -> Callable[[], Pixels]:
     return lambda: pixels[index]
 
 
-def _from_file(file: Path, value: Value, image: ImageInput, fit: str | None) -> Callable[[], Pixels]:
+def _from_file(file: Path, value: Value, image: ImageInput) -> Callable[[], Pixels]:
     def read() -> Pixels:
         from .image import load_image
 
-        return load_image(file, value, image, fit)
+        return load_image(file, value, image)
 
     return read

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import tiny_graph, tiny_images, write_png
+from helpers import CLASSES, tiny_graph, tiny_images, write_png
 
 import intinfer
 from intinfer.cli import VERBS, main
@@ -253,3 +253,50 @@ def test_a_bug_is_of_bounded_length(capsys: pytest.CaptureFixture[str], monkeypa
     monkeypatch.setattr(verb, "load", fail)
     assert main(["inspect", "m.npz"]) == 3
     assert len(capsys.readouterr().err) < 20_000
+
+
+@pytest.fixture
+def large(model: str, tmp_path: Path) -> list[str]:
+    """An image file that is larger than the model's input, and a folder of classes with it."""
+    folder = tmp_path / "data"
+    for name in CLASSES:
+        (folder / name).mkdir(parents=True)
+        write_png(folder / name / "a.png", tiny_images(1)[0].repeat(2, axis=1))
+    return [str(folder / CLASSES[0] / "a.png"), str(folder)]
+
+
+@pytest.mark.parametrize(
+    ("verb", "which", "options", "has_fit"),
+    [
+        ("run", 0, [], True),
+        ("explain", 0, ["--node", "conv", "--at", "0,0,0"], True),
+        ("golden", 0, ["-o", "OUT"], True),
+        ("golden", 1, ["-o", "OUT"], True),
+        ("profile", 0, [], False),
+        ("profile", 1, [], False),
+        ("eval", 1, [], False),
+    ],
+)
+def test_a_verb_offers_fit_only_if_it_has_it(
+    verb: str,
+    which: int,
+    options: list[str],
+    has_fit: bool,
+    model: str,
+    large: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = [
+        verb,
+        model,
+        large[which],
+        *(str(tmp_path / "out") if option == "OUT" else option for option in options),
+    ]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    offer = "use --fit crop (no resampling) or --fit resize, or " if has_fit else ""
+    assert error.endswith(f": is 8x16 (width x height), the model takes 8x8; {offer}give the right size")
+    assert main([*arguments, "--fit", "crop"]) == (0 if has_fit else 2)
+    if not has_fit:
+        assert "unrecognized arguments: --fit" in capsys.readouterr().err
