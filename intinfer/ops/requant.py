@@ -42,8 +42,6 @@ class Requant(Monotone, Elementwise, Free):
         for what, tensor in (("multiplier", self.multiplier), ("offset", self.offset), ("shift", self.shift)):
             if tensor.shape not in ((1,), (x.shape[0],)):
                 raise GraphError(f"{what} has shape {tensor.shape}, ({x.shape[0]},) or (1,) is needed")
-        if not isinstance(self.rounding, RoundMode):
-            raise GraphError(f"rounding {self.rounding!r} must be a RoundMode")
         if self.shift.values.min() < 0 or self.shift.values.max() > 62:
             raise GraphError("shifts must lie in 0..62")
         pairs = np.broadcast(self.multiplier.values, self.offset.values)

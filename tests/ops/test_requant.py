@@ -74,7 +74,7 @@ def test_one_entry_serves_all_channels_of_a_map():
         (op_of(shift=np.array([], dtype=int)), "shift has shape (0,), (2,) or (1,) is needed"),
         (op_of(shift=(-1,)), "shifts must lie in 0..62"),
         (op_of(shift=(0, 63)), "shifts must lie in 0..62"),
-        (op_of(rounding="floor"), "rounding 'floor' must be a RoundMode"),
+        (op_of(rounding="floor"), "attributes.rounding: a Python RoundMode is needed, got 'floor'"),
         (
             op_of(multiplier=(2**60,), offset=(1,)),
             f"z * M + B may reach {7 * 2**60 + 1}, beyond 2^62: use fewer bits of M",
