@@ -17,7 +17,7 @@ test: .venv/installed check test-core
 
 # The core alone, in an environment of its own that has neither torch nor onnx; what simulates is left to `test`.
 test-core: .venv-core/installed
-	CI= .venv-core/bin/python -m pytest -n 2 -m "not slow" --ignore tests/converters --ignore tests/onnx_tests --ignore tests/fuzz \
+	CI= WITHOUT_TOOLS=1 .venv-core/bin/python -m pytest -n 2 -m "not slow" --ignore tests/converters --ignore tests/onnx_tests --ignore tests/fuzz \
 		--ignore tests/rtl --ignore-glob '*/test_testbench*' --ignore-glob '*/test_mutants*' tests intinfer golden
 
 # Wrong designs that the vectors tell from the right one: needs iverilog, verilator and yosys; takes hours.
