@@ -32,6 +32,8 @@ def signed_bits(type_: IntType) -> int:
 
 
 class Overflow(StrEnum):
+    """What an accumulator does at the edge of its width, as the text of this module says."""
+
     PROVE = "prove"
     WRAP = "wrap"
     SATURATE = "saturate"
@@ -39,6 +41,8 @@ class Overflow(StrEnum):
 
 
 class TapOrder(StrEnum):
+    """The order in which the products of one sum are added, outermost axis first."""
+
     CKK = "CKK"
     KKC = "KKC"
 
@@ -83,18 +87,22 @@ class Accumulator:
 
     @classmethod
     def prove(cls, bits: int) -> Accumulator:
+        """An accumulator that is proven to hold every sum."""
         return cls(bits, Overflow.PROVE)
 
     @classmethod
     def wrap(cls, bits: int) -> Accumulator:
+        """An accumulator that wraps, modulo 2^bits."""
         return cls(bits, Overflow.WRAP)
 
     @classmethod
     def saturate(cls, bits: int, order: TapOrder, fold: int = 1) -> Accumulator:
+        """An accumulator that clips after every `fold` products."""
         return cls(bits, Overflow.SATURATE, order, fold)
 
     @classmethod
     def trap(cls, bits: int, order: TapOrder, fold: int = 1) -> Accumulator:
+        """An accumulator that ends a run with an error when it leaves its range after any `fold` products."""
         return cls(bits, Overflow.TRAP, order, fold)
 
     @classmethod
@@ -104,6 +112,7 @@ class Accumulator:
 
     @property
     def type(self) -> IntType:
+        """The range that the width holds, in two's complement."""
         return IntType.twos_complement(self.bits)
 
     def infer(self, proven: IntType) -> IntType:

@@ -47,7 +47,8 @@ class OpMethods(ABC):
     """
 
     @abstractmethod
-    def add(self, op: ops.Op, *inputs: Value, name: str, source: Sequence[str] = ()) -> Value: ...
+    def add(self, op: ops.Op, *inputs: Value, name: str, source: Sequence[str] = ()) -> Value:
+        """Append any op, as `GraphBuilder.add` says."""
 
     @staticmethod
     def constant(values: npt.ArrayLike, encoding: str | None = None) -> IntTensor:

@@ -87,14 +87,17 @@ class CostReport:
 
     @property
     def macs(self) -> int:
+        """Multiply-accumulates of all nodes, on one image."""
         return self.total("macs")
 
     @property
     def weights(self) -> int:
+        """Stored weights of all nodes."""
         return self.total("weights")
 
     @property
     def weight_bits(self) -> int:
+        """Bits that the stored weights of all nodes take."""
         return self.total("weight_bits")
 
     @property
@@ -103,6 +106,7 @@ class CostReport:
 
     @property
     def bops(self) -> int:
+        """Bit operations of all nodes, on one image."""
         return self.total("bops")
 
     def to_json(self) -> dict[str, Any]:

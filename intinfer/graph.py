@@ -31,6 +31,7 @@ class Value:
 
     @property
     def size(self) -> int:
+        """Elements of one image."""
         product = 1
         for extent in self.shape:
             product *= extent
@@ -48,6 +49,7 @@ class Node:
 
     @property
     def name(self) -> str:
+        """The name of the node, which is that of its value."""
         return self.output.name
 
 
@@ -84,6 +86,7 @@ class ImageInput:
 
     @property
     def channels(self) -> int:
+        """Channels of the mode: 3 or 1."""
         return {"RGB": 3, "L": 1}[self.mode]
 
 
@@ -124,6 +127,7 @@ class Graph:
 
     @cached_property
     def node_by_name(self) -> dict[str, Node]:
+        """Every node by the name of its value."""
         return {node.name: node for node in self.nodes}
 
     @cached_property

@@ -12,6 +12,6 @@ MAX_NODES = 10_000
 MAX_ENDS = 1_000
 """Inputs, outputs and provenance entries, each."""
 MAX_LIST = 2**20
-"""Of everything else that is a list."""
+"""Items of everything else that is a list."""
 MAX_FRACTION_DIGITS = 640
 """Above and below; Python converts this many whatever its limit is set to."""

@@ -55,10 +55,12 @@ class IntTensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Extents of the values."""
         return self.values.shape
 
     @property
     def stored_bits(self) -> int:
+        """Bits that the values take in their code."""
         return self.values.size * self.encoding.bits
 
     def __eq__(self, other: object) -> bool:
@@ -106,10 +108,12 @@ class CellularWeights:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The extents (len(seed), rows, 1, 1)."""
         return (len(self.seed), self.rows, 1, 1)
 
     @property
     def encoding(self) -> Encoding:
+        """The code of the generated weights: binary."""
         return Encoding("binary")
 
     @property
@@ -119,6 +123,7 @@ class CellularWeights:
 
     @cached_property
     def values(self) -> IntArray:
+        """The weights, int64 of -1 and +1."""
         states = evolve(np.array(self.seed, dtype=np.int64), self.rows, self.rule)
         return frozen_int64((2 * states.T - 1)[:, :, None, None])
 

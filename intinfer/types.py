@@ -20,7 +20,7 @@ Range = tuple[IntArray, IntArray]
 """The lowest and the highest value of each channel, (C,) each."""
 
 Mask = npt.NDArray[np.bool_]
-"""Of each channel whether it is asked for, (C,)."""
+"""Whether each channel is asked for, (C,)."""
 
 LIMIT = 2**62
 """No value of a graph may leave [-LIMIT, LIMIT]: sums of two of them still fit int64."""
@@ -66,6 +66,7 @@ class IntType:
 
     @property
     def signed(self) -> bool:
+        """Whether a value may be below 0."""
         return self.lo < 0
 
     @property
@@ -81,9 +82,11 @@ class IntType:
         return container(self.lo, self.hi)
 
     def contains(self, other: IntType) -> bool:
+        """Tell whether every integer of the other type is one of this type."""
         return self.lo <= other.lo and other.hi <= self.hi
 
     def union(self, other: IntType) -> IntType:
+        """The narrowest type that contains both."""
         return IntType(min(self.lo, other.lo), max(self.hi, other.hi))
 
     def check(self, values: npt.NDArray[np.integer], what: str) -> None:

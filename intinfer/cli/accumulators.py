@@ -10,6 +10,7 @@ from .common import note, positive
 
 
 def add_accumulator(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the options that say another accumulator."""
     parser.add_argument("--acc-bits", type=positive, metavar="B", help=what)
     parser.add_argument(
         "--overflow",

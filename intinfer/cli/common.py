@@ -21,10 +21,12 @@ FIT = "--fit"
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add `--json`."""
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how a model is run; see `engine_options`."""
     parser.add_argument(
         "--engine",
         choices=ENGINES,
@@ -81,6 +83,7 @@ def frame_ranges(text: str) -> list[tuple[int, int]]:
 
 
 def print_json(document: dict[str, Any]) -> None:
+    """Print a document on stdout; it holds no NaN and no infinity."""
     print(json.dumps(document, indent=2, allow_nan=False))
 
 

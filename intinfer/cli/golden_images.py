@@ -107,6 +107,7 @@ class Bar:
         self._done = done
 
     def close(self) -> None:
+        """Remove the bar, if there is one."""
         self._bar.close()
         made = self._done - self._first
         if self._began is not None and made:

@@ -39,6 +39,7 @@ class Form:
 
     @property
     def bytes(self) -> int:
+        """Bytes that the elements take."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
@@ -53,6 +54,7 @@ class Npz:
 
     @property
     def names(self) -> list[str]:
+        """The names of the arrays, in the order of the file."""
         return list(self._members)
 
     def __contains__(self, name: str) -> bool:

@@ -50,12 +50,14 @@ class Encoding:
 
     @property
     def lo(self) -> int:
+        """The lowest integer that has a code."""
         if self.name in ("binary", "ternary"):
             return -1
         return 0 if self.name[0] == "u" else -(1 << (self.bits - 1))
 
     @property
     def hi(self) -> int:
+        """The highest integer that has a code."""
         if self.name in ("binary", "ternary"):
             return 1
         return (1 << (self.bits - (self.name[0] == "s"))) - 1

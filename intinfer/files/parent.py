@@ -11,7 +11,7 @@ PARENT = "INTINFER_PARENT"
 """Set in a child of ours to "number of the parent, end of a pipe whose other end only the parent holds"."""
 
 _parent: int | None = None
-"""Of this process, when it follows it."""
+"""The number of the parent of this process, when it follows it."""
 
 
 def follow_parent() -> None:

@@ -44,6 +44,7 @@ class Budget:
         self._used: dict[str, int] = {}
 
     def charge(self, where: str, what: str, amount: int, limit: int) -> None:
+        """Add an amount of something. Raises ModelFileError, at `where`, when there is then more than `limit` of it."""
         self._used[what] = self._used.get(what, 0) + amount
         if self._used[what] > limit:
             raise ModelFileError(
@@ -84,14 +85,17 @@ class TensorWriter:
 
     @property
     def members(self) -> list[tuple[str, bytes]]:
+        """The packed tensors by name, in the order of their first use."""
         return [(key, content) for (_, _, content), key in self._keys.items()]
 
     def reference(self, tensor: IntTensor, where: str) -> Json:
+        """Write what the header says of a tensor: the member that holds it, its shape and code."""
         content = b"".join(packing.pack(part, tensor.encoding).tobytes() for part in _chunks(tensor.values.reshape(-1)))
         key = self._keys.setdefault((tensor.encoding.name, tensor.shape, content), f"t{len(self._keys)}")
         return {"tensor": key, "shape": list(tensor.shape), "encoding": tensor.encoding.name}
 
     def automaton(self, weights: CellularWeights, where: str) -> Json:
+        """Write what the header says of generated weights."""
         return automaton_to_json(weights)
 
 
@@ -103,11 +107,13 @@ class TensorChecker:
         self._seen: dict[int, IntTensor] = {}
 
     def reference(self, tensor: IntTensor, where: str) -> Json:
+        """Charge a tensor. Raises ModelFileError when it is beyond the limits."""
         self.budget.charge_tensor(where, tensor.shape, new=id(tensor) not in self._seen)
         self._seen[id(tensor)] = tensor
         return None
 
     def automaton(self, weights: CellularWeights, where: str) -> Json:
+        """Charge generated weights. Raises ModelFileError when they are beyond the limits."""
         automaton_from_json(automaton_to_json(weights), where, self.budget)
         return None
 
@@ -121,6 +127,7 @@ class TensorReader:
         self._read: dict[str, IntTensor] = {}
 
     def tensor(self, item: Json, where: str) -> IntTensor:
+        """Read the tensor that an item of the header refers to. Raises ModelFileError."""
         doc = record(item, where, ("tensor", "shape", "encoding"))
         key = text(doc["tensor"], f"{where}.tensor")
         if key not in self._members:
@@ -142,6 +149,7 @@ class TensorReader:
         return known
 
     def check_all_used(self) -> None:
+        """Raise ModelFileError for a member that no node refers to."""
         unused = [key for key in self._members if key not in self._read]
         if unused:
             raise ModelFileError(f"member {unused[0] + '.npy'!r} is used by no node; {len(unused)} such members")
@@ -169,11 +177,13 @@ def _chunks(flat: IntArray) -> list[IntArray]:
 
 
 def automaton_to_json(weights: CellularWeights) -> Json:
+    """Write rule, cells, rows and the seed in hex, the first cell in the lowest bit."""
     seed = np.packbits(np.array(weights.seed, dtype=np.uint8), bitorder="little").tobytes().hex()
     return {"rule": weights.rule, "cells": len(weights.seed), "rows": weights.rows, "seed": seed}
 
 
 def automaton_from_json(item: Json, where: str, budget: Budget) -> CellularWeights:
+    """Read what `automaton_to_json` writes. Raises ModelFileError, also for more than the budget has."""
     doc = record(item, where, ("rule", "cells", "rows", "seed"))
     cells = integer(doc["cells"], f"{where}.cells", 2, MAX_CELLS)
     rows = integer(doc["rows"], f"{where}.rows", 1, MAX_CELLS)

@@ -103,6 +103,7 @@ class Op(ABC):
         return self
 
     def check_arity(self, count: int) -> None:
+        """Raise GraphError for a number of inputs that the op does not take."""
         if count < 1 or (self.arity is not None and count != self.arity):
             wanted = "at least 1" if self.arity is None else str(self.arity)
             raise GraphError(f"takes {wanted} input(s), got {count}")
@@ -165,6 +166,7 @@ def need_map(value: Value) -> tuple[int, int, int]:
 
 
 def need_same_shape(*values: Value) -> Shape:
+    """Give the one shape of values, or raise GraphError that names them all."""
     shapes = {value.shape for value in values}
     if len(shapes) != 1:
         raise GraphError("inputs differ in shape: " + ", ".join(f"{v.name!r} {v.shape}" for v in values))

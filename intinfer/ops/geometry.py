@@ -38,6 +38,7 @@ class Window:
 
     @property
     def padded(self) -> bool:
+        """Whether there is a border."""
         return any(self.pads)
 
     def output(self, height: int, width: int) -> Pair:

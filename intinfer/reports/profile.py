@@ -45,6 +45,8 @@ class RangeProfile:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
+    """What some images made a network do, node by node."""
+
     images: int
     muxes: tuple[MuxProfile, ...]
     layers: tuple[LayerProfile, ...]
@@ -65,6 +67,7 @@ class Profile:
         return all(verdict.overflow is None for verdict in self.accumulators)
 
     def to_json(self) -> dict[str, Any]:
+        """Give the report as `intinfer profile --json` prints it."""
         ranges = [
             {"name": r.name, "lo": r.proven.lo, "hi": r.proven.hi, "seen_lo": r.seen.lo, "seen_hi": r.seen.hi}
             for r in self.ranges
@@ -81,6 +84,7 @@ class Profile:
         }
 
     def to_text(self) -> str:
+        """Give the report as `intinfer profile` prints it."""
         parts = [f"{self.images:,} images"]
         if self.muxes:
             rows = [(mux.name, mux.channels, f"{100 * mux.selected:.1f} %") for mux in self.muxes]

@@ -68,6 +68,7 @@ class AccumulatorVerdict:
         return max(MIN_BITS, signed_bits(self.proven))
 
     def to_json(self) -> dict[str, Any]:
+        """Give the verdict as a document."""
         return {
             "name": self.name,
             "source": list(self.source),
