@@ -11,6 +11,7 @@ from ..accumulator import Accumulator
 from ..engine.session import Session, SkipCounts
 from ..graph import GraphLike, graph_of
 from ..images.dataset import Pixels
+from ..ops.base import Selecting
 from ..types import IntType
 from .text import table
 from .verdict import AccumulatorVerdict, Watch, verdict_text
@@ -126,7 +127,7 @@ def profile(
     watch = Watch(graph, rule, names)
     skipping, full = Session(graph), Session(graph, every_value=True)
     counts = SkipCounts()
-    selects = {node.name: node.inputs[0] for node in graph.nodes if node.op.kind == "mux"}
+    selects = {node.name: node.inputs[0] for node in graph.nodes if isinstance(node.op, Selecting)}
     ones = dict.fromkeys(selects, 0)
     low: dict[str, int] = {}
     high: dict[str, int] = {}
