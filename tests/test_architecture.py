@@ -145,11 +145,12 @@ def test_converters_and_golden_do_not_know_each_other_nor_the_command_line():
 def test_a_set_is_described_apart_from_who_makes_it_and_who_compares_with_it():
     makes, verifies = "intinfer_golden.make", "intinfer_golden.verification"
     assert not offenders("intinfer_golden/describe/*", makes, verifies, "intinfer_golden.ops")
+    assert not offenders("intinfer_golden/designs/*", makes, verifies, "intinfer_golden.ops")
     assert not offenders("intinfer_golden/make/*", verifies)
     assert not offenders("intinfer_golden/verification/*", makes)
     assert not offenders("intinfer_golden/ops/*", verifies)
     folders = {module.split("/")[1] for module in MODULES if module.startswith("intinfer_golden/")}
-    assert folders == {"__init__", "describe", "make", "verification", "ops", "testbench", "mutants"}
+    assert folders == {"__init__", "describe", "designs", "make", "verification", "ops", "testbench", "mutants"}
 
 
 def test_the_specification_and_the_reference_know_nothing_fast():

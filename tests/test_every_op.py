@@ -23,10 +23,11 @@ from intinfer.types import IntArray, IntType
 from intinfer_golden.describe.entries import node_entry
 from intinfer_golden.describe.plan import Layout, constants
 from intinfer_golden.describe.regions import each_chain
-from intinfer_golden.ops import FACTS
+from intinfer_golden.ops import FACTS, facts_of
 from intinfer_golden.ops.base import Elementwise, OpFacts, PerChannel, Routing, Served, Stateless
 from intinfer_golden.ops.mac import MacFacts
-from intinfer_golden.verification.diagnose.families import FAMILIES
+from intinfer_golden.verification.diagnose import solve
+from intinfer_golden.verification.diagnose.families import SOLVED
 
 TESTS = Path(__file__).parent
 SPEC = Path(__file__).parent.parent / "intinfer" / "spec"
@@ -43,7 +44,7 @@ TABLES: dict[str, Callable[[], Collection[str]]] = {
     "intinfer/strategies.py": lambda: strategies.MAKERS,
     "intinfer/build_ops.py": lambda: [kind for kind in OPS if hasattr(GraphBuilder, METHODS.get(kind, kind))],
     "intinfer/spec/ops.md": lambda: [kind for kind in OPS if f"\n## {kind}\n" in (SPEC / "ops.md").read_text("utf-8")],
-    "golden/intinfer_golden/ops/__init__.py": lambda: {op.kind for op in FACTS},
+    "golden/intinfer_golden/ops/<op>.py": lambda: {op.kind for op in FACTS},
     "tests/ops/test_<op>.py": with_tests,
     "tests/oracles/naive.py": lambda: naive.OPS,
     "tests/rtl/assemble.py": lambda: assemble.NODES,
@@ -102,8 +103,8 @@ def test_there_is_no_default_for_what_an_op_must_say():
 def test_facts_that_leave_one_out_are_refused_as_their_class_is_made():
     with pytest.raises(
         TypeError,
-        match=r"^the facts of op 'add' \(Half\) lack compose, covergroups, explain, frames, hidden: define these "
-        r"methods, or name a class of intinfer_golden.ops.base that has them in its bases$",
+        match=r"^the facts of op 'add' \(Half\) lack compose, covergroups, explain, frames, hidden, mistakes: define "
+        r"these methods, or name a class of intinfer_golden.ops.base that has them in its bases$",
     ):
 
         class Half(Stateless, OpFacts[Add]):
@@ -111,7 +112,7 @@ def test_facts_that_leave_one_out_are_refused_as_their_class_is_made():
 
 
 def test_there_is_no_default_for_what_the_facts_must_say():
-    wanted = {"explain", "covergroups", "faults", "hidden", "frames", "compose"}
+    wanted = {"explain", "mistakes", "covergroups", "faults", "hidden", "frames", "compose"}
     assert OpFacts.__abstractmethods__ == wanted
     assert Elementwise.__abstractmethods__ == wanted - {"hidden"} | {"turns"}
     assert PerChannel.__abstractmethods__ == wanted - {"hidden", "faults"} | {"turns", "telling"}
@@ -147,11 +148,12 @@ def test_an_op_with_constants_can_have_those_of_another_channel():
 
 
 def test_mistakes_are_looked_for_at_every_op():
-    """An op at which none of its own are looked for stands here, by choice."""
-    every = set.intersection(*map(set, FAMILIES.values()))
-    assert {op.kind for op in OPS.values() if op not in FAMILIES} == set()
-    assert len(every) == 4
-    assert all(set(families) - every for families in FAMILIES.values())
+    """Beside those that any op can make. An op that has none of its own, or none that is solved for, is a choice."""
+    assert {kind for kind in OPS if not list(facts_of(*example(kind)).mistakes())} == set()
+    assert {kind for kind in OPS if not all(map(list, facts_of(*example(kind)).families()))} == set()
+    unsolved = {"abs", "bitshift", "mux", "max_pool", "channel_select", "concat", "flatten", "argmax"}
+    assert {op.kind for op in OPS.values() if op not in SOLVED} == unsolved
+    assert all(solve.channels.mistakes in families for families in SOLVED.values())
 
 
 def example(kind):

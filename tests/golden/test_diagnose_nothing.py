@@ -18,7 +18,7 @@ from intinfer.ops import Affine, Conv2d, Threshold
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 from intinfer_golden import verify
-from intinfer_golden.verification.diagnose.mistake import Evidence, interval, spans
+from intinfer_golden.verification.diagnose.evidence import Evidence, interval, spans
 from intinfer_golden.verification.diagnose.where import where
 
 
@@ -106,7 +106,7 @@ def test_causes_need_not_be_looked_for(folder: Path) -> None:
 
 
 def test_causes_of_very_many_values_are_not_looked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("intinfer_golden.verification.diagnose.MAX_VALUES", 100)
+    monkeypatch.setattr("intinfer_golden.verification.diagnose.diagnoses.MAX_VALUES", 100)
     values = right("block")
     (cause,) = told(folder, "block", "merge", values["a"] | values["b"]).causes
     assert cause == "none is looked for: two frames have 864 values, more than 100"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from intinfer.ops import Affine
+from intinfer.ops.base import per_channel
 from intinfer.types import IntArray
 
+from ..designs import Mistake, listed
 from ..make.coverage import Covergroup, Prover
 from ..make.coverage.combinations import around_zero
 from .base import PerChannel, Served
@@ -14,6 +18,8 @@ from .steps import Cell, Operand, Place, Steps
 
 
 class AffineFacts(Served, PerChannel[Affine]):
+    """The facts of an affine map of each channel."""
+
     of = Affine
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
@@ -29,3 +35,15 @@ class AffineFacts(Served, PerChannel[Affine]):
     def telling(self, order: IntArray) -> tuple[IntArray, bool]:
         """The ends of a line."""
         return np.repeat([[self.x.type.lo], [self.x.type.hi]], self.channels, axis=1), True
+
+    def mistakes(self) -> Iterator[Mistake]:
+        op = self.op
+        m, b = (per_channel(t.values, len(self.node.output.shape) + 1) for t in (op.multiplier, op.offset))
+        return listed(
+            {
+                "the offset is multiplied as well: (z + B) * M": lambda z: (z + b) * m,
+                "the multiplier is added and the offset multiplied: z * B + M": lambda z: z * b + m,
+                "the offset is added twice": lambda z: z * m + 2 * b,
+                "the offset is subtracted": lambda z: z * m - b,
+            }
+        )

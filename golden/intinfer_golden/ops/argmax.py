@@ -8,8 +8,9 @@ import numpy as np
 
 from intinfer.graph import Value
 from intinfer.ops import ArgMax
-from intinfer.types import IntArray
+from intinfer.types import LIMIT, IntArray
 
+from ..designs import Change, Mistake, at_axis, listed, with_entry
 from ..make.coverage import (
     ENDS,
     RESET,
@@ -32,6 +33,8 @@ from .steps import Cell, Operand, Place, Steps
 
 
 class ArgMaxFacts(OpFacts[ArgMax]):
+    """The facts of the index of the largest number."""
+
     of = ArgMax
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
@@ -134,6 +137,35 @@ class ArgMaxFacts(OpFacts[ArgMax]):
         first = frame[x.name].reshape(x.shape[0], -1)[:, 0]  # a view
         first[:] = x.type.lo
         first[-1] += 1
+
+    def mistakes(self) -> Iterator[Mistake]:
+        count = self.x.shape[0]
+
+        def first(x: IntArray) -> IntArray:
+            index: IntArray = np.argmax(x, axis=1, keepdims=True).astype(np.int64)
+            return index
+
+        def last(x: IntArray) -> IntArray:
+            return count - 1 - first(x[:, ::-1])
+
+        def without(x: IntArray, channel: int) -> IntArray:
+            return first(with_entry(x, at_axis(1, channel), -LIMIT))
+
+        table: dict[str, Change] = {
+            "at a tie the last index wins, not the first": last,
+            "the index of the smallest is given": lambda x: first(-x),
+            "the index of the smallest is given, of ties the last": lambda x: last(-x),
+            "the largest absolute value wins": lambda x: first(np.abs(x)),
+            "values are compared without sign: negative ones win": lambda x: first(np.where(x < 0, x + LIMIT, x)),
+            "the maximum starts at 0: index 0 where no value is above": lambda x: first(np.maximum(x, 0)),
+            "the maximum starts at 0, ties go to the last index": lambda x: last(np.maximum(x, 0)),
+            "the index is counted from 1": lambda x: first(x) + 1,
+            "the index is counted from the end": lambda x: count - 1 - first(x),
+        }
+        if count > 1:
+            table["the first channel is not looked at"] = lambda x: without(x, 0)
+            table["the last channel is not looked at"] = lambda x: without(x, count - 1)
+        return listed(table | {"the largest value is given, not its index": lambda x: x.max(axis=1, keepdims=True)})
 
 
 def _scores(array: IntArray) -> IntArray:

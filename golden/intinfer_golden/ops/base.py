@@ -1,7 +1,7 @@
 """What golden vectors know of an op: how to explain it, what to cover, what designs get wrong, what to send them.
 
 An op says each fact itself or takes it from a class that its bases name: `Elementwise`, `PerChannel` or `Routing`,
- `Stateless`, `Served`. There is no default where no answer is right for every op: one that leaves a fact out
+`Stateless`, `Served`. There is no default where no answer is right for every op: one that leaves a fact out
 raises TypeError as its class is made, when it is imported.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import ClassVar, Generic, NamedTuple, TypeVar, cast
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from intinfer.ops.linear import Linear
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
+from ..designs import Families, Mistake, constants
 from ..make.coverage import RESET, Bools, Covergroup, Faults, Order, Prover, Site, Values, fault
 from ..make.coverage.fault import varies
 from ..make.coverage.routing import told_apart
@@ -32,6 +33,10 @@ FEW = 4096
 """Numbers of a type that are all looked at."""
 FEW_ELEMENTS = 3
 """Elements that stand on both sides of thresholds only where other faults are hidden by it."""
+
+
+FACTS: dict[type[Op], type[OpFacts[Any]]] = {}
+"""By class of the op; complete once the package is imported."""
 
 
 class OpFacts(ABC, Generic[O]):
@@ -46,7 +51,7 @@ class OpFacts(ABC, Generic[O]):
     of: ClassVar[type[Op]]
 
     def __init_subclass__(cls) -> None:
-        """Refuse a class `of` an op that leaves a fact out. Raises TypeError that names what is missing."""
+        """Enter a class `of` an op in `FACTS`. Raises TypeError for one that leaves facts out, which it names."""
         super().__init_subclass__()
         if "of" not in vars(cls):
             return
@@ -56,6 +61,7 @@ class OpFacts(ABC, Generic[O]):
                 f"the facts of op {cls.of.kind!r} ({cls.__name__}) lack {', '.join(names)}: define these methods, or "
                 "name a class of intinfer_golden.ops.base that has them in its bases"
             )
+        FACTS[cls.of] = cls
 
     def __init__(self, graph: Graph, node: Node) -> None:
         self.graph, self.node = graph, node
@@ -69,12 +75,21 @@ class OpFacts(ABC, Generic[O]):
 
     @property
     def channels(self) -> int:
-        """Of the result."""
+        """How many channels the result has."""
         return self.node.output.shape[0]
 
     @abstractmethod
     def explain(self, at: Place, *operands: Operand) -> Steps:
         """How the element at `at` of the result comes about, from the op's definition in Python integers."""
+
+    @abstractmethod
+    def mistakes(self) -> Iterator[Mistake]:
+        """What a design may compute instead, in all frames or in some: usual mistakes that are of this op alone, in the
+        order in which they are told. `verify` looks for them in a dump that differs."""
+
+    def families(self) -> Families:
+        """All mistakes that are looked for by name: the op's own, then those that it shares with others."""
+        return (self.mistakes(),)
 
     @abstractmethod
     def covergroups(self, prover: Prover) -> list[Covergroup]:
@@ -193,6 +208,9 @@ class PerChannel(Elementwise[O]):
                 numbers, sure = self.telling(order)
                 differ = np.asarray(self.op.reference(numbers) != wrong.reference(numbers))
                 yield Exchange(words, order, wrong, numbers, differ, sure)
+
+    def families(self) -> Families:
+        return self.mistakes(), constants.mistakes(self.op, self.channels)
 
     def with_rows(self, order: IntArray) -> Op | None:
         """The op with the rows of its constants in another order, None when all channels share one row."""

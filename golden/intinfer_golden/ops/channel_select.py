@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from intinfer.ops import ChannelSelect
+from collections.abc import Iterator
 
+import numpy as np
+
+from intinfer.ops import ChannelSelect
+from intinfer.types import IntArray
+
+from ..designs import Mistake, listed
 from .base import Routing
 from .steps import Cell, Operand, Place, Steps, element_row
 
 
 class ChannelSelectFacts(Routing[ChannelSelect]):
+    """The facts of a selection of channels."""
+
     of = ChannelSelect
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
@@ -16,3 +24,25 @@ class ChannelSelectFacts(Routing[ChannelSelect]):
         element = operands[0].element((source, *at[1:]))
         facts: dict[str, Cell] = {f"indices[{at[0]}]": source}
         return Steps("input[indices[c]]", (element_row(element),), facts, element.number, (element,))
+
+    def mistakes(self) -> Iterator[Mistake]:
+        op = self.op
+        count, indices = self.x.shape[0], op.indices.values
+        size = len(indices)
+        every = np.arange(size)
+        sources: dict[str, IntArray] = {}
+        if size <= count:
+            sources[f"the channels are not selected: 0..{size - 1} are given in their order"] = every
+            sources[f"the channels are not selected: the last {size} are given"] = every + count - size
+        if sorted(indices.tolist()) == list(range(count)):
+            sources["the channels go the other way: the inverse of the selection"] = np.argsort(indices)
+        sources["the indices are 1 too high"] = (indices + 1) % count
+        sources["the indices are 1 too low"] = (indices - 1) % count
+        for groups in (g for g in range(2, size) if size == count and size % g == 0):
+            source = every.reshape(groups, -1).T.reshape(-1)
+            if not np.array_equal(source, indices):
+                sources[f"the channels are shuffled in {groups} groups"] = source
+        for by in (1, 2):
+            stride = np.minimum(every * by + indices[0], count - 1)
+            sources[f"every channel from {indices[0]} on in steps of {by} is given"] = stride
+        return listed({text: lambda x, s=source: x[:, s] for text, source in sources.items()})

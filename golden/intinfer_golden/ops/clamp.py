@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from intinfer.ops import Clamp
 from intinfer.types import IntArray
 
+from ..designs import Mistake, listed, wrapped
+from ..designs.limits import limited
 from ..make.coverage import Covergroup, Prover
 from ..make.coverage.combinations import points_of
 from .base import Elementwise, Served, Stateless
@@ -14,6 +18,8 @@ from .steps import Cell, Operand, Place, Steps
 
 
 class ClampFacts(Stateless, Served, Elementwise[Clamp]):
+    """The facts of a clamp."""
+
     of = Clamp
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
@@ -30,3 +36,18 @@ class ClampFacts(Stateless, Served, Elementwise[Clamp]):
     def turns(self) -> list[IntArray]:
         limits = np.array([self.op.lo - 1, self.op.lo, self.op.hi, self.op.hi + 1])
         return [np.tile(limits.clip(self.x.type.lo, self.x.type.hi), (self.channels, 1))]
+
+    def mistakes(self) -> Iterator[Mistake]:
+        op = self.op
+        bits, lo, hi = self.node.output.type.bits, op.lo, op.hi
+        crossed = f"values above {hi} give {lo} and values below {lo} give {hi}"
+        yield from listed(
+            {
+                "there is no clamp": lambda z: z,
+                f"the result wraps at {bits} bits, it is not clamped": lambda z: wrapped(z, bits, lo < 0),
+                f"the result is not clamped below, to {lo}": lambda z: np.minimum(z, hi),
+                f"the result is not clamped above, to {hi}": lambda z: np.maximum(z, lo),
+                crossed: lambda z: np.where(z > hi, lo, np.where(z < lo, hi, z)),
+            }
+        )
+        yield from limited(op, [(lo + 1, hi), (lo, hi - 1), (lo - 1, hi), (lo, hi + 1), (0, hi), (lo, 0)])

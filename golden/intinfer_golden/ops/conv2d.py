@@ -9,11 +9,15 @@ from intinfer.accumulator import TapOrder
 from intinfer.ops import Conv2d
 from intinfer.tensor import CellularWeights
 
+from ..designs import Families, windows
+from ..designs.mac import Mac
 from .mac import MacFacts, Tap
 from .steps import Cell, Operand, Place, Steps
 
 
 class Conv2dFacts(MacFacts[Conv2d]):
+    """The facts of a convolution."""
+
     of = Conv2d
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
@@ -21,6 +25,12 @@ class Conv2dFacts(MacFacts[Conv2d]):
         first = out // (self.op.weight.shape[0] // self.op.groups) * channels  # of the group's input channels
         formula = f"sum of weight[{out}, {f'c - {first}' if first else 'c'}, ky, kx] * activation[c, y, x]"
         return self.sum(formula, list(self._taps(at, operands[0], first)))
+
+    def families(self) -> Families:
+        mac = Mac.of(self.graph, self.node)
+        reduced = windows.Reduction(mac.pad_value, mac.sums, range(-256, 256))
+        of_weights, *others = super().families()
+        return of_weights, windows.mistakes(mac.window, mac.outputs[1:], reduced), *others
 
     def _taps(self, at: Place, x: Operand, first: int) -> Iterator[Tap]:
         op, (out, row, column) = self.op, at

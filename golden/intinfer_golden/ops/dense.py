@@ -9,6 +9,8 @@ from .steps import Operand, Place, Steps
 
 
 class DenseFacts(MacFacts[Dense]):
+    """The facts of a dense layer."""
+
     of = Dense
 
     def explain(self, at: Place, *operands: Operand) -> Steps:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -15,9 +16,10 @@ from intinfer.tensor import CellularWeights
 from intinfer.types import IntArray
 
 from ..describe.codes import Code
+from ..designs import Families, Mistake, history, sums, weights
+from ..designs.mac import EXACT, Mac, addresses
 from ..make.coverage import Covergroup, Faults, Order, Prover, Site, mac_faults, mac_groups, shown
 from ..make.coverage.forms import overflows
-from ..make.coverage.mac import Mac, addresses, border_patterns
 from ..make.coverage.saturation import Way
 from ..make.stimulus import textures
 from ..make.stimulus.pack import Goal, pack
@@ -40,8 +42,16 @@ class Tap:
 class MacFacts(OpFacts[M]):
     """Everything but how an op finds its products."""
 
+    def mistakes(self) -> Iterator[Mistake]:
+        return weights.mistakes(Mac.of(self.graph, self.node))
+
+    def families(self) -> Families:
+        mac = Mac.of(self.graph, self.node)
+        running = history.running("the accumulator", partial(mac.run, rule=EXACT), mac.finish)
+        return self.mistakes(), sums.mistakes(mac), running
+
     def covergroups(self, prover: Prover) -> list[Covergroup]:
-        """Of the accumulators, then of the inputs, then of what shows of both."""
+        """Bins of the accumulators, then of the inputs, then of what shows of both."""
         return [
             *mac_groups.of_sums(self.graph, self.node, prover),
             *mac_groups.of_taps(self.graph, self.node),
@@ -136,7 +146,7 @@ def _saturating(view: Mac) -> Iterator[Goal]:
     """For each channel, end and border pattern: up until the clip and down again, and past the end inside a fold."""
     windows = addresses(view.window, *view.shape[1:])
     reads = windows.reshape(windows.shape[0] * windows.shape[1], -1)
-    for borders in border_patterns(view):
+    for borders in view.border_patterns():
         free = np.flatnonzero(~borders)
         places = [row for row in reads if np.array_equal(np.tile(row < 0, view.weight.shape[1]), borders)]
         if not len(free):

@@ -8,14 +8,17 @@ import numpy as np
 
 from intinfer.graph import Value
 from intinfer.ops import MaxPool
-from intinfer.types import IntArray
+from intinfer.types import LIMIT, IntArray
 
+from ..designs import Change, Families, Mistake, listed
+from ..designs.history import delayed
+from ..designs.windows import BELOW
 from ..make.coverage import RESET, Axis, Bools, Covergroup, Faults, Prover, Site, Values, fault, rivals
 from ..make.coverage.leaks import carried
 from ..make.stimulus import textures
 from ..make.stimulus.pack import Goal, pack
 from ..make.stimulus.textures import Draw, Frame
-from .pools import Pool, window_taps
+from .pools import Pool, subsets, window_taps
 from .steps import Cell, Operand, Place, Steps
 
 MANY = 8
@@ -26,6 +29,8 @@ WINDOWS = 4
 
 
 class MaxPoolFacts(Pool[MaxPool]):
+    """The facts of a max pool."""
+
     of = MaxPool
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
@@ -151,6 +156,44 @@ class MaxPoolFacts(Pool[MaxPool]):
         flat[-1, np.setdiff1d(last, first)] = x.type.hi
         flat[-1, first] = x.type.lo
 
+    def families(self) -> Families:
+        of_windows = self.elsewhere(np.array([BELOW]), lambda taps: taps.max(axis=(4, 5)))
+        return of_windows, self.mistakes(), self._not_cleared()
+
+    def _not_cleared(self) -> Iterator[Mistake]:
+        reference, text = self.op.reference, "the pool is not cleared: the {} as well"
+
+        def before(x: IntArray) -> IntArray:
+            found = reference(x)
+            return np.maximum(found, delayed(found))
+
+        table: dict[str, Change] = {
+            text.format("maximum of the frame before counts"): before,
+            text.format("maxima of all frames before count"): lambda x: np.maximum.accumulate(reference(x), axis=0),
+        }
+        return listed(table, history=True)
+
+    def mistakes(self) -> Iterator[Mistake]:
+        op = self.op
+        reference, window, (rows, columns) = op.reference, op.window, op.kernel
+
+        def taps(x: IntArray, value: int) -> IntArray:
+            return window.view(window.pad(x, value))
+
+        starts = dict.fromkeys((0, -1, 1, self.x.type.lo))
+        text = "the maximum starts at {}, not at the lowest value"
+        yield from listed({text.format(start): lambda x, s=start: np.maximum(reference(x), s) for start in starts})
+        yield from listed(
+            {
+                "the minimum is given": lambda x: taps(x, LIMIT).min(axis=(4, 5)),
+                "the largest absolute value is given": lambda x: np.abs(taps(x, 0)).max(axis=(4, 5)),
+                "the sum is given": lambda x: taps(x, 0).sum(axis=(4, 5)),
+                "the mean is given": lambda x: taps(x, 0).sum(axis=(4, 5)) // (rows * columns),
+                "values are compared without sign": lambda x: _unsigned(taps(x, BELOW)),
+            }
+        )
+        yield from subsets(lambda x: taps(x, BELOW), lambda x: x.max(axis=4), op.kernel)
+
 
 def _winners(channel: IntArray, windows: IntArray, won: IntArray, x: Value) -> None:
     """In windows apart from each other, one place after the other holds the maximum alone; `won` counts them."""
@@ -164,3 +207,10 @@ def _winners(channel: IntArray, windows: IntArray, won: IntArray, x: Value) -> N
         won[place] += 1
         channel[window[real]] = np.minimum(channel[window[real]], max(x.type.lo, x.type.hi - 1))
         channel[window[place]] = min(x.type.hi, channel[window[real]].max() + 1)
+
+
+def _unsigned(taps: IntArray) -> IntArray:
+    """Negative values count as above all others; padding as below."""
+    keys = np.where(taps == BELOW, 0, np.where(taps < 0, taps + LIMIT, taps))
+    best: IntArray = keys.max(axis=(4, 5))
+    return np.where(best >= LIMIT // 2, best - LIMIT, best)

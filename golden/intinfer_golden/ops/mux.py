@@ -8,7 +8,9 @@ import numpy as np
 
 from intinfer.graph import Value
 from intinfer.ops import Mux
+from intinfer.types import IntArray
 
+from ..designs import Mistake, listed
 from ..make.coverage import ENDS, RESET, Axis, Bools, Covergroup, Faults, Order, Prover, Site, Values, fault
 from ..make.stimulus import textures
 from ..make.stimulus.textures import Draw, Frame
@@ -17,6 +19,8 @@ from .steps import Cell, Operand, Place, Steps, element_row
 
 
 class MuxFacts(OpFacts[Mux]):
+    """The facts of a multiplexer of two branches."""
+
     of = Mux
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
@@ -132,6 +136,32 @@ class MuxFacts(OpFacts[Mux]):
         up = one.type.hi != zero.type.lo
         a, b = (one.type.hi, zero.type.lo) if up else (one.type.lo, zero.type.hi)
         frame[one.name][equal, 0, 0], frame[zero.name][equal, 0, 0] = a, b
+
+    def mistakes(self) -> Iterator[Mistake]:
+        select, one, zero = self.node.inputs
+
+        def pick(s: IntArray, a: IntArray, b: IntArray) -> IntArray:
+            return np.where(s[:, :, None, None] == 1, a, b)
+
+        return listed(
+            {
+                f"the select is inverted: {one} and {zero} are exchanged": lambda s, a, b: pick(1 - s, a, b),
+                f"the select is stuck at 1: always {one}": lambda s, a, b: a,
+                f"the select is stuck at 0: always {zero}": lambda s, a, b: b,
+                "both branches are joined (OR)": lambda s, a, b: a | b,
+                "both branches are added": lambda s, a, b: a + b,
+                f"{zero} is not given where {select} is 0: there stands 0": lambda s, a, b: pick(
+                    s, a, np.zeros_like(b)
+                ),
+                f"{one} is not given where {select} is 1: there stands 0": lambda s, a, b: pick(s, 0 * a, b),
+                "a branch is given for the whole frame where any channel selects it": lambda s, a, b: pick(
+                    np.broadcast_to(s.max(axis=1, keepdims=True), s.shape), a, b
+                ),
+                f"channel 0 of {select} selects for all channels": lambda s, a, b: pick(
+                    np.repeat(s[:, :1], s.shape[1], 1), a, b
+                ),
+            }
+        )
 
 
 def _may_differ(one: Value, zero: Value) -> bool:

@@ -14,8 +14,9 @@ from intinfer.ops import MaxPool, SumPool
 from intinfer.ops.geometry import Window
 from intinfer.types import IntArray
 
+from ..designs import Change, Mistake, windows
+from ..designs.mac import addresses
 from ..make.coverage import Axis, Order, Site
-from ..make.coverage.mac import addresses
 from .base import OpFacts
 from .steps import Place
 
@@ -37,9 +38,13 @@ class Pool(OpFacts[P]):
 
     @property
     def place_axes(self) -> tuple[Axis, ...]:
-        """Of bins for each place of the window of each channel."""
+        """The axes of bins for each place of the window of each channel."""
         rows, columns = self.op.kernel
         return Axis("channel", self.channels), Axis("row", rows), Axis("column", columns)
+
+    def elsewhere(self, pad: IntArray, finish: Change) -> Iterator[Mistake]:
+        """Windows that stand elsewhere, or see something else than `pad` beyond the edge; `finish` pools their taps."""
+        return windows.mistakes(self.op.window, self.node.output.shape[1:], windows.Reduction(pad, finish))
 
     def hidden(self, site: Site, value: Value, order: Order) -> str:
         """Pixels move alike in all channels: the pixels of each window are compared. Whole channels always show."""
@@ -56,3 +61,24 @@ def window_taps(window: Window, at: Place, shape: tuple[int, ...]) -> Iterator[t
         y = at[1] * window.stride[0] + ky * window.dilation[0] - window.pads[0]
         x = at[2] * window.stride[1] + kx * window.dilation[1] - window.pads[1]
         yield y, x, 0 <= y < shape[1] and 0 <= x < shape[2]
+
+
+def subsets(taps: Change, finish: Change, kernel: tuple[int, int]) -> Iterator[Mistake]:
+    """Some taps of the window alone count."""
+    rows, columns = kernel
+    every = np.arange(rows * columns).reshape(kernel)
+    last = every.size - 1
+    if not last:
+        return
+
+    def kept(places: IntArray | list[int]) -> Change:
+        return lambda x: finish((found := taps(x)).reshape(*found.shape[:4], -1)[..., places])
+
+    for place, (ky, kx) in enumerate(product(range(rows), range(columns))):
+        few = 1 if place in (0, last) else last + 1
+        yield Mistake(f"tap (ky={ky}, kx={kx}) does not count", kept(np.delete(every, place)), few)
+        yield Mistake(f"tap (ky={ky}, kx={kx}) alone counts", kept([place]), few)
+    for axis, name in enumerate(("row", "column")) if rows > 1 and columns > 1 else ():
+        for index in range(kernel[axis]):
+            rest = np.delete(every, index, axis).reshape(-1)
+            yield Mistake(f"{name} {index} of the window does not count", kept(rest), kernel[axis])

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
 
 from intinfer.ops import Op, Requant
+from intinfer.ops.base import per_channel
 from intinfer.rounding import RoundMode, shift_right
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
+from ..designs import Change, Mistake, clipped, ends, listed, wrapped
+from ..designs.rounding import ROUNDINGS, shifted
 from ..make.coverage import Axis, Covergroup, Intervals, Prover
 from .base import PerChannel, Served
 from .steps import Cell, Operand, Place, Steps
@@ -26,6 +30,8 @@ SPAN = 2**10
 
 
 class RequantFacts(Served, PerChannel[Requant]):
+    """The facts of a requantisation."""
+
     of = Requant
 
     @cached_property
@@ -143,6 +149,51 @@ class RequantFacts(Served, PerChannel[Requant]):
         alike = [_rounded_alike(self.op, rows[:, c], rows[:, order[c]], lo, hi) for c in range(self.channels)]
         answers = [(lo, True) if alike[c] else _apart(self.op, wrong, c, lo, hi) for c in range(self.channels)]
         return np.array([[number for number, _ in answers]]), all(sure for _, sure in answers)
+
+    def mistakes(self) -> Iterator[Mistake]:
+        op = self.op
+        m, b, s = (per_channel(t.values, len(self.node.output.shape) + 1) for t in (op.multiplier, op.offset, op.shift))
+        own, bits, (lo, hi) = str(op.rounding), self.node.output.type.bits, (op.lo, op.hi)
+        low, high = ends(bits, lo < 0)
+
+        def clip(y: IntArray) -> IntArray:
+            return np.clip(y, lo, hi)
+
+        def exact(z: IntArray) -> IntArray:
+            return shifted(own, z * m + b, s)
+
+        for kind in (kind for kind in ROUNDINGS if kind != own):
+            text = f"the shift rounds {kind}, not {own}"
+            yield Mistake(text, lambda z, kind=kind: clip(shifted(kind, z * m + b, s)))
+            before = lambda z, kind=kind: clip(shifted(kind, z * m, s) + b)  # noqa: E731
+            yield Mistake(f"{text}, before the offset is added", before)
+        for by in (by for by in (1, -1, 2, -2) if (s + by >= 0).all()):
+            text = f"the shift is {abs(by)} {'more' if by > 0 else 'less'}"
+            yield Mistake(text, lambda z, by=by: clip(shifted(own, z * m + b, s + by)))
+        clips = ((lo + 1, hi), (lo, hi - 1), (lo - 1, hi), (lo, hi + 1), (0, hi))
+        table: dict[str, Change] = {
+            "there is no shift": lambda z: clip(z * m + b),
+            f"the result wraps at {bits} bits, it is not clipped": lambda z: wrapped(exact(z), bits, lo < 0),
+            "there is no clip": exact,
+            f"the result is not clipped below, to {lo}": lambda z: np.minimum(exact(z), hi),
+            f"the result is not clipped above, to {hi}": lambda z: np.maximum(exact(z), lo),
+            f"the clip is to {low}..{high}, all of {bits} bits": lambda z: np.clip(exact(z), low, high),
+            f"the clip is to {-high}..{high}": lambda z: np.clip(exact(z), -high, high),
+            **{f"the clip is to {e[0]}..{e[1]}, not {lo}..{hi}": clipped(exact, *e) for e in clips if e[0] <= e[1]},
+            "the offset is added after the shift": lambda z: clip(shifted(own, z * m, s) + b),
+            "the offset is multiplied as well: (z + B) * M": lambda z: clip(shifted(own, (z + b) * m, s)),
+            "the input is clipped to the range of the result before": lambda z: clip(exact(clip(z))),
+        }
+        yield from listed(table)
+        type_ = self.x.type
+        reach = max(abs(end * int(x) + int(y)) for end in (type_.lo, type_.hi) for x, y in np.broadcast(m, b))
+        for width in range(2, min(63, reach.bit_length() + 1)):
+            narrow: dict[str, Change] = {
+                f"the product wraps at {width} bits": lambda product, w=width: wrapped(product, w, True),
+                f"the product saturates at {width} bits": lambda product, w=width: np.clip(product, *ends(w, True)),
+            }
+            for text, change in narrow.items():
+                yield Mistake(text, lambda z, change=change: clip(shifted(own, change(z * m + b), s)), 64)
 
 
 def _levels(op: Requant) -> list[int]:

@@ -32,12 +32,15 @@ class Operand:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """(C, H, W) or (C,)."""
         return self.values.shape
 
     def element(self, at: Place) -> Element:
+        """The number at a place, with the operand's name."""
         return Element(self.name, at, self.number(at))
 
     def number(self, at: Place) -> int:
+        """The number at a place."""
         return int(self.values[at])
 
 

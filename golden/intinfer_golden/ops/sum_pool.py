@@ -7,14 +7,19 @@ from collections.abc import Iterator
 import numpy as np
 
 from intinfer.ops import SumPool
+from intinfer.types import IntArray
 
+from ..designs import Families, Mistake, history, listed
+from ..designs.sums import narrowed
 from ..make.coverage import Axis, Bools, Covergroup, Faults, Prover, Site, Values, leaks
 from .base import Served
-from .pools import Pool, window_taps
+from .pools import Pool, subsets, window_taps
 from .steps import Cell, Operand, Place, Steps
 
 
 class SumPoolFacts(Served, Pool[SumPool]):
+    """The facts of a sum pool."""
+
     of = SumPool
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
@@ -54,3 +59,25 @@ class SumPoolFacts(Served, Pool[SumPool]):
 
     def faults(self, site: Site) -> Iterator[Faults]:
         return leaks.sums(site)
+
+    def families(self) -> Families:
+        of_windows = self.elsewhere(np.zeros(1, dtype=np.int64), lambda taps: taps.sum(axis=(4, 5)))
+        return of_windows, self.mistakes(), history.running("the pool", self.op.reference, lambda total: total)
+
+    def mistakes(self) -> Iterator[Mistake]:
+        op = self.op
+        reference, window, count = op.reference, op.window, op.kernel[0] * op.kernel[1]
+
+        def taps(x: IntArray) -> IntArray:
+            return window.view(window.pad(x, 0))
+
+        yield from listed(
+            {
+                "the maximum is given": lambda x: taps(x).max(axis=(4, 5)),
+                "the mean is given, rounded down": lambda x: reference(x) // count,
+                "the mean is given, rounded to the nearest": lambda x: (2 * reference(x) + count) // (2 * count),
+                "the sum is halved": lambda x: reference(x) >> 1,
+            }
+        )
+        yield from narrowed(op, self.node.output.type, self.x.type.signed)
+        yield from subsets(taps, lambda x: x.sum(axis=4), op.kernel)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from intinfer.ops import Table
 from intinfer.types import IntArray
 
+from ..designs import Change, Mistake, altered, listed
 from ..make.coverage import Covergroup, Prover
 from ..make.coverage.combinations import points_of
 from .base import PerChannel, Served
@@ -14,6 +17,8 @@ from .steps import Cell, Operand, Place, Steps
 
 
 class TableFacts(Served, PerChannel[Table]):
+    """The facts of a lookup table."""
+
     of = Table
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
@@ -35,3 +40,31 @@ class TableFacts(Served, PerChannel[Table]):
         """The first lowest and the first highest entry."""
         entries = np.broadcast_to(self.op.entries.values, (self.channels, self.op.entries.shape[1]))
         return [self.op.start + np.stack([entries.argmin(axis=1), entries.argmax(axis=1)], axis=1)]
+
+    def mistakes(self) -> Iterator[Mistake]:
+        op = self.op
+        entries, start = op.entries.values, op.start
+        size = entries.shape[1]
+
+        def looked(table: IntArray) -> Change:
+            return altered(op, entries=table).reference
+
+        found: dict[str, Change] = {}
+        for by, late in ((1, "high"), (-1, "low")):
+            inside = np.clip(np.arange(size) + by, 0, size - 1)
+            found[f"the index is 1 too {late}, around the end"] = looked(np.roll(entries, -by, axis=1))
+            found[f"the index is 1 too {late}, up to the end"] = looked(entries[:, inside])
+        found["the table is in reverse"] = looked(entries[:, ::-1])
+        if size % 2 == 0:
+            text = "the highest bit of the index is inverted (signed for unsigned, or back)"
+            found[text] = looked(np.roll(entries, size // 2, axis=1))
+        if start:
+            text = f"the index lacks its start: it begins at 0, not at {start}"
+            found[text] = looked(np.roll(entries, -start, axis=1))
+            absolute = lambda z: op.reference(np.clip(np.abs(z), start, start + size - 1))  # noqa: E731
+            found["the index is the absolute value"] = absolute
+        yield from listed(found)
+        for lost in range(1, max(1, (size - 1).bit_length())):
+            text = f"the index lacks its low {lost} bits"
+            yield Mistake(text, looked(entries[:, np.arange(size) >> lost << lost]), 8)
+        yield Mistake("the table is passed by: the input is given", lambda z: z)

@@ -11,6 +11,7 @@ from intinfer.graph import Value
 from intinfer.ops import Tgap
 from intinfer.types import IntArray
 
+from ..designs import Change, Families, Mistake, at_axis, history, listed, wrapped
 from ..make.coverage import (
     EQUAL,
     HIGHEST,
@@ -35,6 +36,8 @@ ENDS_OF_0 = ("above 0", "below 0")
 
 
 class TgapFacts(OpFacts[Tgap]):
+    """The facts of a thresholded global average."""
+
     of = Tgap
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
@@ -122,7 +125,7 @@ class TgapFacts(OpFacts[Tgap]):
             return bool(((total(now) <= half) & (total(now) + total(before) > half)).any())
 
         def hidden(added: int) -> str:
-            """Of what adds so much at most to a sum that gives 0."""
+            """Why a sum that gives 0 never shows what adds so much at most; "" where it may."""
             return beyond if least > half or min(half, most) + added <= half else ""
 
         if site.free:
@@ -163,3 +166,63 @@ class TgapFacts(OpFacts[Tgap]):
             numbers = sums.solve(min(half + bit, self._pixels * x.type.hi), draw.rng)
             if numbers is not None:
                 frame[x.name][channel] = draw.rng.permutation(numbers).reshape(x.shape[1:])
+
+    def families(self) -> Families:
+        top = self.op.top * self._pixels
+        running = history.running("the pool", lambda x: x.sum(axis=(2, 3)), lambda s: (2 * s > top).astype(np.int64))
+        return self.mistakes(), running
+
+    def mistakes(self) -> Iterator[Mistake]:
+        op = self.op
+        height, width = self.x.shape[1:]
+        pixels, top, reference = height * width, op.top, op.reference
+        limit = top * pixels
+
+        def total(x: IntArray) -> IntArray:
+            sums: IntArray = x.sum(axis=(2, 3))
+            return sums
+
+        def above(sums: Change = total, limit: int = limit) -> Change:
+            """1 where twice the sum is above the limit."""
+            return lambda x: (2 * sums(x) > limit).astype(np.int64)
+
+        yield from listed(
+            {
+                "the compare is >= in place of >: a tie gives 1": above(limit=limit - 1),
+                "the select is inverted: 1 where the mean is at most half of the top level": lambda x: 1 - reference(x),
+                "the select is stuck at 0": lambda x: np.zeros(x.shape[:2], dtype=np.int64),
+                "the select is stuck at 1": lambda x: np.ones(x.shape[:2], dtype=np.int64),
+                "the compare is < in place of >": above(lambda x: -total(x), -limit),
+                "any pixel above half of the top level gives 1 (maximum)": above(lambda x: x.max(axis=(2, 3)), top),
+            }
+        )
+        yield from listed({text: above(limit=other) for text, other in _limits(top, height, width).items()})
+        for axis, name in ((2, "row"), (3, "column")):
+            for which, part in (("last", slice(-1)), ("first", slice(1, None))):
+                at = at_axis(axis, part)
+                rest = above(lambda x, at=at: total(x[at]))
+                yield Mistake(f"the {which} {name} is not summed", rest)
+        for name, place in (("first", 0), ("last", -1)):
+            for sign, verb in ((-1, "not summed"), (1, "summed twice")):
+                changed = above(lambda x, p=place, s=sign: total(x) + s * x[:, :, p, p])
+                yield Mistake(f"the {name} pixel is {verb}", changed)
+        bits = limit.bit_length()
+        for cut in range(1, bits):
+            yield Mistake(f"the sum wraps at {cut} bits", above(lambda x, c=cut: wrapped(total(x), c, False)), bits)
+            signed = lambda x, c=cut: (wrapped(2 * total(x), c + 1, True) > limit).astype(np.int64)  # noqa: E731
+            yield Mistake(f"twice the sum wraps at {cut + 1} bits, signed", signed, bits)
+
+
+def _limits(top: int, height: int, width: int) -> dict[str, int]:
+    """What twice the sum may be compared with in place of top * pixels."""
+    pixels = height * width
+    counts = (pixels - 1, pixels + 1, height * height, width * width, (height - 1) * width, height * (width - 1))
+    return {
+        f"the sum is not doubled: it is compared with {top * pixels}": 2 * top * pixels,
+        f"the top level is {top + 1}, not {top}": (top + 1) * pixels,
+        f"the top level is {top - 1}, not {top}": (top - 1) * pixels,
+        "the sum is compared with 0": 0,
+        "half of N * h * w is rounded up": 2 * ((top * pixels + 1) // 2),
+        "half of N * h * w is rounded down, and compared with >=": 2 * (top * pixels // 2) - 1,
+        **{f"the pixels are taken to be {count}, not {pixels}": top * count for count in counts},
+    }

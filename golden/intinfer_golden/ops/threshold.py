@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from intinfer.ops import Threshold
 from intinfer.types import IntArray
 
+from ..designs import Change, Mistake, altered, listed
 from ..make.coverage import RESET, Axis, Bools, Covergroup, Faults, Intervals, Prover, Site, Values
 from .base import FEW_ELEMENTS, PerChannel, Served
 from .steps import Cell, Operand, Place, Steps
@@ -18,6 +19,8 @@ SIDES = ("not yet crossed", "just crossed")
 
 
 class ThresholdFacts(Served, PerChannel[Threshold]):
+    """The facts of thresholds."""
+
     of = Threshold
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
@@ -113,9 +116,81 @@ class ThresholdFacts(Served, PerChannel[Threshold]):
             )
             yield Faults(RESET, words, lambda now, _: np.asarray(stands(now).any(axis=1)), ("", ""))
 
+    def mistakes(self) -> Iterator[Mistake]:
+        op = self.op
+        rows, down = op.thresholds.values, op.descending.values[:, None]
+        up = 1 - 2 * down
+        rising, falling = (down == 0).any(), (down == 1).any()
+
+        def counts(thresholds: IntArray, descending: IntArray = down) -> Change:
+            """The op with other thresholds, in any order."""
+            return altered(op, thresholds=thresholds, descending=descending[:, 0]).reference
+
+        table: dict[str, Change] = {}
+        if rising:
+            which = " in ascending channels" if falling else ""
+            table[f"the compare is > in place of >={which}"] = counts(rows + (up > 0))
+        if falling:
+            which = " in descending channels" if rising else ""
+            table[f"the compare is < in place of <={which}"] = counts(rows - (up < 0))
+        if rising and falling:
+            table["the compares are > and < in place of >= and <="] = counts(rows + up)
+        table["every threshold is crossed one earlier (>= T - 1, <= T + 1)"] = counts(rows - up)
+        if falling:
+            table["descending is ignored: every channel compares with >="] = counts(rows, down * 0)
+            table["descending channels compare with >"] = counts(rows + down, down * 0)
+        if rising:
+            table["every channel is taken as descending, with <="] = counts(rows, down * 0 + 1)
+            table["ascending channels compare with <"] = counts(rows - (1 - down), down * 0 + 1)
+        levels = 2 * op.base + op.step * rows.shape[1]
+        inverted = "the compares are inverted: < in place of >=, > in place of <="
+        table["descending is inverted: >= and <= are exchanged"] = counts(rows, 1 - down)
+        yield from listed(table | {inverted: lambda z: levels - op.reference(z)})
+        yield from _levels(op, self.node.output.type.bits)
+        yield from _counted(rows, counts)
+        for k in (k for n in (*range(1, 17), 32, 64, 128, 256) for k in (n, -n)):
+            text = f"all thresholds are {abs(k)} too {'high' if k > 0 else 'low'}"
+            yield Mistake(text, counts(rows + k), 40, kind=f"thresholds {k > 0}")
+
 
 def _meet(numbers: IntArray, wanted: IntArray) -> Bools:
     """Whether a row of numbers (C, P) holds one of the same row of wanted ones (C, T): (C,)."""
     if wanted.shape[1] > FEW_ELEMENTS:
         return np.array([bool(np.isin(row, some).any()) for row, some in zip(numbers, wanted, strict=True)])
     return np.asarray((numbers[:, None] == wanted[:, :, None]).any(axis=(1, 2)))
+
+
+def _levels(op: Threshold, bits: int) -> Iterator[Mistake]:
+    """What is made of the number of crossed thresholds."""
+    reference, base, step = op.reference, op.base, op.step
+    high = base + step * op.thresholds.shape[1]
+
+    def count(z: IntArray) -> IntArray:
+        return (reference(z) - base) // step
+
+    table: dict[str, Change] = {}
+    for k, more in ((1, "one more"), (-1, "one less")):
+        text = f"the count is {more} (base {base + k * step}, not {base})"
+        table[text] = lambda z, k=k: reference(z) + k * step
+        if step != 1:
+            table[f"the base is {base + k}, not {base}"] = lambda z, k=k: reference(z) + k
+    if base:
+        table[f"the base is 0, not {base}"] = lambda z: reference(z) - base
+    if step != 1:
+        table[f"the step is 1, not {step}"] = lambda z: base + count(z)
+    if bits > 1:
+        table["the count is given in Gray code"] = lambda z: (n := count(z)) ^ (n >> 1)
+        table["any crossed threshold gives the highest level"] = lambda z: np.where(reference(z) > base, high, base)
+    return listed(table)
+
+
+def _counted(rows: IntArray, counts: Callable[[IntArray], Change]) -> Iterator[Mistake]:
+    """Thresholds that are not counted, or twice."""
+    count = rows.shape[1]
+    for j in range(count) if count > 1 else ():
+        inside = 0 < j < count - 1
+        missing, twice = counts(np.delete(rows, j, axis=1)), counts(np.insert(rows, j, rows[:, j], axis=1))
+        yield Mistake(f"threshold {j} of every channel is not counted", missing, count if inside else 1)
+        yield Mistake(f"threshold {j} of every channel is counted twice", twice, count)
+        if inside:
+            yield Mistake(f"only the first {j} thresholds of every channel are counted", counts(rows[:, :j]), count)

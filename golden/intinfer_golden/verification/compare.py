@@ -11,7 +11,7 @@ from intinfer.errors import DataError
 
 from ..describe.spans import Spans, numbers, ranges
 from .constants import Memory
-from .diagnose import Diagnoses
+from .diagnose.diagnoses import Diagnoses
 from .diagnose.where import where
 from .dumps import read_words
 from .dumps.waveform import Stream
@@ -73,6 +73,7 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
+        """Whether the dump is as the vectors say."""
         return self.first is None
 
     @property
@@ -91,6 +92,7 @@ class Verification:
 
     @property
     def equal(self) -> bool:
+        """Whether every dump is."""
         return all(comparison.equal for comparison in self.comparisons)
 
     @property

@@ -8,8 +8,8 @@ import numpy as np
 
 from intinfer.types import IntArray
 
+from ...designs.mac import Mac
 from .group import Bools
-from .mac import Mac
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +29,7 @@ class Changes:
     delta: IntArray
 
     def moved(self, rows: int, columns: int) -> Changes:
+        """The same changes so many rows and columns further."""
         return replace(self, row=self.row + rows, column=self.column + columns)
 
     def times(self, multiplier: IntArray) -> Changes:
@@ -36,6 +37,7 @@ class Changes:
         return replace(self, delta=self.delta * multiplier[self.channel]).summed()
 
     def chosen(self, which: IntArray | Bools) -> Changes:
+        """Some of the changes, by number or as a mask (K,)."""
         return Changes(*(part[which] for part in (self.way, self.channel, self.row, self.column, self.delta)))
 
     def of_way(self, way: int) -> Changes:
@@ -60,7 +62,7 @@ class Changes:
 def spread(mac: Mac, changes: Changes) -> Changes:
     """What changes of the padded map, its rows and columns counted from the border's, change in the sums."""
     (sy, sx), (dy, dx), (height, width) = mac.window.stride, mac.window.dilation, mac.window.kernel
-    rows, columns = mac.node.output.shape[1:] or (1, 1)
+    _, rows, columns = mac.outputs
     y = changes.row[:, None] - dy * np.arange(height)  # (K, KH): where a window begins whose tap reads the element
     x = changes.column[:, None] - dx * np.arange(width)
     whole_y = (y >= 0) & (y % sy == 0) & (y // sy < rows)

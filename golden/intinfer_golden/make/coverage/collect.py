@@ -48,19 +48,22 @@ class Coverage:
 
     @property
     def hit(self) -> int:
+        """How many bins are hit."""
         return int(document.counts(self.groups)["hit"])
 
     @property
     def unreachable(self) -> int:
+        """How many bins are proven unreachable."""
         return int(document.counts(self.groups)["unreachable"])
 
     @property
     def open(self) -> int:
+        """How many bins are neither hit nor proven unreachable."""
         return int(document.counts(self.groups)["open"])
 
     @property
     def percent(self) -> float:
-        """Of the bins that are not proven unreachable; 100 exactly when none is open."""
+        """How many per cent of the bins that are not proven unreachable are hit; 100 exactly when none is open."""
         return float(document.counts(self.groups)["percent"])
 
     def observe(self, values: Values) -> None:

@@ -57,7 +57,7 @@ def _entry(group: Covergroup) -> dict[str, Any]:
 
 
 def text(report: dict[str, Any]) -> str:
-    """Of a document: one row a covergroup, the total, then open bins and reasons."""
+    """A document as text: one row a covergroup, the total, then open bins and reasons."""
     columns = ("bins", "hit", "unreachable", "open")
     rows = [
         (e["node"], e["covergroup"], *(e[c] for c in columns), f"{e['percent']:.2f}") for e in report["covergroups"]

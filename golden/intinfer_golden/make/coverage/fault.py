@@ -16,9 +16,9 @@ from intinfer.ops import Gather, Op
 from intinfer.ops.mac import Accumulating, weighted_sums
 from intinfer.types import IntArray
 
+from ...designs.mac import Mac
 from .forms import Prover, overflows
 from .group import Bools, Values
-from .mac import Mac, border_patterns, fold_order
 
 RESET, LOWEST, HIGHEST, EQUAL = range(4)
 AFTER = ("after reset", "after all lowest", "after all highest", "after an equal frame")
@@ -75,6 +75,7 @@ class Site:
         return (op or self.op).reference(*(changed.get(name, values[name]) for name in self.node.inputs))
 
     def differs(self, values: Values, changed: Values, op: Op | None = None) -> bool:
+        """Whether the node, or another op in its place, gives another result of changed inputs."""
         return not np.array_equal(self.result(values, changed, op), values[self.name])
 
     @property
@@ -103,9 +104,9 @@ class Site:
         Each clipped partial sum is monotone in each input: the ends of the inputs give the ends of the result.
         """
         mac = Mac.of(self.graph, self.node)
-        order, _ = fold_order(mac)
+        order, _ = mac.folds()
         weights = mac.weight.reshape(len(mac.weight), -1)
-        borders = np.stack(border_patterns(mac))
+        borders = np.stack(mac.border_patterns())
         pads = np.repeat(mac.pad_value.reshape(mac.groups, -1), mac.weight[0, 0].size, axis=1)
         pads = np.repeat(pads, len(weights) // mac.groups, axis=0)
         ends = []
@@ -127,10 +128,12 @@ class Site:
 
     @property
     def first_place(self) -> tuple[int, ...]:
+        """The first pixel of the result, (y, x); () of a vector."""
         return (0,) * (len(self.node.output.shape) - 1)
 
     @property
     def last_place(self) -> tuple[int, ...]:
+        """The last pixel of the result, (y, x); () of a vector."""
         return tuple(extent - 1 for extent in self.node.output.shape[1:])
 
     def at(self, values: Values, place: tuple[int, ...]) -> IntArray:
@@ -151,7 +154,7 @@ class Site:
         elif self.rule is Overflow.SATURATE:
             mac = Mac.of(self.graph, self.node)
             own = np.tile(~mac.inside[place or (0, 0)].reshape(-1), mac.weight.shape[1])
-            k = next(k for k, pattern in enumerate(border_patterns(mac)) if np.array_equal(pattern, own))
+            k = next(k for k, pattern in enumerate(mac.border_patterns()) if np.array_equal(pattern, own))
             yield from ((int(self._saturated[0][c, k]), int(self._saturated[1][c, k])) for c in channels)
         elif isinstance(self.op, Gather):
             (x,), index = self.operands.values(), self.op.index.values
@@ -164,6 +167,7 @@ class Site:
             yield from zip(lo.tolist(), hi.tolist(), strict=True)
 
     def why_constant(self) -> str:
+        """The reason that `constant` is for faults that no frame shows."""
         return f"{self.name!r} is the same in every frame"
 
     def zero(self, numbers: IntArray) -> Bools:

@@ -53,6 +53,7 @@ class Forms:
         return self._places[value][channel]
 
     def at(self, value: str, place: Place) -> Form:
+        """The form of one element of a value."""
         key = (value, place)
         if key not in self._forms:
             linear = self._linear.get(key) or bounds.linear_form(self.graph, value, place)

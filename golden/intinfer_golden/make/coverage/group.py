@@ -31,9 +31,11 @@ class Axis:
 
     @property
     def extent(self) -> int:
+        """How many places it has."""
         return self.places if isinstance(self.places, int) else len(self.places)
 
     def text(self, index: int) -> str:
+        """A place in words."""
         return f"{self.name} {index}" if isinstance(self.places, int) else self.places[index]
 
 

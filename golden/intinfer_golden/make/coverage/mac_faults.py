@@ -10,10 +10,10 @@ from intinfer.accumulator import Overflow
 from intinfer.graph import Value
 from intinfer.types import IntArray
 
+from ...designs.mac import Mac
 from .fault import EQUAL, HIGHEST, LOWEST, RESET, Faults, Site, fault
 from .group import Bools, Values
 from .leaks import sums
-from .mac import Mac
 from .reorder import Order
 
 ROOM = 8

@@ -12,9 +12,9 @@ from intinfer.accumulator import Overflow
 from intinfer.graph import Graph, Node
 from intinfer.types import IntArray
 
+from ...designs.mac import Mac
 from .forms import Prover, overflows
 from .group import Axis, Bools, Covergroup, Intervals, Values
-from .mac import Mac
 from .routing import Sequences
 from .saturation import covergroup as saturating
 
@@ -98,8 +98,7 @@ def _met(mac: Mac, flags: Bools) -> Bools:
 def _taps(mac: Mac) -> Covergroup:
     family = np.repeat(np.arange(mac.groups), mac.weight[0].size)
     rng = np.random.default_rng(0)
-    height, width = mac.node.output.shape[1:] or (1, 1)
-    factors = rng.integers(-(2**62), 2**62, (height, width))
+    factors = rng.integers(-(2**62), 2**62, mac.outputs[1:])
 
     def prints(values: Values) -> IntArray:
         """A number for each tap and image that differs only if what the tap reads differs."""

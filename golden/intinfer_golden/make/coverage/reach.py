@@ -70,6 +70,7 @@ class Sums:
 
     @property
     def range(self) -> tuple[int, int]:
+        """The lowest and the highest sum."""
         return self.base, self.base + self._knapsack.total
 
     def find(self, lo: int, hi: int) -> Found:

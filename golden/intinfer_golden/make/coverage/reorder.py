@@ -29,10 +29,12 @@ class Order:
     channels: IntArray | None
 
     def of(self, array: IntArray) -> IntArray:
+        """Values (N, *shape) in this order."""
         return array.reshape(len(array), -1)[:, self.source].reshape(array.shape)
 
     @property
     def moved(self) -> Bools:
+        """Whether an element comes from elsewhere, (elements,)."""
         return np.asarray(self.source != np.arange(len(self.source)))
 
 
@@ -57,7 +59,7 @@ Hidden = Callable[[Site, Value, Order], str]
 
 
 def faults(site: Site, together: tuple[str, ...], hidden: Hidden) -> Iterator[Faults]:
-    """Of each input alone, but for those that are moved together."""
+    """Another order of each input alone, but for those that are moved together."""
     for name in site.operands:
         if name in together[1:]:
             continue

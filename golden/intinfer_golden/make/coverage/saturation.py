@@ -6,8 +6,8 @@ from itertools import product
 
 import numpy as np
 
+from ...designs.mac import Mac
 from .group import Axis, Bools, Covergroup, Values
-from .mac import Mac, border_patterns, columns, fold_order
 
 EVENTS = (
     *("clipped at the highest", "left the highest", "passed the highest inside a fold"),
@@ -24,7 +24,7 @@ def covergroup(mac: Mac) -> Covergroup:
     axes = (Axis("channel", len(mac.weight)), Axis("event", EVENTS))
     group = Covergroup(mac.node.name, "saturation", sentence, axes, lambda values: _events(mac, values))
     possible = np.zeros((len(mac.weight), 2, 3), dtype=bool)
-    for borders, channel, (end, sign) in product(border_patterns(mac), range(len(mac.weight)), enumerate((1, -1))):
+    for borders, channel, (end, sign) in product(mac.border_patterns(), range(len(mac.weight)), enumerate((1, -1))):
         way = Way(mac, channel, sign, borders)
         possible[channel, end] |= [way.clipped, way.left, way.inside is not None]
     group.exclude(~possible.reshape(-1), f"the greediest inputs do not leave {mac.accumulator.type} in this way")
@@ -32,9 +32,9 @@ def covergroup(mac: Mac) -> Covergroup:
 
 
 def _events(mac: Mac, values: Values) -> Bools:
-    order, folds = fold_order(mac)
-    type_, taps = mac.accumulator.type, columns(mac, values)
-    weights = mac.weight.reshape(mac.groups, len(mac.weight) // mac.groups, -1)
+    order, folds = mac.folds()
+    type_, taps = mac.accumulator.type, mac.columns(mac.taps(values[mac.x]))
+    weights = mac.grouped.reshape(mac.groups, len(mac.weight) // mac.groups, -1)
     total = np.zeros((*taps.shape[:3], weights.shape[1]), dtype=np.int64)
     seen = np.zeros((6, *total.shape), dtype=bool)
     for fold in folds:
@@ -57,7 +57,7 @@ class Way:
     """The greediest way of a channel to the end of `sign`: a clipped sum never overtakes a greater one.
 
     Args:
-        borders: which taps read the border, as `border_patterns` gives them.
+        borders: which taps read the border, as `Mac.border_patterns` gives them.
 
     Attributes:
         clipped: whether the end clips it.
@@ -67,7 +67,7 @@ class Way:
     """
 
     def __init__(self, mac: Mac, channel: int, sign: int, borders: Bools) -> None:
-        order, folds = fold_order(mac)
+        order, folds = mac.folds()
         row = (sign * mac.weight[channel].reshape(-1)).tolist()
         first = channel // (len(mac.weight) // mac.groups) * mac.weight.shape[1]
         pads = mac.pad_value[first : first + mac.weight.shape[1]].repeat(mac.weight[0, 0].size).tolist()

@@ -21,10 +21,10 @@ from intinfer.ops.base import Elementwise
 from intinfer.ops.mac import Accumulating
 from intinfer.types import IntArray
 
+from ...designs.mac import Mac
 from .changes import Changes, spread
 from .forms import overflows
 from .group import Axis, Bools, Covergroup, Values, grid
-from .mac import Mac
 from .mac_groups import SIDES, zones
 
 SMALL = 1024
@@ -53,10 +53,12 @@ class Rest:
 
     @property
     def channels(self) -> int:
+        """Channels of the value that it begins with."""
         return self.value.output.shape[0]
 
     @property
     def result(self) -> str:
+        """The name of the region's result at its end."""
         return self.nodes[-1].name
 
     def __call__(self, channel: IntArray, numbers: IntArray) -> IntArray:
@@ -113,7 +115,7 @@ class Shown(Covergroup):
 
 
 def covergroups(graph: Graph, node: Node) -> list[Covergroup]:
-    """Of the accumulators of a convolution or dense layer, and of its border; none where every change shows."""
+    """What shows of the accumulators of a convolution or dense layer and of its border; nothing where all is shown."""
     found = _path(graph, node)
     if found is None:
         return []
@@ -160,7 +162,7 @@ def _shown(graph: Graph, path: Sequence[Node], changes: Changes) -> Changes:
 
 def _accumulators(graph: Graph, mac: Mac, path: Sequence[Node], rest: Rest) -> Shown:
     """Bins (element, way), or of a map that is not small (pixel, way), any of whose channels shows it."""
-    channels, height, width = (*mac.node.output.shape, 1, 1)[:3]
+    channels, height, width = mac.outputs
     size = channels * height * width
     if size <= SMALL or (mac.groups == channels and size <= OWN):
         coordinates = element = grid(channels, height, width)

@@ -1,78 +1,39 @@
-"""Which mistakes are looked for at which op: `FAMILIES`, and at one that is not in it those that any op can make."""
+"""Which mistakes are looked for at a node: those that its op's facts list, those that any op can make, and those whose
+numbers the dump tells."""
 
 from __future__ import annotations
 
-from intinfer.ops import (
-    Abs,
-    Add,
-    Affine,
-    ArgMax,
-    Bitshift,
-    ChannelSelect,
-    Clamp,
-    Concat,
-    Conv2d,
-    Dense,
-    Flatten,
-    Gather,
-    MaxPool,
-    Mux,
-    Op,
-    Requant,
-    SumPool,
-    Table,
-    Tgap,
-    Threshold,
-)
+from collections.abc import Iterator
 
-from . import (
-    constants,
-    elementwise,
-    history,
-    operands,
-    pools,
-    quantisers,
-    results,
-    routing,
-    solve,
-    sums,
-    weights,
-    windows,
-)
-from .suspect import Family
+from intinfer.ops import Add, Affine, Clamp, Conv2d, Dense, Gather, Op, Requant, SumPool, Table, Tgap, Threshold
+
+from ...designs import Mistake
+from ...ops import facts_of
+from . import history, operands, results, solve
+from .suspect import Family, Suspect
 
 _OF_ANY: tuple[Family, ...] = (operands.mistakes, history.mistakes, results.mistakes)
 _WEIGHTS = (solve.weights.mistakes, solve.inputs.permuted, solve.channels.groups, solve.inputs.read_anywhere)
+_CHANNELS = solve.channels.mistakes
 
-
-def _of(*own: Family, solved: tuple[Family, ...] = (), sums: tuple[Family, ...] = ()) -> tuple[Family, ...]:
-    """Those of the op, of any op, those whose numbers are solved for: in the op, in channels, in sums."""
-    return (*own, *_OF_ANY, *solved, solve.channels.mistakes, *sums)
-
-
-FAMILIES: dict[type[Op], tuple[Family, ...]] = {
-    Conv2d: _of(weights.mistakes, windows.mistakes, sums.mistakes, solved=_WEIGHTS, sums=(solve.sums.convolution,)),
-    Dense: _of(weights.mistakes, sums.mistakes, solved=_WEIGHTS, sums=(solve.sums.constant,)),
-    Threshold: _of(quantisers.thresholds, constants.mistakes, solved=(solve.constants.threshold,)),
-    Requant: _of(quantisers.requant, constants.mistakes, solved=(solve.constants.scalars,)),
-    Affine: _of(quantisers.affine, constants.mistakes, solved=(solve.constants.scalars,), sums=(solve.sums.constant,)),
-    Table: _of(quantisers.table, constants.mistakes, solved=(solve.constants.entry,)),
-    Clamp: _of(quantisers.clamp),
-    Abs: _of(quantisers.absolute),
-    Bitshift: _of(elementwise.bitshift),
-    Add: _of(elementwise.add, sums=(solve.sums.add,)),
-    Mux: _of(elementwise.mux),
-    MaxPool: _of(windows.mistakes, pools.max_pool),
-    SumPool: _of(windows.mistakes, pools.sum_pool, sums=(solve.sums.constant,)),
-    Tgap: _of(pools.tgap, solved=(solve.constants.limit,)),
-    ChannelSelect: _of(routing.channel_select),
-    Concat: _of(routing.concat),
-    Flatten: _of(routing.flatten),
-    Gather: _of(routing.gather),
-    ArgMax: _of(routing.argmax),
+SOLVED: dict[type[Op], tuple[Family, ...]] = {
+    Conv2d: (*_WEIGHTS, _CHANNELS, solve.sums.convolution),
+    Dense: (*_WEIGHTS, _CHANNELS, solve.sums.constant),
+    Threshold: (solve.constants.threshold, _CHANNELS),
+    Requant: (solve.constants.scalars, _CHANNELS),
+    Affine: (solve.constants.scalars, _CHANNELS, solve.sums.constant),
+    Table: (solve.constants.entry, _CHANNELS),
+    Tgap: (solve.constants.limit, _CHANNELS),
+    Clamp: (solve.constants.limits, _CHANNELS),
+    Gather: (solve.constants.fill, _CHANNELS),
+    Add: (_CHANNELS, solve.sums.add),
+    SumPool: (_CHANNELS, solve.sums.constant),
 }
+"""Solvers for the constants of an op; at any other op channels alone are solved for."""
 
 
-def families_of(op: Op) -> tuple[Family, ...]:
+def families_of(suspect: Suspect) -> Iterator[Iterator[Mistake]]:
     """In the order in which they are told."""
-    return FAMILIES.get(type(op), _of())
+    yield from facts_of(suspect.scene.graph, suspect.node).families()
+    for family in (*_OF_ANY, *SOLVED.get(type(suspect.op), (_CHANNELS,))):
+        yield family(suspect, suspect.op)

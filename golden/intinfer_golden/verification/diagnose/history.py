@@ -1,4 +1,4 @@
-"""What is left over of the frame before: states that are not cleared, frames that come late."""
+"""Frames that come late or twice, and what is left over of the one before, whatever the op."""
 
 from __future__ import annotations
 
@@ -6,26 +6,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from intinfer.ops import Conv2d, Dense, MaxPool, Op, SumPool, Tgap
-from intinfer.types import IntArray
+from intinfer.ops import Conv2d, Dense, Op, SumPool
 
-from .changes import Change
-from .macs import EXACT, Mac
-from .mistake import Mistake, listed
+from ...designs import Change, Mistake, listed
+from ...designs.history import delayed
 from .suspect import Suspect
 
 
 def mistakes(suspect: Suspect, op: Op) -> Iterator[Mistake]:
+    """Frames in place of others at the node, none where the dump has a single one."""
     if len(suspect.scene.frames) < 2:
         return
-    for table in (_twice(suspect), _carried(suspect), _late(suspect), _operands(suspect)):
+    for table in (_twice(suspect), _late(suspect), _operands(suspect)):
         yield from listed(table, history=True)
-
-
-def delayed(values: IntArray, zero: bool = False) -> IntArray:
-    """Each frame is the one before; the first stays, or is 0."""
-    first = np.zeros_like(values[:1]) if zero else values[:1]
-    return np.concatenate([first, values[:-1]])
 
 
 def _twice(suspect: Suspect) -> dict[str, Change]:
@@ -36,41 +29,6 @@ def _twice(suspect: Suspect) -> dict[str, Change]:
     n = frames[0]
     text = f"frame {numbers[n]} is frame {numbers[n - 1]} once more"
     return {text: suspect.after(lambda y: np.concatenate([y[:n], y[n - 1 : n], y[n + 1 :]]))}
-
-
-def _carried(suspect: Suspect) -> dict[str, Change]:
-    """Sums and maxima that go on."""
-    op, reference = suspect.op, suspect.op.reference
-    if isinstance(op, Conv2d | Dense):
-        mac = Mac.of(op)
-        return _running("the accumulator", lambda x: mac.run(x, rule=EXACT), mac.finish)
-    if isinstance(op, SumPool):
-        return _running("the pool", reference, lambda total: total)
-    if isinstance(op, Tgap):
-        top = op.top * (suspect.x.size // suspect.channels)
-        return _running("the pool", lambda x: x.sum(axis=(2, 3)), lambda s: (2 * s > top).astype(np.int64))
-    if not isinstance(op, MaxPool):
-        return {}
-    return {
-        "the pool is not cleared: the maximum of the frame before counts as well": suspect.after(
-            lambda y: np.maximum(y, delayed(y))
-        ),
-        "the pool is not cleared: the maxima of all frames before count as well": suspect.after(
-            lambda y: np.maximum.accumulate(y, axis=0)
-        ),
-    }
-
-
-def _running(what: str, sums: Change, finish: Change) -> dict[str, Change]:
-    def once(x: IntArray) -> IntArray:
-        found = sums(x)
-        return finish(found + delayed(found, zero=True))
-
-    return {
-        f"{what} is not cleared: the sums of all frames before are added": lambda x: finish(sums(x).cumsum(axis=0)),
-        f"{what} is not cleared: the sum of the frame before is added": once,
-        "the sum is the one of the frame before": lambda x: finish(delayed(sums(x), zero=True)),
-    }
 
 
 def _late(suspect: Suspect) -> dict[str, Change]:

@@ -8,26 +8,26 @@ from itertools import permutations
 import numpy as np
 
 from intinfer.graph import Value
-from intinfer.ops import Add, ArgMax, Bitshift, ChannelSelect, Concat, Conv2d, Dense, Flatten, Gather, Mux, Op
+from intinfer.ops import Concat, Op
+from intinfer.ops.base import Channelwise
 from intinfer.types import IntArray
 
-from .changes import Change, ends, wrapped
-from .mistake import Mistake, listed
-from .orders import channel_orders, exchanges
+from ...designs import Change, Mistake, ends, listed, wrapped
+from ...designs.orders import channel_orders, exchanges
 from .suspect import Suspect
 
-_MIXES = (Add, ArgMax, Bitshift, ChannelSelect, Concat, Conv2d, Dense, Flatten, Gather, Mux)
-"""Ops whose result is more than moved when an operand's channels or pixels are."""
 MAX_ORDERED = 4
 """Operands whose orders are all tried."""
 
 
 def mistakes(suspect: Suspect, op: Op) -> Iterator[Mistake]:
+    """Each operand read otherwise, and operands exchanged with each other."""
     names = suspect.node.inputs
     values = [suspect.scene.graph.values[name] for name in names]
+    moves = len(names) == 1 and isinstance(op, Channelwise)  # the result's channels are moved as the input's are
     for i, value in enumerate(values):
         several = len(names) > 1
-        parts = (_codes(value), _orders(value) if isinstance(op, _MIXES) else (), _places(value) if several else ())
+        parts = (_codes(value), () if moves else _orders(value), _places(value) if several else ())
         which = f"operand {value.name}" if several else "the input"
         for change in (change for part in parts for change in part):
             yield Mistake(which + change.text, suspect.before(i, change.values), change.choices)

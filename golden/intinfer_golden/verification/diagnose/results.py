@@ -11,14 +11,14 @@ import numpy as np
 from intinfer.ops import Op
 from intinfer.types import IntArray
 
-from .changes import Change, at_axis, ends, with_entry, wrapped
-from .mistake import Mistake, listed
-from .orders import channel_orders, exchanges
+from ...designs import Change, Mistake, at_axis, ends, listed, with_entry, wrapped
+from ...designs.orders import channel_orders, exchanges
 from .scene import seen_along
 from .suspect import Suspect
 
 
 def mistakes(suspect: Suspect, _: Op) -> Iterator[Mistake]:
+    """The result changed as a whole, after what the op computes."""
     for part in (_bits, _stuck, _moved, _order, _late):
         for change in part(suspect):
             yield replace(change, values=suspect.after(change.values))

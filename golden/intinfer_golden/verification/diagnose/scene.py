@@ -14,9 +14,9 @@ from intinfer.ops import Conv2d, Dense
 from intinfer.types import IntArray
 
 from ...describe.manifest import Stored, VectorSet
+from ...designs import Place
 from ..hints import Case, Mask
-from .changes import Place
-from .mistake import Evidence
+from .evidence import Evidence
 
 CHUNK = 2**22
 """Elements, windows of a convolution unfolded, that are computed at a time."""
@@ -115,10 +115,12 @@ class Scene:
 
     @cached_property
     def wrong(self) -> Mask:
+        """The values that count and differ, along the tensor's axes."""
         return ~self.same(self.actual, self.expected) & self.asked
 
     @cached_property
     def evidence(self) -> Evidence:
+        """How much the dump says against chance."""
         return Evidence(int(self.asked.sum()), int(self.wrong.sum()), self.node.output.type.bits)
 
     @cached_property
@@ -128,6 +130,7 @@ class Scene:
 
     @cached_property
     def frames(self) -> list[int]:
+        """All frames of the dump, counted from 0."""
         return list(range(len(self.actual)))
 
     @cached_property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..hints import Mask
-from .mistake import spans
+from .evidence import spans
 from .scene import Scene, seen_along
 
 

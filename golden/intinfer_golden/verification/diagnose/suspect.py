@@ -14,11 +14,10 @@ from intinfer.ops import Conv2d, Dense, Mux, Op, Table, Tgap
 from intinfer.ops.base import Channelwise
 from intinfer.types import IntArray
 
+from ...designs import Change, Mistake, of_channel, wrapped
+from ...designs.mac import Mac
+from ...designs.orders import matched
 from ..hints.case import Mask
-from .changes import Change, of_channel, wrapped
-from .macs import Mac
-from .mistake import Mistake
-from .orders import matched
 from .scene import CHUNK, Scene, seen_along, work
 from .scopes import Scope, scopes_of
 
@@ -40,6 +39,7 @@ class Suspect:
 
     @property
     def op(self) -> Op:
+        """The node's op."""
         return self.node.op
 
     @property
@@ -55,7 +55,7 @@ class Suspect:
     @cached_property
     def reference(self) -> Change:
         """The op; an accumulator that traps is exact, as in a design."""
-        return Mac.of(self.op).run if isinstance(self.op, Conv2d | Dense) else self.op.reference
+        return Mac.of(self.scene.graph, self.node).run if isinstance(self.op, Conv2d | Dense) else self.op.reference
 
     def after(self, change: Change) -> Change:
         """The op with its result changed."""
@@ -69,9 +69,11 @@ class Suspect:
 
     @property
     def channels(self) -> int:
+        """Channels of the node's result."""
         return self.node.output.shape[0]
 
     def operands(self, frames: Sequence[int]) -> list[IntArray]:
+        """What the node reads when nothing is wrong, each int64 (len(frames), *shape)."""
         return [self.scene.right(name, frames) for name in self.node.inputs]
 
     def right(self, frames: Sequence[int]) -> IntArray:
@@ -86,7 +88,7 @@ class Suspect:
         return found[0] if found else None
 
     def explains_in(self, mistake: Mistake, scopes: list[Scope]) -> list[Scope]:
-        """Of some scopes those that explain the dump; a few frames are tried before all are."""
+        """Those of some scopes that explain the dump; a few frames are tried before all are."""
         scene = self.scene
         alive = [s for s in scopes if scene.evidence.convinces(mistake.choices * s.choices)]
         if mistake.history:
@@ -105,11 +107,11 @@ class Suspect:
 
     @cached_property
     def cost(self) -> float:
-        """Of one frame."""
+        """What one frame costs to compute, in elements."""
         return sum(work(node, self.scene.graph) for node in (self.node, *self.path))
 
     def _alive(self, mistake: Mistake, frames: list[int], scopes: list[Scope]) -> list[Scope]:
-        """Of some scopes those in which these frames are as the mistake makes them."""
+        """Those of some scopes in which these frames are as the mistake makes them."""
         if not scopes or not self.scene.budget.take(_FIXED + len(frames) * self.cost):
             return []
         with np.errstate(all="ignore"):  # absurd values overflow on the way, and then differ
@@ -130,7 +132,7 @@ class Suspect:
         return []
 
     def alive(self, values: IntArray, frames: Sequence[int], scopes: list[Scope]) -> list[Scope]:
-        """Of some scopes those in which the node's `values` make the dump, all other values being right.
+        """Those of some scopes in which the node's `values` make the dump, all other values being right.
 
         The values count as they are, or else cut to the bits that the node's have.
         """
@@ -185,7 +187,7 @@ class Suspect:
 
     @cached_property
     def wrong_channels(self) -> list[int]:
-        """Of the dump."""
+        """The channels of the dump that differ."""
         return np.flatnonzero(seen_along(self.scene.wrong, 1)).tolist()
 
     @property

@@ -8,7 +8,7 @@ from math import comb, log2
 import numpy as np
 
 from ..hints import Mask
-from .mistake import spans
+from .evidence import spans
 from .scene import seen_along
 
 SHOWN = 6

@@ -10,10 +10,9 @@ import numpy as np
 from intinfer.ops import Add, ChannelSelect, Concat, Conv2d, Dense, Gather, Mux, Op
 from intinfer.types import IntArray
 
-from ..changes import Change, altered, with_entry
-from ..macs import Mac
-from ..mistake import Mistake
-from ..orders import described, matched, moved, usual
+from ....designs import Change, Mistake, altered, with_entry
+from ....designs.mac import Mac
+from ....designs.orders import described, matched, moved, usual
 from ..suspect import Suspect
 
 MAX_MATCHED = 512
@@ -21,6 +20,7 @@ MAX_MATCHED = 512
 
 
 def mistakes(suspect: Suspect, op: Op) -> Iterator[Mistake]:
+    """Channels, selects and elements that come from another place, where a channel of the dump tells which."""
     c = suspect.wrong_channel
     if suspect.dumped and c is not None:
         if isinstance(op, Mux):
@@ -124,7 +124,7 @@ def _channels(suspect: Suspect) -> Iterator[Mistake]:
 
 def groups(suspect: Suspect, op: Conv2d | Dense) -> Iterator[Mistake]:
     """Groups that have the weights or the inputs of others, in any order."""
-    mac = Mac.of(op)
+    mac = Mac.of(suspect.scene.graph, suspect.node)
     if mac.groups == 1 or not suspect.channelwise or len(mac.weight) > MAX_MATCHED:
         return
     (x,) = suspect.operands(suspect.scene.sample)
@@ -150,7 +150,7 @@ def _group_inputs(suspect: Suspect, mac: Mac, x: IntArray) -> Iterator[Mistake]:
     source = matched(count, candidates)
     if source is None:
         return
-    channels = np.arange(mac.inputs).reshape(count, -1)[source].reshape(-1)
+    channels = np.arange(mac.shape[0]).reshape(count, -1)[source].reshape(-1)
     text = _group_text(source, depthwise=channels.tolist() == source)
     yield Mistake(text, lambda x: mac.run(x[:, channels]), count ** len(moved(source)))
 

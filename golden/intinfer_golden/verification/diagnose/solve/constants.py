@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from intinfer.ops import Affine, Requant, Table, Tgap, Threshold
+from intinfer.ops import Affine, Clamp, Gather, Requant, Table, Tgap, Threshold
 from intinfer.ops.base import per_channel
 from intinfer.types import IntArray
 
-from ..changes import altered, of_channel, stored, with_entry
-from ..mistake import Mistake, interval
+from ....designs import Mistake, altered, of_channel, stored, with_entry
+from ....designs.limits import limited
+from ..evidence import interval
 from ..suspect import Suspect
 
 _BITS = 62
@@ -74,6 +76,7 @@ def _beside(suspect: Suspect, one: Threshold, c: int, j: int, z: IntArray) -> tu
 
 
 def scalars(suspect: Suspect, op: Requant | Affine) -> Iterator[Mistake]:
+    """One multiplier, offset or shift: solved for where the dump is the node's own, else tried."""
     return _scalars(suspect, op) if suspect.dumped else _scalars_tried(suspect, op)
 
 
@@ -159,6 +162,24 @@ def entry(suspect: Suspect, op: Table) -> Iterator[Mistake]:
         at = r, int(inputs[0]) - op.start
         text = f"entries[{at[0]},{at[1]}] (input {inputs[0]}) is {found[0]}, not {entries[at]}"
         yield Mistake(text, altered(op, entries=with_entry(entries, at, found[0])).reference, entries.size * 4)
+
+
+def limits(suspect: Suspect, op: Clamp) -> Iterator[Mistake]:
+    """The lowest and the highest value of the dump as limits, both or one of them."""
+    if suspect.dumped:
+        seen = suspect.scene.actual[suspect.scene.asked]
+        low, high = int(seen.min()), int(seen.max())
+        yield from limited(op, [(low, high), (low, op.hi), (op.lo, high)])
+
+
+def fill(suspect: Suspect, op: Gather) -> Iterator[Mistake]:
+    """The value of the dump where no element stands."""
+    if not suspect.dumped:
+        return
+    values = np.unique(suspect.scene.actual[:, op.index.values < 0])
+    if len(values) == 1 and values[0] != op.fill:
+        other = replace(op, fill=int(values[0]))
+        yield Mistake(f"the fill is {other.fill}, not {op.fill}", other.reference, 16)
 
 
 def limit(suspect: Suspect, op: Tgap) -> Iterator[Mistake]:

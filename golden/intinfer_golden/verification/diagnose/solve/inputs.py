@@ -11,9 +11,9 @@ import numpy as np
 from intinfer.ops import Conv2d, Dense
 from intinfer.types import IntArray
 
-from ..macs import EXACT, Mac
-from ..mistake import Mistake
-from ..orders import described, matched, moved, usual
+from ....designs import Mistake
+from ....designs.mac import EXACT, Mac
+from ....designs.orders import described, matched, moved, usual
 from ..suspect import Suspect
 
 MAX_CHANNELS = 256
@@ -30,7 +30,8 @@ ROWS = 3
 
 
 def permuted(suspect: Suspect, op: Conv2d | Dense) -> Iterator[Mistake]:
-    mac = Mac.of(op)
+    """Input channels of the weights, of each group alike, in an order that a search finds."""
+    mac = Mac.of(suspect.scene.graph, suspect.node)
     count = mac.weight.shape[1]
     if not suspect.channelwise or mac.rule.sequential or not 2 < count <= MAX_CHANNELS:
         return
@@ -91,14 +92,15 @@ def _parts(mac: Mac, o: int, x: IntArray) -> IntArray:
 
 
 def read_anywhere(suspect: Suspect, op: Conv2d | Dense) -> Iterator[Mistake]:
-    mac = Mac.of(op)
-    if not suspect.dumped or mac.rule is not EXACT or mac.inputs < 2:
+    """Input channels read from others, where the dump's sums tell the weights that made them."""
+    mac = Mac.of(suspect.scene.graph, suspect.node)
+    if not suspect.dumped or mac.rule is not EXACT or mac.shape[0] < 2:
         return
     used = _used(suspect, mac)
     source = None if used is None else _source(mac, used)
     if source is None or (told := _told(mac, source)) is None:
         return
-    yield Mistake(told, lambda x: mac.run(x[:, source]), mac.inputs ** len(moved(source)), kind="order")
+    yield Mistake(told, lambda x: mac.run(x[:, source]), mac.shape[0] ** len(moved(source)), kind="order")
 
 
 def _used(suspect: Suspect, mac: Mac) -> IntArray | None:
@@ -106,7 +108,7 @@ def _used(suspect: Suspect, mac: Mac) -> IntArray | None:
     many."""
     scene = suspect.scene
     taps = int(np.prod(mac.weight.shape[2:]))
-    unknown = mac.inputs * taps
+    unknown = mac.shape[0] * taps
     pixels = suspect.node.output.size // suspect.channels
     whole = scene.asked.reshape(len(scene.asked), -1).all(axis=1)
     frames = sorted(np.flatnonzero(whole).tolist(), key=lambda n: n not in scene.wrong_frames)
@@ -121,7 +123,7 @@ def _used(suspect: Suspect, mac: Mac) -> IntArray | None:
     whole_numbers = np.rint(found)
     if rank < unknown or (np.abs(found - whole_numbers) > 1e-3).any() or (np.abs(whole_numbers) > 2**40).any():
         return None
-    used: IntArray = whole_numbers.astype(np.int64).T.reshape(-1, mac.inputs, taps)
+    used: IntArray = whole_numbers.astype(np.int64).T.reshape(-1, mac.shape[0], taps)
     return used
 
 
@@ -131,17 +133,17 @@ def _source(mac: Mac, used: IntArray) -> list[int] | None:
     each = len(mac.weight) // mac.groups
     own = mac.weight.reshape(len(mac.weight), size, -1)
     candidates = {}
-    for c in range(mac.inputs):
+    for c in range(mac.shape[0]):
         outputs = slice(c // size * each, (c // size + 1) * each)
         fits = (used[outputs] == own[outputs, c % size][:, None]).all(axis=(0, 2))
         if not fits[c]:
             candidates[c] = np.flatnonzero(fits).tolist()
-    return matched(mac.inputs, candidates)
+    return matched(mac.shape[0], candidates)
 
 
 def _told(mac: Mac, source: list[int]) -> str | None:
     """In words; None for an order that is tried elsewhere."""
-    count, size = mac.inputs, mac.weight.shape[1]
+    count, size = mac.shape[0], mac.weight.shape[1]
     places, rows = moved(source), np.array(source).reshape(-1, size)
     each = " of each group" if mac.groups > 1 else ""
     if len(places) == 1:

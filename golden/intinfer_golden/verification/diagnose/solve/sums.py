@@ -9,10 +9,8 @@ import numpy as np
 
 from intinfer.ops import Add, Conv2d, Op
 
-from ..changes import Change
-from ..elementwise import weighted
-from ..macs import EXACT, Mac
-from ..mistake import Mistake
+from ....designs import Change, Mistake, weighted
+from ....designs.mac import EXACT, Mac
 from ..scopes import Scope
 from ..suspect import Suspect
 
@@ -21,12 +19,14 @@ CONSTANTS = 512
 
 
 def convolution(suspect: Suspect, op: Conv2d) -> Iterator[Mistake]:
+    """A constant in the sums of a convolution, or another pad value."""
     yield from constant(suspect, op)
     if suspect.dumped:
         yield from _pad_value(suspect, op)
 
 
 def add(suspect: Suspect, op: Add) -> Iterator[Mistake]:
+    """A constant in a sum of operands, or another multiplier of one of them."""
     yield from constant(suspect, op)
     if suspect.dumped:
         yield from _multiplier(suspect, op)
@@ -96,13 +96,13 @@ def _multiplier(suspect: Suspect, op: Add) -> Iterator[Mistake]:
 
 def _pad_value(suspect: Suspect, op: Conv2d) -> Iterator[Mistake]:
     """The constant beyond the edge, from the first difference and the weights that meet it there."""
-    mac = Mac.of(op)
+    mac = Mac.of(suspect.scene.graph, suspect.node)
     if not mac.window.padded or len(set(mac.pad_value.tolist())) > 1:
         return
     scene = suspect.scene
     at = tuple(np.argwhere(scene.wrong)[0].tolist())
     (x,) = suspect.operands(at[:1])
-    beyond = replace(mac, pad_value=np.ones(1, dtype=np.int64), rule=EXACT).run(np.zeros_like(x))[0][at[1:]]
+    beyond = replace(mac, pad_value=np.ones_like(mac.pad_value), accumulator=EXACT).run(np.zeros_like(x))[0][at[1:]]
     change, rest = divmod(int(scene.actual[at] - scene.expected[at]), int(beyond)) if beyond else (0, 1)
     if rest == 0:
         own = int(mac.pad_value[0])

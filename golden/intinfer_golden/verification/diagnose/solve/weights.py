@@ -11,9 +11,9 @@ import numpy as np
 from intinfer.ops import Conv2d, Dense
 from intinfer.types import IntArray
 
-from ..changes import wrapped
-from ..macs import EXACT, Mac
-from ..mistake import Mistake, interval
+from ....designs import Mistake, wrapped
+from ....designs.mac import EXACT, Mac
+from ..evidence import interval
 from ..suspect import Suspect
 
 MAX_VALUES = 256
@@ -25,7 +25,8 @@ FEW = 8
 
 
 def mistakes(suspect: Suspect, op: Conv2d | Dense) -> Iterator[Mistake]:
-    mac = Mac.of(op)
+    """One weight with another value, on the channel that differs, or where nodes behind mix the channels on any."""
+    mac = Mac.of(suspect.scene.graph, suspect.node)
     if not suspect.channelwise:
         yield from _any_weight(mac)
     elif suspect.wrong_channel is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import TypeVar
 
@@ -61,3 +61,13 @@ def of_channel(op: Kind, channel: int) -> Kind:
     """A channelwise op on one channel alone."""
     tensors = {name: tensor.values for name, tensor in stored(op).items() if tensor.shape[0] > 1}
     return altered(op, **{name: values[channel : channel + 1] for name, values in tensors.items()})
+
+
+def weighted(multipliers: Sequence[int]) -> Change:
+    """The sum of the operands, each with its multiplier."""
+    return lambda *xs: np.sum([m * x for m, x in zip(multipliers, xs, strict=True)], axis=0)
+
+
+def clipped(change: Change, lo: int, hi: int) -> Change:
+    """A change whose values are then clipped to lo..hi."""
+    return lambda z: np.clip(change(z), lo, hi)

@@ -8,22 +8,38 @@ from itertools import product
 
 import numpy as np
 
-from intinfer.ops import Conv2d, MaxPool, SumPool
 from intinfer.ops.geometry import Window
 from intinfer.types import IntArray
 
 from .changes import Change, Place, at_axis, with_entry
-from .macs import Mac
 from .mistake import Mistake, listed
-from .suspect import Suspect
 
-MAX_PAD_VALUES = 512
 BELOW = int(np.iinfo(np.int64).min)
 """Less than every value, and 0 in the bits of any: what stands beyond the edge for a maximum."""
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
+class Reduction:
+    """What an op makes of each of its windows.
+
+    Attributes:
+        pad: what stands beyond the edge, one or one a channel; `BELOW` of nothing.
+        finish: from the taps (N, C, OH, OW, KH, KW) to the result.
+        tried: small constants that may stand beyond the edge instead.
+    """
+
+    pad: IntArray
+    finish: Change
+    tried: range = range(-8, 9)
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the border takes no part."""
+        return bool((self.pad == BELOW).all())
+
+
+@dataclass(frozen=True, eq=False)
+class TapPlaces:
     """The row and column of every tap, counted in the map; beyond it where they are padding: (OH, 1, KH, 1) and
     (OW, 1, KW)."""
 
@@ -31,7 +47,9 @@ class Places:
     columns: IntArray
 
     @classmethod
-    def of(cls, window: Window, outputs: tuple[int, ...]) -> Places:
+    def of(cls, window: Window, outputs: tuple[int, ...]) -> TapPlaces:
+        """The places of a window's taps, for a map of `outputs`, (OH, OW)."""
+
         def along(axis: int) -> IntArray:
             starts = np.arange(outputs[axis]) * window.stride[axis] - window.pads[axis]
             return starts[:, None] + np.arange(window.kernel[axis]) * window.dilation[axis]
@@ -39,14 +57,14 @@ class Places:
         return cls(along(0)[:, None, :, None], along(1)[:, None])
 
 
-Beyond = Callable[[IntArray, Places], IntArray]
+Beyond = Callable[[IntArray, TapPlaces], IntArray]
 """The taps of a map, (N, C, OH, OW, KH, KW)."""
 
 
 def constant(value: IntArray) -> Beyond:
     """A constant beyond the edge, one or one a channel."""
 
-    def look(x: IntArray, at: Places) -> IntArray:
+    def look(x: IntArray, at: TapPlaces) -> IntArray:
         height, width = x.shape[2:]
         inside = (at.rows >= 0) & (at.rows < height) & (at.columns >= 0) & (at.columns < width)
         return np.where(inside, clipped(x, at), value.reshape(1, -1, 1, 1, 1, 1))
@@ -65,7 +83,7 @@ clipped = indexed(lambda index, extent: np.clip(index, 0, extent - 1))
 def in_line(value: IntArray) -> Beyond:
     """Beyond the end of a row the next row goes on, as it does in a stream; above and below the constant."""
 
-    def look(x: IntArray, at: Places) -> IntArray:
+    def look(x: IntArray, at: TapPlaces) -> IntArray:
         height, width = x.shape[2:]
         index = at.rows * width + at.columns
         found = x.reshape(*x.shape[:2], -1)[:, :, np.clip(index, 0, height * width - 1)]
@@ -77,7 +95,7 @@ def in_line(value: IntArray) -> Beyond:
 def one_side(side: str, value: IntArray, other: Beyond) -> Beyond:
     """`other` beyond one side of the map, the constant beyond the others."""
 
-    def look(x: IntArray, at: Places) -> IntArray:
+    def look(x: IntArray, at: TapPlaces) -> IntArray:
         height, width = x.shape[2:]
         there = {"top": at.rows < 0, "bottom": at.rows >= height, "left": at.columns < 0, "right": at.columns >= width}
         return np.where(there[side], other(x, at), constant(value)(x, at))
@@ -98,12 +116,12 @@ RULES: dict[str, Beyond] = {
 """What else may stand beyond the edge."""
 
 
-def mistakes(suspect: Suspect, op: Conv2d | MaxPool | SumPool) -> Iterator[Mistake]:
-    window, outputs = op.window, suspect.node.output.shape[1:]
-    pad, finish = _pad_and_finish(op)
-    right = Places.of(window, outputs)
+def mistakes(window: Window, outputs: tuple[int, ...], reduced: Reduction) -> Iterator[Mistake]:
+    """Windows of a map of `outputs`, (OH, OW), that stand elsewhere or see something else beyond its edge."""
+    pad, finish = reduced.pad, reduced.finish
+    right = TapPlaces.of(window, outputs)
 
-    def seen(beyond: Beyond, at: Places = right) -> Change:
+    def seen(beyond: Beyond, at: TapPlaces = right) -> Change:
         return lambda x: finish(beyond(x, at))
 
     for text, at in _moved(window, right, outputs):
@@ -112,22 +130,12 @@ def mistakes(suspect: Suspect, op: Conv2d | MaxPool | SumPool) -> Iterator[Mista
             yield Mistake(f"{text}; beyond the edge stands the edge's own pixel", seen(clipped, at))
     for text, beyond in _narrower(pad):
         yield Mistake(text, seen(beyond))
-    for text, beyond, choices in _borders(op, window, pad) if window.padded else ():
+    for text, beyond, choices in _borders(window, reduced) if window.padded else ():
         yield Mistake(text, seen(beyond), choices)
     yield from _stale(window, right, pad, finish)
 
 
-def _pad_and_finish(op: Conv2d | MaxPool | SumPool) -> tuple[IntArray, Change]:
-    """What stands beyond the edge, and what is made of the taps."""
-    if isinstance(op, Conv2d):
-        mac = Mac.of(op)
-        return mac.pad_value, mac.sums
-    if isinstance(op, MaxPool):
-        return np.array([BELOW]), lambda taps: taps.max(axis=(4, 5))
-    return np.zeros(1, dtype=np.int64), lambda taps: taps.sum(axis=(4, 5))
-
-
-def _moved(window: Window, right: Places, outputs: tuple[int, ...]) -> Iterator[tuple[str, Places]]:
+def _moved(window: Window, right: TapPlaces, outputs: tuple[int, ...]) -> Iterator[tuple[str, TapPlaces]]:
     """Windows of another geometry."""
     for axis, name in ((0, "row"), (1, "column")):
         reach = max(window.stride[axis], window.dilation[axis], window.pads[axis], window.pads[axis + 2], 1)
@@ -137,11 +145,11 @@ def _moved(window: Window, right: Places, outputs: tuple[int, ...]) -> Iterator[
             phase = f" (phase {by} of stride {window.stride[axis]})" if 0 < by < window.stride[axis] else ""
             if by == window.pads[axis]:
                 phase += f" (as without the pad at the {('top', 'left')[axis]})"
-            at = Places(right.rows + by * (axis == 0), right.columns + by * (axis == 1))
+            at = TapPlaces(right.rows + by * (axis == 0), right.columns + by * (axis == 1))
             yield f"the windows stand {way}{phase}", at
     for down, side in product((-1, 1), repeat=2):
         way = f"1 row {'down' if down > 0 else 'up'} and 1 column {'right' if side > 0 else 'left'}"
-        yield f"the windows stand {way}", Places(right.rows + down, right.columns + side)
+        yield f"the windows stand {way}", TapPlaces(right.rows + down, right.columns + side)
     (sy, sx), (dy, dx) = window.stride, window.dilation
     top, left, bottom, end = window.pads
     strides = ((1, 1), (1, sx), (sy, 1), (sx, sy), window.kernel)
@@ -166,16 +174,16 @@ def _moved(window: Window, right: Places, outputs: tuple[int, ...]) -> Iterator[
         others |= dict([stride((sy + by, sx + by)), dilation((dy + by, dx + by))])
     seen = {(right.rows.tobytes(), right.columns.tobytes())}
     for text, other in others.items():
-        at = Places.of(other, outputs)
+        at = TapPlaces.of(other, outputs)
         if (key := (at.rows.tobytes(), at.columns.tobytes())) not in seen:
             seen.add(key)
             yield text, at
 
 
-def _borders(op: Conv2d | MaxPool | SumPool, window: Window, pad: IntArray) -> Iterator[tuple[str, Beyond, int]]:
+def _borders(window: Window, reduced: Reduction) -> Iterator[tuple[str, Beyond, int]]:
     """Something else beyond the edge: a rule, a constant, or either on one side."""
-    pool, several = isinstance(op, MaxPool), len(set(pad.tolist())) > 1
-    shown = "nothing" if pool else "one a channel" if several else str(pad[0])
+    pad, nothing, several = reduced.pad, reduced.nothing, len(set(reduced.pad.tolist())) > 1
+    shown = "nothing" if nothing else "one a channel" if several else str(pad[0])
     sides = [n for n, extent in zip(("top", "left", "bottom", "right"), window.pads, strict=True) if extent]
     for text, rule in RULES.items():
         yield f"beyond the edge stands {text}, not {shown}", rule, 1
@@ -187,11 +195,11 @@ def _borders(op: Conv2d | MaxPool | SumPool, window: Window, pad: IntArray) -> I
         yield "the pad values are in reverse over the channels", constant(pad[::-1]), 1
         for by in range(1, len(pad)):
             yield f"the pad values are rotated by {by} over the channels", constant(np.roll(pad, -by)), len(pad)
-    values = _pad_values(op, pad)
+    values = _pad_values(reduced)
     for number, value in enumerate(values):
         choices = 1 if value in (0, 1, -1) else len(values)
         beyond = constant(np.array([value]))
-        text = f"padding counts as {value}" if pool else f"the pad value is {value}, not {shown}"
+        text = f"padding counts as {value}" if nothing else f"the pad value is {value}, not {shown}"
         yield text, beyond, choices
         for side in sides if len(sides) > 1 and number < 4 else ():
             yield f"the pad value of the {side} edge is {value}, not {shown}", one_side(side, pad, beyond), choices
@@ -203,21 +211,21 @@ def _narrower(pad: IntArray) -> Iterator[tuple[str, Beyond]]:
         for index, which in ((0, "first"), (-1, "last")):
             cut = at_axis(axis, index)
 
-            def look(x: IntArray, at: Places, cut: Place = cut) -> IntArray:
+            def look(x: IntArray, at: TapPlaces, cut: Place = cut) -> IntArray:
                 return constant(pad)(with_entry(x, cut, pad.reshape(1, -1, 1)), at)
 
             yield f"the {which} {name} of the input is taken for padding", look
 
 
-def _pad_values(op: Conv2d | MaxPool | SumPool, pad: IntArray) -> list[int]:
+def _pad_values(reduced: Reduction) -> list[int]:
     """Constants to try: 0 first, then those that a narrow type holds, and the ends of wide ones."""
-    right = set(pad.tolist()) if len(set(pad.tolist())) == 1 else set()
+    right = set(reduced.pad.tolist())
+    right = right if len(right) == 1 else set()
     usual = [0, 1, -1, *(sign * (1 << k) - less for k in range(1, 17) for sign in (1, -1) for less in (0, 1))]
-    small = range(-MAX_PAD_VALUES // 2, MAX_PAD_VALUES // 2) if isinstance(op, Conv2d) else range(-8, 9)
-    return [value for value in dict.fromkeys([*usual, *small]) if value not in right]
+    return [value for value in dict.fromkeys([*usual, *reduced.tried]) if value not in right]
 
 
-def _stale(window: Window, right: Places, pad: IntArray, finish: Change) -> Iterator[Mistake]:
+def _stale(window: Window, right: TapPlaces, pad: IntArray, finish: Change) -> Iterator[Mistake]:
     """Line buffers that still hold the frame before, or already the one after."""
     top, _, bottom, _ = window.pads
 
@@ -226,7 +234,7 @@ def _stale(window: Window, right: Places, pad: IntArray, finish: Change) -> Iter
 
     def before(x: IntArray) -> IntArray:
         height = x.shape[2]
-        at = Places(np.where(right.rows < height, right.rows + height, 2 * height), right.columns)
+        at = TapPlaces(np.where(right.rows < height, right.rows + height, 2 * height), right.columns)
         return finish(constant(pad)(np.concatenate([np.concatenate([edge(x), x[:-1]]), x], axis=2), at))
 
     def after(x: IntArray) -> IntArray:

@@ -1,44 +1,16 @@
-"""One thing that a design may have got wrong, and how much a dump must say before it is believed."""
+"""How much a dump must say before a mistake is believed, and its numbers in words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import comb, log2
 
 from ...describe.spans import split
-from .changes import Change
 
 STRUCTURAL_BITS = 6.0
 """Evidence that a mistake without free parameters needs: a dump of a few values is explained by too many."""
 SOLVED_BITS = 10.0
 """Evidence beyond the choice of its parameters that a solved mistake needs: one chance in a thousand."""
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A hypothesis.
-
-    Attributes:
-        text: what the design did, with numbers and coordinates.
-        values: what the node then gives, from its operands for some frames, each int64 (N, *shape).
-        choices: among how many of its kind this one was picked to fit; 1 where there was nothing to pick.
-        history: a frame depends on those before it; `values` gets all frames from the first on.
-        kind: of several that explain a dump and are of one kind, the first alone is told.
-    """
-
-    text: str
-    values: Change
-    choices: int = 1
-    history: bool = False
-    kind: str = ""
-
-
-def listed(
-    table: Mapping[str, Change], choices: int = 1, *, history: bool = False, kind: str = ""
-) -> Iterator[Mistake]:
-    """A mistake an entry: what the design did, and what the node then gives."""
-    return (Mistake(text, values, choices, history, kind) for text, values in table.items())
 
 
 @dataclass(frozen=True)

@@ -8,21 +8,19 @@ from math import factorial
 
 import numpy as np
 
-from intinfer.ops import Conv2d, Dense
 from intinfer.types import IntArray
 
 from .changes import at_axis, ends, with_entry, wrapped
-from .macs import Mac
+from .mac import Mac
 from .mistake import Mistake
 from .orders import channel_orders, described, exchanges
-from .suspect import Suspect
 
 FEW_INPUTS = 5
 """Input channels whose orders are all tried."""
 
 
-def mistakes(suspect: Suspect, op: Conv2d | Dense) -> Iterator[Mistake]:
-    mac = Mac.of(op)
+def mistakes(mac: Mac) -> Iterator[Mistake]:
+    """Each weight tensor once: what reads the same as the right one, or as another wrong one, is left out."""
     seen = {mac.weight.tobytes()}
     for part in (_kernels, _codes, _memory, _channels, _missing):
         for text, weight, choices in part(mac):
@@ -41,7 +39,7 @@ def _groups(mac: Mac) -> dict[str, IntArray]:
     count = mac.groups
     if count == 1:
         return {}
-    blocks = np.arange(mac.inputs).reshape(count, -1)
+    blocks = np.arange(mac.shape[0]).reshape(count, -1)
     table: dict[str, IntArray] = {}
     for text, source, _ in channel_orders(count):
         name = f"groups read the input channels of others, {text}: group 0 reads those of group {source[0]}"

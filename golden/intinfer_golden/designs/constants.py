@@ -6,18 +6,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from intinfer.ops import Affine, Requant, Table, Threshold
+from intinfer.ops import Op
 from intinfer.types import IntArray
 
 from .changes import altered, stored, wrapped
 from .mistake import Mistake
 from .orders import channel_orders, exchanges
-from .suspect import Suspect
 
 _PLURALS = {"multiplier": "multipliers", "offset": "offsets", "shift": "shifts", "descending": "flags descending"}
 
 
-def mistakes(suspect: Suspect, op: Affine | Requant | Table | Threshold) -> Iterator[Mistake]:
+def mistakes(op: Op, channels: int) -> Iterator[Mistake]:
+    """Constants that are another channel's or read otherwise, of an op of one input whose constants have a row for all
+    channels, or one for each."""
     constants = {name: tensor.values for name, tensor in stored(op).items()}
     for name, values in constants.items():
         plural = _PLURALS.get(name, name)
@@ -26,9 +27,9 @@ def mistakes(suspect: Suspect, op: Affine | Requant | Table | Threshold) -> Iter
                 yield Mistake(text, altered(op, **{name: changed}).reference, choices)
     wide = {name: values for name, values in constants.items() if len(values) > 1}
     if len(wide) > 1:
-        together, count = " and ".join(wide), suspect.channels
-        orders = [(f"{text}: 0 has those of {source[0]}", source, n) for text, source, n in channel_orders(count)]
-        orders += [(f"all those of channel {c}", np.full(count, c), count if c else 1) for c in range(count)]
+        together = " and ".join(wide)
+        orders = [(f"{text}: 0 has those of {source[0]}", source, n) for text, source, n in channel_orders(channels)]
+        orders += [(f"all those of channel {c}", np.full(channels, c), channels if c else 1) for c in range(channels)]
         for text, source, choices in orders:
             other = altered(op, **{name: values[source] for name, values in wide.items()})
             yield Mistake(f"{together} of the channels are {text}", other.reference, choices)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 
 from intinfer.types import IntArray
 
+AXES = {"".join("CHW"[axis] for axis in order): order for order in permutations(range(3)) if order != (0, 1, 2)}
+"""Orders of the axes of a map other than its own."""
 MAX_PAIRS = 2_000
 """Exchanges of two channels that are tried one by one."""
 

@@ -8,25 +8,24 @@ from itertools import product
 import numpy as np
 
 from intinfer.accumulator import MAX_BITS, MIN_BITS, Accumulator, TapOrder, signed_bits
-from intinfer.ops import Conv2d, Dense
-from intinfer.types import IntArray
+from intinfer.ops import Op
+from intinfer.types import IntArray, IntType
 
-from .changes import Change, ends
-from .macs import EXACT, Mac
+from .changes import Change, ends, wrapped
+from .mac import EXACT, Mac
 from .mistake import Mistake, listed
-from .suspect import Suspect
 
 
-def mistakes(suspect: Suspect, op: Conv2d | Dense) -> Iterator[Mistake]:
-    mac = Mac.of(op)
-    yield from _rules(suspect, op, mac)
-    yield from _not_cleared(suspect, mac)
+def mistakes(mac: Mac) -> Iterator[Mistake]:
+    """Accumulators of a convolution or dense layer that work otherwise."""
+    yield from _rules(mac)
+    yield from _not_cleared(mac)
     yield from _products(mac)
 
 
-def _rules(suspect: Suspect, op: Conv2d | Dense, mac: Mac) -> Iterator[Mistake]:
+def _rules(mac: Mac) -> Iterator[Mistake]:
     """The overflow rule at every width, the node's own first."""
-    own = op.accumulator.bits
+    own = mac.accumulator.bits
 
     def summed(rule: Accumulator) -> Change:
         return lambda x: mac.run(x, rule=rule)
@@ -36,10 +35,10 @@ def _rules(suspect: Suspect, op: Conv2d | Dense, mac: Mac) -> Iterator[Mistake]:
 
     if mac.rule is not EXACT:
         yield Mistake("the accumulator does not overflow", summed(EXACT))
-    orders = [order for order in TapOrder if order is not TapOrder.KKC or not isinstance(op, Dense)]
+    orders = [order for order in TapOrder if order is not TapOrder.KKC or not mac.dense]
     unsigned = "no negative sums"
     yield Mistake("negative sums are 0", clipped(0, None), kind=unsigned)
-    widths = dict.fromkeys((own, *range(min(own, signed_bits(suspect.node.output.type)) + 2, MIN_BITS - 1, -1)))
+    widths = dict.fromkeys((own, *range(min(own, signed_bits(mac.node.output.type)) + 2, MIN_BITS - 1, -1)))
     for bits in (bits for bits in widths if MIN_BITS <= bits <= MAX_BITS):
         lo, hi = ends(bits, signed=True)
         if mac.rule != Accumulator.wrap(bits):
@@ -62,7 +61,7 @@ def _folds(mac: Mac) -> list[int]:
     return list(dict.fromkeys(fold for fold in found if fold < taps))
 
 
-def _not_cleared(suspect: Suspect, mac: Mac) -> Iterator[Mistake]:
+def _not_cleared(mac: Mac) -> Iterator[Mistake]:
     """Sums that go on: from pixel to pixel, from channel to channel. From frame to frame, see `history`."""
 
     def carried(x: IntArray, axis_first: bool, once: bool, frames: bool) -> IntArray:
@@ -78,7 +77,7 @@ def _not_cleared(suspect: Suspect, mac: Mac) -> Iterator[Mistake]:
         return mac.finish(back.swapaxes(0, 1) if axis_first else np.moveaxis(back, -1, 1))
 
     for (axis_first, per), once, frames in product(((True, "pixel"), (False, "output")), (True, False), (False, True)):
-        if suspect.node.output.size == suspect.channels and axis_first and not frames:
+        if mac.node.output.size == len(mac.weight) and axis_first and not frames:
             continue
         before = f"the {per} before is" if once else f"all {per}s before are"
         what = " of its channel" if axis_first else ", channel after channel"
@@ -111,3 +110,17 @@ def _products(mac: Mac) -> Iterator[Mistake]:
             "negative products are subtracted without the 1 of two's complement": ones_complement,
         }
     )
+
+
+def narrowed(op: Op, type_: IntType, signed: bool | None = None) -> Iterator[Mistake]:
+    """A sum of fewer bits, of a pool or of operands, than its type has; with a sign where that has one, unless `signed`
+    says."""
+    reference = op.reference
+    signed = type_.signed if signed is None else signed
+    for bits in range(1, min(type_.bits, 62)):
+        lo, hi = ends(bits, signed)
+        table: dict[str, Change] = {
+            f"the sum wraps at {bits} bits": lambda *xs, b=bits: wrapped(reference(*xs), b, signed),
+            f"the sum is clipped to {bits} bits, {lo}..{hi}": lambda *xs, e=(lo, hi): np.clip(reference(*xs), *e),
+        }
+        yield from listed(table, type_.bits)

@@ -1,0 +1,37 @@
+"""How designs compute a node, and what they usually get wrong: single mistakes, each as the values that it makes.
+
+`mac` opens up convolutions and dense layers; `mistake` says what a mistake is, `changes` and `orders` what mistakes are
+made of. The others list those that several ops share; an op's own stand in its file of `ops`, which names the rest.
+"""
+
+from .changes import (
+    Change,
+    Place,
+    altered,
+    at_axis,
+    clipped,
+    ends,
+    of_channel,
+    stored,
+    weighted,
+    with_entry,
+    wrapped,
+)
+from .mistake import Families, Mistake, listed
+
+__all__ = [
+    "Change",
+    "Families",
+    "Mistake",
+    "Place",
+    "altered",
+    "at_axis",
+    "clipped",
+    "ends",
+    "listed",
+    "of_channel",
+    "stored",
+    "weighted",
+    "with_entry",
+    "wrapped",
+]

@@ -1,0 +1,80 @@
+"""All that explains a dump: every usual mistake of every node is tried, the dump's own node first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from intinfer.errors import IntinferError
+
+from ..hints import Case
+from .families import families_of
+from .scene import Budget, Scene, Values
+from .suspect import Suspect, suspects
+
+MAX_VALUES = 2**24
+"""Values that are diagnosed; several copies of them are held in memory."""
+SHOWN = 8
+"""Explanations that are told."""
+OF_A_FAMILY = 3
+"""Of them, of one node and family: what explains little is explained by many that are alike."""
+
+
+@dataclass
+class Diagnoses:
+    """The causes of several dumps, with as much work for all of them together as for one.
+
+    Attributes:
+        causes: whether mistakes are looked for at all.
+    """
+
+    causes: bool = True
+    _budget: Budget = field(default_factory=Budget)
+    _values: dict[Path, Values] = field(default_factory=dict)
+
+    def of(self, case: Case) -> tuple[str, ...]:
+        """Mistakes that explain all differences of a dump, each after the node that makes it; none where none is known,
+        or one that says why none is looked for."""
+        if not self.causes or not case.complete:
+            return ()
+        if len(case.expected) > MAX_VALUES:
+            return (f"none is looked for: two frames have {len(case.expected):,} values, more than {MAX_VALUES:,}",)
+        try:
+            return tuple(self._causes(case))
+        except IntinferError as error:
+            return (f"none is looked for: {error}",)
+
+    def _causes(self, case: Case) -> list[str]:
+        vectors = case.vectors
+        if vectors.directory not in self._values:
+            self._values[vectors.directory] = Values(vectors.graph(), vectors)
+        values = self._values[vectors.directory]
+        scene = Scene.of(case, values.graph, values, self._budget)
+        return told(scene) if scene is not None and scene.wrong.any() else []
+
+
+def told(scene: Scene) -> list[str]:
+    """The mistakes that explain a dump, those made all over first; the node of the dump before those that it reads."""
+    found: dict[str, bool] = {}
+    for suspect in suspects(scene):
+        for text, partly in _explanations(suspect):
+            found.setdefault(text, partly)
+        if sum(not partly for partly in found.values()) >= SHOWN:
+            break
+    return sorted(found, key=lambda text: found[text])[:SHOWN]
+
+
+def _explanations(suspect: Suspect) -> Iterator[tuple[str, bool]]:
+    """What explains the dump, and whether it does so in some frames, channels, rows or columns alone."""
+    alone = len(suspect.scene.frames) < 2
+    for family in families_of(suspect):
+        found, kinds = 0, set()
+        for mistake in family:
+            if mistake.kind in kinds or (mistake.history and alone) or (scope := suspect.explains(mistake)) is None:
+                continue
+            yield f"{suspect.node.name}: {mistake.text}" + (f", {scope.text}" if scope.text else ""), bool(scope.text)
+            found += 1
+            if found == OF_A_FAMILY:
+                break
+            kinds |= {mistake.kind} - {""}
