@@ -103,6 +103,41 @@ def test_they_end_with_this_process(tmp_path: Path, number: signal.Signals, grou
     assert not any(map(runs, pids))
 
 
+SPAWNING = """
+import multiprocessing, os, re, signal, time
+from concurrent.futures.process import BrokenProcessPool
+from intinfer.files.children import workers
+
+def begin():
+    pass
+
+def catches(pid):
+    return int(re.search("SigCgt:\\s*(\\w+)", open(f"/proc/{pid}/status").read())[1], 16) >> signal.SIGINT - 1 & 1
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with workers(1, begin) as pool:
+        future = pool.submit(abs, 1)
+        (process,) = multiprocessing.active_children()
+        while not catches(process.pid):
+            time.sleep(0.001)
+        os.kill(process.pid, signal.SIGINT)
+        try:
+            future.result()
+        except BrokenProcessPool:
+            print("ended")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_an_interrupt_while_they_begin_prints_nothing(tmp_path: Path) -> None:
+    """A terminal tells all processes, and in those that have just been started Python would print where it was."""
+    script = tmp_path / "script.py"
+    script.write_text(SPAWNING)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ended\n", "")
+
+
 def runs(pid: int) -> bool:
     """A zombie does not."""
     try:

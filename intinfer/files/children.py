@@ -16,6 +16,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
 from .parent import PARENT, follow_parent_of_worker
@@ -68,8 +70,7 @@ def workers(count: int, begin: Callable[..., object], *arguments: Any) -> Iterat
     left early they are killed, whatever they do.
     """
     others = set(multiprocessing.active_children())
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, context, initializer=_begin_worker, initargs=(begin, *arguments))
+    pool = ProcessPoolExecutor(count, _Context(), initializer=_begin_worker, initargs=(begin, *arguments))
     try:
         yield pool
     except BaseException:
@@ -80,8 +81,30 @@ def workers(count: int, begin: Callable[..., object], *arguments: Any) -> Iterat
         pool.shutdown(cancel_futures=True)
 
 
+class _Worker(SpawnProcess):
+    """A process that is begun with SIGINT blocked: Python would print a traceback for one that comes before
+    `_begin_worker`, which lets it through."""
+
+    def start(self) -> None:
+        """Start it, as `multiprocessing` does."""
+        if os.name != "posix":
+            return super().start()
+        resource_tracker.ensure_running()  # which lets SIGINT through once it has begun
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Context(SpawnContext):
+    Process = _Worker
+
+
 def _begin_worker(begin: Callable[..., object], *arguments: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the terminal tells all of them: nothing is to be printed
+    if os.name == "posix":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     follow_parent_of_worker()
     begin(*arguments)
 
