@@ -365,6 +365,14 @@ def test_words_of_channels_that_nobody_demands(tmp_path: Path) -> None:
         ("d.mif", mif_dec("16"), "line 8: '16' does not fit into WIDTH = 4 bits; dump it again"),
         ("d.mif", mif([1], 4).replace(": 1", ": -1"), "line 8: '-1' is not a word of radix 16; signed words have"),
         ("d.mif", mif([1], 4) + "2 : 3;", "line 10: '2 : 3' stands after END; remove it"),
+        *(
+            (
+                "d.mif",
+                f"WIDTH = {width}; CONTENT BEGIN 0 : 1; END;",
+                f"WIDTH = {width!r} is not 1 to 131,072 bits; dump it",
+            )
+            for width in ("0", "-4", "FOUR", "131073", "99999999999999999999")
+        ),
         ("d.mif", "WIDTH = 4;\n0 : 1;\n", "has no CONTENT BEGIN before its words; dump it again"),
         ("d.mif", mif([1], 4).replace("DATA_RADIX=HEX", "DATA_RADIX=TEN"), "radix 'TEN' is unknown; there are BIN"),
         ("d.mif", mif([1], 4).replace("0 : 1", "[0..fffffff] : 1"), "are 268,435,456 words; write more than 4,194,304"),

@@ -12,7 +12,7 @@ from intinfer.errors import DataError
 
 from .foreign import short, text_blocks
 from .text import Comments, Holes, MemoryText, items, plain_decimals, plain_words
-from .words import Token, Words, parts_of
+from .words import ParsedWord, Words, parts_of
 
 _RADICES = {"BIN": 2, "OCT": 8, "DEC": 10, "UNS": 10, "HEX": 16}
 MAX_RANGE = 2**22
@@ -27,7 +27,7 @@ _COE_HEAD = re.compile(
     rb"memory_initialization_vector\s*+=",
     re.IGNORECASE,
 )
-_MIF_FIELD = re.compile(r"\b(DEPTH|WIDTH|ADDRESS_RADIX|DATA_RADIX)\s*=\s*(\w+)", re.IGNORECASE)
+_MIF_FIELD = re.compile(r"\b(DEPTH|WIDTH|ADDRESS_RADIX|DATA_RADIX)\s*=\s*(\S+)", re.IGNORECASE)
 _MIF_CONTENT = re.compile(r"\bCONTENT\b\s*\bBEGIN\b", re.IGNORECASE)
 _MIF_COMMENTS = {b"--": b"\n", b"%": b"%"}
 _MIF_RANGE = re.compile(r"\[\s*(\w+)\s*\.\.\s*(\w+)\s*\]")
@@ -41,7 +41,7 @@ _DIGIT = {2: 1, 16: 4}
 """Bits of a digit, where a word's digits say how wide it is."""
 
 
-class Coe:
+class CoeText:
     """`memory_initialization_radix=R; memory_initialization_vector=` and words, blanks or commas between, a semicolon
     last. Negative numbers, of radix 10, are two's complement of the memory's width, which the file does not say."""
 
@@ -50,6 +50,7 @@ class Coe:
         self._holes, self._comments = Holes(rb",\s*,", b","), Comments({b";": b"\n"})
 
     def parts(self) -> Iterator[Words]:
+        """The words, a block at a time. Raises DataError for what is no such file."""
         done = False
         for block in text_blocks(self._path, b",;"):
             body = block if self._radix else self._without_head(block)
@@ -88,7 +89,7 @@ class Coe:
             yield from parts_of(tokens, digit=_DIGIT.get(self._radix, 0))
 
 
-class Mif:
+class MifText:
     """`address : word;`, `address : word word ...;` and `[first..last] : word;` between CONTENT BEGIN and END.
 
     Under the same suffix Xilinx has binary words alone.
@@ -100,8 +101,10 @@ class Mif:
         self._path, self._line, self._count = path, 1, 0
         self._comments = Comments(_MIF_COMMENTS)
         self._fields: dict[str, str] = {}
+        self._width: int | None = None
 
     def parts(self) -> Iterator[Words]:
+        """The words, some at a time. Raises DataError for what is neither kind of file."""
         if self._intel():
             yield from (replace(words, slot=self._width or 0, digit=1) for words in parts_of(self._tokens()))
         else:
@@ -111,11 +114,6 @@ class Mif:
         found = next((bare for block in self._blocks() if (bare := block.strip())), b"")
         self._comments.open = b""
         return bool(re.search(rb"[=:;]|\bCONTENT\b", found, re.IGNORECASE))
-
-    @property
-    def _width(self) -> int | None:
-        text = self._fields.get("WIDTH", "")
-        return int(text) if re.fullmatch(r"[0-9]{1,9}", text) and int(text) else None
 
     def _blocks(self) -> Iterator[bytes]:
         """The text without comments; lines stay lines."""
@@ -142,7 +140,7 @@ class Mif:
         self._line += text.count("\n")
         return line, text.strip()
 
-    def _tokens(self) -> Iterator[Token]:
+    def _tokens(self) -> Iterator[ParsedWord]:
         began = ended = False
         address = data = 16
         for line, text in self._statements():
@@ -154,6 +152,7 @@ class Mif:
                 if content is None:
                     continue
                 began, address, data = True, self._radix("ADDRESS_RADIX"), self._radix("DATA_RADIX")
+                self._width = self._bits()
                 line += text.count("\n", 0, content.end()) + _leading(text[content.end() :])
                 text = text[content.end() :].strip()
             if text.upper() == "END":
@@ -165,15 +164,22 @@ class Mif:
         if not ended:
             raise DataError(f"{self._path}: the file is cut, END; is missing; dump it again")
 
+    def _bits(self) -> int | None:
+        """Bits of a word, None where the file does not say."""
+        text = self._fields.get("WIDTH")
+        if text is None:
+            return None
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not 0 < int(text) <= MAX_WIDTH:
+            raise DataError(f"{self._path}: WIDTH = {short(text)} is not 1 to {MAX_WIDTH:,} bits; dump it again")
+        return int(text)
+
     def _radix(self, field: str) -> int:
-        if (self._width or 0) > MAX_WIDTH:
-            raise DataError(f"{self._path}: WIDTH = {self._width:,} is more than {MAX_WIDTH:,} bits; dump it again")
         name = self._fields.get(field, "HEX")
         if name not in _RADICES:
             raise DataError(f"{self._path}: radix {short(name)} is unknown; there are {', '.join(_RADICES)}")
         return _RADICES[name]
 
-    def _statement(self, text: str, address: int, data: int, line: int) -> Iterator[Token]:
+    def _statement(self, text: str, address: int, data: int, line: int) -> Iterator[ParsedWord]:
         if not text:
             return
         where = f"{self._path}: line {line}"
@@ -201,7 +207,7 @@ class Mif:
         yield from islice(cycle(tokens), last - first + 1)
         self._count += last - first + 1
 
-    def _word(self, item: str, data: int, line: int) -> Token:
+    def _word(self, item: str, data: int, line: int) -> ParsedWord:
         where, width = f"{self._path}: line {line}: {short(item)}", self._width
         if item.startswith("-") and self._fields.get("DATA_RADIX") != "DEC":
             raise DataError(f"{where} is not a word of radix {data}; signed words have DATA_RADIX = DEC")
@@ -227,10 +233,11 @@ def _leading(text: str) -> int:
 
 
 def short_number(number: int) -> str:
+    """A number in a message, never long."""
     return f"{number:,}" if number < 10**18 else "far too large"
 
 
-def _item(item: str, radix: int, path: str, line: int) -> Token:
+def _item(item: str, radix: int, path: str, line: int) -> ParsedWord:
     if not _WORDS[radix].fullmatch(item):
         raise DataError(f"{path}: line {line}: {short(item)} is not a word of radix {radix}")
-    return Token(int(item, radix), 0, item, line)
+    return ParsedWord(int(item, radix), 0, item, line)

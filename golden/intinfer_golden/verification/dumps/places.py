@@ -29,10 +29,12 @@ class Places:
 
     @classmethod
     def of(cls, array: IntArray) -> Places:
+        """The places of an array of numbers that never fall."""
         return cls((0,), (_part(array),), len(array)) if len(array) else cls((), (), 0)
 
     @classmethod
     def joined(cls, several: Iterable[Places]) -> Places:
+        """Several one after the other."""
         starts: list[int] = []
         parts: list[Part] = []
         count = 0
@@ -53,6 +55,7 @@ class Places:
         return part[inside] if isinstance(part, range) else part[0] + int(part[1][inside])
 
     def tolist(self) -> list[int]:
+        """All numbers, one a word."""
         return [self[word] for word in range(self.count)]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from intinfer.errors import DataError
 
 from .foreign import opened, short
-from .memories import Coe, Mif
+from .memories import CoeText, MifText
 from .npy import read_npy
 from .text import DecimalText, MemoryText
 from .words import WidthError, Words
@@ -16,8 +16,8 @@ from .words import WidthError, Words
 _TEXT: dict[str, Callable[[Path], Iterator[Words]]] = {
     **dict.fromkeys((".mem", ".memh", ".hex"), lambda path: MemoryText(path, 16).parts()),
     **dict.fromkeys((".memb", ".xmif"), lambda path: MemoryText(path, 2).parts()),
-    ".coe": lambda path: Coe(path).parts(),
-    ".mif": lambda path: Mif(path).parts(),
+    ".coe": lambda path: CoeText(path).parts(),
+    ".mif": lambda path: MifText(path).parts(),
     **dict.fromkeys((".csv", ".txt"), lambda path: DecimalText(path).parts()),
 }
 _DECIMAL = (".csv", ".txt")

@@ -9,7 +9,7 @@ from intinfer.errors import DataError, close_names
 
 from .foreign import short_name
 from .vcd import MAX_OTHERS, Declarations, Variable, last_name
-from .words import Token
+from .words import ParsedWord
 
 MAX_BITS = 2**16
 _SLICE = re.compile(r"(.*)\[(-?[0-9]{1,9})(?::(-?[0-9]{1,9}))?\]$", re.DOTALL)
@@ -28,10 +28,11 @@ class Signal:
 
     @property
     def codes(self) -> tuple[bytes, ...]:
+        """The codes of its pieces, the highest first."""
         return tuple(code for code, _, _ in self.pieces)
 
     def bit(self, before: dict[bytes, bytes], now: dict[bytes, bytes]) -> bytes:
-        """Of a signal of one bit: 0, 1 or x before what has changed."""
+        """The value of a signal of one bit: 0, 1 or x before what has changed."""
         code = self.pieces[0][0]
         return _BITS[before.get(code) or now[code]]
 
@@ -44,16 +45,17 @@ class Signal:
             found.append(value.rjust(size, fill))
         return "".join(found)
 
-    def token(self, before: dict[bytes, bytes], now: dict[bytes, bytes], time: int) -> Token:
+    def token(self, before: dict[bytes, bytes], now: dict[bytes, bytes], time: int) -> ParsedWord:
+        """The word that it holds before what has changed, at `time`."""
         if len(self.pieces) == 1:
             code = self.pieces[0][0]
             value = before.get(code) or now[code]
             if not value.translate(None, b"01"):
-                return Token(int(value, 2), 0, "", time)
+                return ParsedWord(int(value, 2), 0, "", time)
         bits = self.bits(before, now)
         if "x" not in bits:
-            return Token(int(bits, 2), 0, "", time)
-        return Token(int(bits.replace("x", "0"), 2), int(bits.replace("1", "0").replace("x", "1"), 2), bits, time)
+            return ParsedWord(int(bits, 2), 0, "", time)
+        return ParsedWord(int(bits.replace("x", "0"), 2), int(bits.replace("1", "0").replace("x", "1"), 2), bits, time)
 
 
 class Signals:
@@ -112,7 +114,7 @@ class Signals:
         return DataError(f"{self._where}: has no signal {short_name(name)!r}; {close}; or name it with --{part}{more}")
 
     def _pieces(self, name: str) -> list[Signal]:
-        """Of a name with indices: the piece that is declared with them."""
+        """The piece that is declared with the indices of a name; none without indices."""
         asked = _SLICE.match(name)
         if asked is None:
             return []

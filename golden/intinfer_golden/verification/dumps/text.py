@@ -15,7 +15,7 @@ from intinfer.types import IntArray
 
 from .foreign import short, text_blocks
 from .places import Places
-from .words import Token, Words, parts_of
+from .words import ParsedWord, Words, parts_of
 
 _COMMENTS = {b"//": b"\n", b"/*": b"*/"}
 _WORDS = {16: re.compile(r"[0-9a-fA-FxXzZ?_]*[0-9a-fA-FxXzZ?]"), 2: re.compile(r"[01xXzZ?_]*[01xXzZ?]")}
@@ -85,6 +85,7 @@ class MemoryText:
         self._comments = Comments(_COMMENTS)
 
     def parts(self) -> Iterator[Words]:
+        """The words, a block at a time. Raises DataError for what is no such text."""
         for number, block in enumerate(text_blocks(self._path)):
             if number == 0 and block.lstrip().startswith(b":"):
                 raise DataError(f"{self._path}: is an Intel HEX file; dump with {_NAMES[self._radix][1]}")
@@ -105,7 +106,7 @@ class MemoryText:
             return
         yield from parts_of(self._tokens(self._comments.without(block)), digit=4 if self._radix == 16 else 1)
 
-    def _tokens(self, block: bytes) -> Iterator[Token]:
+    def _tokens(self, block: bytes) -> Iterator[ParsedWord]:
         name, task = _NAMES[self._radix]
         for line, item in items(block, self._line):
             if item.startswith("@"):
@@ -183,16 +184,16 @@ def _packed(digits: npt.NDArray[np.uint8], radix: int) -> npt.NDArray[np.uint8]:
     return (even[:, ::2] << np.uint8(4) | even[:, 1::2])[:, ::-1]
 
 
-def word(item: str, radix: int, place: int) -> Token:
+def word(item: str, radix: int, place: int) -> ParsedWord:
     """A word of bare digits, some perhaps X or Z; one of X and Z alone is unknown however wide it is."""
     digits = item.replace("_", "")
     if not _UNKNOWN.search(digits):
-        return Token(int(digits, radix), 0, item, place)
+        return ParsedWord(int(digits, radix), 0, item, place)
     if all(_UNKNOWN.match(digit) for digit in digits):
-        return Token(0, -1, item, place)
+        return ParsedWord(0, -1, item, place)
     top = "f" if radix == 16 else "1"
     unknown = "".join(top if _UNKNOWN.match(digit) else "0" for digit in digits)
-    return Token(int(digits.translate(_DIGITS), radix), int(unknown, radix), item, place)
+    return ParsedWord(int(digits.translate(_DIGITS), radix), int(unknown, radix), item, place)
 
 
 def _check_address(item: str, count: int, where: str) -> None:
@@ -229,6 +230,7 @@ class DecimalText:
         self._holes = Holes(rb"[,;\n][ \t\f\v]*[,;]", b"\n", b" \t\f\v")
 
     def parts(self) -> Iterator[Words]:
+        """The numbers, a block at a time. Raises DataError for what is no such text."""
         first = True
         for block in text_blocks(self._path, b",;"):
             lines = block.count(b"\n")
@@ -260,7 +262,7 @@ class DecimalText:
         else:
             yield from parts_of(self._tokens(bare), "numbers")
 
-    def _tokens(self, block: bytes) -> Iterator[Token]:
+    def _tokens(self, block: bytes) -> Iterator[ParsedWord]:
         for line, item in items(block, self._line):
             unknown = _UNKNOWN_DECIMAL.fullmatch(item)
             if not unknown and not _DECIMAL.fullmatch(item):
@@ -268,7 +270,7 @@ class DecimalText:
                     f"{self._path}: line {line}: {short(item)} is not a decimal integer; write integers with "
                     "blanks, commas or line ends between them"
                 )
-            yield Token(0, -1, item, line) if unknown else Token(int(item), 0, item, line)
+            yield ParsedWord(0, -1, item, line) if unknown else ParsedWord(int(item), 0, item, line)
 
 
 _TO_BLANKS = bytes.maketrans(b",;", b"  ")

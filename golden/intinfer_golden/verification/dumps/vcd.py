@@ -52,7 +52,7 @@ class Declarations:
     codes: dict[bytes, int]
 
 
-class Changes(NamedTuple):
+class TimeStep(NamedTuple):
     """What changed at a time: the values before and after of what changed, by code; `off` after $dumpoff."""
 
     time: int
@@ -78,6 +78,7 @@ class ValueChanges:
         self.now: dict[bytes, bytes] = {}
 
     def error(self, what: str) -> DataError:
+        """That the file is no value change dump, and why."""
         return DataError(f"{self._path}: is no readable value change dump ({what}); write it with $dumpfile")
 
     # ------------------------------------------------------------------------------------------------- declarations
@@ -145,7 +146,7 @@ class ValueChanges:
 
     # ------------------------------------------------------------------------------------------------------ changes
 
-    def changes(self, watched: Iterable[bytes], triggers: frozenset[bytes]) -> Iterator[Changes]:
+    def changes(self, watched: Iterable[bytes], triggers: frozenset[bytes]) -> Iterator[TimeStep]:
         """The time steps in which a code of `triggers` changes; `now` holds the values of all that are `watched` at the
         end of each."""
         self.now = dict.fromkeys(watched, b"x")
@@ -168,7 +169,7 @@ class ValueChanges:
                 time = self._moment(token)
                 if time != self._time:
                     if off or not triggers.isdisjoint(before):
-                        yield Changes(self._time, before, off)
+                        yield TimeStep(self._time, before, off)
                         off = False
                     if before:
                         before = {}
@@ -192,7 +193,7 @@ class ValueChanges:
             elif token not in _VALUES:
                 raise self.error(f"time {self._time}: {short(token.decode('ascii', 'backslashreplace'))} is no change")
         if before or off:
-            yield Changes(self._time, before, off)
+            yield TimeStep(self._time, before, off)
 
     def _moment(self, token: bytes) -> int:
         digits = token[1:]

@@ -15,8 +15,8 @@ from intinfer.errors import DataError
 from .foreign import short_name, text_blocks
 from .fst import fst_blocks, is_fst
 from .signals import Signal, Signals
-from .vcd import Changes, ValueChanges, last_name
-from .words import Token, Words, parts_of
+from .vcd import TimeStep, ValueChanges, last_name
+from .words import ParsedWord, Words, parts_of
 
 CLOCKS = ("aclk", "clk", "clock", "clk_i", "i_clk")
 """Names of a clock that is looked for beside a stream's signals and then outside, in this order."""
@@ -116,14 +116,14 @@ class _Found:
     """Words as they come; forgotten at a reset."""
 
     done: list[Words] = field(default_factory=list)
-    tokens: list[Token] = field(default_factory=list)
+    tokens: list[ParsedWord] = field(default_factory=list)
     count: int = 0
     doubt: str = ""
     """Where it is not known whether a word moved."""
     inputs: Counter[str] = field(default_factory=Counter)
     """Words of each of the inputs."""
 
-    def add(self, token: Token) -> None:
+    def add(self, token: ParsedWord) -> None:
         self.tokens.append(token)
         self.count += 1
         if len(self.tokens) >= _BEATS:
@@ -182,7 +182,7 @@ class _Reader:
         data = self._parts["data"]
         return Beats(found.words(), dropped, began, name, counts, short_name(data.name), data.size)
 
-    def _edge(self, step: Changes, now: dict[bytes, bytes], found: _Found, known: bool) -> None:
+    def _edge(self, step: TimeStep, now: dict[bytes, bytes], found: _Found, known: bool) -> None:
         """A rising edge of the clock; `known`: after a reset."""
         values = {part: self._parts[part].bit(step.before, now) for part in self._parts if part != "data"}
         if set(values.values()) == {b"1"}:

@@ -24,7 +24,7 @@ _UNEVEN = 2**26
 """Bytes that words of one width may take beyond four times what each of them needs."""
 
 
-class Token(NamedTuple):
+class ParsedWord(NamedTuple):
     """One word of a text.
 
     Attributes:
@@ -72,7 +72,7 @@ class Words:
     digit: int = 1
 
     @classmethod
-    def of_tokens(cls, tokens: Iterable[Token], kind: str = "bits", unit: str = "line", digit: int = 0) -> Words:
+    def of_tokens(cls, tokens: Iterable[ParsedWord], kind: str = "bits", unit: str = "line", digit: int = 0) -> Words:
         """Args: digit: bits that each character of a token stands for, 0 where `slot` is not to be known."""
         return cls.of_parts(list(parts_of(tokens, kind, unit, digit)), kind, unit)
 
@@ -128,6 +128,7 @@ class Words:
         return len(self.bits)
 
     def number(self, index: int) -> int:
+        """A word as a number, unknown bits as 0; negative where it is written so."""
         return int.from_bytes(self.bits[index].tobytes(), "little", signed=bool(self.negative[index]))
 
     def unknown_at(self, index: int) -> int:
@@ -156,7 +157,7 @@ class Words:
         return int((self.bits & mask_above(self.bits.shape[1], width)).any(axis=1).sum())
 
     def joined(self, size: int) -> Words:
-        """Of loose bytes, words of `size` bytes; bytes that are left over at the end are dropped."""
+        """Loose bytes as words of `size` bytes; bytes that are left over at the end are dropped."""
         count = len(self) // size
         return Words.of_rows(self.bits[: count * size].reshape(count, size), slot=8 * size, digit=8)
 
@@ -210,14 +211,14 @@ class Words:
         return Words(bits, np.pad(self.negative[start:], (missing, 0)), hidden, self.kind)
 
 
-def parts_of(tokens: Iterable[Token], kind: str = "bits", unit: str = "line", digit: int = 0) -> Iterator[Words]:
+def parts_of(tokens: Iterable[ParsedWord], kind: str = "bits", unit: str = "line", digit: int = 0) -> Iterator[Words]:
     """Tokens as words, some at a time."""
     rest = iter(tokens)
     while found := list(islice(rest, _TOKENS)):
         yield _of_list(found, kind, unit, digit)
 
 
-def _of_list(found: list[Token], kind: str, unit: str, digit: int) -> Words:
+def _of_list(found: list[ParsedWord], kind: str, unit: str, digit: int) -> Words:
     sizes = [_bits(token) // 8 + 1 for token in found]
     size = max(sizes, default=1)
     _check_width(len(found), size, sum(sizes))
@@ -259,7 +260,7 @@ def _widened(rows: Bytes, ones: Flags, size: int) -> Bytes:
     return np.concatenate([rows, np.repeat(above, size - rows.shape[1], axis=1)], axis=1)
 
 
-def _bits(token: Token) -> int:
+def _bits(token: ParsedWord) -> int:
     """Bits that hold a word, without sign."""
     number = ~token.number if token.number < 0 else token.number
     return max(number.bit_length(), token.unknown.bit_length())
