@@ -17,6 +17,7 @@ from intinfer.graph import Graph, Shape
 from intinfer.ops import Clamp, Conv2d
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray, IntType
+from intinfer_golden.make.frames import Stimulus
 
 FIFO = Path(__file__).parent / "golden" / "faulty_fifo.sv"
 PORT = """    input logic [{beat_bits}-1:0] s{number}_axis_tdata,
@@ -131,7 +132,7 @@ def gated(folder: Path) -> tuple[Path, IntArray]:
     images = np.random.default_rng(2).integers(-7, 8, (4, 3, 2, 2))
     masks = {"dw": np.array([[1, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 0]], dtype=bool)}
     graph = builder.finish()
-    directory = write_unchecked(graph, images, folder / "set", formats=("memh",), fold=3, masks=masks)
+    directory = write_unchecked(graph, Stimulus(images, masks=masks), folder / "set", formats=("memh",), fold=3)
     design = GATED.format(
         port=PORT.format(number=0, beat_bits=16), head=HEAD, wires=WIRES.format(number=0, condition="known")
     )

@@ -20,6 +20,7 @@ from intinfer.tensor import CellularWeights, IntTensor
 from intinfer.types import IntArray, IntType, Mask
 from intinfer_golden import write_vectors
 from intinfer_golden.make.demand import demand_masks
+from intinfer_golden.make.frames import Stimulus
 
 SEED = (0, 1, 1, 0)
 
@@ -112,7 +113,7 @@ def bytes_of(directory: Path) -> dict[str, bytes]:
     }
 
 
-def write_unchecked(graph: Graph, arrays: reference.Arrays, directory: Path, **options: Any) -> Path:
+def write_unchecked(graph: Graph, arrays: reference.Arrays | Stimulus, directory: Path, **options: Any) -> Path:
     """`write_vectors` without the comparison with the fast engine."""
     with patch("intinfer_golden.make.run.CrossCheck", NoCheck):
         write_vectors(intinfer.Model(graph), arrays, directory, **options)

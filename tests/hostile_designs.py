@@ -10,6 +10,7 @@ from intinfer.builder import GraphBuilder
 from intinfer.graph import Graph
 from intinfer.model import Model
 from intinfer_golden import write_vectors
+from intinfer_golden.make.frames import Stimulus
 from intinfer_golden.make.stimulus.direct import directed
 
 HOSTILE = Path(__file__).parent / "golden" / "hostile"
@@ -55,5 +56,5 @@ def hostile_set(folder: Path, name: str) -> Path:
     graph, fold = SETS[name]
     stimulus = directed(graph())
     directory = folder / name
-    write_vectors(Model(graph()), stimulus.frames, directory, formats=("memh",), fold=fold, labels=stimulus.labels)
+    write_vectors(Model(graph()), Stimulus(stimulus.frames, stimulus.labels), directory, formats=("memh",), fold=fold)
     return directory

@@ -11,6 +11,7 @@ from intinfer.model import Model
 from intinfer.ops import Mux, Tgap
 from intinfer.types import IntType
 from intinfer_golden import write_vectors
+from intinfer_golden.make.frames import Stimulus
 from intinfer_golden.make.stimulus.direct import directed
 from intinfer_golden.mutants import Design, designs_of
 
@@ -47,8 +48,7 @@ def _mux() -> Graph:
 def _design(directory: Path, graph: Callable[[], Graph], rtl: tuple[Path, ...], dut: str, simulator: str) -> Design:
     if not directory.exists():
         stimulus = directed(graph(), seed=1, rounds=2)
-        write_vectors(
-            Model(graph()), stimulus.frames, directory, formats=("memh",), fold=2, labels=stimulus.labels, seed=1
-        )
+        images = Stimulus(stimulus.frames, stimulus.labels, seed=1)
+        write_vectors(Model(graph()), images, directory, formats=("memh",), fold=2)
     (design,) = designs_of(directory, rtl, dut=dut, simulators=[simulator])
     return design

@@ -4,6 +4,7 @@ from .describe import words
 from .describe.layout import Tile, WordOptions
 from .describe.manifest import load
 from .describe.regions import Region, isolate
+from .make.frames import Stimulus
 from .make.isolated import write_isolated
 from .make.vectors import write_vectors
 from .verification.compare import verify
@@ -11,6 +12,7 @@ from .verification.explain import explain
 
 __all__ = [
     "Region",
+    "Stimulus",
     "Tile",
     "WordOptions",
     "explain",

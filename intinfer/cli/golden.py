@@ -19,6 +19,7 @@ from .golden_options import TIME_LIMIT, check_images, check_options, configure
 if TYPE_CHECKING:
     from intinfer_golden.describe.regions import Region
     from intinfer_golden.make.frames import Frames
+    from intinfer_golden.make.stimulus.direct import Directed
 
 __all__ = ["configure", "run"]
 
@@ -93,6 +94,7 @@ def _options(arguments: argparse.Namespace, model: Model) -> dict[str, str]:
 
 def _whole(arguments: argparse.Namespace, model: Model, frames: Frames | None) -> dict[str, Any]:
     from intinfer_golden.describe.plan import selected
+    from intinfer_golden.make.frames import Frames
     from intinfer_golden.make.vectors import estimate, known_formats, usual_formats, write_vectors
 
     chosen = asked_nodes(arguments, model)
@@ -103,18 +105,18 @@ def _whole(arguments: argparse.Namespace, model: Model, frames: Frames | None) -
         "nodes": chosen,
     }
     nodes = len(selected(model.graph, chosen)) - len(model.graph.inputs)
-    found: dict[str, Any] = {}
-    if arguments.cover is not None:
-        frames, found = _covering(arguments, model, frames)
-    assert frames is not None, "without images there is --cover"
-    sizes = estimate(model.graph, frames.count, **layout)
+    found = None if arguments.cover is None else _covering(arguments, model, frames)
+    images = found or frames
+    assert images is not None, "without images there is --cover"
+    count = images.count if isinstance(images, Frames) else len(images.labels)
+    sizes = estimate(model.graph, count, **layout)
     formats = usual_formats(sizes) if arguments.format is None else known_formats(arguments.format)
     note("about " + ", ".join(f"{sizes[name]:,} bytes of {name}" for name in formats))
     _check_space(arguments, sum(sizes[name] for name in formats))
-    bar = Bar(frames.count, "images")
+    bar = Bar(count, "images")
     write_vectors(
         model,
-        frames,
+        images,
         arguments.output,
         formats=formats,
         options=_options(arguments, model),
@@ -122,17 +124,15 @@ def _whole(arguments: argparse.Namespace, model: Model, frames: Frames | None) -
         force=arguments.force,
         progress=bar,
         **layout,
-        **found,
     )
     bar.close()
-    answer = {"directory": arguments.output, "images": frames.count, "nodes": nodes, "format": formats}
-    return answer | ({"coverage": found["coverage"].document()["total"]} if found else {})
+    answer = {"directory": arguments.output, "images": count, "nodes": nodes, "format": formats}
+    return answer | ({"coverage": found.coverage.document()["total"]} if found else {})
 
 
-def _covering(arguments: argparse.Namespace, model: Model, frames: Frames | None) -> tuple[Frames, dict[str, Any]]:
-    """The images among directed ones, and what `write_vectors` is told of these."""
+def _covering(arguments: argparse.Namespace, model: Model, frames: Frames | None) -> Directed:
+    """The images among directed ones."""
     from intinfer_golden.make import journal
-    from intinfer_golden.make.frames import Frames
     from intinfer_golden.make.stimulus.direct import directed
 
     search = _search(arguments, arguments.cover)
@@ -143,14 +143,7 @@ def _covering(arguments: argparse.Namespace, model: Model, frames: Frames | None
         search["rounds"] = begun.identity.get("number of rounds", search["rounds"])
     given = frames.all(model.graph) if frames else None
     labels = [f"image {i}" for i in range(frames.count)] if frames else []
-    stimulus = directed(model.graph, given=given, given_labels=labels, **search)
-    told = {
-        "labels": stimulus.labels,
-        "seed": search["seed"],
-        "rounds": stimulus.rounds,
-        "coverage": stimulus.coverage,
-    }
-    return Frames.of(model.graph, stimulus.frames), told
+    return directed(model.graph, given=given, given_labels=labels, **search)
 
 
 def _parts(
@@ -201,9 +194,14 @@ def _frame_sizes(arguments: argparse.Namespace, model: Model, regions: Sequence[
 
 def _sentence(answer: Mapping[str, Any]) -> str:
     if "sets" in answer:
+        sets, covered, left = answer["sets"], answer["covered"], answer["open"]
+        wrote = f"wrote {answer['directory']}: {sets} set{'s' * (sets > 1)}, {answer['frames']:,} frames; "
+        if not left:
+            return f"{wrote}every case that they should show (bin) is hit, or proven impossible"
+        where = f"in {sets - covered} of the sets" if sets > 1 else "in it"
         return (
-            f"wrote {answer['directory']}: {answer['sets']} sets, {answer['frames']:,} frames; "
-            f"{answer['covered']} sets without an open bin, {answer['open']:,} bins open in the others"
+            f"{wrote}{where} {left:,} cases that frames should show (bins) are open, neither hit nor proven "
+            "impossible; the set's coverage.html lists them, and a longer search (--time-limit, --rounds) may hit more"
         )
     coverage = f"; {answer['coverage']['percent']:.2f} % covered" if "coverage" in answer else ""
     formats = " and ".join(answer["format"])

@@ -159,7 +159,7 @@ def test_parts(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert document["frames"][:5] == [*first, "image 0", "image 1", "image 2"]
     line = ["golden", model, "-o", str(tmp_path / "t"), "--isolated", "--nodes", "pool", "--format", "npy"]
     assert main(line) == 0
-    assert capsys.readouterr().out.startswith(f"wrote {tmp_path / 't'}: 1 sets, ")
+    assert capsys.readouterr().out.startswith(f"wrote {tmp_path / 't'}: 1 set, ")
 
 
 def test_directed_images_of_the_whole_network(

@@ -18,6 +18,7 @@ from intinfer.builder import GraphBuilder
 from intinfer.model import Model
 from intinfer.types import IntType
 from intinfer_golden import write_vectors
+from intinfer_golden.make.frames import Stimulus
 from intinfer_golden.make.stimulus.direct import directed
 from intinfer_golden.testbench import Interface, write_bench
 
@@ -228,7 +229,8 @@ def test_the_sum_of_each_channel_must_be_reset(tmp_path: Path, simulator: str) -
     builder.output("y", builder.tgap(builder.input("x", (4, 2, 3), (0, 7)), name="pool", top=7))
     stimulus = directed(builder.finish())
     directory = tmp_path / "set"
-    write_vectors(Model(builder.finish()), stimulus.frames, directory, formats=("memh",), labels=stimulus.labels)
+    images = Stimulus(stimulus.frames, stimulus.labels)
+    write_vectors(Model(builder.finish()), images, directory, formats=("memh",))
     file = tmp_path / "design.sv"
     file.write_text(AVERAGE)
     with bench(directory, [file], simulator, repeat=1) as run:

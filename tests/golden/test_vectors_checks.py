@@ -32,6 +32,7 @@ from intinfer.strategies import graphs_with_images
 from intinfer_golden import write_vectors
 from intinfer_golden.describe.regions import isolate
 from intinfer_golden.make.demand import demand_masks
+from intinfer_golden.make.frames import Stimulus
 
 GRAPH = block_graph()
 IMAGES = images()
@@ -82,8 +83,8 @@ def test_given_masks_are_the_demand_of_the_only_node(tmp_path: Path) -> None:
     masks = np.array([[True, False, True, True], [False] * 4, [True] * 4])
     model = intinfer.Model(GRAPH)
     with patch("intinfer_golden.make.run.CrossCheck", NoCheck):
-        more: dict[str, Any] = {"labels": ["a", "b", "c"], "seed": 7, "rounds": 2, "formats": ["memh"]}
-        write_vectors(model, inputs, tmp_path / "t", region=region, masks={"dw": masks}, **more)
+        images = Stimulus(inputs, ["a", "b", "c"], {"dw": masks}, seed=7, rounds=2)
+        write_vectors(model, images, tmp_path / "t", region=region, formats=["memh"])
     document = manifest(tmp_path / "t")
     assert [(p["port"], document["tensors"][p["tensor"]]["role"]) for p in document["ports"]] == [
         ("s0_axis", "input"),
@@ -99,7 +100,7 @@ def test_given_masks_are_the_demand_of_the_only_node(tmp_path: Path) -> None:
     assert document["model"]["sha256"] == hashlib.sha256((tmp_path / "model.npz").read_bytes()).hexdigest()
     for wrong, shown in ((masks[:2], "bool (2, 4)"), (masks.astype(int), "int64 (3, 4)")):
         with pytest.raises(DataError) as caught:
-            write_vectors(model, inputs, tmp_path / "u", region=region, masks={"dw": wrong})
+            write_vectors(model, Stimulus(inputs, masks={"dw": wrong}), tmp_path / "u", region=region)
         assert str(caught.value) == f"mask of node 'dw' is {shown}, bool (3, 4) is needed"
 
 
@@ -170,16 +171,16 @@ def test_refusals_leave_nothing(tmp_path: Path) -> None:
             {"fold": {"Conv/1": 7282}},
             "value 'Conv/1': 7282 elements of 9 bits are a word of 65,538 bits, more than 65,536; fold less",
         ),
-        (new, {"labels": ["a"]}, "1 labels are given for 3 images; give one an image"),
+        (new, {"images": Stimulus(IMAGES, ["a"])}, "1 labels are given for 3 images; give one an image"),
         (
             new,
-            {"masks": {"fc": np.ones((3, 3), bool)}},
+            {"images": Stimulus(IMAGES, masks={"fc": np.ones((3, 3), bool)})},
             f"a mask of node 'fc' is given; masks are for a graph of that node alone, this is {', '.join(NODES)}",
         ),
     ]
     for target, options, message in cases:
         with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
-            write_unchecked(GRAPH, IMAGES, target, **options)
+            write_unchecked(GRAPH, options.pop("images", IMAGES), target, **options)
     with pytest.raises(DataError, match=r"^there are no images; golden vectors need at least one$"):
         write_unchecked(GRAPH, IMAGES[:0], new)
     assert [path.name for path in tmp_path.iterdir()] == ["full"]

@@ -21,7 +21,7 @@ from helpers import trapping_graph
 
 from intinfer.errors import DataError, RangeError
 from intinfer_golden.make import journal, run
-from intinfer_golden.make.frames import Frames
+from intinfer_golden.make.frames import Frames, Stimulus
 
 GRAPH = block_graph()
 IMAGES = images(9)
@@ -45,7 +45,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 def write(target: Path, **options: Any) -> Path:
-    return write_unchecked(GRAPH, IMAGES, target, **{"formats": FORMAT_LIST, "fold": 3, **options})
+    images = options.pop("images", IMAGES)
+    return write_unchecked(GRAPH, images, target, **{"formats": FORMAT_LIST, "fold": 3, **options})
 
 
 def dying(after: int, error: type[BaseException] = Killed) -> Callable[[int], None]:
@@ -198,9 +199,9 @@ def test_what_is_refused(tmp_path: Path) -> None:
                 ({"nodes": [other]}, "set of options"),
                 ({"formats": ["npy"]}, "set of options"),
                 ({"options": {"fit": "crop"}}, "set of options"),
-                ({"labels": list("abcdefghi")}, "choice of images"),
-                ({"seed": 1}, "choice of images"),
-                ({"rounds": 1}, "number of rounds"),
+                ({"images": Stimulus(IMAGES, list("abcdefghi"))}, "choice of images"),
+                ({"images": Stimulus(IMAGES, seed=1)}, "choice of images"),
+                ({"images": Stimulus(IMAGES, rounds=1)}, "number of rounds"),
             ]
         ),
     ]

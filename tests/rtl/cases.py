@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -88,14 +88,15 @@ def _written(folder: Path, name: str, graph: Graph, fold: int, design: Assemble)
     every = 5 if name in ("mrb", "mdgnet_normal") else 1  # simulated a thousand times, the blocks make do with less
     write_vectors(
         Model(graph),
-        {value: frames[::every] for value, frames in stimulus.frames.items()},
+        replace(
+            stimulus,
+            frames={value: frames[::every] for value, frames in stimulus.frames.items()},
+            labels=stimulus.labels[::every],
+            rounds=None,
+        ),
         folder / name,
         formats=("memh",),
         fold=fold,
-        labels=stimulus.labels[::every],
-        masks=stimulus.masks,
-        seed=1,
-        coverage=stimulus.coverage,
     )
     text = design(json.loads((folder / name / "manifest.json").read_text()))
     return Built(name, folder / name, text)

@@ -16,6 +16,7 @@ from rtl.simulate import Result, bench
 
 from intinfer.graph import Graph
 from intinfer.types import IntArray
+from intinfer_golden.make.frames import Stimulus
 
 RTL = Path(__file__).parent
 SOURCES = tuple(sorted(RTL.glob("*.sv")))
@@ -32,7 +33,7 @@ class Run:
     values: dict[str, IntArray]
 
 
-def written(graph: Graph, inputs: Mapping[str, IntArray], directory: Path, **options: Any) -> Json:
+def written(graph: Graph, inputs: Mapping[str, IntArray] | Stimulus, directory: Path, **options: Any) -> Json:
     """The manifest of a new set in `directory`."""
     write_unchecked(graph, inputs, directory, formats=("memh",), **options)
     manifest: Json = json.loads((directory / "manifest.json").read_text())

@@ -28,6 +28,7 @@ from intinfer.ops.base import Op
 from intinfer.strategies import graphs_with_images
 from intinfer.tensor import CellularWeights, IntTensor
 from intinfer.types import IntArray, IntType
+from intinfer_golden.make.frames import Stimulus
 
 LEVELS = IntType(0, 7)
 
@@ -109,7 +110,7 @@ def test_given_demand_saves_products(tmp_path: Path) -> None:
     weight = IntTensor(np.random.default_rng(3).integers(-1, 2, (3, 5, 2, 1)), "ternary")
     graph = node(Conv2d(weight, (1, 1), (0, 0, 1, 0), (0,), (1, 1), 1, Accumulator.prove(9)), 5)
     images = np.random.default_rng(4).integers(0, 8, (4, 5, 2, 2))
-    written(graph, {"x": images}, tmp_path / "set", fold=3, masks={"y": MASKS})
+    written(graph, Stimulus({"x": images}, masks={"y": MASKS}), tmp_path / "set", fold=3)
     made = run(tmp_path / "set")
     full = reference.run(graph, {"x": images})["y"]
     assert np.array_equal(made.values["y"], full * MASKS[:, :, None, None])
@@ -119,7 +120,7 @@ def test_given_demand_saves_products(tmp_path: Path) -> None:
 @needs_icarus
 def test_a_node_that_makes_no_products_takes_the_masks_and_computes_all(tmp_path: Path) -> None:
     images = np.random.default_rng(5).integers(0, 8, (4, 3, 2, 2))
-    written(node(Clamp(2, 5), 3), {"x": images}, tmp_path / "set", masks={"y": MASKS})
+    written(node(Clamp(2, 5), 3), Stimulus({"x": images}, masks={"y": MASKS}), tmp_path / "set")
     assert np.array_equal(run(tmp_path / "set").values["y"], images.clip(2, 5))
 
 

@@ -28,6 +28,7 @@ from intinfer.ops.base import Op
 from intinfer.rounding import RoundMode
 from intinfer.tensor import CellularWeights, IntTensor, Weights
 from intinfer.types import LIMIT, IntArray, IntType
+from intinfer_golden.make.frames import Stimulus
 
 RTL = Path(__file__).parent
 BIT, LEVELS, BYTE, SIGNED = IntType(0, 1), IntType(0, 7), IntType(0, 255), IntType(-4, 3)
@@ -200,7 +201,7 @@ def simulated(case: Case, folder: Path, masks: IntArray | None = None) -> str:
     """Write vectors, run the assembled design on them and compare what it sent; what the simulation printed."""
     images = case.images()
     given_masks = None if masks is None else {"y": masks}
-    written(case.graph, {"x": images}, folder / "set", fold=case.fold, masks=given_masks)
+    written(case.graph, Stimulus({"x": images}, masks=given_masks), folder / "set", fold=case.fold)
     simulation = run(folder / "set", profile=case.profile)
     live = slice(None) if masks is None else masks
     np.testing.assert_array_equal(simulation.values["y"][live], naive.apply(case.op, images)[live])

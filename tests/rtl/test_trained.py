@@ -17,6 +17,7 @@ from intinfer.graph import Graph
 from intinfer.model import Model
 from intinfer_golden import write_vectors
 from intinfer_golden.describe.regions import each_node
+from intinfer_golden.make.frames import Stimulus
 from intinfer_golden.make.stimulus.direct import directed
 
 REPOSITORY = Path(__file__).parents[2]
@@ -37,9 +38,8 @@ def check(graph: Graph, prefix: str, folder: Path) -> int:
         found = directed(region.graph, seed=number)
         assert found.coverage.percent == 100, f"{region.name}\n{found.coverage.text()}"
         directory = folder / str(number)
-        write_vectors(
-            Model(graph), found.frames, directory, formats=("memh",), fold=8, region=region, labels=found.labels
-        )
+        images = Stimulus(found.frames, found.labels)
+        write_vectors(Model(graph), images, directory, formats=("memh",), fold=8, region=region)
         run(directory, simulator="verilator", timeout=300, watchdog=10**6)
         assert json.loads((directory / "manifest.json").read_text())["region"]["nodes"] == [region.name]
     return len(names)

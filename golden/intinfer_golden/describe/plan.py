@@ -47,7 +47,14 @@ class Layout:
 
     @classmethod
     def of(cls, graph: Graph, order: str, fold: int | Mapping[str, int], words: WordOptions | None = None) -> Layout:
-        """Of options; see `write_vectors`.
+        """The layout that options ask for.
+
+        Args:
+            order: of the axes, outermost first: "n" and then "c", "h" and "w" in any order. "nhwc" has a pixel's
+                channels innermost.
+            fold: elements a word, along the innermost axis: of all values, or by value name, with "" for all others.
+                Weights are folded like their layer's input.
+            words: weights and thresholds in tiles, element 0 in either end, elements in slots; None for neither.
 
         Raises DataError for an order that is none, a value or node that the graph lacks, a node without the constants
         that a tile is given for, a fold below 1, or a word beyond 65,536 bits.
@@ -114,7 +121,7 @@ class Constant:
 
     @classmethod
     def of(cls, tensor: Tensor, stored: IntTensor | CellularWeights) -> Constant:
-        """Of an attribute of an op."""
+        """The constant that an attribute of an op holds."""
         return cls(tensor, stored.values, stored if isinstance(stored, CellularWeights) else None)
 
 
@@ -162,7 +169,7 @@ class Contents:
 
     @classmethod
     def of(cls, graph: Graph, nodes: Collection[str] | None, images: int, layout: Layout) -> Contents:
-        """Of the nodes asked for; errors as `selected`."""
+        """What a set of the nodes asked for holds; errors as `selected`."""
         values = selected(graph, nodes)
         made = [graph.node_by_name[value.name] for value in values if value.name in graph.node_by_name]
         frames = [*value_tensors(graph, values, images, layout), *(_mask_tensor(node, images) for node in made)]

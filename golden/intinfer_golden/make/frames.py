@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from intinfer.errors import DataError, RangeError
 from intinfer.graph import Graph
 from intinfer.inputs import Arrays, Batch
-from intinfer.types import IntArray
+from intinfer.types import IntArray, Mask
 
 CHUNK = 64
 """Images that are read at a time where nothing else decides."""
@@ -30,7 +31,10 @@ class Frames:
 
     @classmethod
     def of(cls, graph: Graph, images: Arrays) -> Frames:
-        """Of arrays; see `write_vectors`. Raises DataError for wrong names or shapes; values are checked when read."""
+        """The frames in arrays; see `write_vectors`. Values are checked when they are read.
+
+        Raises DataError for wrong names or shapes.
+        """
         given = images if isinstance(images, Mapping) else {graph.inputs[0].name: images}
         shapes = {value.name: value.shape for value in graph.inputs}
         arrays = {name: np.atleast_1d(array) for name, array in given.items()}
@@ -54,6 +58,51 @@ class Frames:
             except RangeError as error:
                 raise RangeError(f"{error}{f' (images counted from {begin})' if begin else ''}") from None
             yield chunk
+
+
+class Report(Protocol):
+    """A coverage report in three forms; see `intinfer_golden.make.coverage`."""
+
+    def files(self) -> dict[str, str]:
+        """Text by suffix."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stimulus:
+    """Images for the inputs of a graph, in the order in which they are to be sent, and how they were found.
+
+    Attributes:
+        frames: the images, as `write_vectors` takes them.
+        labels: what each is for; None for "image 0" and so on.
+        masks: {name of the only node: bool (N, C)}, the channels that each image demands of it; None when everything is
+            always demanded. Values of other channels are as full in the files as any.
+        coverage: what the images reach; None where nobody looked.
+        seed, rounds: of the search for them; None where there was none.
+    """
+
+    frames: Arrays | Frames
+    labels: Sequence[str] | None = None
+    masks: Mapping[str, Mask] | None = None
+    coverage: Report | None = None
+    seed: int | None = None
+    rounds: int | None = None
+
+    def of(self, graph: Graph) -> tuple[Frames, list[str], dict[str, Mask]]:
+        """The images of a graph, a label for each, and the masks. Raises DataError for what does not fit together."""
+        frames = self.frames if isinstance(self.frames, Frames) else Frames.of(graph, self.frames)
+        labels = [f"image {i}" for i in range(frames.count)] if self.labels is None else list(self.labels)
+        if len(labels) != frames.count:
+            raise DataError(f"{len(labels)} labels are given for {frames.count} images; give one an image")
+        for name, mask in (self.masks or {}).items():
+            if len(graph.nodes) != 1 or name not in graph.node_by_name:
+                names = ", ".join(graph.node_by_name)
+                raise DataError(
+                    f"a mask of node {name!r} is given; masks are for a graph of that node alone, this is {names}"
+                )
+            wanted = (frames.count, graph.node_by_name[name].output.shape[0])
+            if mask.dtype != np.bool_ or mask.shape != wanted:
+                raise DataError(f"mask of node {name!r} is {mask.dtype} {mask.shape}, bool {wanted} is needed")
+        return frames, labels, dict(self.masks or {})
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ from ..describe.names import file_stem
 from ..describe.plan import Layout
 from ..describe.regions import Region
 from . import journal
-from .frames import Frames, Hashes
-from .journal import Journal
+from .frames import Frames, Hashes, Stimulus
+from .journal import SetJournal
 from .replace import check_target
 from .run import Progress
 from .stimulus.alike import Alike
@@ -97,35 +97,22 @@ def write_isolated(
     _check_regions(regions)
     model = model if isinstance(model, Model) else Model(model)
     layout = Layout.of(model.graph, order, fold, words)
-    frames = images if images is None or isinstance(images, Frames) else Frames.of(model.graph, images)
+    frames = None if images is None else Stimulus(images).of(model.graph)[0]
     search = {"goal": goal, "seed": seed, "rounds": rounds, "masks": masks}
-    identity = {
-        "version of intinfer": intinfer.__version__,
-        "model": model_hash(model.graph),
-        "input": frames and Hashes.of(model.graph, frames).inputs,
-        "choice of regions": [[region.name, *region.nodes] for region in regions],
-        "set of options": {
-            "format": None if formats is None else known_formats(formats),
-            **layout.document(),
-            "options": dict(sorted((options or {}).items())),
-            **search,
-        },
-    }
+    how = {"formats": formats, "options": options}
+    sets = _Sets(model, tuple(regions), journal.partial_of(final), search | {"time_limit": time_limit}, how, layout)
+    identity = sets.identity(frames)
     if resume and journal.complete(final, identity):
         return documents.read(final / NAME, FORMAT, VERSION, "index of golden vectors")
     with journal.growing(final, identity, resume, force) as (partial, _):
-        how = {"formats": formats, "options": options}
-        sets = _Sets(model, tuple(regions), partial, search | {"time_limit": time_limit}, how, layout)
+        progress = progress or (lambda done: None)
         left = sets.left()
-        if progress:
-            progress(len(regions) - len(left))
-        for done, _ in enumerate(_written(sets, left, _values_of(model.graph, frames, regions), jobs), 1):
-            Journal(identity, len(regions) - len(left) + done).write(partial)
-            if progress:
-                progress(len(regions) - len(left) + done)
-        index = {"format": FORMAT, "version": VERSION, "sets": sets.entries()}
-        write_into(partial / NAME, json.dumps(index, indent=1).encode("ascii") + b"\n")
-    return index
+        whole = len(regions) - len(left)
+        progress(whole)
+        for done, _ in enumerate(_written(sets, left, _values_of(model.graph, frames, regions), jobs), whole + 1):
+            SetJournal(identity, done).write(partial)
+            progress(done)
+        return sets.index()
 
 
 def _check_regions(regions: Sequence[Region]) -> None:
@@ -175,23 +162,30 @@ class _Sets:
             found=self._alike.of(region.graph),
             **self.search,
         )
-        write_vectors(
-            self.model,
-            found.frames,
-            target,
-            labels=found.labels,
-            masks=found.masks,
-            region=region,
-            seed=self.search["seed"],
-            rounds=found.rounds,
-            coverage=found.coverage,
-            **self.how,
-            **self.layout.of_region(region.graph),
-        )
+        write_vectors(self.model, found, target, region=region, **self.how, **self.layout.of_region(region.graph))
 
-    def entries(self) -> list[dict[str, Any]]:
-        """The lines of the index, from what the sets say of themselves."""
-        return [_entry(region, self._target(region)) for region in self.regions]
+    def identity(self, frames: Frames | None) -> dict[str, Any]:
+        """What decides the bytes of the sets; the time limit does so through the number of rounds alone."""
+        formats, options = self.how["formats"], self.how["options"]
+        return {
+            "version of intinfer": intinfer.__version__,
+            "model": model_hash(self.model.graph),
+            "input": frames and Hashes.of(self.model.graph, frames).inputs,
+            "choice of regions": [[region.name, *region.nodes] for region in self.regions],
+            "set of options": {
+                "format": None if formats is None else known_formats(formats),
+                **self.layout.document(),
+                "options": dict(sorted((options or {}).items())),
+                **{name: value for name, value in self.search.items() if name != "time_limit"},
+            },
+        }
+
+    def index(self) -> dict[str, Any]:
+        """Write the index, from what the sets say of themselves, and return it."""
+        entries = [_entry(region, self._target(region)) for region in self.regions]
+        index = {"format": FORMAT, "version": VERSION, "sets": entries}
+        write_into(self.folder / NAME, json.dumps(index, indent=1).encode("ascii") + b"\n")
+        return index
 
     def _target(self, region: Region) -> Path:
         return self.folder / file_stem(region.name)

@@ -34,7 +34,7 @@ class FolderError(DataError):
 
 
 @dataclass(frozen=True)
-class Journal:
+class SetJournal:
     """What is on disk.
 
     Attributes:
@@ -62,7 +62,7 @@ class Journal:
         sync_folder(directory)
 
 
-def read(directory: Path) -> Journal | None:
+def read(directory: Path) -> SetJournal | None:
     """The journal in `directory`, or None. Raises DataError for one that is not ours."""
     path = directory / NAME
     if not path.is_file():
@@ -72,12 +72,12 @@ def read(directory: Path) -> Journal | None:
     try:
         if (document.pop("format"), document.pop("version")) != (_FORMAT, _VERSION):
             raise ValueError("other format or version")
-        return _checked(Journal(**document))
+        return _checked(SetJournal(**document))
     except (ValueError, TypeError, LookupError, AttributeError):
         raise DataError(f"{path}: is no journal that this intinfer reads; {remedy}") from None
 
 
-def _checked(journal: Journal) -> Journal:
+def _checked(journal: SetJournal) -> SetJournal:
     """Raises ValueError or TypeError for one that `write` does not make."""
     whole = isinstance(journal.identity, dict) and _natural(journal.images)
     states = all(
@@ -103,7 +103,7 @@ def partial_of(directory: Path) -> Path:
 @contextmanager
 def growing(
     directory: Path, identity: Mapping[str, Any], resume: bool, force: bool = False
-) -> Iterator[tuple[Path, Journal]]:
+) -> Iterator[tuple[Path, SetJournal]]:
     """The folder `directory`.partial with its journal; it becomes `directory` when the body ends, with `force` in the
     place of a set or index that stands there until then.
 
@@ -121,10 +121,12 @@ def growing(
         yield from _grown(directory, partial, identity, force)
 
 
-def _grown(directory: Path, partial: Path, identity: Mapping[str, Any], force: bool) -> Iterator[tuple[Path, Journal]]:
+def _grown(
+    directory: Path, partial: Path, identity: Mapping[str, Any], force: bool
+) -> Iterator[tuple[Path, SetJournal]]:
     journal = _found(partial, identity)
     if journal is None:
-        journal = Journal(identity)
+        journal = SetJournal(identity)
         try:
             journal.write(partial)
         except BaseException:
@@ -180,7 +182,7 @@ def complete(directory: Path, identity: Mapping[str, Any]) -> bool:
     return True
 
 
-def _found(partial: Path, identity: Mapping[str, Any]) -> Journal | None:
+def _found(partial: Path, identity: Mapping[str, Any]) -> SetJournal | None:
     """The journal to go on with; None when the other run was killed before it had one."""
     journal = read(partial)
     if journal is None:
@@ -191,7 +193,7 @@ def _found(partial: Path, identity: Mapping[str, Any]) -> Journal | None:
     return journal
 
 
-def _check_identity(directory: Path, journal: Journal, identity: Mapping[str, Any]) -> None:
+def _check_identity(directory: Path, journal: SetJournal, identity: Mapping[str, Any]) -> None:
     wanted = json.loads(json.dumps(identity))
     for key in sorted(wanted.keys() | journal.identity.keys()):
         if wanted.get(key) != journal.identity.get(key):

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -33,8 +33,8 @@ from . import journal
 from .blas import one_thread
 from .crosscheck import CrossCheck
 from .demand import demand_masks
-from .frames import Frames, Hashes, image_hashes
-from .journal import FolderError, Journal, sync_folder
+from .frames import Frames, Hashes, Report, image_hashes
+from .journal import FolderError, SetJournal, sync_folder
 from .writer import TensorWriter
 
 BATCH_BYTES = 2**26
@@ -45,13 +45,6 @@ CHECKPOINT_SECONDS = 30.0
 
 Progress = Callable[[int], object]
 """Called with the number of images that are done, first with those of an earlier run."""
-
-
-class Report(Protocol):
-    """A coverage report in three forms; see `intinfer_golden.make.coverage`."""
-
-    def files(self) -> dict[str, str]:
-        """Text by suffix."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +76,12 @@ class Job:
 
     @property
     def formats(self) -> list[str]:
+        """The formats of the set's files."""
         return list(self.command["format"])
 
     @property
     def mode(self) -> str:
+        """What the manifest calls it: "isolated" of a region, "network" of the whole graph."""
         return "isolated" if self.region else "network"
 
     @cached_property
@@ -145,7 +140,7 @@ def write_set(job: Job, model: Model, final: Path, resume: bool, force: bool, pr
 class _Run:
     """Writes batch by batch, so that memory is that of one batch; what grows with the images is journalled."""
 
-    def __init__(self, job: Job, model: Model, directory: Path, found: Journal) -> None:
+    def __init__(self, job: Job, model: Model, directory: Path, found: SetJournal) -> None:
         self._job = job
         self._directory = directory
         self._found = found
@@ -225,7 +220,7 @@ class _Run:
             sync_folder(folder)
         states = [entry.state() for entry in self._growing]
         ends = {file.path: [file.size, file.sha256] for file in files}
-        Journal(self._job.identity, images, states, ends).write(self._directory)
+        SetJournal(self._job.identity, images, states, ends).write(self._directory)
 
     def finish(self) -> None:
         """Constants, and what stands beside the tensors."""

@@ -14,7 +14,7 @@ from intinfer.graph import Graph
 from .textures import Frame
 
 
-class Found:
+class SearchCache:
     """Results of searches, by all that decides them but the graph: the frame, and the random numbers left after it."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Found:
 
 
 class Alike:
-    """Which of some graphs are alike, and what each kind of them has `Found`."""
+    """Which of some graphs are alike, and a `SearchCache` for each kind of them."""
 
     def __init__(self, graphs: Iterable[Graph]) -> None:
         kinds: dict[Hashable, list[list[Graph]]] = {}
@@ -46,11 +46,11 @@ class Alike:
                 same.append([graph])
             else:
                 own.append(graph)
-        self._found: dict[Graph, Found] = {}
+        self._found: dict[Graph, SearchCache] = {}
         for kind in (kind for same in kinds.values() for kind in same if len(kind) > 1):
-            self._found |= dict.fromkeys(kind, Found())
+            self._found |= dict.fromkeys(kind, SearchCache())
 
-    def of(self, graph: Graph) -> Found | None:
+    def of(self, graph: Graph) -> SearchCache | None:
         """None for a graph that has no like."""
         return self._found.get(graph)
 

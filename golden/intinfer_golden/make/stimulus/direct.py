@@ -24,8 +24,9 @@ from ..coverage.fault import EQUAL, HIGHEST, LOWEST, RESET
 from ..coverage.frames import KIND as FRAMES
 from ..coverage.group import Bools, Intervals, Values
 from ..coverage.shown import Shown
+from ..frames import Stimulus
 from . import textures
-from .alike import Found
+from .alike import SearchCache
 from .numbers import Numbers
 from .pack import Goal, pack
 from .search import Search
@@ -47,22 +48,19 @@ SOLVED = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Stimulus:
-    """Frames for the inputs of a graph, in the order in which they are to be sent.
+class Directed(Stimulus):
+    """Frames that were searched for. Those that do not demand everything are not counted by `coverage`, and the same
+    number of `rounds` gives the same frames again.
 
     Attributes:
         frames: {input: (N, *shape)}, inside the inputs' types.
-        labels: (N) what each frame is for.
-        masks: {node: bool (N, C)} demanded output channels, or None when everything is always demanded. Frames that
-            do not demand everything are not counted by `coverage`.
-        coverage: what the frames cover.
-        rounds: search rounds done; the same number gives the same frames again.
     """
 
     frames: dict[str, IntArray]
     labels: tuple[str, ...]
     masks: dict[str, Bools] | None
     coverage: Coverage
+    seed: int
     rounds: int
 
 
@@ -77,8 +75,8 @@ def directed(
     rounds: int | None = None,
     time_limit: float | None = None,
     masks: bool = False,
-    found: Found | None = None,
-) -> Stimulus:
+    found: SearchCache | None = None,
+) -> Directed:
     """Frames that drive a graph to its corners, from one node to a whole network.
 
     The first two frames tell channels, taps, branches and selects apart, so that what is wrong only after a reset
@@ -108,7 +106,7 @@ def directed(
         raise DataError(f"goal {goal} is no percentage: give 0..100")
     if rounds is not None and rounds < 0:
         raise DataError(f"{rounds} rounds are asked for: give 0 or more")
-    run = _Run(graph, goal, seed, found)
+    run = _DirectedRun(graph, goal, seed, found)
     run.tell_first_faults()
     run.give(given, given_labels)
     run.textures()
@@ -118,17 +116,17 @@ def directed(
     done = run.search(rounds, None if time_limit is None else time.monotonic() + time_limit)
     chosen = run.masked() if masks and len(graph.nodes) == 1 and isinstance(graph.nodes[0].op, Accumulating) else None
     frames = {x.name: np.stack([frame[x.name] for frame in run.frames]) for x in graph.inputs}
-    return Stimulus(frames, tuple(run.labels), chosen, run.coverage, done)
+    return Directed(frames, tuple(run.labels), chosen, run.coverage, seed, done)
 
 
-class _Run:
+class _DirectedRun:
     """The frames kept so far."""
 
-    def __init__(self, graph: Graph, goal: float, seed: int, found: Found | None) -> None:
+    def __init__(self, graph: Graph, goal: float, seed: int, found: SearchCache | None) -> None:
         self._graph, self._goal = graph, goal
         self._rng = np.random.default_rng(seed)
         self.coverage = Coverage(graph)
-        self._telling = Telling(graph, self.coverage.first, self._traces, self._rng, found or Found())
+        self._telling = Telling(graph, self.coverage.first, self._traces, self._rng, found or SearchCache())
         self.frames: list[Frame] = []
         self.labels: list[str] = []
 
@@ -188,7 +186,7 @@ class _Run:
         self._try([("checker", checker)])
 
     def _contrasts(self, low: Frame, high: Frame) -> Iterator[tuple[str, Frame]]:
-        """Of several inputs each alone at its highest: where all are, a multiplexer's branches may be the same."""
+        """Each of several inputs alone at its highest: where all are, a multiplexer's branches may be the same."""
         if 1 < len(self._graph.inputs) <= CONTRASTS:
             for x in self._graph.inputs:
                 yield f"{x.name} highest, others lowest", low | {x.name: high[x.name]}

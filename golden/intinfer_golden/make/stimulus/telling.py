@@ -16,7 +16,7 @@ from ..coverage.fault import RESET
 from ..coverage.first import FirstFrames
 from ..coverage.group import Values
 from . import textures
-from .alike import Found
+from .alike import SearchCache
 from .textures import Draw, Frame
 
 COMPOSED = 6
@@ -37,7 +37,9 @@ Trace = Callable[[list[Frame]], list[Values | None]]
 class Telling:
     """Composes frames, and finds the one that hits most bins of a group in its place."""
 
-    def __init__(self, graph: Graph, group: FirstFrames, trace: Trace, rng: np.random.Generator, found: Found) -> None:
+    def __init__(
+        self, graph: Graph, group: FirstFrames, trace: Trace, rng: np.random.Generator, found: SearchCache
+    ) -> None:
         self._graph, self._group, self._trace, self._rng, self._found = graph, group, trace, rng, found
         self._numbers = {x.name: self._telling(x) for x in graph.inputs}
         size = sum(value.size for value in graph.values.values())

@@ -31,6 +31,7 @@ def noise(graph: Graph, rng: np.random.Generator) -> Frame:
 
 
 def uniform(x: Value, rng: np.random.Generator, shape: tuple[int, ...]) -> IntArray:
+    """Numbers of an input's type, each as likely as any other."""
     return rng.integers(x.type.lo, x.type.hi, shape, endpoint=True)
 
 
