@@ -10,14 +10,13 @@ from pathlib import Path
 
 from intinfer.errors import DataError
 
-from ..describe import documents
+from ..describe import documents, index, manifest
 from .trace import check_new_directory
 
-MANIFEST, INDEX = "manifest.json", "index.json"
-_FORMATS = {MANIFEST: "intinfer-golden", INDEX: "intinfer-golden-index"}
+_FORMATS = {manifest.NAME: manifest.FORMAT, index.NAME: index.FORMAT}
 _JOURNAL = "journal.json"
 """Of a run that was killed when all but this was done."""
-_FILES = {MANIFEST, _JOURNAL, "model.npz", "coverage.json", "coverage.txt", "coverage.html"}
+_FILES = {manifest.NAME, _JOURNAL, manifest.GRAPH, "coverage.json", "coverage.txt", "coverage.html"}
 _HERE, _EXCHANGE = -100, 2
 """AT_FDCWD and RENAME_EXCHANGE of Linux."""
 _FOLDERS = {"values", "demand", "constants", "bench"}
@@ -75,12 +74,12 @@ def _exchanged(one: Path, other: Path) -> bool:
 
 
 def _check_ours(directory: Path) -> None:
-    name = MANIFEST if (directory / MANIFEST).is_file() else INDEX
+    name = manifest.NAME if (directory / manifest.NAME).is_file() else index.NAME
     paths = _paths(directory / name)
     if paths is None:
         raise DataError(f"{directory}: is no folder that intinfer golden made; give another name or remove it")
-    if name == INDEX:
-        _check_entries(directory, {INDEX, _JOURNAL}, paths)
+    if name == index.NAME:
+        _check_entries(directory, {index.NAME, _JOURNAL}, paths)
         for path in paths:
             _check_ours(directory / path)
         return
@@ -104,7 +103,7 @@ def _paths(path: Path) -> list[str] | None:
         document = documents.parse(path, documents.AGAIN)
         if document["format"] != _FORMATS[path.name]:
             return None
-        if path.name == INDEX:
+        if path.name == index.NAME:
             return [str(entry["path"]) for entry in document["sets"]]
         return [str(file["path"]) for tensor in document["tensors"] for file in tensor["files"]]
     except (OSError, LookupError, TypeError, DataError):

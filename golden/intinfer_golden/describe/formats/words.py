@@ -13,6 +13,8 @@ from intinfer.types import IntArray
 from ..tensors import Tensor
 
 WordBytes = npt.NDArray[np.uint8]
+_CHUNK_BITS = 2**24
+"""Bits that are unpacked at a time."""
 
 
 def pack(tensor: Tensor, values: npt.NDArray[np.integer]) -> WordBytes:
@@ -44,16 +46,25 @@ def unpack(tensor: Tensor, words: WordBytes) -> IntArray:
 
     Unused lanes, the bits of a slot above its element and those above the word are not looked at.
     """
-    count, bits = tensor.lanes, tensor.slot_bits
-    if tensor.word_bits <= 64:
-        lanes = _wide(words)[:, None] >> (np.arange(count, dtype=np.uint64) * np.uint64(bits))
-    else:
-        each = np.unpackbits(words, axis=1, count=count * bits, bitorder="little").reshape(len(words), count, bits)
-        lanes = _wide(np.packbits(each, axis=2, bitorder="little").reshape(len(words) * count, -1))
-    lanes = lanes.reshape(tensor.memories, -1, count) & np.uint64(tensor.code.mask)
+    slots = slots_of(words, tensor.lanes, tensor.slot_bits)
+    lanes = slots.reshape(tensor.memories, -1, tensor.lanes) & np.uint64(tensor.code.mask)
     if not tensor.slot.lsb_first:
         lanes = lanes[:, :, ::-1]
     return tensor.code.decode(tensor.gather(lanes))
+
+
+def slots_of(words: WordBytes, count: int, bits: int) -> npt.NDArray[np.uint64]:
+    """(words, count): what stands in each slot of `bits` bits of words, the least significant first."""
+    if count * bits <= 64:
+        shifts = np.arange(count, dtype=np.uint64) * np.uint64(bits)
+        return (_wide(words)[:, None] >> shifts) & np.uint64((1 << bits) - 1)
+    slots = np.zeros((len(words), count), dtype=np.uint64)
+    size = max(1, _CHUNK_BITS // (count * bits))
+    for start in range(0, len(words), size):
+        part = np.unpackbits(words[start : start + size], axis=1, count=count * bits, bitorder="little")
+        each = _wide(np.packbits(part.reshape(-1, bits), axis=1, bitorder="little"))
+        slots[start : start + size] = each.reshape(-1, count)
+    return slots
 
 
 def _narrow(words: npt.NDArray[np.uint64], size: int) -> WordBytes:

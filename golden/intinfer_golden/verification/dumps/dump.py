@@ -11,6 +11,7 @@ import numpy.typing as npt
 from intinfer.types import IntArray
 
 from ...describe.codes import Code
+from ...describe.formats.words import slots_of
 from ...describe.layout import Slot
 from ...describe.tensors import Tensor
 from .words import Bytes, Words, mask_above
@@ -19,7 +20,7 @@ Flags = npt.NDArray[np.bool_]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 _CHUNK_BITS = 2**24
-"""Bits that are unpacked at a time."""
+"""Bits that are looked at together."""
 
 
 @dataclass(frozen=True)
@@ -34,23 +35,27 @@ class Packing:
 
     @classmethod
     def of(cls, tensor: Tensor, fold: int | None = None) -> Packing:
-        """Of a tensor in no tiles; `fold` elements a word, or as many as in its files."""
+        """The packing of a tensor in no tiles; `fold` elements a word, or as many as in its files."""
         return cls(tensor.code, tensor.run, fold or tensor.fold, tensor.slot)
 
     @property
     def words_per_run(self) -> int:
+        """Words of a run, the last of which may be partial."""
         return -(-self.run // self.fold)
 
     @property
     def slot_bits(self) -> int:
+        """Bits of an element with those that fill up its slot."""
         return self.slot.bits(self.code)
 
     @property
     def word_bits(self) -> int:
+        """Bits of a word."""
         return self.fold * self.slot_bits
 
     @property
     def word_bytes(self) -> int:
+        """Whole bytes of a word."""
         return -(-self.word_bits // 8)
 
     def words(self, elements: int) -> int:
@@ -149,29 +154,8 @@ class Dump:
 
 def lanes_of(bits: Bytes, packing: Packing) -> npt.NDArray[np.uint64]:
     """(words, fold): the slots of each word as they stand there, that of element 0 first."""
-    bits = bits[:, : packing.word_bytes]
-    if packing.word_bits <= 64:
-        shifts = np.arange(packing.fold, dtype=np.uint64) * np.uint64(packing.slot_bits)
-        lanes = (_numbers(bits)[:, None] >> shifts) & np.uint64((1 << packing.slot_bits) - 1)
-        return lanes if packing.slot.lsb_first else lanes[:, ::-1]
-    size = max(1, _CHUNK_BITS // packing.word_bits)
-    lanes = np.zeros((len(bits), packing.fold), dtype=np.uint64)
-    for start in range(0, len(bits), size):
-        lanes[start : start + size] = _wide_lanes(bits[start : start + size], packing)
+    lanes = slots_of(bits[:, : packing.word_bytes], packing.fold, packing.slot_bits)
     return lanes if packing.slot.lsb_first else lanes[:, ::-1]
-
-
-def _wide_lanes(bits: Bytes, packing: Packing) -> npt.NDArray[np.uint64]:
-    count, fold, width = len(bits), packing.fold, packing.slot_bits
-    each = np.unpackbits(bits, axis=1, count=packing.word_bits, bitorder="little").reshape(count * fold, width)
-    return _numbers(np.packbits(each, axis=1, bitorder="little")).reshape(count, fold)
-
-
-def _numbers(rows: Bytes) -> npt.NDArray[np.uint64]:
-    """Rows of at most 8 bytes as numbers."""
-    padded = np.zeros((len(rows), 8), dtype=np.uint8)
-    padded[:, : rows.shape[1]] = rows
-    return padded.view("<u8").reshape(-1).astype(np.uint64, copy=False)
 
 
 def _elements(lanes: npt.NDArray[Scalar], packing: Packing) -> npt.NDArray[Scalar]:
