@@ -47,14 +47,17 @@ class Code:
 
     @property
     def signed(self) -> bool:
+        """Whether a value may be negative."""
         return self.name != "unsigned"
 
     @property
     def lo(self) -> int:
+        """The lowest value."""
         return {"unsigned": 0, "ternary": -1, "bipolar": -1}.get(self.name, -(1 << (self.bits - 1)))
 
     @property
     def hi(self) -> int:
+        """The highest value."""
         return {"unsigned": self.mask, "ternary": 1, "bipolar": 1}.get(self.name, (1 << (self.bits - 1)) - 1)
 
     @property
@@ -64,6 +67,7 @@ class Code:
 
     @property
     def mask(self) -> int:
+        """A word of ones."""
         return (1 << self.bits) - 1
 
     @property

@@ -92,7 +92,7 @@ class Written:
 
 
 def file_path(tensor: Tensor, format_: str, memory: int | None = None) -> str:
-    """Of a tensor's file inside the set."""
+    """The path of a tensor's file inside the set."""
     return f"{tensor.path}{'' if memory is None else f'.pe{memory}'}.{format_}"
 
 

@@ -107,6 +107,7 @@ class WordOptions:
 
     @property
     def slot(self) -> Slot:
+        """The slot that elements stand in."""
         return Slot(self.pad_elements, self.zero, self.element0 == "low")
 
     def of_region(self, nodes: Collection[str]) -> WordOptions:

@@ -36,6 +36,7 @@ _READ_FIRST = ("npy", "bin")
 
 
 def write(directory: Path, document: dict[str, Any]) -> None:
+    """Write a document as the manifest of the set in `directory`."""
     write_into(directory / NAME, json.dumps(document, indent=1).encode("ascii") + b"\n")
 
 
@@ -133,6 +134,7 @@ class Port:
 
     @property
     def tensor(self) -> Tensor:
+        """The tensor whose words it carries."""
         return self.stored.tensor
 
     @property
@@ -232,7 +234,7 @@ def _vectors(directory: Path, document: dict[str, Any]) -> VectorSet:
 
 
 def _labels(document: dict[str, Any], stored: Sequence[Stored]) -> tuple[str, ...]:
-    """Of the images. Raises ValueError where they are not as many as every tensor has."""
+    """The labels of the images. Raises ValueError where they are not as many as every tensor has."""
     labels = tuple(str(label) for label in document["frames"])
     for count in (document["images"], *(entry.tensor.shape[0] for entry in stored)):
         if count != len(labels):

@@ -63,6 +63,7 @@ class Tensor:
 
     @property
     def elements(self) -> int:
+        """How many elements it has, in all images."""
         return prod(self.shape)
 
     @property
@@ -82,6 +83,7 @@ class Tensor:
 
     @property
     def words_per_run(self) -> int:
+        """Words of a run, the last of which may be partial."""
         return -(-self.run // self.fold)
 
     @property
@@ -121,15 +123,17 @@ class Tensor:
 
     @property
     def word_bits(self) -> int:
+        """Bits of a word, which holds `lanes` slots."""
         return self.lanes * self.slot_bits
 
     @property
     def word_bytes(self) -> int:
+        """Whole bytes of a word."""
         return -(-self.word_bits // 8)
 
     @property
     def beat_bits(self) -> int:
-        """Of a stream that carries a word a beat: whole bytes."""
+        """Bits of a beat, in a stream that carries a word a beat: whole bytes."""
         return 8 * self.word_bytes
 
     @property
@@ -139,7 +143,7 @@ class Tensor:
 
     @property
     def path(self) -> str:
-        """Of its files inside the set, without suffix."""
+        """The path of its files inside the set, without suffix."""
         attribute = f".{self.attribute}" if self.attribute else ""
         return f"{_FOLDERS.get(self.role, 'values')}/{file_stem(self.node)}{attribute}"
 

@@ -37,6 +37,7 @@ class TensorFile:
 
     @property
     def sha256(self) -> str:
+        """SHA-256 of what the file holds so far, in hexadecimal."""
         return self._hash.hexdigest()
 
     def begin(self) -> None:
@@ -65,6 +66,7 @@ class TensorFile:
         self._write(self.format.body(self._tensor, piece, first, self.memory or 0))
 
     def end(self) -> None:
+        """Write what stands behind the last word."""
         self._write(self.format.footer(self._tensor))
 
     def sync(self) -> None:

@@ -38,6 +38,7 @@ class Mutant:
     place: int
 
     def apply(self, source: str) -> str:
+        """The text of the source with the change in it."""
         for start, end, text in reversed(self.edits):
             source = source[:start] + text + source[end:]
         return source

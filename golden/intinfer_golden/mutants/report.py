@@ -41,7 +41,7 @@ def survivors(outcomes: Iterable[Outcome], equivalent: Mapping[str, str] = _NONE
 
 
 def verdict(outcome: Outcome, equivalent: Mapping[str, str] = _NONE) -> str:
-    """Of an outcome; a survivor that is equivalent has the way in which that is known."""
+    """What an outcome is called; a survivor that is equivalent has the way in which that is known."""
     if outcome.verdict != "survived":
         return outcome.verdict
     return equivalent.get(outcome.wrong.key, "survived")

@@ -28,7 +28,7 @@ COMMANDS = {"icarus": "iverilog", "verilator": "verilator"}
 
 @dataclass(frozen=True)
 class Result:
-    """Of a run.
+    """What a run gave.
 
     Attributes:
         passed: the bench said so, in the file of its verdict, and the simulator's exit code is 0.

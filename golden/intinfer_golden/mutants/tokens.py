@@ -50,6 +50,7 @@ class Token:
 
     @property
     def end(self) -> int:
+        """Where the token ends in the text."""
         return self.start + len(self.text)
 
 

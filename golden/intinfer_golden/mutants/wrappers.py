@@ -43,6 +43,7 @@ class Saboteur:
 
     @property
     def key(self) -> str:
+        """A name that is the same in every campaign."""
         return f"{self.file} | {self.operator} | {self.what}"
 
     def __str__(self) -> str:

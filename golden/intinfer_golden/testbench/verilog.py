@@ -88,6 +88,7 @@ endmodule
 
 
 def names(ports: Iterable[Port]) -> list[str]:
+    """The names of streams."""
     return [port.name for port in ports]
 
 

@@ -37,7 +37,7 @@ class Extent:
 
 
 def extent_of_words(words: Words, tensor: Tensor, path: Path) -> Extent:
-    """Of a file.
+    """What of a file is compared.
 
     There are as many elements a word as the vectors have, or one: what the number of words is nearer to. Numbers in
     decimal that end early are one element each, as are those of our own `.npy`. Words behind the last one that are
@@ -67,7 +67,7 @@ def extent_of_words(words: Words, tensor: Tensor, path: Path) -> Extent:
 def extent_of_stream(
     path: Path, stream: Stream, tensor: Tensor, vectors: VectorSet, passes: int | None = None
 ) -> Extent:
-    """Of a waveform; see `compare.verify` for `passes`.
+    """What of a waveform is compared; see `compare.verify` for `passes`.
 
     Raises DataError for what `read_stream` refuses, and for data of fewer bits than a value has.
     """

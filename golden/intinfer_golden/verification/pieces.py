@@ -69,6 +69,7 @@ class Tally:
     """Their places among those of the dump."""
 
     def sorted_errors(self) -> dict[int, int]:
+        """Actual - expected -> how often, most frequent first."""
         return dict(sorted(self.errors.items(), key=lambda pair: (-pair[1], abs(pair[0]), pair[0])))
 
 
@@ -86,6 +87,7 @@ class Pieces:
         self._words = extent.packing.words(self._size)
 
     def tally(self) -> Tally:
+        """Compare all of the dump. Raises DataError where a file of the set is not the one that was written."""
         tally = Tally()
         check(self._match.vectors, self._match.entry)
         for frames in self._parts():
@@ -129,7 +131,7 @@ class Pieces:
         return Case(tensor, expected, asked, raw, dump, self._match.vectors, numbers)
 
     def wrong(self, number: int) -> tuple[Mask, Mask]:
-        """Of all values of pass `number`, counted from 0, those that are wrong, and those that are compared."""
+        """Which values of pass `number`, counted from 0, are wrong, and which are compared."""
         wrong, asked = [], []
         for frames in self._parts():
             expected, compared = self._golden(frames)
@@ -138,7 +140,7 @@ class Pieces:
         return np.concatenate(wrong), np.concatenate(asked)
 
     def notes(self) -> list[str]:
-        """Of words that are wider than what they hold."""
+        """What there is to say of words that are wider than what they hold."""
         words, width = self._extent.words, self._extent.packing.word_bits
         if self._top:
             return [f"words are sign-extended from {width} bits"]

@@ -161,7 +161,7 @@ def _node_of(vectors: VectorSet, port: str) -> str:
 
 
 def _names(nodes: tuple[str, ...], files: bool) -> tuple[str, ...]:
-    """Of nodes, and of their files."""
+    """What nodes may be called, and where `files` what their files are."""
     return (*nodes, *map(file_stem, nodes)) if files else nodes
 
 

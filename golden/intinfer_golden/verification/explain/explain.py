@@ -35,6 +35,7 @@ class Explanation:
 
     @property
     def value(self) -> int:
+        """What the element is."""
         return self.steps.result
 
 

@@ -12,6 +12,7 @@ from .case import Case, Change
 
 
 def hints(case: Case) -> Iterator[str]:
+    """Single changes of every word that make the dump equal."""
     for text, change in _changes(case.dump.packing):
         if case.explained_word_by_word(change):
             yield text

@@ -121,6 +121,7 @@ def index_of(tensor: Tensor, coordinates: dict[str, IntArray]) -> IntArray:
 
 
 def varied(values: IntArray) -> bool:
+    """Whether values are not one number all over."""
     return bool(len(values)) and bool((values != values[0]).any())
 
 
