@@ -87,8 +87,7 @@ def write_isolated(
         progress: called with the number of sets that are done, first with those of an earlier run.
 
     Raises:
-        DataError: as `write_vectors`; two regions have one name; the images have more than a GiB of values at the
-            regions' inputs.
+        DataError: as `write_vectors`; two regions of one name; more than a GiB of values at the regions' inputs.
         GraphError, RangeError, IntinferError: as `write_vectors`.
     """
     final = Path(directory)
@@ -104,15 +103,20 @@ def write_isolated(
     identity = sets.identity(frames)
     if resume and journal.complete(final, identity):
         return documents.read(final / NAME, FORMAT, VERSION, "index of golden vectors")
-    with journal.growing(final, identity, resume, force) as (partial, _):
-        progress = progress or (lambda done: None)
-        left = sets.left()
-        whole = len(regions) - len(left)
-        progress(whole)
-        for done, _ in enumerate(_written(sets, left, _values_of(model.graph, frames, regions), jobs), whole + 1):
-            SetJournal(identity, done).write(partial)
-            progress(done)
+    with journal.growing(final, identity, resume, force):
+        values = _values_of(model.graph, frames, regions)
+        _grow(sets, identity, values, jobs, progress or (lambda done: None))
         return sets.index()
+
+
+def _grow(sets: _Sets, identity: Mapping[str, Any], values: Given, jobs: int, progress: Progress) -> None:
+    """Write the sets that are not whole, and journal each."""
+    left = sets.left()
+    whole = len(sets.regions) - len(left)
+    progress(whole)
+    for done, _ in enumerate(_written(sets, left, values, jobs), whole + 1):
+        SetJournal(identity, done).write(sets.folder)
+        progress(done)
 
 
 def _check_regions(regions: Sequence[Region]) -> None:
