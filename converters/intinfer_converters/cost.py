@@ -24,6 +24,7 @@ from intinfer.types import IntType
 from .nets import NETS, net_arguments
 from .nets.base import Layer
 from .nets.layers import Convolution
+from .nets.ops import layers_as_ops
 
 PIXELS = IntType(0, 255)
 TORCH_LAYERS: dict[type[nn.Module], str] = {nn.BatchNorm2d: "", nn.MaxPool2d: "max_pool", nn.Flatten: "flatten"}
@@ -45,7 +46,7 @@ def net_cost(net: str) -> CostReport:
                 layer.register_forward_hook(walk.hook(path))
         pixels = torch.empty(1, *module.input_shape)
         walk.know(pixels, PIXELS)
-        with torch.no_grad():
+        with torch.no_grad(), layers_as_ops(module):
             module(pixels)
     report = CostReport(tuple(walk.rows))
     return replace(report, paper=PAPERS[name](arguments, report)) if name in PAPERS else report

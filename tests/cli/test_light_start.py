@@ -20,9 +20,9 @@ print(json.dumps([code, heavy]), file=sys.stderr)
 """
 
 
-def imported(*arguments):
+def imported(*arguments, program=PROGRAM):
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *map(str, arguments)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, *map(str, arguments)], capture_output=True, text=True, check=True
     )
     return json.loads(done.stderr.splitlines()[-1])
 
@@ -40,6 +40,17 @@ def imported(*arguments):
 )
 def test_nothing_heavy_is_imported(arguments):
     assert imported(*arguments) == [0, []]
+
+
+@pytest.mark.parametrize("net", ["mdgnet", "mognet:n=8,last_bits=2"])
+def test_the_cost_of_a_network_does_not_load_torch_s_compiler(net):
+    """It takes seconds to load, and nothing is compiled."""
+    pytest.importorskip("torch")
+    program = PROGRAM.replace("names = (", 'names = ("torch._dynamo", "torch._inductor", ')
+    code, heavy = imported("cost", "--net", net, program=program)
+    assert code == 0
+    assert "torch" in heavy
+    assert not {"torch._dynamo", "torch._inductor"} & set(heavy)
 
 
 def test_the_fast_engine_imports_numba_and_gives_the_same_answer(capfd):

@@ -256,8 +256,9 @@ class Rule30Conv2d(Convolution):
             raise ValueError(f"a rule-30 seed holds bits 0 and 1, found {sorted(set(seed) - {0, 1})}")
         if sum(seed) in (0, len(seed)):
             raise ValueError(f"the rule-30 seed is all {seed[0]}: every later row would be 0; use a mixed one")
-        rows = torch.tensor(rule30_rows(seed, self.in_channels), dtype=torch.float32)
-        return (2 * rows - 1).T.reshape(self.out_channels, self.in_channels, 1, 1).contiguous()
+        columns = zip(*rule30_rows(seed, self.in_channels), strict=True)
+        weights = [[2.0 * bit - 1.0 for bit in column] for column in columns]
+        return torch.tensor(weights, dtype=torch.float32).reshape(self.out_channels, self.in_channels, 1, 1)
 
     def integer_weight(self) -> Tensor:
         """Values -1, +1, shape (O, I, 1, 1)."""

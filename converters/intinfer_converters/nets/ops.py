@@ -7,7 +7,7 @@ The ops compute what the layers do in evaluation, with quantised weights and act
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -62,8 +62,26 @@ _DEFINED: dict[str, Callable[..., Tensor]] = {
 for _schema, _compute in _DEFINED.items():
     _LIBRARY.define(f"{_schema} -> Tensor")
     _LIBRARY.impl(_schema.partition("(")[0], _compute, "CompositeExplicitAutograd")
-for _name in ("batch_norm", "bitshift", "qrelu", "scale"):  # of the shape of their first input: so torch need not look
-    _LIBRARY.impl(_name, lambda x, *_: torch.empty_like(x), "Meta")
+
+
+def _sums(x: Tensor, weight: Tensor, stride: Sequence[int], pads: Sequence[int], _: int) -> Tensor:
+    extents = (n + sum(pads[i::2]) - k for i, (n, k) in enumerate(zip(x.shape[2:], weight.shape[2:], strict=True)))
+    return x.new_empty((x.shape[0], weight.shape[0], *(n // s + 1 for n, s in zip(extents, stride, strict=True))))
+
+
+_SHAPED: dict[str, Callable[..., Tensor]] = {
+    **dict.fromkeys(("batch_norm", "bitshift", "qrelu", "scale"), lambda x, *_: x.new_empty(x.shape)),
+    "ternary_conv2d": lambda x, weight, _, *geometry: _sums(x, weight, *geometry),
+    "binary_conv2d": _sums,
+    "rule30_conv2d": lambda x, _, kernel: _sums(x, kernel, (1, 1), (0, 0, 0, 0), 1),
+    "select_channels": lambda x, indices: x.new_empty((x.shape[0], len(indices), *x.shape[2:])),
+    **dict.fromkeys(("tgap", "global_mean"), lambda x, *_: x.new_empty(x.shape[:2])),
+    "mux": lambda _, one, zero: one.new_empty(one.shape),
+    "concat": lambda maps: maps[0].new_empty((maps[0].shape[0], sum(m.shape[1] for m in maps), *maps[0].shape[2:])),
+}
+"""Op -> a tensor of the shape of its result, for the meta device. torch's own arithmetic there loads its compiler."""
+for _name, _compute in _SHAPED.items():
+    _LIBRARY.impl(_name, _compute, "Meta")
 
 _OPS: Any = getattr(torch.ops, NAMESPACE)
 CALLS: dict[type[nn.Module], Callable[..., Tensor]] = {
