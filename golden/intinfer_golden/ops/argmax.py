@@ -130,13 +130,16 @@ class ArgMaxFacts(OpFacts[ArgMax]):
         yield from pack(goals, lambda: textures.noise(self.graph, rng))
 
     def compose(self, frame: Frame, draw: Draw) -> None:
-        """The last class wins at the first pixel, one above the lowest: a maximum that begins higher hides it."""
+        """The last class wins at the first pixel, one above the lowest: a maximum that begins higher hides it.
+
+        The other way the first class does, so that classes in another order show.
+        """
         x = self.x
         if x.shape[0] == 1 or x.type.lo == x.type.hi:
             return
         first = frame[x.name].reshape(x.shape[0], -1)[:, 0]  # a view
         first[:] = x.type.lo
-        first[-1] += 1
+        first[0 if draw.first else -1] += 1
 
     def mistakes(self) -> Iterator[Mistake]:
         count = self.x.shape[0]

@@ -105,7 +105,8 @@ def combined(graph: Graph, group: Combinations, rng: np.random.Generator) -> Ite
 
 
 def masks(channels: int, rng: np.random.Generator) -> Iterator[tuple[str, Mask]]:
-    """Given demand, (label, (C,)): none, all, each second channel both ways, one alone, random; none twice in a row."""
+    """Given demand, (label, (C,)): none, all, each second channel both ways, one alone, random, the first half; none
+    twice in a row. The last one is another one from the last channel to the first: benches begin with it once."""
     index = np.arange(channels)
     yield "none", index < 0
     yield "all", index >= 0
@@ -116,6 +117,7 @@ def masks(channels: int, rng: np.random.Generator) -> Iterator[tuple[str, Mask]]
         yield f"only {chosen}", index == chosen
     for turn in range(4):
         yield f"random {turn}", rng.integers(0, 2, channels) == 1
+    yield "first half", index < (channels + 1) // 2
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@
 // pause for the design to forget anything. Three early resets come in the middle of a frame; three at the end of a single
 // one: when it is sent, while the rest of it comes out, and when it came out; the last comes while the design makes itself
 // ready, if it does: after half of the cycles that it took to take a first beat. After the first of them the set begins
-// with frame 1: a sum that keeps something shows in that frame or in frame 0. Before the second the sinks wait until a
-// beat stands. With +profile=random the sixth comes first, so that the first frame of all is seen to its end.
+// with frame 1, with +profile=slow with the last: a sum that keeps something shows in that frame or in frame 0. Before
+// the second the sinks wait until a beat stands. With +profile=random the sixth comes first, so that the first frame of
+// all is seen to its end. With +profile=bursty they come in the opposite order: what a design does only once is
+// disturbed at once, and frame 1 is the first of all that is seen to its end.
 //
 // Plusargs: +profile=NAME        when streams move: always, random, bursty, slow_sink, slow_source, slow (always); in the
 //                                last all streams are slow, and random between their stalls, and last beats of a frame
@@ -344,7 +346,7 @@ module bench_source #(
   assign can_put = rst_n && (!tvalid || tready === 1'b1) && pass < repeats && begun_before < allowed && begun_before < limit;
   assign at_end = meets && can_put && place == FRAME_WORDS - 1;
   assign puts = can_put && (at_end ? ends_move : go);
-  assign begun_before = pass * FRAMES + frame;
+  assign begun_before = pass * FRAMES + frame - start;
   assign begun = begun_before + (puts || place != 0 ? 1 : 0);
   assign moves = rst_n && tvalid && tready === 1'b1;
   assign done = pass >= repeats && !tvalid;
@@ -724,7 +726,7 @@ module bench_run #(
   string name, verdict_file;
   int watchdog, quiet, silent, slowest, last, resets, spent;
   int first_kind;  // of the seven early resets
-  logic all_slow;
+  logic all_slow, backward;
   int meeting, alone, met, missed;  // cycles of a meeting, and of waiting for one; how many there were
   int taken_then;  // beats that had come out when the first frame was sent
   int idle, preparing;  // cycles before the first beat in: since this reset, since the first one
@@ -760,7 +762,9 @@ module bench_run #(
     limit = 32'h7fffffff;
     if ($value$plusargs("verdict=%s", verdict_file) != 0) verdict = $fopen(verdict_file, "w");
     if ($value$plusargs("profile=%s", name) == 0) name = "always";
+    // In one profile a whole first frame comes first, in one what the design does once before any, then a whole frame.
     first_kind = name == "random" ? 5 : 0;
+    backward = name == "bursty";
     all_slow = name == "slow";
     shown = option("mismatches", 10, 0, 32'h7fffffff);
     skew = option("skew", 0, 0, 8);
@@ -776,10 +780,12 @@ module bench_run #(
     reset(16, resets == 0);
     for (int early = 0; early < resets; early++) begin
       int kind;
-      kind = (first_kind + early) % 7;
+      kind = backward ? 6 - early : (first_kind + early) % 7;
       limit = kind < 3 ? 32'h7fffffff : 1;
       do @(negedge clk); while (!rst_n || (!give_up && !due(kind)));
-      start = kind == 0 && FRAMES > 1 && early + 1 < resets ? 1 : 0;
+      // Another frame comes first, in one profile the last: with given demand the others ask for every channel.
+      start = 0;
+      if ((kind == 0 || kind == 6 && early == 0) && FRAMES > 1 && early + 1 < resets) start = all_slow ? FRAMES - 1 : 1;
       if (early == 0) preparing = idle;
       if (kind == 1) hold_a_beat;
       if (give_up) early = resets;
@@ -809,7 +815,7 @@ module bench_run #(
       3: return sent >= IN_WORDS;
       4: return sent >= IN_WORDS && 2 * got >= taken_then + OUT_WORDS;
       5: return got >= OUT_WORDS;
-      default: return cycle >= 2 && 2 * cycle >= preparing;
+      default: return 2 * cycle >= preparing;
     endcase
   endfunction
 
