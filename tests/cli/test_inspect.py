@@ -35,13 +35,13 @@ def test_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     conv, fc = graph.values["conv"].type, graph.values["fc"].type
     assert rows["conv"] == (
         f"conv conv2d image 6x8x8 {conv} ({conv.bits}) 32 prove, needs {conv.bits} weight ternary 162 = 324 bits"
-        " conv2d_planes"
+        " conv2d_dot"
     )
     assert rows["Act"] == (
-        "Act threshold conv 6x8x8 0..3 (2) thresholds s9 18 = 162 bits; descending u1 6 = 6 bits conv2d_planes"
+        "Act threshold conv 6x8x8 0..3 (2) thresholds s9 18 = 162 bits; descending u1 6 = 6 bits conv2d_dot"
     )
     assert rows["fc"] == (
-        f"fc dense flatten 4 {fc} ({fc.bits}) 16 prove, needs {fc.bits} weight binary 96 = 96 bits dense_planes"
+        f"fc dense flatten 4 {fc} ({fc.bits}) 16 prove, needs {fc.bits} weight binary 96 = 96 bits dense_dot"
     )
     assert lines[11:] == [
         "output logits: 4, value fc, real = scale * z + offset, scale 1/3, offset -1/2",
@@ -72,9 +72,9 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "accumulator": {"bits": 32, "overflow": "prove"},
         "stored": [{"constant": "weight", "shape": [6, 3, 3, 3], "encoding": "ternary", "bits": 324}],
         "source": ["conv.weight"],
-        "kernel": {"name": "conv2d_planes", "why": "first choice"},
+        "kernel": {"name": "conv2d_dot", "why": "first choice"},
     }
-    assert document["nodes"][1]["kernel"] == {"name": "conv2d_planes", "why": "fused into conv"}
+    assert document["nodes"][1]["kernel"] == {"name": "conv2d_dot", "why": "fused into conv"}
     assert document["nodes"][2]["accumulator"] is None
 
 
