@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from oracles import naive
 
-from intinfer.ops import Threshold
+from intinfer.ops import Threshold, threshold
 from intinfer.strategies import cases
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
@@ -18,9 +18,11 @@ def op_of(rows, falling, base=0, step=1):
     return Threshold(IntTensor(rows), IntTensor(falling), base, step)
 
 
+@pytest.mark.parametrize("compared", [0, threshold.COMPARED], ids=["searched", "compared"])
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("type_", [IntType(0, 3), IntType(-2, 2), IntType(-5, -3)])
-def test_every_table_on_every_value(type_, count):
+def test_every_table_on_every_value(type_, count, compared, monkeypatch):
+    monkeypatch.setattr(threshold, "COMPARED", compared)
     values = range(type_.lo, type_.hi + 1)
     rising = list(combinations_with_replacement(range(type_.lo, type_.hi + 2), count))
     falling = [row[::-1] for row in combinations_with_replacement(range(type_.lo - 1, type_.hi + 1), count)]
@@ -36,6 +38,24 @@ def test_every_table_on_every_value(type_, count):
 def test_any_thresholds_equal_the_naive_ones(case):
     op, inputs = case
     check_op(op, inputs, naive.apply(op, *(array for array, _ in inputs)))
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("count", [threshold.COMPARED, threshold.COMPARED + 1, 255])
+def test_many_thresholds(count, rows):
+    """On both sides of what is compared one by one: uneven tables, with steps of two and more, up and down."""
+    rng = np.random.default_rng(count)
+    falling = [0, 1, 0][:rows] if rows > 1 else [1]
+    limits = np.sort(rng.integers(-300, 301, (rows, count)), axis=1)
+    limits = np.array([row[::-1] if down else row for row, down in zip(limits, falling, strict=True)])
+    lines = np.stack([np.arange(-300, 301), rng.permutation(601) - 300, np.repeat(7, 601)])
+    batch = lines[:, None, None].repeat(3, axis=1)
+    crossed = [(lambda z, t: z <= t) if down else (lambda z, t: z >= t) for down in falling]
+    expected = [
+        [[[sum(crossed[c % rows](z, t) for t in limits[c % rows].tolist()) for z in line]] for c in range(3)]
+        for line in lines.tolist()
+    ]
+    check_op(op_of(limits, falling, -2, 3), [(batch, IntType(-300, 300))], -2 + 3 * np.array(expected))
 
 
 def test_one_row_serves_all_channels_of_a_map():
