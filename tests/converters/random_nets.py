@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from helpers import unchecked
 from oracles.equations import Evaluation
 
 from intinfer.graph import Graph, Node
@@ -152,7 +153,7 @@ def replaced(graph: Graph, changed: Node) -> Graph:
     """`graph` with the node of the same name replaced."""
     assert changed.name in graph.node_by_name
     nodes = tuple(changed if node.name == changed.name else node for node in graph.nodes)
-    return dataclasses.replace(graph, nodes=nodes)
+    return unchecked(graph, nodes=nodes)
 
 
 def moved_threshold(graph: Graph, name: str, expected: Evaluation) -> tuple[Graph, int]:
@@ -201,4 +202,4 @@ def shifted_offsets(graph: Graph) -> Graph:
     """`graph` with the smallest of errors in the offset of its output."""
     (output,) = graph.outputs
     shifted = dataclasses.replace(output, offset=tuple(b + Fraction(1, 2**60) for b in output.offset))
-    return dataclasses.replace(graph, outputs=(shifted,))
+    return unchecked(graph, outputs=(shifted,))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import unchecked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -113,7 +114,7 @@ def brightness_bug(graph: Graph) -> Graph:
     channel = int(np.flatnonzero(op.descending.values == 0)[-1])
     values[channel, -1] = graph.values["conv1"].type.hi + 1
     changed = dataclasses.replace(node, op=dataclasses.replace(op, thresholds=IntTensor(values)))
-    return dataclasses.replace(graph, nodes=tuple(changed if n is node else n for n in graph.nodes))
+    return unchecked(graph, nodes=tuple(changed if n is node else n for n in graph.nodes))
 
 
 def test_examples_without_a_mismatch(small: tuple[Any, Graph]) -> None:
