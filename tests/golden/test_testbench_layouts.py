@@ -19,6 +19,7 @@ from intinfer.ops import Conv2d
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 from intinfer_golden import WordOptions
+from intinfer_golden.make.frames import Stimulus
 
 IMAGES = np.array([[[[-3, 2]], [[1, -1]], [[0, 3]], [[2, -4]], [[-2, 1]]]])
 """One frame of five channels by two pixels, 3 bits signed."""
@@ -69,10 +70,10 @@ def test_masks_are_of_channels_wherever_these_stand(tmp_path: Path) -> None:
     options = {
         "formats": ("memh",),
         "fold": 3,
-        "masks": {"dw": np.array([[1, 0, 0], [0, 1, 1]], dtype=bool)},
         "words": WordOptions(element0="high"),
     }
-    directory = write_unchecked(builder.finish(), images, tmp_path / "set", **options)
+    stimulus = Stimulus({"x": images}, masks={"dw": np.array([[1, 0, 0], [0, 1, 1]], dtype=bool)})
+    directory = write_unchecked(builder.finish(), stimulus, tmp_path / "set", **options)
     port = PORT.format(number=0, beat_bits=16)
     design = GATED.format(port=port, head=HEAD, wires=WIRES.format(number=0, condition="known"))
     (tmp_path / "dut.sv").write_text(design.replace("[4*c+:4]", "[4*(2-c)+:4]"))
