@@ -6,11 +6,12 @@ Only ops of `tables` are ever looked up: a name in a file does not choose what i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import torch
-import torch.ao.quantization.quantize_fx  # registers quantized_decomposed
 
 from ..symbolic import Unsupported
 
@@ -48,11 +49,16 @@ def packet_of(target: str) -> str:
 
 def overload_of(target: str) -> Any:
     """torch's op of the name "aten.conv2d.default"."""
+    if target.startswith("quantized_decomposed."):
+        with suppress(ImportError):  # registers them
+            import_module("torch.ao.quantization.fx")
     try:
         namespace, name, overload = target.split(".")
         return getattr(getattr(getattr(torch.ops, namespace), name), overload)
     except (AttributeError, ValueError):
-        raise Unsupported(f"this torch {torch.__version__} has no such op") from None
+        raise Unsupported(
+            f"this torch {torch.__version__} has no such op; convert with the one that wrote it"
+        ) from None
 
 
 def bind(target: str, given: tuple[tuple[str, Any], ...]) -> Bound:
