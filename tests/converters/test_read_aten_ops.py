@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.ao.quantization.fx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -62,6 +63,16 @@ OPS = {
     "linear": lambda x: F.linear(x.flatten(1), MATRIX, torch.arange(5.0)),
     "linear on the last axis": lambda x: F.linear(x, FEW.t()),
     "matmul": lambda x: x @ FEW,
+    "a matrix from the left": lambda x: FEW.t()[:, :6] @ x.flatten(2, 3).reshape(1, 6, 24),
+    "any": lambda x: (
+        torch.any(x > 15, 1).float() + torch.any(x > 18, dim=-1, keepdim=True).float().sum((1, 3)).view(1, 1, 6)
+    ),
+    "all": lambda x: torch.all(x < 17, 1).float(),
+    "remainder": lambda x: torch.remainder(x.to(torch.int32), 5).float() + torch.remainder(levels(x), -3),
+    "shifts": lambda x: ((x.to(torch.int32) << 3) + (x.to(torch.int32) >> 2)).float(),
+    "lerp": lambda x: torch.lerp(x, levels(x), 0.25) + torch.lerp(levels(x), x, 0.75),
+    "addcmul": lambda x: torch.addcmul(levels(x), x, torch.tensor([0.5, 2.0, -1.0, 4.0, 0.25, 1.0]), value=2),
+    "columns": lambda x: F.unfold(levels(x), (3, 2), padding=(1, 0), stride=2),
     "mm": lambda x: x.reshape(1, -1).mm(MATRIX.t()),
     "addmm": lambda x: torch.addmm(torch.arange(5.0), x.view(1, -1), MATRIX.t()),
     "batch norm": lambda x: F.batch_norm(x, EIGHTHS, SQUARES - 2**-6, EIGHTHS, -EIGHTHS, eps=2**-6),
@@ -239,6 +250,11 @@ REFUSED = {
         "indices of a maximum are not computed; argmax and argmin",
     ),
     "the minimum of a batch": (lambda x: levels(x) - x.min(), "it reduces over the batch axis; give the other axes"),
+    "a fused product": (lambda x: torch.lerp(x, levels(x), 0.3), "write product and sum as two ops"),
+    "a remainder of reals": (lambda x: torch.remainder(x * 0.3, 1), "the remainder of what may be no integer"),
+    "far shifts": (lambda x: (x.to(torch.int32) << 40).float(), "it shifts int32 by 40 to 40 places"),
+    "computed shifts": (lambda x: (3 << x.to(torch.int32)).float(), "integers are shifted by a constant"),
+    "computed weights": (lambda x: F.linear(FEW, x.flatten(1)[:, :5]), "its weights are computed; exchange them"),
     "bits of integers": (lambda x: x.to(torch.int32) & 3, r"its input is int32; bits \(bool\) are due"),
     "what may be negative as a truth": (lambda x: torch.logical_not(x).float(), "casts to bool what may be negative"),
     "a softmax": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ split_with_sizes chunk unbind index_select index flip roll rot90 pixel_shuffle p
 native_channel_shuffle upsample_nearest2d upsample_nearest1d broadcast_to _upsample_nearest_exact2d
 _upsample_nearest_exact1d reflection_pad2d replication_pad2d reflection_pad1d replication_pad1d _reshape_alias
 view_copy permute_copy slice_copy unsqueeze_copy squeeze_copy expand_copy transpose_copy select_copy diagonal unfold
+im2col
 """
 MOVING = frozenset(f"aten.{name}" for name in _MOVING.split())
 SAME = frozenset(("aten.alias", "aten.detach", "aten.dropout", "aten.feature_dropout", "aten.lift_fresh"))
@@ -52,6 +54,10 @@ def move(scope: Scope, bound: Bound) -> Any:
 
     if len(computed) > 1 and not bound.packet.endswith("_as"):
         raise Unsupported("its places are computed from the input; they must be constants")
+    if bound.packet == "aten.im2col":  # a border has no place: it is put around before
+        pads = [(0, 0)] * (len(x.shape) - 2) + [(n, n) for n in bound.arguments["padding"]]
+        x = arrangement.pad(scope.net, x, pads)
+        bound = replace(bound, arguments={**bound.arguments, "self": x, "padding": [0, 0]})
     return scope.arranged(bound, x, shaped)
 
 

@@ -52,13 +52,21 @@ def div(scope: Scope, a: Arguments) -> Symbolic:
     return arithmetic.div(scope.net, x, divisor, rounding)
 
 
-def compare(kind: str) -> Handler:
-    return lambda scope, a: comparisons.compare(scope.net, kind, *scope.promoted(a["self"], a["other"]))
-
-
 def of_truth(word: Callable[[SymbolicNet, Operand, Operand], Symbolic]) -> Handler:
     """A logical op, for which every number but 0 is true."""
     return lambda scope, a: word(scope.net, *(scope.truth(a[key]) for key in ("self", "other")))
+
+
+def lerp(scope: Scope, a: Arguments) -> Symbolic:
+    """A mixture of two tensors by one number."""
+    start, end = scope.promoted(a["self"], a["end"])
+    return arithmetic.lerp(scope.net, start, end, scope.number(a["weight"]))
+
+
+def addcmul(scope: Scope, a: Arguments) -> Symbolic:
+    """A tensor plus a product, which has a factor more."""
+    x, first, second = scope.promoted(a["self"], a["tensor1"], a["tensor2"])
+    return arithmetic.addcmul(scope.net, x, first, second, scope.number(a["value"]))
 
 
 def where(scope: Scope, a: Arguments) -> Operand:
@@ -121,38 +129,19 @@ def to(scope: Scope, a: Arguments) -> Symbolic:
 
 
 HANDLERS: dict[str, Handler] = {
-    **dict.fromkeys(("abs", "absolute"), one(arithmetic.absolute)),
-    "add": two(arithmetic.add),
-    **dict.fromkeys(("sub", "subtract"), two(arithmetic.sub)),
     "rsub": two(arithmetic.sub, swapped=True),
-    **dict.fromkeys(("mul", "multiply"), two(arithmetic.mul)),
     **dict.fromkeys(("div", "divide", "true_divide"), div),
     "floor_divide": lambda scope, a: div(scope, {**a, "rounding_mode": "floor"}),
-    **dict.fromkeys(("neg", "negative"), one(arithmetic.negative)),
-    **dict.fromkeys(("maximum", "fmax"), two(arithmetic.maximum)),
-    **dict.fromkeys(("minimum", "fmin"), two(arithmetic.minimum)),
-    "round": one(elementwise.rint),
-    "floor": one(elementwise.floor),
-    "ceil": one(elementwise.ceil),
-    **dict.fromkeys(("trunc", "fix"), one(elementwise.trunc)),
-    **dict.fromkeys(("sign", "sgn"), one(elementwise.sign)),
-    **dict.fromkeys(("gt", "greater"), compare("greater")),
-    **dict.fromkeys(("ge", "greater_equal"), compare("greater_equal")),
-    **dict.fromkeys(("lt", "less"), compare("less")),
-    **dict.fromkeys(("le", "less_equal"), compare("less_equal")),
     "logical_not": lambda scope, a: comparisons.logical_not(scope.net, scope.cast(a["self"], np.bool_)),
-    "bitwise_not": one(comparisons.logical_not),
     "logical_and": of_truth(comparisons.logical_and),
     "logical_or": of_truth(comparisons.logical_or),
-    **dict.fromkeys(("bitwise_and", "__and__"), two(comparisons.logical_and)),
-    **dict.fromkeys(("bitwise_or", "__or__"), two(comparisons.logical_or)),
+    "lerp": lerp,
+    "addcmul": addcmul,
     "where": where,
     "masked_fill": masked_fill,
     **dict.fromkeys(("clamp", "clip", "clamp_min", "clamp_max"), clamp),
-    "relu": one(elementwise.relu),
     "relu6": one(lambda net, x: elementwise.clip(net, x, 0, 6)),
     "hardtanh": lambda scope, a: clamp(scope, {"self": a["self"], "min": a["min_val"], "max": a["max_val"]}),
-    "hardsigmoid": one(elementwise.hard_sigmoid_by_sixths),
     "threshold": threshold,
     "leaky_relu": leaky_relu,
     **dict.fromkeys(("prelu", "_prelu_kernel"), prelu),

@@ -71,9 +71,11 @@ def addmm(scope: Scope, a: Arguments) -> Symbolic:
 
 
 def matmul(scope: Scope, a: Arguments) -> Symbolic:
-    """x @ w with constant w."""
-    weight = scope.weight(_transposed(scope, a["other" if "other" in a else "mat2"]))
-    return layers.dense(scope.net, _computed(a["self"]), weight)
+    """x @ w or w @ x with constant w."""
+    left, right = a["self"], a["other" if "other" in a else "mat2"]
+    if not isinstance(left, Symbolic):
+        return layers.dense_from_left(scope.net, scope.weight(left), right)
+    return layers.dense(scope.net, left, scope.weight(_transposed(scope, right)))
 
 
 def _transposed(scope: Scope, weight: Any) -> torch.Tensor:
@@ -90,7 +92,7 @@ def _transposed(scope: Scope, weight: Any) -> torch.Tensor:
 
 def _computed(x: Any) -> Symbolic:
     if not isinstance(x, Symbolic):
-        raise Unsupported("it multiplies a constant from the left; write it as a layer of the computed tensor")
+        raise Unsupported("its input is constant and its weights are computed; exchange them: weights are constant")
     return x
 
 
@@ -164,6 +166,11 @@ def total(scope: Scope, a: Arguments) -> Any:
     return reduced(reductions.total)(scope, a if x.is_float else {**a, "self": scope.cast(x, np.int64)})
 
 
+def of_truths(word: Reduction) -> Handler:
+    """A reduction of bits, whether each number is not 0."""
+    return lambda scope, a: reduced(word)(scope, {**a, "self": scope.truth(a["self"])})
+
+
 def extreme(of_two: Handler, word: Reduction) -> Handler:
     """torch.max and torch.min: of two tensors, or over one axis with the places, which are not computed."""
 
@@ -198,12 +205,9 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(
         ("adaptive_max_pool1d", "adaptive_max_pool2d"), with_absent(adaptive(reductions.max_pool), INDICES)
     ),
-    "mean": reduced(reductions.mean),
     "sum": total,
-    "amax": reduced(reductions.max_over),
-    "amin": reduced(reductions.min_over),
+    "any": of_truths(reductions.max_over),
+    "all": of_truths(reductions.min_over),
     "max": extreme(two(arithmetic.maximum), reductions.max_over),
     "min": extreme(two(arithmetic.minimum), reductions.min_over),
-    "argmax": place_of(reductions.argmax),
-    "argmin": place_of(reductions.argmin),
 }

@@ -6,14 +6,23 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from ..symbolic.vocabulary import refusals
+from ..symbolic import Symbolic, vocabulary
+from ..symbolic.vocabulary import Form, refusals
 from . import arrangement, elementwise, layers, ours, quantisers
 from .scope import Handler
 
+FORMS: dict[Form, Callable[[Callable[..., Symbolic]], Handler]] = {
+    "tensor": elementwise.one,
+    "operands": elementwise.two,
+    "axes": layers.reduced,
+    "place": layers.place_of,
+}
+"""Form of a word of the vocabulary -> what finds its arguments in a node."""
+_WORDS = {name: FORMS[form](meaning) for name, (form, meaning) in vocabulary.ATEN.items()}
 HANDLERS: dict[str, Handler] = {
     **{
         f"aten.{name}": handler
-        for table in (elementwise.HANDLERS, layers.HANDLERS, arrangement.HANDLERS)
+        for table in (_WORDS, elementwise.HANDLERS, layers.HANDLERS, arrangement.HANDLERS)
         for name, handler in table.items()
     },
     **quantisers.HANDLERS,
@@ -25,7 +34,7 @@ _CONSTANT_ONLY = """
 sqrt rsqrt reciprocal pow exp exp2 log log2 square sigmoid tanh erf softplus var std var_mean prod norm
 linalg_vector_norm frobenius_norm cumsum eq ne logical_xor bitwise_xor isnan arange full full_like zeros zeros_like
 ones ones_like new_zeros new_ones new_full scalar_tensor eye linspace tril triu bmm dot mv outer einsum gather
-scatter sort topk quantile median remainder fmod ldexp copysign nan_to_num all any fill masked_select nonzero
+scatter sort topk quantile median fmod ldexp copysign nan_to_num fill masked_select nonzero
 index_put weight_norm _weight_norm log1p expm1 cos sin atan tan meshgrid count_nonzero sum_to_size bucketize
 searchsorted take
 """

@@ -8,7 +8,7 @@ from functools import reduce
 import numpy as np
 
 from ..symbolic import Symbolic, SymbolicNet, Unsupported
-from ..symbolic.vocabulary import arithmetic, comparisons, elementwise
+from ..symbolic.vocabulary import arithmetic, elementwise
 from ..symbolic.vocabulary.arrangement import Operand
 from .call import Call, Result, Rule, Value
 from .tensors import DTYPES, Array, type_name
@@ -64,14 +64,16 @@ def mean(call: Call) -> Symbolic:
     return arithmetic.div(call.net, total(call), call.reals(len(call.inputs)))
 
 
-def compare(kind: str) -> Rule:
-    return lambda call: comparisons.compare(call.net, kind, *_aligned(call))
-
-
 def div(call: Call) -> Symbolic:
     """a / b; of integers it truncates."""
     a, b = _aligned(call)
     return arithmetic.div(call.net, a, b, "trunc" if a.dtype.kind in "iu" else None)
+
+
+def bit_shift(call: Call) -> Symbolic:
+    """BitShift of unsigned integers; one that loses bits at the left wraps."""
+    word = {"LEFT": arithmetic.shift_left, "RIGHT": arithmetic.shift_right}[call.text("direction", "")]
+    return word(call.net, *_aligned(call))
 
 
 def clip(call: Call) -> Symbolic:

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import onnx
 from onnx import defs
 
-from ..symbolic import Symbolic, Unsupported
-from ..symbolic.vocabulary import arithmetic, arrangement, comparisons, elementwise, reductions, refusals
+from ..symbolic import Symbolic, Unsupported, vocabulary
+from ..symbolic.vocabulary import Form, arithmetic, arrangement, reductions, refusals
 from . import layer_ops, layout_ops, pointwise_ops, qdq_ops, qonnx_ops
 from .call import Call, Rule
 from .load import STANDARD, Node
 from .tensors import Constant
 
+FORMS: dict[Form, Callable[[Callable[..., Symbolic]], Rule]] = {
+    "tensor": pointwise_ops.one,
+    "operands": pointwise_ops.two,
+    "axes": layer_ops.reduced,
+    "place": layer_ops.place_of,
+}
+"""Form of a word of the vocabulary -> what finds its arguments in a node."""
 ONNX: dict[str, Rule] = {
-    "Abs": pointwise_ops.one(arithmetic.absolute),
-    "Add": pointwise_ops.two(arithmetic.add),
-    "And": pointwise_ops.two(comparisons.logical_and),
-    "ArgMax": layer_ops.place_of(reductions.argmax),
-    "ArgMin": layer_ops.place_of(reductions.argmin),
+    **{name: FORMS[form](meaning) for name, (form, meaning) in vocabulary.ONNX.items()},
     "AveragePool": layer_ops.average_pool,
     "BatchNormalization": layer_ops.batch_normalization,
+    "BitShift": pointwise_ops.bit_shift,
     "Cast": pointwise_ops.cast,
     "CastLike": pointwise_ops.cast_like,
-    "Ceil": pointwise_ops.one(elementwise.ceil),
     "Clip": pointwise_ops.clip,
     "Concat": layout_ops.concat,
     "Conv": layer_ops.conv,
@@ -36,49 +40,32 @@ ONNX: dict[str, Rule] = {
     "Dropout": pointwise_ops.dropout,
     "Expand": layout_ops.expand,
     "Flatten": layout_ops.flatten,
-    "Floor": pointwise_ops.one(elementwise.floor),
     "Gather": layout_ops.gather,
     "Gemm": layer_ops.gemm,
     "GlobalAveragePool": layer_ops.pooled_over_all(reductions.mean),
     "GlobalMaxPool": layer_ops.pooled_over_all(reductions.max_over),
-    "Greater": pointwise_ops.compare("greater"),
-    "GreaterOrEqual": pointwise_ops.compare("greater_equal"),
     "HardSigmoid": pointwise_ops.hard_sigmoid,
     "Identity": pointwise_ops.identity,
     "LeakyRelu": pointwise_ops.leaky_relu,
-    "Less": pointwise_ops.compare("less"),
-    "LessOrEqual": pointwise_ops.compare("less_equal"),
     "MatMul": layer_ops.matmul,
     "MatMulInteger": qdq_ops.matmul_integer,
     "Max": pointwise_ops.many(arithmetic.maximum, np.maximum),
     "MaxPool": layer_ops.max_pool,
     "Mean": pointwise_ops.mean,
     "Min": pointwise_ops.many(arithmetic.minimum, np.minimum),
-    "Mul": pointwise_ops.two(arithmetic.mul),
-    "Neg": pointwise_ops.one(arithmetic.negative),
-    "Not": pointwise_ops.one(comparisons.logical_not),
-    "Or": pointwise_ops.two(comparisons.logical_or),
     "Pad": layout_ops.pad,
     "PRelu": pointwise_ops.prelu,
     "QLinearConv": qdq_ops.qlinear_conv,
     "QLinearMatMul": qdq_ops.qlinear_matmul,
     "QuantizeLinear": qdq_ops.quantize_linear,
-    "ReduceMax": layer_ops.reduced(reductions.max_over),
-    "ReduceMean": layer_ops.reduced(reductions.mean),
-    "ReduceMin": layer_ops.reduced(reductions.min_over),
-    "ReduceSum": layer_ops.reduced(reductions.total, since=13),
-    "Relu": pointwise_ops.one(elementwise.relu),
     "Reshape": layout_ops.reshape,
     "Resize": layout_ops.resize,
-    "Round": pointwise_ops.one(elementwise.rint),
     "Shape": layout_ops.shape_of,
-    "Sign": pointwise_ops.one(elementwise.sign),
     "Size": layout_ops.size_of,
     "Slice": layout_ops.slice_,
     "SpaceToDepth": layout_ops.in_blocks(arrangement.space_to_depth),
     "Split": layout_ops.split,
     "Squeeze": layout_ops.squeeze,
-    "Sub": pointwise_ops.two(arithmetic.sub),
     "Sum": pointwise_ops.total,
     "ThresholdedRelu": pointwise_ops.thresholded_relu,
     "Tile": layout_ops.tile,
@@ -146,7 +133,7 @@ def rule_for(node: Node, opset: int) -> Rule:
         if node.op in REFUSED:
             raise Unsupported(REFUSED[node.op].format(way_out=way_out))
         if node.op not in ONNX:
-            raise Unsupported(f"supported are {', '.join(ONNX)}; write it with these, or {way_out}")
+            raise Unsupported(f"supported are {', '.join(sorted(ONNX))}; write it with these, or {way_out}")
         return ONNX[node.op]
     if node.domain == _CHANNELS_LAST:
         if node.op not in _FIRST:

@@ -17,6 +17,7 @@ from ..pointwise import in_type, integer_op, pointwise
 from ..tensor import Bounds, Symbolic, Unsupported, hull, known, known_range, of_integers
 from .arrangement import Array, Operand, aligned, apart, as_tensor, broadcast, one_number
 from .elementwise import cast, clip
+from .words import word
 
 
 def where(net: SymbolicNet, condition: Operand, a: Operand, b: Operand) -> Operand:
@@ -95,6 +96,7 @@ def _multiplexed(net: SymbolicNet, condition: Symbolic, a: Operand, b: Operand, 
     return Symbolic(node, layout, like.dtype, bounds=facts.bounds, whole=facts.whole)
 
 
+@word("operands", "Add", "add")
 def add(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
     """a + b. x + (q(x) - x), the straight-through estimator of fake-quant code, is q(x), and so is (x - x) + q(x)."""
     if isinstance(a, Symbolic) and isinstance(b, Symbolic):
@@ -113,6 +115,7 @@ def _straight_through(x: Symbolic, rest: Symbolic) -> Symbolic | None:
     return x if more.same(less) and x.shape == more.shape else None
 
 
+@word("operands", "Sub", "sub subtract")
 def sub(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
     """a - b. A constant minus a tensor is -(tensor - constant), which rounds alike."""
     if isinstance(a, Symbolic) and isinstance(b, Symbolic):
@@ -139,11 +142,13 @@ def _sum(net: SymbolicNet, a: Symbolic, b: Symbolic, signs: tuple[int, int], typ
     return in_type(net, result) if typed else result.changed(dtype=np.dtype(np.int64))
 
 
+@word("tensor", "Neg", "neg negative")
 def negative(net: SymbolicNet, x: Symbolic) -> Symbolic:
     """The tensor -x, in the type of x."""
     return pointwise(net, x, "mul", np.array([-1], dtype=x.dtype if x.dtype.kind in "if" else np.int64))
 
 
+@word("tensor", "Abs", "abs absolute")
 def absolute(net: SymbolicNet, x: Symbolic) -> Symbolic:
     """|x|: of a float max(x, -x), of integers the op abs, then in their type, which holds no |least|."""
     if x.dtype.kind == "u" or x.bounds[0] >= 0:
@@ -155,6 +160,7 @@ def absolute(net: SymbolicNet, x: Symbolic) -> Symbolic:
     return cast(net, wide, x.dtype)
 
 
+@word("operands", "Mul", "mul multiply")
 def mul(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
     """a * b where one is constant, or one bit a channel: then the product is a multiplexer with 0."""
     if not (isinstance(a, Symbolic) and isinstance(b, Symbolic)):
@@ -206,11 +212,67 @@ def _integer_quotient(net: SymbolicNet, x: Symbolic, b: Array, rounding: str) ->
     return cast(net, pointwise(net, quotient, rounding), x.dtype)
 
 
+@word("operands", "Mod", "remainder")
+def remainder(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
+    """a - floor(a / b) * b of integers, in any type, with a constant b, whose sign it has."""
+    if isinstance(b, Symbolic):
+        raise Unsupported("it takes the remainder of a computed divisor; a constant one is supported")
+    assert isinstance(a, Symbolic)
+    if (a.is_float and not a.whole) or not np.array_equal(np.trunc(b), b):
+        raise Unsupported("it takes the remainder of what may be no integer; round before, and divide by integers")
+    x, divisor = cast(net, a, np.int64), b.astype(np.int64)
+    rest = sub(net, x, mul(net, div(net, x, divisor, "floor"), divisor))
+    ends = (min(0, int(divisor.min()) + 1), max(0, int(divisor.max()) - 1))
+    return cast(net, rest.changed(bounds=ends), a.dtype)
+
+
+@word("operands", aten="bitwise_left_shift __lshift__")
+def shift_left(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
+    """a * 2^b of integers, in their type, with a constant b."""
+    return mul(net, a, _power(a, b))
+
+
+@word("operands", aten="bitwise_right_shift __rshift__")
+def shift_right(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
+    """floor(a / 2^b) of integers with a constant b."""
+    return div(net, a, _power(a, b), "floor")
+
+
+def _power(a: Operand, places: Operand) -> Array:
+    if isinstance(places, Symbolic) or not isinstance(a, Symbolic) or a.dtype.kind not in "iu":
+        raise Unsupported("integers are shifted by a constant; cast before, and multiply floats by a power of two")
+    if places.min() < 0 or places.max() > 8 * a.dtype.itemsize - 2:
+        raise Unsupported(f"it shifts {a.dtype} by {places.min()} to {places.max()} places; 0 to less than its width")
+    return np.left_shift(1, places.astype(np.int64)).astype(a.dtype)
+
+
+def lerp(net: SymbolicNet, a: Operand, b: Operand, weight: float) -> Symbolic:
+    """a + weight * (b - a), where weight or 1 - weight is a power of two: torch fuses product and sum."""
+    base, factor = (a, weight) if abs(weight) < 0.5 else (b, weight - 1)
+    return add(net, base, mul(net, sub(net, b, a), _exact(np.asarray(factor, a.dtype))))
+
+
+def addcmul(net: SymbolicNet, x: Operand, a: Operand, b: Operand, value: float) -> Symbolic:
+    """x + value * a * b, whose constant factors are powers of two: torch fuses product and sum."""
+    factors = [f if isinstance(f, Symbolic) else _exact(f) for f in (a, b)]
+    scale = _exact(np.asarray(value, a.dtype))
+    return add(net, x, mul(net, mul(net, *factors), scale))
+
+
+def _exact(factor: Array) -> Array:
+    """The factor, if it does not round floats. Raises Unsupported for other than 0 and powers of two."""
+    if not np.isin(np.abs(np.frexp(factor)[0]), (0, 0.5)).all():
+        raise Unsupported("its product rounds, which torch fuses with a sum; write product and sum as two ops")
+    return factor
+
+
+@word("operands", aten="maximum fmax")
 def maximum(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
     """max(a, b); of two tensors a + max(b - a, 0)."""
     return _extreme(net, a, b, (0.0, np.inf))
 
 
+@word("operands", aten="minimum fmin")
 def minimum(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
     """min(a, b); of two tensors a + min(b - a, 0)."""
     return _extreme(net, a, b, (-np.inf, 0.0))

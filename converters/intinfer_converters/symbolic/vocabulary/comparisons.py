@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from ..net import SymbolicNet
@@ -10,17 +12,14 @@ from ..tensor import Symbolic, Unsupported
 from .arithmetic import add, maximum, minimum, mul, sub
 from .arrangement import Operand, apart, broadcast
 from .elementwise import cast
+from .words import word
 
 _OPPOSITE = {"greater": "less_equal", "less": "greater_equal", "greater_equal": "less", "less_equal": "greater"}
 _MIRRORED = {"greater": "less", "less": "greater", "greater_equal": "less_equal", "less_equal": "greater_equal"}
 
 
-def compare(net: SymbolicNet, kind: str, a: Operand, b: Operand) -> Symbolic:
-    """[a kind b] as a bit; two tensors are compared by their difference, whose sign is exact.
-
-    Args:
-        kind: "greater", "greater_equal", "less" or "less_equal".
-    """
+def _compare(net: SymbolicNet, a: Operand, b: Operand, kind: str) -> Symbolic:
+    """[a kind b] as a bit; two tensors are compared by their difference, whose sign is exact."""
     if not isinstance(a, Symbolic):
         assert isinstance(b, Symbolic)
         return pointwise(net, broadcast(b, a.shape), _MIRRORED[kind], a)
@@ -31,6 +30,13 @@ def compare(net: SymbolicNet, kind: str, a: Operand, b: Operand) -> Symbolic:
     return pointwise(net, sub(net, a, b), kind, np.zeros(1, a.dtype))
 
 
+greater = word("operands", "Greater", "gt greater")(partial(_compare, kind="greater"))
+greater_equal = word("operands", "GreaterOrEqual", "ge greater_equal")(partial(_compare, kind="greater_equal"))
+less = word("operands", "Less", "lt less")(partial(_compare, kind="less"))
+less_equal = word("operands", "LessOrEqual", "le less_equal")(partial(_compare, kind="less_equal"))
+
+
+@word("tensor", "Not", "bitwise_not")
 def logical_not(net: SymbolicNet, x: Symbolic) -> Symbolic:
     """1 - x of a bit; of a comparison, the opposite one."""
     _bit(x)
@@ -39,6 +45,7 @@ def logical_not(net: SymbolicNet, x: Symbolic) -> Symbolic:
     return pointwise(net, x, "less", np.ones(1, net.dtype))
 
 
+@word("operands", "And", "bitwise_and __and__")
 def logical_and(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
     """1 where both bits are: their minimum; beside a constant their product."""
     a, b = _numbers(net, a, b)
@@ -46,6 +53,7 @@ def logical_and(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
     return cast(net, (minimum if both else mul)(net, a, b), np.bool_)
 
 
+@word("operands", "Or", "bitwise_or __or__")
 def logical_or(net: SymbolicNet, a: Operand, b: Operand) -> Symbolic:
     """1 where one of the bits is: their maximum; beside a constant the bits that it lets through, plus its own."""
     a, b = _numbers(net, a, b)

@@ -9,28 +9,34 @@ from ..net import SymbolicNet
 from ..pointwise import Some, float_pointwise, pointwise
 from ..tensor import Symbolic, Unsupported, type_range
 from .arrangement import Array
+from .words import word
 
 
+@word("tensor", "Round", "round")
 def rint(net: SymbolicNet, x: Some) -> Some:
     """`x` rounded to the nearest integer, ties to even."""
     return pointwise(net, x, "rint")
 
 
+@word("tensor", "Floor", "floor")
 def floor(net: SymbolicNet, x: Symbolic) -> Symbolic:
     """`x` rounded down to an integer."""
     return pointwise(net, x, "floor")
 
 
+@word("tensor", "Ceil", "ceil")
 def ceil(net: SymbolicNet, x: Symbolic) -> Symbolic:
     """`x` rounded up to an integer."""
     return pointwise(net, x, "ceil")
 
 
+@word("tensor", aten="trunc fix")
 def trunc(net: SymbolicNet, x: Symbolic) -> Symbolic:
     """`x` rounded to an integer towards 0."""
     return pointwise(net, x, "trunc")
 
 
+@word("tensor", "Sign", "sign sgn")
 def sign(net: SymbolicNet, x: Symbolic) -> Symbolic:
     """The sign of each element: -1, 0 or 1."""
     return pointwise(net, x, "sign")
@@ -41,6 +47,7 @@ def clip(net: SymbolicNet, x: Some, low: float = -np.inf, high: float = np.inf) 
     return pointwise(net, x, "clip", (low, high))
 
 
+@word("tensor", "Relu", "relu")
 def relu(net: SymbolicNet, x: Symbolic) -> Symbolic:
     """The rectifier max(x, 0)."""
     return clip(net, x, 0)
@@ -67,6 +74,7 @@ def hard_sigmoid(net: SymbolicNet, x: Symbolic, alpha: Array, beta: Array) -> Sy
     return clip(net, pointwise(net, pointwise(net, x, "mul", alpha), "add", beta), 0, 1)
 
 
+@word("tensor", aten="hardsigmoid")
 def hard_sigmoid_by_sixths(net: SymbolicNet, x: Symbolic) -> Symbolic:
     """max(0, min(6, x + 3)) / 6, as torch computes it."""
     return pointwise(net, clip(net, pointwise(net, x, "add", 3), 0, 6), "div", 6)

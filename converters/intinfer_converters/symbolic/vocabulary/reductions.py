@@ -23,8 +23,10 @@ from ..tensor import Known, Symbolic, Unsupported, known, of_integers
 from .arithmetic import negative, sub
 from .arrangement import axis_of, move_axis, reshape, take, transpose
 from .elementwise import cast
+from .words import word
 
 
+@word("axes", "ReduceMean", "mean")
 def mean(net: SymbolicNet, x: Symbolic, axes: Sequence[int], keepdims: bool = False) -> Symbolic:
     """The mean over some axes, of floats."""
     if not x.is_float:
@@ -33,6 +35,7 @@ def mean(net: SymbolicNet, x: Symbolic, axes: Sequence[int], keepdims: bool = Fa
     return net.made(net.emit(GlobalAverage(), net.realised(moved)), shape, x.dtype, Known(x.bounds))
 
 
+@word("axes", "ReduceSum")
 def total(net: SymbolicNet, x: Symbolic, axes: Sequence[int], keepdims: bool = False) -> Symbolic:
     """The sum over some axes; of integers, in their type."""
     moved, shape = _as_map(x, axes, keepdims)
@@ -41,6 +44,7 @@ def total(net: SymbolicNet, x: Symbolic, axes: Sequence[int], keepdims: bool = F
     return result if x.is_float else in_type(net, result)
 
 
+@word("axes", "ReduceMax", "amax")
 def max_over(net: SymbolicNet, x: Symbolic, axes: Sequence[int], keepdims: bool = False) -> Symbolic:
     """The maximum over some axes, whose order does not matter."""
     moved, shape = _as_map(x, axes, keepdims)
@@ -49,6 +53,7 @@ def max_over(net: SymbolicNet, x: Symbolic, axes: Sequence[int], keepdims: bool 
     return reshape(net.made(node, (1, count, 1, 1), x.dtype, known(x)), shape)
 
 
+@word("axes", "ReduceMin", "amin")
 def min_over(net: SymbolicNet, x: Symbolic, axes: Sequence[int], keepdims: bool = False) -> Symbolic:
     """The minimum over some axes: -max(-x)."""
     return cast(net, negative(net, max_over(net, _opposite(net, x), axes, keepdims)), x.dtype)
@@ -75,6 +80,7 @@ def _as_map(x: Symbolic, axes: Sequence[int], keepdims: bool) -> tuple[Symbolic,
     return reshape(transpose(x, (*kept, *chosen)), (1, count, height, width)), shape
 
 
+@word("place", "ArgMax", "argmax")
 def argmax(net: SymbolicNet, x: Symbolic, axis: int, keepdims: bool = False, last: bool = False) -> Symbolic:
     """The place of the largest element along `axis`, the first of equal ones, or the last."""
     axis = axis_of(axis, len(x.shape))
@@ -93,6 +99,7 @@ def argmax(net: SymbolicNet, x: Symbolic, axis: int, keepdims: bool = False, las
     return net.made(node, shape, np.int64, Known((0, count - 1), True))
 
 
+@word("place", "ArgMin", "argmin")
 def argmin(net: SymbolicNet, x: Symbolic, axis: int, keepdims: bool = False, last: bool = False) -> Symbolic:
     """The place of the smallest element: of the largest of -x."""
     return argmax(net, _opposite(net, x), axis, keepdims, last)
