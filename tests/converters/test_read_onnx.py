@@ -1,6 +1,7 @@
 """Every standard operator that is read, against ONNX's own reference evaluator."""
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
@@ -8,6 +9,9 @@ from onnx.reference import ReferenceEvaluator
 from converters.onnx_reading import constants, model, node, read, values
 from intinfer.errors import DataError
 from intinfer_converters.floatnet import Conv, Dense, IntegerOp, QuantisedWeight, RealWeight
+from intinfer_converters.read_onnx import refused
+from intinfer_converters.read_onnx.refused import KINDS
+from intinfer_converters.read_onnx.table import ONNX
 
 I8, F = TensorProto.INT8, TensorProto.FLOAT
 RNG = np.random.default_rng(5)
@@ -329,9 +333,73 @@ def test_all_refusals_come_in_one_report_and_what_depends_on_them_is_silent():
     ]
     with pytest.raises(DataError) as caught:
         read(model(nodes, VECTOR))
-    assert str(caught.value).startswith("2 node(s) cannot be converted: s (Sin): supported are Abs, Add, ")
-    assert "; b (BitwiseNot): supported are" in str(caught.value)
+    assert str(caught.value).startswith("2 node(s) cannot be converted: s (Sin): a curve of an activation is not")
+    assert "; b (BitwiseNot): bits of numbers and equality" in str(caught.value)
     assert " r (" not in str(caught.value)
+
+
+IMAGE = (1, 2, 4, 6)
+WAYS_OUT = {  # of a kind of refused operators, by its first one: nodes that are as its reason offers
+    "Softmax": [node("ArgMax", "x", "y", axis=1)],
+    "ConvTranspose": [node("Upsample", "x ups", "u"), node("Conv", "u kernel", "y")],
+    "DynamicQuantizeLinear": [node("QuantizeLinear", "x half", "y")],
+    "Acos": [
+        node("HardSigmoid", "x", "h"),
+        node("LeakyRelu", "h", "l"),
+        node("Relu", "l", "r"),
+        node("Clip", "r", "y"),
+    ],
+    "GroupNormalization": [node("BatchNormalization", "x two two two two", "y")],
+    "Attention": [node("Conv", "x kernel", "c"), node("MatMul", "c square", "y")],
+    "ReduceL1": [node("Abs", "x", "a"), node("ReduceSum", "a axes", "y")],
+    "BitwiseAnd": [
+        *(node("GreaterOrEqual", "x half", "g"), node("LessOrEqual", "x half", "l"), node("And", "g l", "e")),
+        *(node("Not", "e", "n"), node("Or", "e n", "y")),
+    ],
+    "AffineGrid": [node("Resize", "x - ups", "r"), node("Gather", "r places", "y", axis=3)],
+    "CenterCropPad": [
+        *(node("Slice", "x axes three axes", "s"), node("Gather", "s places", "g", axis=3)),
+        *(node("Split", "g", "p q", axis=3), node("Concat", "p q", "c", axis=1), node("ArgMax", "c", "y", axis=1)),
+    ],
+    "GRU": [node("Conv", "x kernel", "a"), node("Conv", "a kernel", "b"), node("Add", "a b", "y")],
+    "BlackmanWindow": [node("MatMul", "x square", "y")],
+    "Bernoulli": [node("Dropout", "x", "y")],
+    "BitCast": [node("Reshape", "x flat", "y")],
+}
+
+
+@pytest.mark.parametrize("first", WAYS_OUT)
+def test_the_way_out_of_each_kind_of_refusal_is_read(first):
+    arrays = constants(
+        ups=np.float32([1, 1, 2, 2]),
+        kernel=np.float32([[[[1]], [[-1]]], [[[2]], [[1]]]]),
+        half=np.float32(0.5),
+        two=np.float32([1, 2]),
+        square=np.eye(6, dtype=np.float32),
+        axes=ints(1),
+        three=ints(3),
+        places=ints(0, 2),
+        flat=ints(1, -1),
+    )
+    opset = 9 if first == "ConvTranspose" else 21
+    reading = read(model(WAYS_OUT[first], IMAGE, arrays, opset=opset), -4, 4)
+    assert list(reading.net.outputs) == ["y"]
+
+
+def test_every_standard_operator_is_read_or_refused_with_a_reason_of_its_own():
+    assert [kind.names.split()[0] for kind in KINDS] == list(WAYS_OUT)
+    names = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""}
+    assert names - set(ONNX) - set(refused.REFUSED) == {"Constant", "If"}
+    assert not set(ONNX) & set(refused.REFUSED)
+
+
+@pytest.mark.parametrize("name", ["Sigmoid", "LpNormalization", "Det", "Xor", "NonZero", "Trilu", "CumSum"])
+def test_a_refusal_names_the_cut(name):
+    inputs = "scores scores" if name in ("Xor", "CumSum") else "scores"
+    proto = model([node("Relu", "x", "scores"), node(name, inputs, "y")], VECTOR)
+    with pytest.raises(DataError, match=rf"y \({name}\): .*, or cut .*'scores' as its output \(--cut\)"):
+        read(proto)
+    assert list(read(proto, outputs=["scores"]).net.outputs) == ["scores"]
 
 
 REFUSED = [

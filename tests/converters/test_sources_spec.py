@@ -9,7 +9,7 @@ import intinfer
 from intinfer_converters.read_aten import ours
 from intinfer_converters.read_aten.arrangement import MOVING
 from intinfer_converters.read_aten.tables import HANDLERS, REFUSED_OPS
-from intinfer_converters.read_onnx.table import CUSTOM, MICROSOFT, ONNX, QONNX, REFUSED
+from intinfer_converters.read_onnx.table import CUSTOM, MICROSOFT, ONNX, QONNX
 from intinfer_converters.sources import SUFFIXES
 
 TEXT = (Path(intinfer.__file__).parent / "spec" / "sources.md").read_text(encoding="utf-8")
@@ -24,7 +24,7 @@ def section(start: str) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("start", "names"),
     [
-        ("ONNX, standard", set(ONNX) | set(REFUSED)),
+        ("ONNX, standard", set(ONNX)),
         ("ONNX, domains", set(QONNX)),
         ("ONNX, domain `com", set(MICROSOFT)),
         ("ATen", (set(HANDLERS) - set(ours.HANDLERS)) | set(MOVING) | set(REFUSED_OPS)),

@@ -10,10 +10,11 @@ import onnx
 from onnx import defs
 
 from ..symbolic import Symbolic, Unsupported, vocabulary
-from ..symbolic.vocabulary import Form, arithmetic, arrangement, reductions, refusals
+from ..symbolic.vocabulary import Form, arithmetic, arrangement, reductions
 from . import layer_ops, layout_ops, pointwise_ops, qdq_ops, qonnx_ops
 from .call import Call, Rule
 from .load import STANDARD, Node
+from .refused import REFUSED
 from .tensors import Constant
 
 FORMS: dict[Form, Callable[[Callable[..., Symbolic]], Rule]] = {
@@ -75,14 +76,6 @@ ONNX: dict[str, Rule] = {
     "Where": pointwise_ops.where,
 }
 """The standard operators, for tensors that depend on the network's input."""
-REFUSED = {
-    "ConvTranspose": refusals.TRANSPOSED,
-    "DynamicQuantizeLinear": refusals.DYNAMIC,
-    "LogSoftmax": refusals.SOFTMAX,
-    "Softmax": refusals.SOFTMAX,
-}
-"""Standard operators with a reason of their own."""
-
 _QUANTISERS = {"signed", "narrow", "rounding_mode"}
 QONNX: dict[str, tuple[Rule, set[str]]] = {
     "BipolarQuant": (qonnx_ops.bipolar_quant, set()),
