@@ -52,6 +52,7 @@ class Format:
 
     @classmethod
     def of(cls, dtype: npt.DTypeLike) -> Format:
+        """The format of a NumPy float type."""
         info = np.finfo(np.dtype(dtype))
         return cls(2.0 ** -(info.nmant + 1), float(info.smallest_normal))
 
@@ -91,6 +92,7 @@ class Real:
         return np.asarray(np.abs(self.value) + self.error)
 
     def at(self, *index: Any) -> Real:
+        """The elements at a place, as NumPy indexes them."""
         return Real(self.value[index], self.error[index], self.grid)
 
 

@@ -54,6 +54,7 @@ class Lowered:
 
     @property
     def channels(self) -> int:
+        """How many channels it has."""
         return self.z.shape[0]
 
     @property

@@ -118,6 +118,7 @@ def read_resume(path: Path, identity: dict[str, str]) -> ResumeState | None:
 
 
 def check_images(images: NDArray[np.uint8], labels: NDArray[np.integer[Any]], what: str) -> tuple[Tensor, Tensor]:
+    """Tensors of images, uint8 (N, H, W, 3), and labels, integers (N,). Raises TrainError for others."""
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
         raise TrainError(f"{what} images are {images.dtype} {images.shape}; needed: uint8 (N, H, W, 3)")
     if len(images) == 0:

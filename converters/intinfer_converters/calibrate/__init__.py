@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from .calibrator import quantise
 from .execute import run_float
-from .report import CalibrationReport, Comparison, compare
+from .report import CalibrationReport, NetComparison, compare
 
-__all__ = ["CalibrationReport", "Comparison", "compare", "quantise", "run_float"]
+__all__ = ["CalibrationReport", "NetComparison", "compare", "quantise", "run_float"]

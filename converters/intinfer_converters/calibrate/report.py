@@ -44,7 +44,7 @@ class ActivationReport:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class NetComparison:
     """The first output before and after, on the same images.
 
     Attributes:
@@ -80,7 +80,7 @@ class CalibrationReport:
 
     settings: dict[str, Any]
     images: int
-    compared: Comparison
+    compared: NetComparison
     layers: list[LayerReport] = field(default_factory=list)
     activations: list[ActivationReport] = field(default_factory=list)
 
@@ -118,7 +118,7 @@ def sqnr(signal: FloatArray, quantised: FloatArray) -> float | None:
     return None if noise == 0 else float(10 * np.log10(max(power, 1e-300) / noise))
 
 
-def compare(before: FloatNet, after: FloatNet, images: IntArray, labels: IntArray | None = None) -> Comparison:
+def compare(before: FloatNet, after: FloatNet, images: IntArray, labels: IntArray | None = None) -> NetComparison:
     """The first output of two nets of the same input and outputs on the same images.
 
     The class is the place of the largest output, the number that an argmax gives, or whether a single output is
@@ -142,7 +142,7 @@ def compare(before: FloatNet, after: FloatNet, images: IntArray, labels: IntArra
                 f"labels hold the classes {labels.min()}..{labels.max()}; the network has {old.shape[1]} outputs"
             )
         accuracy_before, accuracy_after = (float((found == labels).mean()) for found in (old_class, new_class))
-    return Comparison(
+    return NetComparison(
         len(images),
         accuracy_before,
         accuracy_after,

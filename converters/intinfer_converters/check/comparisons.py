@@ -23,7 +23,7 @@ from .runner import Pair, same_op
 
 
 class Comparison(ABC):
-    """Of one node or output; arguments as `NodeReport` has them."""
+    """How one node or output is compared; arguments as `NodeReport` has them."""
 
     def __init__(self, name: str, op: str, source: tuple[str, ...]) -> None:
         self.name, self.op, self.source = name, op, source
@@ -38,7 +38,7 @@ class Comparison(ABC):
 
 
 class NodeComparison(Comparison):
-    """Of a node.
+    """How a node is compared.
 
     Args:
         node: the model's.

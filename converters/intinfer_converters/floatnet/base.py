@@ -187,7 +187,9 @@ class FloatNetBuilder:
         return name
 
     def shape(self, name: str) -> Shape:
+        """The shape of the value of a node, (C, H, W) or (C,)."""
         return self._nodes[name].shape
 
     def finish(self, outputs: dict[str, str], image: ImageInput | None) -> FloatNet:
+        """The net of the nodes so far."""
         return FloatNet(tuple(self._nodes.values()), outputs, self.dtype, image)

@@ -52,6 +52,7 @@ class QuantisedWeight:
 
     @property
     def shape(self) -> Shape:
+        """The shape of the weights."""
         return self.tensor.shape
 
     @property
@@ -79,6 +80,7 @@ class RealWeight:
 
     @property
     def shape(self) -> Shape:
+        """The shape of the weights."""
         shape: Shape = self.values.shape
         return shape
 

@@ -116,7 +116,7 @@ class Reduced(nn.Module):
         return out
 
 
-class Stage(nn.Module):
+class MdgnetStage(nn.Module):
     """Two normal blocks and a reduced one."""
 
     def __init__(self, channels: int, groups: int, size: Size, arguments: MdgnetArgs) -> None:
@@ -168,7 +168,7 @@ class Mdgnet(Net):
         self.gcm0 = GCM(arguments.f, arguments.g, 2, size, arguments)
         size = halved(size)
         for number, (channels, groups) in enumerate(arguments.stages, start=1):
-            self.add_module(f"s{number}", Stage(channels, groups, size, arguments))
+            self.add_module(f"s{number}", MdgnetStage(channels, groups, size, arguments))
             size = halved(size)
         self.cls = Classifier(2 * arguments.stages[-1][0], size, arguments)
 

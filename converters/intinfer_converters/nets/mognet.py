@@ -61,7 +61,7 @@ class MRB(nn.Module):
         return out
 
 
-class Stage(nn.Module):
+class MognetStage(nn.Module):
     """One stage: CFLOG, then an MRB and a 2x2 max pool where the layout has them."""
 
     def __init__(
@@ -94,7 +94,7 @@ class Mognet(Net):
         for number, (multiple, has_mrb) in enumerate(arguments.stages, start=1):
             name, out_channels = f"s{number}", multiple * arguments.n
             has_pool = number in arguments.pooled_stages
-            self.add_module(name, Stage(channels, out_channels, has_mrb, has_pool, arguments, name))
+            self.add_module(name, MognetStage(channels, out_channels, has_mrb, has_pool, arguments, name))
             channels = out_channels
         last = BinaryConv2d if arguments.last_bits == 1 else TernaryConv2d
         self.final1x1 = last(channels, arguments.classes)

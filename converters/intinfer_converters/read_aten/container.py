@@ -55,6 +55,7 @@ class Container:
 
     @property
     def names(self) -> list[str]:
+        """The names of all entries."""
         return list(self._entries)
 
     def __contains__(self, name: str) -> bool:
@@ -149,6 +150,7 @@ def union(item: Json, where: str) -> tuple[str, Json]:
 
 
 def boolean(item: Json, where: str) -> bool:
+    """A truth value. Raises DataError for anything else."""
     if not isinstance(item, bool):
         raise DataError(f"{where}: true or false is needed, got {shown(item)}")
     return item

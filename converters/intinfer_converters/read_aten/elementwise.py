@@ -104,15 +104,18 @@ def clamp(scope: Scope, a: Arguments) -> Symbolic:
 
 
 def threshold(scope: Scope, a: Arguments) -> Symbolic:
+    """x where it exceeds a number, else another number."""
     x, limit, value = scope.promoted(a["self"], a["threshold"], a["value"])
     return elementwise.threshold(scope.net, x, limit.item(), value.item())
 
 
 def leaky_relu(scope: Scope, a: Arguments) -> Symbolic:
+    """x where it is at least 0, else a number times x."""
     return elementwise.leaky_relu(scope.net, *scope.promoted(a["self"], a["negative_slope"]))
 
 
 def prelu(scope: Scope, a: Arguments) -> Symbolic:
+    """x where it is at least 0, else a constant times x, one or one a channel."""
     x, slope = a["self"], scope.array(a["weight"])
     if slope.size not in (1, x.shape[1] if len(x.shape) > 1 else 1):
         raise Unsupported(f"{slope.size} slopes for {x.shape}")

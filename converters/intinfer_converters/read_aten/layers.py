@@ -54,6 +54,7 @@ def convolution(scope: Scope, a: Arguments) -> Symbolic:
 
 
 def linear_layer(scope: Scope, a: Arguments) -> Symbolic:
+    """The dense layer x @ weight.T + bias along the last axis."""
     bias = scope.optional(a.get("bias"))
     return layers.dense(scope.net, _computed(a["input"]), scope.weight(a["weight"]), bias)
 
@@ -120,10 +121,12 @@ def _sliding(a: Arguments) -> reductions.Sliding:
 
 
 def max_pool(scope: Scope, a: Arguments) -> Symbolic:
+    """The maximum of each window."""
     return reductions.max_pool(scope.net, a["self"], _sliding(a))
 
 
 def average_pool(scope: Scope, a: Arguments) -> Symbolic:
+    """The mean of each window, all of one count."""
     sliding, divisor = _sliding(a), a.get("divisor_override")
     count = int(np.prod(sliding.kernel))
     if divisor not in (None, count):
@@ -179,6 +182,8 @@ def extreme(of_two: Handler, word: Reduction) -> Handler:
 
 
 def place_of(word: Callable[[SymbolicNet, Symbolic, int, bool], Symbolic]) -> Handler:
+    """The place of an extreme element along the axis `dim`."""
+
     def handler(scope: Scope, a: Arguments) -> Symbolic:
         if a["dim"] is None:
             raise Unsupported("over a whole batch; give its axis")

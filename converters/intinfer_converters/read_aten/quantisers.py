@@ -61,6 +61,7 @@ def _fake(scope: Scope, a: Arguments, scale: Array, zero: Array) -> Symbolic:
 
 
 def fake_per_tensor(scope: Scope, a: Arguments) -> Symbolic:
+    """A fake quantiser with one scale and zero point; one that is disabled gives its input."""
     for key in ("scale", "zero_point"):
         if scope.array(a[key]).size != 1:
             raise Unsupported(f"its {key} has {scope.array(a[key]).size} entries for one tensor")
@@ -72,6 +73,7 @@ def fake_per_tensor(scope: Scope, a: Arguments) -> Symbolic:
 
 
 def fake_per_channel(scope: Scope, a: Arguments) -> Symbolic:
+    """A fake quantiser with a scale and zero point a channel of `axis`."""
     rank = len(a["self"].shape) if isinstance(a["self"], Symbolic) else 0
     scale, zero = scope.array(a["scale"]), scope.array(a["zero_point"])
     return _fake(scope, a, _column(scale, a["axis"], rank), _column(zero, a["axis"], rank))
@@ -89,6 +91,7 @@ def observed(scope: Scope, a: Arguments) -> Symbolic:
 
 
 def check_observer(scope: Scope, a: Arguments) -> None:
+    """Refuse an observer that is on."""
     if scope.number(a["observer_on"]):
         raise Unsupported(
             "its observer is on, so that it changes its own scale; call disable_observer before exporting"

@@ -52,6 +52,7 @@ def read_graph(program: Program, *, pixels: Preprocess, shapes: Shapes | None = 
 
 
 def only_input(program: Program) -> Input:
+    """The one input of a program. Raises DataError for another number of inputs, or one without a batch axis."""
     if len(program.inputs) != 1:
         names = ", ".join(x.name for x in program.inputs)
         raise DataError(f"the network has {len(program.inputs)} inputs ({names[:200]}); one image is supported")

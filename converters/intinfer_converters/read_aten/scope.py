@@ -37,6 +37,7 @@ TORCH = {np.dtype(theirs): ours for ours, theirs in NUMPY.items()}
 
 
 def numpy_type(dtype: torch.dtype) -> np.dtype[Any]:
+    """NumPy's type of the same elements. Raises Unsupported for types that networks are not made of."""
     if dtype not in NUMPY:
         raise Unsupported(f"{str(dtype).removeprefix('torch.')} tensors are not supported; export the model in float32")
     return np.dtype(NUMPY[dtype])
@@ -121,6 +122,7 @@ class Scope:
             self.keep(values, q.to(torch.int64), wide)
 
     def keep(self, values: torch.Tensor, q: torch.Tensor, scale: torch.Tensor) -> None:
+        """Remember the integers and the scale, both of the shape of `values`, that a constant is made of."""
         self.hints[id(values)] = (q.contiguous(), scale.contiguous())
         self.kept.append(values)
 

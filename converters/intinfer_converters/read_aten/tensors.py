@@ -33,6 +33,7 @@ STRIDED = 7
 
 
 def dtype_of(item: Json, where: str) -> torch.dtype:
+    """The element type of torch.export's number. Raises DataError for one that is not read."""
     number = integer(item, where, 0, 255)
     if number not in DTYPES:
         raise DataError(f"{where}: element type {number} is not read; use float32 or an integer type")
@@ -46,6 +47,7 @@ def extent(item: Json, where: str) -> int | None:
 
 
 def fixed(item: Json, where: str) -> int:
+    """One number of a shape that has to be fixed. Raises DataError when it is not."""
     number = extent(item, where)
     if number is None:
         raise DataError(f"{where}: a number is needed")

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..floatnet import QuantisedWeight, RealWeight
 from ..symbolic import Symbolic, SymbolicNet, Unsupported, weight_of
-from .load import Node
+from .load import OnnxNode
 from .tensors import Array, Constant
 
 Value = Symbolic | Constant
@@ -36,7 +36,7 @@ class Call:
     """
 
     net: SymbolicNet
-    node: Node
+    node: OnnxNode
     opset: int
     inputs: tuple[Value | None, ...]
     asked: set[str] = field(default_factory=set)
@@ -52,6 +52,7 @@ class Call:
         return value
 
     def has(self, place: int) -> bool:
+        """Whether an input is there."""
         return place < len(self.inputs) and self.inputs[place] is not None
 
     def tensor(self, place: int = 0) -> Symbolic:
@@ -104,18 +105,22 @@ class Call:
         return value
 
     def integer(self, name: str, default: int) -> int:
+        """An integer attribute; a truth value is 0 or 1, else Unsupported."""
         value = int(self._attribute(name, (int,), "integer", default))
         if name in FLAGS and value not in (0, 1):  # runtimes disagree about the truth of others
             raise Unsupported(f"its attribute {name} = {value}; it is 0 or 1")
         return value
 
     def number(self, name: str, default: float) -> float:
+        """A float attribute."""
         return float(self._attribute(name, (float, int), "number", default))
 
     def text(self, name: str, default: str) -> str:
+        """A text attribute."""
         return str(self._attribute(name, (str,), "text", default))
 
     def integers(self, name: str, default: Sequence[int] | None = None) -> tuple[int, ...] | None:
+        """An attribute of several integers."""
         value = self._attribute(name, (tuple,), "list of integers", default)
         return None if value is None else tuple(int(n) for n in value)
 

@@ -49,12 +49,14 @@ def conv(call: Call) -> Symbolic:
 
 
 def max_pool(call: Call) -> Symbolic:
+    """MaxPool; its second output, the places, is not supported."""
     call.lone_output()
     x = call.tensor()
     return reductions.max_pool(call.net, x, _sliding(call, x, call.integers("kernel_shape") or ()))
 
 
 def average_pool(call: Call) -> Symbolic:
+    """AveragePool over windows of one count."""
     x, counted = call.tensor(), bool(call.integer("count_include_pad", 0))
     return reductions.average_pool(call.net, x, _sliding(call, x, call.integers("kernel_shape") or ()), counted)
 
@@ -88,6 +90,7 @@ def _matrix(constant: Constant) -> Constant:
 
 
 def matmul(call: Call) -> Symbolic:
+    """MatMul with one constant factor."""
     return multiplied(call.net, call.value(0), call.value(1))
 
 

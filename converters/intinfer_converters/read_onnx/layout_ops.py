@@ -53,6 +53,7 @@ def transpose(call: Call) -> Symbolic:
 
 
 def squeeze(call: Call) -> Symbolic:
+    """Squeeze: the given axes, all of 1, are left out."""
     x, axes = call.tensor(), call.integers_or_input("axes", 1, 13)
     if axes is None:
         raise Unsupported("without axes it takes away the batch axis too; give the axes")

@@ -33,7 +33,7 @@ STANDARD = ("", "ai.onnx")
 
 
 @dataclass(frozen=True)
-class Node:
+class OnnxNode:
     """A node of the source. `branches` are the subgraphs of an If."""
 
     name: str
@@ -64,13 +64,13 @@ class Node:
 class Block:
     """A graph or subgraph: nodes in topological order, constants, names of its outputs."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[OnnxNode, ...]
     constants: Mapping[str, Constant]
     outputs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Input:
+class OnnxInput:
     """A tensor that comes from outside; an extent that the file leaves open is None."""
 
     name: str
@@ -79,11 +79,11 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Source:
+class OnnxModel:
     """A checked model. `opsets` is the version of each domain."""
 
     block: Block
-    inputs: tuple[Input, ...]
+    inputs: tuple[OnnxInput, ...]
     opsets: Mapping[str, int]
 
     @property
@@ -92,7 +92,7 @@ class Source:
         return next((self.opsets[d] for d in STANDARD if d in self.opsets), 1)
 
 
-def load(source: str | Path | bytes | onnx.ModelProto) -> Source:
+def load(source: str | Path | bytes | onnx.ModelProto) -> OnnxModel:
     """Read and check a model.
 
     Raises:
@@ -128,7 +128,7 @@ def load(source: str | Path | bytes | onnx.ModelProto) -> Source:
     if wrong:
         raise DataError(f"the model is of opset {wrong[0]}; 1 to {newest} are known; export it for one of these")
     block = _block(graph, folder, constants, {value.name for value in inputs})
-    return Source(block, inputs, {entry.domain: entry.version for entry in model.opset_import})
+    return OnnxModel(block, inputs, {entry.domain: entry.version for entry in model.opset_import})
 
 
 def _check_texts(message: Any) -> None:
@@ -206,16 +206,16 @@ def _constants(graph: onnx.GraphProto, folder: Path | None) -> dict[str, Constan
     return constants
 
 
-def _input(value: onnx.ValueInfoProto) -> Input:
+def _input(value: onnx.ValueInfoProto) -> OnnxInput:
     if not value.type.HasField("tensor_type"):
         raise DataError(f"input {value.name!r} is no tensor")
     tensor = value.type.tensor_type
     if tensor.elem_type not in DTYPES:
         raise DataError(f"input {value.name!r} is of type {type_name(tensor.elem_type)}, which no network reads")
     if not tensor.HasField("shape"):
-        return Input(value.name, tensor.elem_type, ())
+        return OnnxInput(value.name, tensor.elem_type, ())
     shape = tuple(d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim)
-    return Input(value.name, tensor.elem_type, shape)
+    return OnnxInput(value.name, tensor.elem_type, shape)
 
 
 def _block(graph: onnx.GraphProto, folder: Path | None, constants: dict[str, Constant], known: set[str]) -> Block:
@@ -238,7 +238,7 @@ def _block(graph: onnx.GraphProto, folder: Path | None, constants: dict[str, Con
     return Block(ordered, constants, tuple(value.name for value in graph.output))
 
 
-def _node(proto: onnx.NodeProto, place: int, folder: Path | None) -> Node:
+def _node(proto: onnx.NodeProto, place: int, folder: Path | None) -> OnnxNode:
     outputs = tuple(proto.output)
     name = proto.name or next(filter(None, outputs), "") or f"node {place}"
     attributes: dict[str, Any] = {}
@@ -253,7 +253,7 @@ def _node(proto: onnx.NodeProto, place: int, folder: Path | None) -> Node:
             branches[attribute.name] = _block(attribute.g, folder, _constants(attribute.g, folder), set())
         else:
             attributes[attribute.name] = _value(attribute, folder)
-    return Node(name, proto.op_type, proto.domain, tuple(proto.input), outputs, attributes, branches)
+    return OnnxNode(name, proto.op_type, proto.domain, tuple(proto.input), outputs, attributes, branches)
 
 
 def _value(attribute: AttributeProto, folder: Path | None) -> Any:

@@ -86,31 +86,38 @@ def clip(call: Call) -> Symbolic:
 
 
 def leaky_relu(call: Call) -> Symbolic:
+    """LeakyRelu: one slope, an attribute."""
     return elementwise.leaky_relu(call.net, call.tensor(), call.reals(call.number("alpha", 0.01)))
 
 
 def prelu(call: Call) -> Symbolic:
+    """PRelu: constant slopes."""
     return elementwise.leaky_relu(call.net, call.tensor(), call.array(1, "slope"))
 
 
 def thresholded_relu(call: Call) -> Symbolic:
+    """ThresholdedRelu: x where it exceeds alpha, else 0."""
     return elementwise.threshold(call.net, call.tensor(), call.number("alpha", 1.0), 0.0)
 
 
 def hard_sigmoid(call: Call) -> Symbolic:
+    """HardSigmoid: max(0, min(1, alpha * x + beta))."""
     alpha, beta = call.reals(call.number("alpha", 0.2)), call.reals(call.number("beta", 0.5))
     return elementwise.hard_sigmoid(call.net, call.tensor(), alpha, beta)
 
 
 def where(call: Call) -> Result:
+    """Where: a choice by a condition."""
     return arithmetic.where(call.net, call.operand(0), call.operand(1), call.operand(2))
 
 
 def cast(call: Call) -> Symbolic:
+    """Cast to the type of an attribute."""
     return _cast(call, call.integer("to", 0))
 
 
 def cast_like(call: Call) -> Symbolic:
+    """Cast to the type of another tensor."""
     like = call.value(1)
     if isinstance(like, Symbolic):
         return elementwise.cast(call.net, call.tensor(), like.dtype)
@@ -128,6 +135,7 @@ def _cast(call: Call, elem: int) -> Symbolic:
 
 
 def identity(call: Call) -> Value:
+    """Identity: the input itself."""
     return call.value(0)
 
 

@@ -63,6 +63,7 @@ def scale_of(call: Call, place: int, what: str = "scale") -> Array:
 
 
 def rounding(call: Call, default: str) -> str:
+    """The primitive of an attribute rounding_mode. Raises Unsupported for an unknown mode."""
     mode = call.text("rounding_mode", default)
     if mode.upper() not in ROUNDING_MODES:
         raise Unsupported(f"rounding_mode {mode!r} is not supported; {', '.join(ROUNDING_MODES)} are")

@@ -17,7 +17,7 @@ from ..preprocess import Preprocess
 from ..symbolic import Reading, Symbolic, SymbolicNet, Unsupported
 from .call import Call, Value
 from .fold import folded
-from .load import STANDARD, Block, Input, Node, Source, load
+from .load import STANDARD, Block, OnnxInput, OnnxModel, OnnxNode, load
 from .table import ON_CONSTANTS, is_default, rule_for
 from .tensors import DTYPES, MAX_RANK, NARROW_BITS, Constant, constant_of, integer_range
 
@@ -67,7 +67,7 @@ def read_onnx(
         raise DataError(f"its outputs cannot be converted: {error}") from None
 
 
-def float_type(model: Source) -> np.dtype[Any]:
+def float_type(model: OnnxModel) -> np.dtype[Any]:
     """The type of the float inputs, else that of the constants; float32 where there are several or none."""
     found = {DTYPES[value.elem_type] for value in model.inputs}
     floats = {dtype for dtype in found if dtype.kind == "f"}
@@ -87,7 +87,7 @@ class _Reader:
         self.refusals: list[str] = []
         self._lost: set[str] = set()
 
-    def inputs(self, model: Source, pixels: Preprocess, shapes: Shapes) -> None:
+    def inputs(self, model: OnnxModel, pixels: Preprocess, shapes: Shapes) -> None:
         """The network's inputs."""
         unknown = sorted(set(shapes) - {value.name for value in model.inputs})
         if unknown:
@@ -110,7 +110,7 @@ class _Reader:
         """Read the nodes that `wanted` tensors depend on."""
         self.values.update(block.constants)
         needed = set(wanted)
-        order: list[Node] = []
+        order: list[OnnxNode] = []
         for node in reversed(block.nodes):
             if needed & set(filter(None, node.outputs)):
                 order.append(node)
@@ -132,7 +132,7 @@ class _Reader:
                 self.refusals.append(f"{node.name} ({node.title}): {reason}")
                 self._lost |= set(node.outputs)
 
-    def _read(self, node: Node, depth: int) -> None:
+    def _read(self, node: OnnxNode, depth: int) -> None:
         if node.op == "If" and node.domain in STANDARD:
             self._branch(node, depth)
             return
@@ -151,7 +151,7 @@ class _Reader:
             results = [result] if isinstance(result, Symbolic | Constant) else list(result)
         self._keep(node, results)
 
-    def _keep(self, node: Node, results: Sequence[Value]) -> None:
+    def _keep(self, node: OnnxNode, results: Sequence[Value]) -> None:
         names = [name for name in node.outputs if name]
         if len(node.outputs) > len(results) and any(node.outputs[len(results) :]):
             self._lost |= set(node.outputs[len(results) :])
@@ -177,7 +177,7 @@ class _Reader:
                     f"its constant {name} is {value.values.dtype}, the network computes in {self.net.dtype}"
                 )
 
-    def _branch(self, node: Node, depth: int) -> None:
+    def _branch(self, node: OnnxNode, depth: int) -> None:
         """The branch of an If that its constant condition chooses."""
         condition = self.values[node.inputs[0]]
         if isinstance(condition, Symbolic):
@@ -232,7 +232,7 @@ def _ranged(pixels: Preprocess, elem_type: int) -> Preprocess:
     return replace(pixels, lo=low, hi=high)
 
 
-def _shape(value: Input, shapes: Shapes) -> tuple[int, ...]:
+def _shape(value: OnnxInput, shapes: Shapes) -> tuple[int, ...]:
     """The shape of an input, batch axis 1 first."""
     given = tuple(shapes[value.name]) if value.name in shapes else value.shape
     shape = tuple(1 if axis == 0 and extent is None else extent for axis, extent in enumerate(given))

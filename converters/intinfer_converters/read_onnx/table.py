@@ -13,7 +13,7 @@ from ..symbolic import Symbolic, Unsupported, vocabulary
 from ..symbolic.vocabulary import Form, arithmetic, arrangement, reductions
 from . import layer_ops, layout_ops, pointwise_ops, qdq_ops, qonnx_ops
 from .call import Call, Rule
-from .load import STANDARD, Node
+from .load import STANDARD, OnnxNode
 from .refused import REFUSED
 from .tensors import Constant
 
@@ -111,7 +111,7 @@ _CHANNELS_LAST = "qonnx.custom_op.channels_last"
 _FIRST = ("Conv", "MaxPool", "BatchNormalization")
 
 
-def rule_for(node: Node, opset: int) -> Rule:
+def rule_for(node: OnnxNode, opset: int) -> Rule:
     """The function that reads a node.
 
     Raises:
@@ -140,7 +140,7 @@ def rule_for(node: Node, opset: int) -> Rule:
     return _checked(node, *known[node.op])
 
 
-def _checked(node: Node, rule: Rule, attributes: set[str]) -> Rule:
+def _checked(node: OnnxNode, rule: Rule, attributes: set[str]) -> Rule:
     unknown = sorted(set(node.attributes) - attributes)
     if unknown:
         raise Unsupported(
@@ -149,7 +149,7 @@ def _checked(node: Node, rule: Rule, attributes: set[str]) -> Rule:
     return rule
 
 
-def is_default(node: Node, key: str, opset: int) -> bool:
+def is_default(node: OnnxNode, key: str, opset: int) -> bool:
     """Whether the attribute is the one that a standard operator has without it."""
     if node.domain not in STANDARD:
         return False
@@ -160,7 +160,7 @@ def is_default(node: Node, key: str, opset: int) -> bool:
     return bool(node.attributes[key] == (value.decode() if isinstance(value, bytes) else value))
 
 
-def _check_schema(node: Node, opset: int) -> None:
+def _check_schema(node: OnnxNode, opset: int) -> None:
     """The operator exists in this opset, and has such attributes and so many inputs."""
     try:
         schema = defs.get_schema(node.op, opset, "")

@@ -74,6 +74,7 @@ class Constant:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The shape of its values."""
         shape: tuple[int, ...] = self.values.shape
         return shape
 

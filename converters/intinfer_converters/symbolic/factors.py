@@ -31,9 +31,11 @@ class Factor:
 
     @property
     def moves(self) -> bool:
+        """Whether its places differ."""
         return self.stride != 0 or self.places is not None
 
     def same(self, other: Factor) -> bool:
+        """Whether it has the places of another one."""
         if self.places is None or other.places is None:
             return self.places is other.places and (self.extent, self.stride) == (other.extent, other.stride)
         return np.array_equal(self.places, other.places)
@@ -55,6 +57,7 @@ Factors = tuple[Factor, ...]
 
 
 def is_present(places: IntArray) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """Whether each place is that of an element."""
     return places > _PRESENT
 
 

@@ -69,6 +69,7 @@ class Layout:
 
     @property
     def size(self) -> int:
+        """How many elements it has."""
         return prod(self.shape)
 
     @property
@@ -201,7 +202,7 @@ class Layout:
         return _layout(shape, offset, kept).index
 
     def channels(self, value: Shape) -> Layout:
-        """Of a layout in `value` (C, ...): the channel that each element comes from."""
+        """The channel of `value` (C, ...), in which this layout is, that each element comes from."""
         pixels = prod(value[1:])
         found = digits.divided(self.factors, self.offset, pixels)
         if found is None:
@@ -220,9 +221,9 @@ class Layout:
         return result if (result[channel] == wide).all() else None
 
     def frame(self) -> tuple[Layout, tuple[int, int, int, int]] | None:
-        """Of a padded (C, H, W): what is inside of a frame of elements that are none, and (top, left, bottom, right).
+        """What is inside of the frame of a padded (C, H, W), and (top, left, bottom, right), the extents of the frame.
 
-        None when those elements are no frame.
+        The frame is made of elements that are none; the result is None where those are no frame.
         """
         inner, widths = self, []
         for axis in (1, 2):

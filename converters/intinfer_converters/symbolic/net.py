@@ -70,6 +70,7 @@ class SymbolicNet:
 
     @property
     def sources(self) -> tuple[str, ...]:
+        """What the node that is read comes from, in the words of the source."""
         return self._at[1:] or self._at
 
     def emit(self, op: FloatOp, *inputs: str, name: str = "", sources: Sequence[str] = ()) -> str:
@@ -78,6 +79,7 @@ class SymbolicNet:
         return self._builder.add(unique, op, *inputs, source=tuple(sources) or self.sources)
 
     def value_shape(self, node: str) -> Shape:
+        """The shape of the value of a float node, (C, H, W) or (C,)."""
         return self._builder.shape(node)
 
     def made(self, node: str, shape: tuple[int, ...], dtype: npt.DTypeLike, known: Known = UNKNOWN) -> Symbolic:

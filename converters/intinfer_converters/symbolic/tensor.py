@@ -72,14 +72,17 @@ class Symbolic:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The shape in the source, batch axis 1 first."""
         return self.layout.shape
 
     @property
     def size(self) -> int:
+        """How many elements it has."""
         return self.layout.size
 
     @property
     def is_float(self) -> bool:
+        """Whether the source's type is a float type."""
         return self.dtype.kind == "f"
 
     @property
@@ -89,6 +92,7 @@ class Symbolic:
 
     @property
     def bounded(self) -> bool:
+        """Whether both of its bounds are finite."""
         return bool(np.isfinite(self.bounds).all())
 
     def changed(self, **facts: Any) -> Symbolic:
@@ -141,14 +145,16 @@ class Known:
     whole: bool = False
 
     def negated(self) -> Known:
+        """What is known of -x."""
         return Known((-self.bounds[1], -self.bounds[0]), self.whole)
 
     def plus(self, other: Known) -> Known:
+        """What is known of a sum of two elements."""
         low, high = (a + b for a, b in zip(self.bounds, other.bounds, strict=True))
         return Known((low, high), self.whole and other.whole)
 
     def times(self, count: int) -> Known:
-        """Of a sum of `count` such elements."""
+        """What is known of a sum of `count` such elements."""
         return Known((count * self.bounds[0], count * self.bounds[1]), self.whole)
 
 
@@ -163,7 +169,7 @@ def known(x: Operand) -> Known:
 
 
 def hull(*parts: Known) -> Known:
-    """Of elements that each come from one of the parts."""
+    """What is known of elements that each come from one of the parts."""
     low, high = min(part.bounds[0] for part in parts), max(part.bounds[1] for part in parts)
     return Known((low, high), all(part.whole for part in parts))
 
@@ -190,7 +196,10 @@ def of_integers(x: Symbolic) -> Known:
 
 
 def of_products(x: Symbolic, weight: QuantisedWeight | RealWeight, bias: Array | None, padded: bool) -> Known | None:
-    """Of sums of weights times elements of `x` (or of a border of zeros) plus bias, when all of these are integers."""
+    """What is known of sums of weights times elements of `x` (or of a border of zeros) plus bias, all of them integers.
+
+    None when some are no integers.
+    """
     if not (x.whole and isinstance(weight, QuantisedWeight) and weight.tensor and weight.scale == (Fraction(1),)):
         return None
     if bias is not None and (bias != np.rint(bias)).any():
