@@ -52,14 +52,14 @@ def convolution(channels: int, count: int) -> Any:
     ops = tile_operations(channels, count)  # Numba knows functions by names of their own only
     biased, add_bytes, add_words = ops.biased, ops.add_bytes, ops.add_words
     shifted, shifted_wide, counted, scaled = ops.shifted, ops.shifted_wide, ops.counted, ops.scaled
-    put_bytes, put_words, put_dwords, put_digits = ops.put_bytes, ops.put_words, ops.put_dwords, ops.put_digits
+    put_bytes, put_words, put_dwords = ops.put_bytes, ops.put_words, ops.put_dwords
     block_bytes, step_bytes, tile_bytes = 8 * len(Block), 4 * channels, PLACE_BYTES * count
     offsets_at, weights_at, constants_at, planes_at = (8 * column for column in list(Block)[1:])
-    as_bytes, as_words, as_digits = PACKINGS.index(Packing.BYTES), PACKINGS.index(Packing.WORDS), 2
+    as_bytes, as_words = PACKINGS.index(Packing.BYTES), PACKINGS.index(Packing.WORDS)
     shift, wide_shift, count_form = (int(form) for form in (Form.SHIFT, Form.WIDE_SHIFT, Form.COUNT))
 
     @compiled(variant=f"{channels}x{count}")
-    def convolve(blocks, chosen, block_count, x, narrow, places, tiles, masks, out, packing, digit):
+    def convolve(blocks, chosen, block_count, x, narrow, places, tiles, masks, out, packing):
         for k in range(block_count):
             block = blocks + block_bytes * number(chosen + 8 * k)
             offsets, weights = number(block + offsets_at), number(block + weights_at)
@@ -93,8 +93,6 @@ def convolution(channels: int, count: int) -> Any:
                     put_bytes(sums, place, planes, out, masks)
                 elif packing == as_words:
                     put_words(sums, place, planes, out, masks)
-                elif packing == as_digits:
-                    put_digits(sums, place, planes, out, masks, digit)
                 else:
                     put_dwords(sums, place, planes, out, masks)
 
@@ -114,7 +112,7 @@ def operand(type_: IntType, weights: IntType) -> Operand | None:
     """The narrowest packing for inputs of a type and weights of a range, or None where there is none."""
     spread = type_.hi - type_.lo
     if spread <= 255 and weights.lo >= -128 and weights.hi <= 127:
-        return Operand(Packing.BYTES, 0 if type_.lo >= 0 and type_.hi <= 255 else type_.lo)
+        return Operand(Packing.BYTES, _byte_base(type_))
     word = IntType.twos_complement(16)
     if weights.lo < word.lo or weights.hi > word.hi:
         return None
@@ -177,7 +175,7 @@ class Conv2dDot(Kernel, op="conv2d"):
         channels, height, width = shape
         word, base = IntType.twos_complement(16), 0
         if type_.hi - type_.lo <= 255:
-            packing, base = Packing.BYTES, 0 if type_.lo >= 0 and type_.hi <= 255 else type_.lo
+            packing, base = Packing.BYTES, _byte_base(type_)
         else:
             packing = Packing.WORDS if word.lo <= type_.lo and type_.hi <= word.hi else Packing.DWORDS
         return Planes(channels, height, width, (0, 0, 0, self.input.pitch - width), (1, 1), packing, base)
@@ -282,9 +280,14 @@ class Conv2dDot(Kernel, op="conv2d"):
         convolution(*self.shape)(
             self.blocks.ctypes.data, chosen.ctypes.data, chosen.size, laid_out.ctypes.data, self.narrow,
             self.places, self.tiles, self.masks, result.ctypes.data,
-            PACKINGS.index(self.output.packing), self.output.digit,
+            PACKINGS.index(self.output.packing),
         )  # fmt: skip
         unpack(self.output, result, channels, out)
+
+
+def _byte_base(type_: IntType) -> int:
+    """What makes 0..255 of values of a type that has at most 256."""
+    return 0 if type_.lo >= 0 and type_.hi <= 255 else type_.lo
 
 
 _SIGNS = ((0, None), (None, 0))

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..ops.geometry import Pads, Pair
 from ..types import IntArray
@@ -169,10 +167,3 @@ def _unpack(stored, per_plane, base, channels, out):
             else:
                 for i in range(width):
                     target[i] = (np.int32(source[i] << up) >> (32 - bits)) + base
-
-
-def read_packed(planes: Planes, stored: Array) -> npt.NDArray[Any]:
-    """All channels, (channels, height, width) of int64."""
-    out = np.empty((planes.channels, planes.height, planes.width), dtype=np.int64)
-    unpack(planes, stored, np.arange(planes.channels), out)
-    return out

@@ -54,8 +54,6 @@ class TileOperations:
         scaled: (tile, step, base) base + step * each number.
         put_bytes, put_words, put_dwords: (tile, places, planes, out, masks) to planes of four, two, one channel a
             lane, each at `out` plus a vector's place plus a plane's offset.
-        put_digits: (tile, places, planes, out, masks, bits) a plane a channel: the lowest bits in the lower word, the
-            others in the upper one.
     """
 
     biased: Any
@@ -68,7 +66,6 @@ class TileOperations:
     put_bytes: Any
     put_words: Any
     put_dwords: Any
-    put_digits: Any
 
 
 @lru_cache(maxsize=8)
@@ -88,7 +85,6 @@ def tile_operations(channels: int, count: int) -> TileOperations:
         put_bytes=operation(types.void, target, partial(_put, channels, _packed(4))),
         put_words=operation(types.void, target, partial(_put, channels, _packed(2))),
         put_dwords=operation(types.void, target, partial(_put, channels, _packed(1))),
-        put_digits=operation(types.void, (*target, types.int64), partial(_put, channels, _digits)),
     )
 
 
@@ -251,21 +247,13 @@ def _packed(count: int) -> Callable[..., list[Any]]:
     return pack
 
 
-def _digits(builder: Any, numbers: list[Any], bits: Any) -> list[Any]:
-    shift, upper = vectors.splat(builder, builder.trunc(bits, I32)), constant(16)
-    mask = builder.sub(builder.shl(constant(1), shift), constant(1))
-    return [builder.or_(builder.and_(z, mask), builder.shl(builder.ashr(z, shift), upper)) for z in numbers]
-
-
-def _put(
-    channels: int, pack: Any, builder: Any, tile: Any, places: Any, planes: Any, out: Any, masks: Any, *more: Any
-) -> None:
+def _put(channels: int, pack: Any, builder: Any, tile: Any, places: Any, planes: Any, out: Any, masks: Any) -> None:
     numbers = vectors.rows(builder, tile)
     for vector in range(len(numbers) // channels):
         row = builder.add(masks, builder.mul(_place(builder, places, vector, Place.MASK), I64(MASK_BYTES)))
         keep, fill = vectors.load(builder, row, X32), vectors.load(builder, row, X32, 4 * LANES)
         target = builder.add(out, _place(builder, places, vector, Place.OUTPUT))
-        packed = pack(builder, numbers[vector * channels : (vector + 1) * channels], *more)
+        packed = pack(builder, numbers[vector * channels : (vector + 1) * channels])
         for plane, value in enumerate(packed):
             offset = builder.sext(vectors.load(builder, planes, I32, 4 * plane), I64)
             vectors.store(builder, builder.add(target, offset), builder.or_(builder.and_(value, keep), fill))
