@@ -53,6 +53,17 @@ def test_make_fails_when_the_design_ends_the_simulation(tmp_path: Path) -> None:
 
 
 @needs_icarus
+def test_make_warns_of_options_that_the_bench_does_not_have(tmp_path: Path) -> None:
+    """Misspelt, they would do nothing in silence; they may be for the design."""
+    directory, _ = fifo_set(tmp_path)
+    known = "+longest=300 +profile.s0_axis=slow +mismatches=3"
+    run = make(directory, "icarus", "PROFILES=always", "REPEAT=1", f"ARGS={known} +longst=3 +fault=0")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "+longst=3 +fault=0: no option of this bench" in run.stderr
+    assert "+longest" not in run.stderr
+
+
+@needs_icarus
 def test_make_fails_a_design_that_hangs_within_a_moment(tmp_path: Path) -> None:
     """No cycle of a bench comes then."""
     directory, _ = fifo_set(tmp_path)
