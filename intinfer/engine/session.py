@@ -12,8 +12,13 @@ from ..errors import GraphError, RangeError
 from ..graph import Graph, Value
 from ..inputs import Arrays, Batch
 from ..kernels.base import Array, container
+from ..kernels.drive import driver
+from ..kernels.planes import maps, pack, unpack
+from ..ops.base import Selecting
 from ..types import IntArray, Mask
-from .plan import Plan, Region, make_plan, may_trap
+from .plan import Margins, Pack, Plan, Region, Run, RunRow, Unpack, make_plan, may_trap
+
+GARBAGE = np.int32(0xA5A5A5A5 - 2**32)
 
 
 @dataclass
@@ -82,70 +87,148 @@ class Session:
         return outputs
 
 
+@dataclass(frozen=True)
+class _Segment:
+    """Rows first..last - 1 of the plan's table, run by one call."""
+
+    first: int
+    last: int
+
+
 class _Worker:
     """One thread's memory; it serves one run after another."""
 
     poison = False
-    counts: SkipCounts | None = None
 
     def __init__(self, plan: Plan, skip: bool) -> None:
         self.plan = plan
-        self.arena = np.zeros(plan.arena_bytes, dtype=np.uint8)
+        self.memory = np.zeros(-(-plan.nbytes // 4), dtype=np.int32)
+        self.lists = plan.lists.copy()
         graph = plan.graph
-        made = [*graph.inputs, *(step.output for step in plan.steps)]
-        self.values = {value.name: self._view(value) for value in made}
+        self.values = {name: self._view(graph.values[name], offset) for name, offset in plan.offsets.items()}
         self.scratch = [step.kernel.scratch() for step in plan.steps]
-        self.inputs = [[self.values[name] for name in step.node.inputs] for step in plan.steps]
         self.all_channels = [np.arange(step.output.shape[0]) for step in plan.steps]
         self.regions: dict[int, list[Region]] = {}
         for region in plan.regions if skip else ():
             self.regions.setdefault(region.after, []).append(region)
+        self.rows_of: dict[int, list[int]] = {}
+        for action in plan.actions:
+            if isinstance(action, RunRow) and action.narrows:
+                self.rows_of.setdefault(action.step, []).append(action.row)
         self.demand = _Demand(plan)
+        self._counts: SkipCounts | None = None
+        self._program = self._joined(set(self.regions))
+        self._set_margins()
 
-    def _view(self, value: Value) -> Array:
-        start = self.plan.offsets[value.name]
+    @property
+    def counts(self) -> SkipCounts | None:
+        """Where to count what is computed."""
+        return self._counts
+
+    @counts.setter
+    def counts(self, counts: SkipCounts | None) -> None:
+        muxes = {
+            i for i, step in enumerate(self.plan.steps) if counts is not None and isinstance(step.node.op, Selecting)
+        }
+        if (counts is None) != (self._counts is None):
+            self._program = self._joined(muxes | set(self.regions))
+        self._counts = counts
+
+    def _view(self, value: Value, start: int) -> Array:
         dtype = container(value.type)
-        raw = self.arena[start : start + value.size * dtype.itemsize]
+        raw = self.memory.view(np.uint8)[start : start + value.size * dtype.itemsize]
         view: Array = raw.view(dtype).reshape(value.shape)
+        return view
+
+    def _joined(self, breaks: set[int]) -> list[_Segment | Run | Pack | Unpack | int]:
+        """The actions, with rows that follow each other as segments. A number stands behind those steps' actions."""
+        program: list[_Segment | Run | Pack | Unpack | int] = []
+        actions = self.plan.actions
+        for i, action in enumerate(actions):
+            if isinstance(action, RunRow):
+                last = program[-1] if program else None
+                if isinstance(last, _Segment) and last.last == action.row:
+                    program[-1] = _Segment(last.first, action.row + 1)
+                else:
+                    program.append(_Segment(action.row, action.row + 1))
+            else:
+                program.append(action)
+            behind = actions[i + 1].step if i + 1 < len(actions) else len(self.plan.steps)
+            program.extend(step for step in range(action.step, behind) if step in breaks)
+        return program
+
+    def _set_margins(self) -> None:
+        for margins in self.plan.margins:
+            geometry = margins.geometry
+            planes = self._planes(margins)
+            planes[...] = margins.word
+            if self.poison:
+                rows = geometry.origin + np.arange(geometry.height)[:, None] * geometry.pitch
+                planes[:, (rows + np.arange(geometry.width)).reshape(-1)] = GARBAGE
+
+    def _planes(self, margins: Margins) -> Array:
+        size, start = margins.geometry.pixels, margins.start // 4
+        view: Array = self.memory[start : start + margins.planes * size].reshape(margins.planes, size)
         return view
 
     def run(self, inputs: Mapping[str, Array], outputs: Mapping[str, IntArray], image: int) -> None:
         if self.poison:
-            for memory in (self.arena, *(array for arrays in self.scratch for array in arrays)):
+            for memory in (self.memory, *(array for arrays in self.scratch for array in arrays)):
                 memory.view(np.uint8).fill(0xA5)
+            self._set_margins()
         if self.counts is not None:
             self.counts.images += 1
         for name, array in inputs.items():
             self.values[name][...] = array
         channels = list(self.all_channels)
         self.demand.reset()
+        self.lists[:] = self.plan.lists
         for region in self.regions.get(-1, ()):
             self._narrow(region, channels)
-        for i, step in enumerate(self.plan.steps):
-            if channels[i].size:
-                try:
-                    step.kernel.run(self.inputs[i], self.values[step.output.name], channels[i], self.scratch[i])
-                except RangeError as error:
-                    name = step.node.name
-                    raise RangeError(f"node {name!r} ({step.node.op.kind}): {error}, image {image}") from None
-            if self.counts is not None:
-                self._count(i, channels[i])
-            for region in self.regions.get(i, ()):
-                self._narrow(region, channels)
+        for action in self._program:
+            if isinstance(action, _Segment):
+                addresses = self.memory.ctypes.data, self.lists.ctypes.data
+                driver()(self.plan.rows.ctypes.data, action.first, action.last, *addresses)
+            elif isinstance(action, int):
+                self._count(action, channels[action])
+                for region in self.regions.get(action, ()):
+                    self._narrow(region, channels)
+            elif isinstance(action, Pack):
+                pack(maps(self.values[action.value]), action.layout, action.pad_values, self.memory)
+            elif isinstance(action, Unpack):
+                unpack(action.layout, self.memory, channels[action.made], maps(self.values[action.value]))
+            elif channels[action.step].size:
+                self._call(action.step, channels[action.step], image)
+        if self.counts is not None:
+            for step, computed in zip(self.plan.steps, channels, strict=True):
+                counted = self.counts.channels
+                counted[step.node.name] = counted.get(step.node.name, 0) + computed.size
         for name, value in self.plan.results.items():
             outputs[name][image] = self.values[value]
+
+    def _call(self, i: int, channels: IntArray, image: int) -> None:
+        step = self.plan.steps[i]
+        inputs = [self.values[name] for name in step.node.inputs]
+        try:
+            step.kernel.run(inputs, self.values[step.output.name], channels, self.scratch[i])
+        except RangeError as error:
+            raise RangeError(f"node {step.node.name!r} ({step.node.op.kind}): {error}, image {image}") from None
 
     def _narrow(self, region: Region, channels: list[IntArray]) -> None:
         mux = self.plan.steps[region.mux]
         select = self.values[mux.node.inputs[0]] == 1
         for i, mask in self.demand.select(region, select):
             channels[i] = np.flatnonzero(mask)
+            for row in self.rows_of.get(i, ()):
+                items = np.unique(self.plan.kernels[row].items[channels[i]])
+                start = self.plan.listed[row]
+                self.lists[start] = items.size
+                self.lists[start + 1 : start + 1 + items.size] = items
 
     def _count(self, i: int, channels: IntArray) -> None:
-        assert self.counts is not None
+        """Count the select bits of a mux that are 1 among the channels that it computes."""
         step = self.plan.steps[i]
-        self.counts.channels[step.node.name] = self.counts.channels.get(step.node.name, 0) + channels.size
-        if step.node.op.kind == "mux":
+        if self.counts is not None and isinstance(step.node.op, Selecting):
             ones = int(self.values[step.node.inputs[0]][channels].sum())  # the other bits may not have been computed
             self.counts.selected[step.node.name] = self.counts.selected.get(step.node.name, 0) + ones
 

@@ -11,6 +11,7 @@ from ..graph import Node, Value
 from ..types import IntArray
 from .base import Array, UnfusedKernel, planes
 from .compiled import compiled
+from .rows import View
 
 
 @compiled()
@@ -20,6 +21,14 @@ def copy_channels(x, source, target, out):
         a, b = source[k], target[k]
         for p in range(x.shape[1]):
             out[b, p] = x[a, p]
+
+
+class ConcatView(View, op="concat"):
+    name: ClassVar[str] = "concat_view"
+
+    @classmethod
+    def channels(cls, node: Node, inputs: Sequence[Value]) -> IntArray:
+        return np.arange(node.output.shape[0])
 
 
 class ConcatCopy(UnfusedKernel, op="concat"):
@@ -32,6 +41,15 @@ class ConcatCopy(UnfusedKernel, op="concat"):
         for x, start, stop in zip(inputs, self.starts, self.starts[1:], strict=False):
             mine = channels[np.searchsorted(channels, start) : np.searchsorted(channels, stop)]
             copy_channels(planes(x), mine - start, mine, planes(out))
+
+
+class ChannelSelectView(View, op="channel_select"):
+    name: ClassVar[str] = "channel_select_view"
+
+    @classmethod
+    def channels(cls, node: Node, inputs: Sequence[Value]) -> IntArray:
+        op: Any = node.op
+        return np.asarray(op.indices.values)
 
 
 class ChannelSelectCopy(UnfusedKernel, op="channel_select"):

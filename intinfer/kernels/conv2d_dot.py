@@ -1,15 +1,16 @@
-"""Convolution by dot products of narrow numbers, a tile of outputs and pixels in registers, thresholds included.
+"""Convolution by dot products: planes in, planes out, sums and thresholds in registers between them.
 
-A step of the innermost loop reads one vector of 16 pixels, 32 bits of each: four channels as bytes, two as words, or
-the two digits of a wide one. A multiply-and-add instruction gives each output channel of the tile its share. Which
-steps there are is a table of offsets, so that kernel sizes, dilations, groups and digits are one loop; steps that meet
-no weight but 0 are left out. Sums are taken modulo 2^32: exact as soon as the final sum fits, which its type proves.
+A tile of output channels and pixels takes one step for each (tap, plane of the input): the step's offset says what is
+read for 16 pixels at a time, the padding in the margins makes that a constant; a pixel has four channels as bytes, two
+as words, or the two digits of a wide one. A multiply-and-add instruction gives each output channel of the tile its
+share. Which steps there are is a table of offsets, so that kernel sizes, dilations, groups, digits and orders of
+channels are one loop; steps that meet no weight but 0 are left out. Sums are taken modulo 2^32: exact as soon as the
+final sum fits, which its type proves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -17,23 +18,23 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..accumulator import Overflow
-from ..graph import Node, Shape, Value
+from ..graph import Node, Value
 from ..ops import Conv2d, Threshold
+from ..ops.geometry import Pads
 from ..types import IntArray, IntType
-from .base import Array, Kernel, steps
+from .base import Array, steps
 from .compiled import compiled
 from .cpu import Products, products
-from .planes import Packing, Planes, pack, unpack
+from .planes import INT32, WIDEST, WORD, Encoding, Layout, Packing, map_shape, narrowest
 from .quantisers import MOST, Form, Quantiser
-from .tiles import MASK_BYTES, PLACE_BYTES, Place, tile_operations
-from .vectors import LANES, number
+from .rows import PLACE_BYTES, Arrangement, Column, Kept, PlanesKernel, vectors_of
+from .tiles import tile_operations
+from .vectors import number
 
-INT32 = IntType.twos_complement(32)
-LARGEST = 2**30
-"""Bytes of all planes of a value: offsets have 32 bits."""
-SHAPES = {Products.VNNI: ((16, 1), (8, 2), (4, 4))}
-"""Output channels and vectors of the tiles that the registers hold; four channels and one vector elsewhere."""
-PACKINGS = tuple(Packing)
+LARGEST = 2**28
+"""Bytes of the planes of a value: places in them have 32 bits, and a graph has many."""
+SHAPES = {Products.VNNI: ((16, 1), (8, 2), (4, 4))}.get(products(), ((4, 1),) * 3)
+"""Output channels and vectors of the tiles that the registers hold, by kind; four channels and one vector elsewhere."""
 
 
 class Block(IntEnum):
@@ -48,20 +49,33 @@ class Block(IntEnum):
 
 @lru_cache(maxsize=8)
 def convolution(channels: int, count: int) -> Any:
-    """The compiled function for tiles of `channels` output channels at `count` vectors."""
+    """The compiled function for tiles of `channels` output channels at `count` vectors.
+
+    Columns of its row beside those of all: stride along x (1 or 2), packing of the input, of the output, its digit.
+    """
     ops = tile_operations(channels, count)  # Numba knows functions by names of their own only
     biased, add_bytes, add_words = ops.biased, ops.add_bytes, ops.add_words
+    add_even_bytes, add_even_words = ops.add_even_bytes, ops.add_even_words
     shifted, shifted_wide, counted, scaled = ops.shifted, ops.shifted_wide, ops.counted, ops.scaled
-    put_bytes, put_words, put_dwords = ops.put_bytes, ops.put_words, ops.put_dwords
+    put_bytes, put_words, put_dwords, put_digits = ops.put_bytes, ops.put_words, ops.put_dwords, ops.put_digits
     block_bytes, step_bytes, tile_bytes = 8 * len(Block), 4 * channels, PLACE_BYTES * count
     offsets_at, weights_at, constants_at, planes_at = (8 * column for column in list(Block)[1:])
-    as_bytes, as_words = PACKINGS.index(Packing.BYTES), PACKINGS.index(Packing.WORDS)
+    items_at, places_at, count_at, masks_at = (
+        8 * column for column in (Column.ITEMS, Column.PLACES, Column.VECTORS, Column.MASKS)
+    )
+    stride_at, input_at, output_at, digit_at = (
+        8 * column for column in (Column.FIRST, Column.SECOND, Column.THIRD, Column.FOURTH)
+    )
+    as_bytes, as_words, as_digits = (int(packing) for packing in (Packing.BYTES, Packing.WORDS, Packing.DIGITS))
     shift, wide_shift, count_form = (int(form) for form in (Form.SHIFT, Form.WIDE_SHIFT, Form.COUNT))
 
     @compiled(variant=f"{channels}x{count}")
-    def convolve(blocks, chosen, block_count, x, narrow, places, tiles, masks, out, packing):
-        for k in range(block_count):
-            block = blocks + block_bytes * number(chosen + 8 * k)
+    def convolve(row, chosen, memory):
+        blocks, places, masks = number(row + items_at), number(row + places_at), number(row + masks_at)
+        tiles, narrow, even = number(row + count_at), number(row + input_at) == as_bytes, number(row + stride_at) == 2
+        packing, digit = number(row + output_at), number(row + digit_at)
+        for k in range(number(chosen)):
+            block = blocks + block_bytes * number(chosen + 8 + 8 * k)
             offsets, weights = number(block + offsets_at), number(block + weights_at)
             constants, planes = number(block + constants_at), number(block + planes_at)
             end = offsets + 8 * number(block)
@@ -71,14 +85,24 @@ def convolution(channels: int, count: int) -> Any:
                 place = places + tile_bytes * t
                 sums = biased(constants)
                 offset, weight = offsets, weights
-                if narrow:
+                if narrow and not even:
                     while offset < end:
-                        sums = add_bytes(sums, place, x + number(offset), weight)
+                        sums = add_bytes(sums, place, memory + number(offset), weight)
+                        offset += 8
+                        weight += step_bytes
+                elif narrow:
+                    while offset < end:
+                        sums = add_even_bytes(sums, place, memory + number(offset), weight)
+                        offset += 8
+                        weight += step_bytes
+                elif not even:
+                    while offset < end:
+                        sums = add_words(sums, place, memory + number(offset), weight)
                         offset += 8
                         weight += step_bytes
                 else:
                     while offset < end:
-                        sums = add_words(sums, place, x + number(offset), weight)
+                        sums = add_even_words(sums, place, memory + number(offset), weight)
                         offset += 8
                         weight += step_bytes
                 if form == shift:
@@ -90,58 +114,68 @@ def convolution(channels: int, count: int) -> Any:
                 if step != 1 or base != 0:
                     sums = scaled(sums, step, base)
                 if packing == as_bytes:
-                    put_bytes(sums, place, planes, out, masks)
+                    put_bytes(sums, place, planes, memory, masks)
                 elif packing == as_words:
-                    put_words(sums, place, planes, out, masks)
+                    put_words(sums, place, planes, memory, masks)
+                elif packing == as_digits:
+                    put_digits(sums, place, planes, memory, masks, digit)
                 else:
-                    put_dwords(sums, place, planes, out, masks)
+                    put_dwords(sums, place, planes, memory, masks)
 
     return convolve
 
 
-@dataclass(frozen=True)
-class Operand:
-    """How the input is packed so that products with these weights are exact: see `Packing`."""
-
-    packing: Packing
-    base: int = 0
-    digit: int = 0
-
-
-def operand(type_: IntType, weights: IntType) -> Operand | None:
-    """The narrowest packing for inputs of a type and weights of a range, or None where there is none."""
-    spread = type_.hi - type_.lo
-    if spread <= 255 and weights.lo >= -128 and weights.hi <= 127:
-        return Operand(Packing.BYTES, _byte_base(type_))
-    word = IntType.twos_complement(16)
-    if weights.lo < word.lo or weights.hi > word.hi:
+def operand(type_: IntType, weights: IntType) -> Encoding | None:
+    """The encoding of most channels a plane with which products of inputs of a type and weights of a range are exact,
+    or None where there is none."""
+    if type_.hi - type_.lo <= 255 and weights.lo >= -128 and weights.hi <= 127:
+        return narrowest(type_)
+    if weights.lo < WORD.lo or weights.hi > WORD.hi:
         return None
-    if spread <= 65535:
-        inside = word.lo <= type_.lo and type_.hi <= word.hi
-        return Operand(Packing.WORDS, 0 if inside else type_.lo - word.lo)
+    if type_.hi - type_.lo <= 65535:
+        inside = WORD.lo <= type_.lo and type_.hi <= WORD.hi
+        return Encoding(Packing.WORDS, 0 if inside else type_.lo - WORD.lo)
     for digit in range(15, 0, -1):
-        upper = (weights.lo << digit, weights.hi << digit, type_.lo >> digit, type_.hi >> digit)
-        if word.lo <= min(upper) and max(upper) <= word.hi:
-            return Operand(Packing.DIGITS, 0, digit)
+        if _digits_fit(digit, type_, weights):
+            return Encoding(Packing.DIGITS, 0, digit)
     return None
 
 
-class Conv2dDot(Kernel, op="conv2d"):
-    """Any geometry and groups; weights of 8 or 16 bits, sums of 32 that are proven to fit, thresholds if any."""
+def _digits_fit(digit: int, type_: IntType, weights: IntType) -> bool:
+    upper = (weights.lo << digit, weights.hi << digit, type_.lo >> digit, type_.hi >> digit)
+    return WORD.lo <= min(upper) and max(upper) <= WORD.hi
+
+
+def _takes(encoding: Encoding, type_: IntType, weights: IntType) -> bool:
+    """Whether products of inputs in this encoding, with weights of a range, are exact."""
+    if encoding.packing is Packing.BYTES:
+        return weights.lo >= -128 and weights.hi <= 127
+    if encoding.packing is Packing.WORDS:
+        return WORD.lo <= weights.lo and weights.hi <= WORD.hi
+    return encoding.packing is Packing.DIGITS and _digits_fit(encoding.digit, type_, weights)
+
+
+class Conv2dDot(PlanesKernel, op="conv2d"):
+    """Strides 1 and 2 and groups; weights of 8 or 16 bits, sums of 32 that are proven to fit, thresholds if any."""
 
     name: ClassVar[str] = "conv2d_dot"
 
     @classmethod
+    def convolution(cls, node: Node, inputs: Sequence[Value]) -> tuple[Node, Value]:
+        """The node as a convolution, and its map."""
+        return node, inputs[0]
+
+    @classmethod
     def refuses(cls, node: Node, inputs: Sequence[Value], fused: Node | None) -> str | None:
-        op = node.op
-        assert isinstance(op, Conv2d)
+        node, x = cls.convolution(node, inputs)
+        op: Any = node.op
         if op.accumulator.overflow is not Overflow.PROVE:
             return f"its accumulator may {op.accumulator.overflow}"
         sums = node.output.type
         if sums.lo < -INT32.hi or sums.hi >= INT32.hi:  # both signs are compared with a limit one beyond
             return f"its sums {sums} leave 32 bits"
-        if operand(inputs[0].type, _weight_range(op)) is None:
-            return f"no words hold inputs {inputs[0].type} and weights {_weight_range(op)}"
+        if operand(x.type, weight_range(op)) is None:
+            return f"no words hold inputs {x.type} and weights {weight_range(op)}"
         if fused is not None:
             if not isinstance(fused.op, Threshold):
                 return f"it does not take {fused.op.kind} behind it"
@@ -149,151 +183,183 @@ class Conv2dDot(Kernel, op="conv2d"):
                 return f"{fused.op.thresholds.shape[1]} thresholds are more than {MOST}"
             if max(abs(fused.output.type.lo), abs(fused.output.type.hi)) > INT32.hi:
                 return f"codes {fused.output.type} leave 32 bits"
-        _, height, width = inputs[0].shape
-        pixels = (height + op.pads[0] + op.pads[2]) * (width + op.pads[1] + op.pads[3])
-        if 4 * pixels * max(len(op.weight.values), inputs[0].shape[0]) > LARGEST:
+        if max(op.pads) > WIDEST:
+            return f"pads {op.pads} are wider than {WIDEST}"
+        (_, stride), _ = steps(op.window, node.output.shape)
+        if stride > 2:
+            return f"it takes no stride of {stride} along x"
+        _, height, width = x.shape
+        pixels = (height + 2 * WIDEST) * (width + 2 * WIDEST)
+        if 4 * pixels * max(len(op.weight.values), x.shape[0]) > LARGEST:
             return f"planes of {pixels} pixels are too large"
         return None
 
-    def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
+    @classmethod
+    def wish(cls, node: Node, inputs: Sequence[Value]) -> Encoding | None:
+        node, x = cls.convolution(node, inputs)
+        assert isinstance(node.op, Conv2d)
+        return operand(x.type, weight_range(node.op))
+
+    @classmethod
+    def padding(cls, node: Node, inputs: Sequence[Value]) -> tuple[Pads, tuple[int, ...]]:
+        op: Any = cls.convolution(node, inputs)[0].op
+        return op.pads, tuple(dict.fromkeys(op.pad_value)) if any(op.pads) else ()
+
+    @classmethod
+    def pad_values(cls, node: Node, inputs: Sequence[Value], encoding: Encoding) -> IntArray:
+        node, x = cls.convolution(node, inputs)
         op: Any = node.op
-        (x,) = inputs
-        packed = operand(x.type, _weight_range(op))
-        assert packed is not None
-        stride, dilation = steps(op.window, node.output.shape)
-        channels, height, width = x.shape
-        self.input = Planes(channels, height, width, op.pads, stride, packed.packing, packed.base, packed.digit)
-        self.pad_values = np.broadcast_to(np.array(op.pad_value, dtype=np.int64), (x.shape[0],)).copy()
-        self.output = self._output(node.output.shape, (fused or node).output.type)
-        self.narrow = packed.packing is Packing.BYTES
-        self.shape, self.taps = self._tile(op)
-        self._pack_blocks(op, x, fused, dilation)
-        self._pack_places()
+        padding = op.pad_value if any(op.pads) else (encoding.base,)
+        return np.array(np.broadcast_to(np.array(padding, dtype=np.int64), (x.shape[0],)))
 
-    def _output(self, shape: Shape, type_: IntType) -> Planes:
-        """Rows with the input's pitch, so that a vector of inputs becomes a vector of outputs."""
-        channels, height, width = shape
-        word, base = IntType.twos_complement(16), 0
-        if type_.hi - type_.lo <= 255:
-            packing, base = Packing.BYTES, _byte_base(type_)
-        else:
-            packing = Packing.WORDS if word.lo <= type_.lo and type_.hi <= word.hi else Packing.DWORDS
-        return Planes(channels, height, width, (0, 0, 0, self.input.pitch - width), (1, 1), packing, base)
+    @classmethod
+    def misplaced(cls, node: Node, inputs: Sequence[Value], maps: Sequence[Layout]) -> str | None:
+        pads, values = cls.padding(node, inputs)
+        node, value = cls.convolution(node, inputs)
+        op: Any = node.op
+        (x,) = maps
+        if not _takes(x.encoding, value.type, weight_range(op)):
+            return f"its input is stored as {x.encoding}"
+        if any(pads) and values != (x.margin,):
+            return f"the margins hold {x.margin}, not {values}"
+        if x.repeats:
+            return "a channel stands for two"
+        natural = -(-len(x.planes) // x.encoding.packing.channels)
+        if len(x.distinct) > natural * 4 // 3:
+            return f"{len(x.planes)} channels lie in {len(x.distinct)} planes"
+        return None
 
-    def _tile(self, op: Any) -> tuple[tuple[int, int], list[Any]]:
-        """The shape of tiles that takes the fewest products and loads, with each block's planes of the input."""
-        best: tuple[int, tuple[int, int], list[Any]] | None = None
-        outputs, group_inputs = op.weight.shape[:2]
-        per_group, per_plane = outputs // op.groups, self.input.packing.channels
-        for shape in SHAPES.get(products(), ((4, 1),)):
-            blocks = []
-            for first in range(0, outputs, shape[0]):
-                last = min(first + shape[0], outputs) - 1
-                start = first // per_group * group_inputs
-                stop = (last // per_group + 1) * group_inputs
-                blocks.append((first, range(start // per_plane, -(-stop // per_plane))))
-            cost = sum(len(planes) for _, planes in blocks) * (shape[0] + 1)
-            if best is None or cost < best[0]:
-                best = cost, shape, blocks
-        assert best is not None
-        return best[1], best[2]
+    @classmethod
+    def arrange(cls, node: Node, maps: Sequence[Layout], output: Value, per_plane: int) -> Arrangement:
+        """In natural order, or one map a channel in the order of the input's."""
+        op: Any = cls.convolution(node, [Value("", map_shape(node.output.shape), output.type)])[0].op
+        (x,) = maps
+        order = _order(op, x, per_plane)
+        (channels, _), _ = _tile(op, x, order)
+        place = np.empty(output.shape[0], dtype=np.int64)
+        place[order[order >= 0]] = np.flatnonzero(order >= 0)
+        blocks = -(-len(order) // channels)
+        return Arrangement(place // per_plane, place % per_plane, -(-blocks * channels // per_plane))
 
-    def _pack_blocks(self, op: Any, x: Value, fused: Node | None, dilation: tuple[int, int]) -> None:
-        """Tables of steps, weights and constants of each block; they live as long as the kernel does."""
-        weight = op.weight.values
+    def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
+        self._node, self._input = self.convolution(node, inputs)
+        self._fused, self._kept = fused, Kept()
+
+    def bind(self, maps: Sequence[Layout], numbers: Sequence[int], output: Any) -> None:
+        op: Any = self._node.op
+        (x,) = maps
+        per_plane = output.encoding.packing.channels
+        order = _order(op, x, per_plane)
+        (channels, count), groups = _tile(op, x, order)
+        order = np.concatenate([order, np.full(-len(order) % channels, -1)])
+        weight, quantiser, bias = self._constants(op, x, output)
+        first = int(output.starts[output.planes.min()])
+        table = np.zeros((len(groups), len(Block)), dtype=np.int64)
+        for i, (row, planes) in enumerate(zip(table, groups, strict=True)):
+            block = order[i * channels : (i + 1) * channels]
+            some = np.where(block < 0, block.max(), block)  # nobody reads what is computed for none
+            offsets, dwords = self._steps(
+                op, x, np.where(block[:, None, None, None] < 0, 0, weight[some]), some, planes
+            )
+            numbers = i * channels // per_plane + np.arange(-(-channels // per_plane))
+            row[:] = [
+                len(offsets), self._kept(offsets), self._kept(dwords),
+                self._kept(quantiser.constants(some, bias[some])),
+                self._kept(first + numbers * output.geometry.nbytes),
+            ]  # fmt: skip
+        stride, _ = steps(op.window, self._node.output.shape)
+        places, masks = vectors_of(x.geometry, output, stride)
+        places = np.concatenate([places, np.repeat(places[-1:], -len(places) % count, axis=0)])
+        self.row = np.zeros(len(Column), dtype=np.int64)
+        self.row[Column.KIND] = SHAPES.index((channels, count))
+        self.row[Column.ITEMS] = self._kept(table)
+        self.row[Column.PLACES] = self._kept(places.astype(np.int32))
+        self.row[Column.VECTORS] = len(places) // count
+        self.row[Column.MASKS] = self._kept(masks)
+        self.row[Column.FIRST : Column.FOURTH + 1] = [
+            stride[1],
+            x.encoding.packing,
+            output.encoding.packing,
+            output.encoding.digit,
+        ]
+        self.items = np.empty(len(weight), dtype=np.int64)
+        self.items[order[order >= 0]] = np.flatnonzero(order >= 0) // channels
+
+    def _constants(self, op: Any, x: Layout, output: Layout) -> tuple[IntArray, Quantiser, IntArray]:
+        """Weights, with the sign that makes thresholds rise; how sums become codes; and what sums start at."""
+        weight, fused = op.weight.values, self._fused
         flipped = np.zeros(len(weight), dtype=bool)
         if fused is not None:  # z <= T is -z >= -T
             threshold: Any = fused.op
             flipped |= np.broadcast_to(threshold.descending.values, flipped.shape) == 1
         signed = np.where(flipped[:, None, None, None], -weight, weight)
-        bias = signed.reshape(len(signed), -1).sum(axis=1) * self.input.base
-        code = self.output.base
-        quantiser = Quantiser.none(-code)
-        if fused is not None:
-            limits = np.broadcast_to(threshold.thresholds.values, (len(weight), threshold.thresholds.shape[1]))
-            limits = np.where(flipped[:, None], -limits, limits)
-            positive, negative = (np.clip(signed, *ends).reshape(len(signed), -1).sum(axis=1) for ends in _SIGNS)
-            lo, hi = positive * x.type.lo + negative * x.type.hi, positive * x.type.hi + negative * x.type.lo
-            quantiser = Quantiser.of(limits, lo, hi, threshold.step, threshold.base - code)
-        channels = self.shape[0]
-        self._kept: list[Array] = []
-        table = np.zeros((len(self.taps), len(Block)), dtype=np.int64)
-        for row, (first, planes) in zip(table, self.taps, strict=True):
-            part = slice(first, first + channels)
-            offsets, dwords = self._steps(op, signed, part, planes, dilation)
-            constants = quantiser.constants(part, bias[part], channels)
-            targets = self._targets(first)
-            row[:] = [len(offsets), *(self._keep(a) for a in (offsets, dwords, constants, targets))]
-        self.blocks = table
+        bias = signed.reshape(len(signed), -1).sum(axis=1) * x.encoding.base
+        code = output.encoding.base
+        if fused is None:
+            return signed, Quantiser.none(-code), bias
+        limits = np.broadcast_to(threshold.thresholds.values, (len(weight), threshold.thresholds.shape[1]))
+        limits = np.where(flipped[:, None], -limits, limits)
+        positive, negative = (np.clip(signed, *ends).reshape(len(signed), -1).sum(axis=1) for ends in _SIGNS)
+        type_ = self._input.type
+        lo, hi = positive * type_.lo + negative * type_.hi, positive * type_.hi + negative * type_.lo
+        return signed, Quantiser.of(limits, lo, hi, threshold.step, threshold.base - code), bias
 
     def _steps(
-        self, op: Any, signed: IntArray, part: slice, planes: range, dilation: tuple[int, int]
+        self, op: Any, x: Layout, weight: IntArray, outputs: IntArray, planes: IntArray
     ) -> tuple[IntArray, Array]:
         """Offsets (S,) of what the steps of a block read, and their weights (S, channels) of 32 bits."""
-        outputs, group_inputs, *kernel = signed.shape
-        channels, per_plane = self.shape[0], self.input.packing.channels
-        inside = np.zeros((channels, len(planes) * per_plane, *kernel), dtype=np.int64)
-        for i, o in enumerate(range(outputs)[part]):
-            start = o * op.groups // outputs * group_inputs - planes.start * per_plane
-            inside[i, start : start + group_inputs] = signed[o]
-        lanes = inside.reshape(channels, len(planes), per_plane, *kernel).transpose(3, 4, 1, 0, 2)
-        y, x, plane = np.nonzero(lanes.any(axis=(3, 4)))
-        used = lanes[y, x, plane]
-        if self.input.digit:
-            used = np.concatenate([used, used << self.input.digit], axis=-1)
-        words = np.ascontiguousarray(used, dtype=np.int8 if self.narrow else np.int16)
-        return self.input.offset(planes.start + plane, y * dilation[0], x * dilation[1]), words.view(np.int32)
-
-    def _targets(self, first: int) -> Array:
-        """Offsets of the planes that a block writes; those behind the last one are written to a plane of their own."""
-        per_plane = self.output.packing.channels
-        numbers = first // per_plane + np.arange(self.shape[0] // per_plane)
-        return self.output.offset(np.minimum(numbers, self.output.count), 0, 0).astype(np.int32)
-
-    def _pack_places(self) -> None:
-        """Vectors that cover the output's rows, with all that stands between them."""
-        pixels = (self.output.height - 1) * self.output.pitch + self.output.width
-        starts = np.arange(0, pixels, LANES)
-        count = self.shape[1]
-        starts = np.concatenate([starts, np.repeat(starts[-1:], -len(starts) % count)])
-        table = np.zeros((len(starts), len(Place)), dtype=np.int32)
-        table[:, Place.INPUT] = table[:, Place.OUTPUT] = 4 * starts
-        masks = np.zeros(MASK_BYTES // 4, dtype=np.int32)
-        masks[:LANES] = -1
-        self.tiles = len(starts) // count
-        self.places, self.masks = self._keep(table), self._keep(masks)
-
-    def _keep(self, array: Array) -> int:
-        """The address of an array, which stays."""
-        array = np.ascontiguousarray(array)
-        self._kept.append(array)
-        return int(array.ctypes.data)
-
-    def scratch(self) -> tuple[Array, ...]:
-        spare = (self.output.count + 1, self.output.shape[1])
-        return np.empty(self.input.shape, dtype=np.int32), np.empty(spare, dtype=np.int32)
-
-    def run(self, inputs: Sequence[Array], out: Array, channels: IntArray, scratch: tuple[Array, ...]) -> None:
-        laid_out, result = scratch
-        pack(inputs[0], self.input, self.pad_values, laid_out)
-        chosen = np.unique(channels // self.shape[0])
-        convolution(*self.shape)(
-            self.blocks.ctypes.data, chosen.ctypes.data, chosen.size, laid_out.ctypes.data, self.narrow,
-            self.places, self.tiles, self.masks, result.ctypes.data,
-            PACKINGS.index(self.output.packing),
-        )  # fmt: skip
-        unpack(self.output, result, channels, out)
+        channels, _, *kernel = weight.shape
+        _, dilation = steps(op.window, self._node.output.shape)
+        read = _read(op, outputs)
+        inside = np.zeros((channels, len(planes), x.encoding.packing.channels, *kernel), dtype=np.int64)
+        inside[np.arange(channels)[:, None], np.searchsorted(planes, x.planes[read]), x.lanes[read]] = weight
+        lanes = inside.transpose(3, 4, 1, 0, 2)
+        row, column, plane = np.nonzero(lanes.any(axis=(3, 4)))
+        used = lanes[row, column, plane]
+        if x.encoding.packing is Packing.DIGITS:
+            used = np.concatenate([used, used << x.encoding.digit], axis=-1)
+        words = np.ascontiguousarray(used, dtype=np.int8 if x.encoding.packing is Packing.BYTES else np.int16)
+        geometry = x.geometry
+        pixel = (row * dilation[0] - op.pads[0]) * geometry.pitch + column * dilation[1] - op.pads[1]
+        return x.starts[planes[plane]] + 4 * (geometry.origin + pixel), words.view(np.int32)
 
 
-def _byte_base(type_: IntType) -> int:
-    """What makes 0..255 of values of a type that has at most 256."""
-    return 0 if type_.lo >= 0 and type_.hi <= 255 else type_.lo
+def _read(op: Conv2d, outputs: IntArray) -> IntArray:
+    """(outputs, inputs of a group) the input channels that output channels read."""
+    total, group_inputs = op.weight.shape[:2]
+    return outputs[:, None] * op.groups // total * group_inputs + np.arange(group_inputs)
+
+
+def _order(op: Conv2d, x: Layout, per_plane: int) -> IntArray:
+    """Output channels in the order in which they are written, -1 where there is none."""
+    outputs, group_inputs = op.weight.shape[:2]
+    if group_inputs > 1 or outputs != op.groups or per_plane != x.encoding.packing.channels:
+        return np.arange(outputs)
+    distinct = x.distinct
+    order = np.full(len(distinct) * per_plane, -1)
+    order[np.searchsorted(distinct, x.planes) * per_plane + x.lanes] = np.arange(outputs)
+    return order
+
+
+def _tile(op: Conv2d, x: Layout, order: IntArray) -> tuple[tuple[int, int], list[IntArray]]:
+    """The shape of tiles that takes the fewest products and loads, with each block's planes of the input."""
+    best: tuple[int, tuple[int, int], list[IntArray]] | None = None
+    for shape in SHAPES:
+        blocks = []
+        for first in range(0, len(order), shape[0]):
+            outputs = order[first : first + shape[0]]
+            blocks.append(np.unique(x.planes[_read(op, outputs[outputs >= 0])]))
+        cost = sum(map(len, blocks)) * (shape[0] + 1)
+        if best is None or cost < best[0]:
+            best = cost, shape, blocks
+    assert best is not None
+    return best[1], best[2]
 
 
 _SIGNS = ((0, None), (None, 0))
 
 
-def _weight_range(op: Conv2d) -> IntType:
+def weight_range(op: Conv2d) -> IntType:
     """Of all weights and of their opposites, which descending channels take."""
     most = int(np.abs(op.weight.values).max(initial=0))
     return IntType(-most, most)

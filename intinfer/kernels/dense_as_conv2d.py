@@ -45,11 +45,15 @@ class _Dense(Kernel):
         self.conv.run([inputs[0][:, None, None]], out[:, None, None], channels, scratch)
 
 
-class DenseDot(_Dense, op="dense"):
+class DenseDot(Conv2dDot, op="dense"):
     """Narrow inputs and weights, accumulators that are proven to fit 32 bits."""
 
     name: ClassVar[str] = "dense_dot"
-    method = Conv2dDot
+
+    @classmethod
+    def convolution(cls, node: Node, inputs: Sequence[Value]) -> tuple[Node, Value]:
+        conv, (x,) = as_conv2d(node, inputs)
+        return conv, x
 
 
 class DensePlanes(_Dense, op="dense"):

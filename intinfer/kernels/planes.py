@@ -1,127 +1,203 @@
 """Planes: how vector kernels hold a map. A pixel of a plane is 32 bits: four channels of it, two, or one.
 
-The rows of a plane lie one after the other with a fixed pitch, padding between them, above and below: so each tap of a
-convolution is a constant distance, and what it reads for 16 pixels in turn is one vector, across the ends of rows. A
-convolution with stride reads planes of phases, row y mod sy and column x mod sx, whose taps are such vectors again.
+The rows of a plane lie one after the other with a fixed pitch, margins between them, above and below: so each tap of a
+convolution is a constant distance, and what it reads for 16 pixels in turn is one vector, across the ends of rows. All
+maps of one size have the same margins, which hold one value for ever: kernels write it wherever they write a margin.
+
+Which plane and lane a channel has is free: to concatenate, select and shuffle channels is to name others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 
-from ..ops.geometry import Pads, Pair
-from ..types import IntArray
+from ..graph import Shape
+from ..ops.geometry import Pads
+from ..types import IntArray, IntType
 from .base import Array
 from .compiled import compiled
 from .vectors import LANES
 
+INT32 = IntType.twos_complement(32)
+WORD = IntType.twos_complement(16)
+BYTE = IntType(0, 255)
+WIDEST = 16
+"""Rows or columns of padding up to which it is stored in every map of a size."""
 
-class Packing(Enum):
+
+class Packing(IntEnum):
     """What the 32 bits of a pixel hold."""
 
-    BYTES = "bytes"
+    BYTES = 0
     """Four channels, each less the base, 0..255."""
-    WORDS = "words"
+    WORDS = 1
     """Two channels, each less the base, signed."""
-    DIGITS = "digits"
+    DIGITS = 2
     """One channel: its lowest bits in the lower word, the others, signed, in the upper one."""
-    DWORDS = "dwords"
+    DWORDS = 3
     """One channel, signed."""
 
     @property
     def channels(self) -> int:
         """Channels of a plane."""
-        return {Packing.BYTES: 4, Packing.WORDS: 2}.get(self, 1)
+        return (4, 2, 1, 1)[self]
 
 
-@dataclass(frozen=True)
-class Planes:
-    """Where the elements of a map of (channels, height, width) lie in an array of 32 bits, (planes, size).
+class Encoding(NamedTuple):
+    """How numbers stand in a plane: `base` is taken off in bytes and words, `digit` bits are the lower digit."""
 
-    Attributes:
-        pads: (top, left, bottom, right) that readers see around the map.
-        phases: (sy, sx); with more than one the planes of a phase stand together, phase (0, 0) first.
-        base: what is subtracted from a value before it is stored, in bytes and words.
-        digit: how many bits are the lower digit.
-    """
-
-    channels: int
-    height: int
-    width: int
-    pads: Pads
-    phases: Pair
     packing: Packing
     base: int = 0
     digit: int = 0
 
-    @property
-    def count(self) -> int:
-        """Planes of one phase."""
-        return -(-self.channels // self.packing.channels)
+    def holds(self, type_: IntType) -> bool:
+        """Tell whether every value of the type can be stored."""
+        room = (BYTE, WORD, WORD, INT32)[self.packing]
+        lo, hi = ((end - self.base) >> self.digit for end in (type_.lo, type_.hi))
+        return room.lo <= lo and hi <= room.hi
 
-    @property
-    def rows(self) -> int:
-        """Rows of a plane, with padding."""
-        return -(-(self.height + self.pads[0] + self.pads[2]) // self.phases[0])
+    def word(self, values: Sequence[int]) -> int:
+        """The 32 bits, as a signed number, of the values of a plane's channels at one pixel."""
+        bits = 32 // self.packing.channels
+        word = 0
+        for lane, value in enumerate(values):
+            code = value - self.base
+            if self.packing is Packing.DIGITS:
+                code = (code & ((1 << self.digit) - 1)) | code >> self.digit << 16
+            word |= (code & ((1 << bits) - 1)) << (bits * lane)
+        return (word + 2**31) % 2**32 - 2**31
+
+
+def narrowest(type_: IntType) -> Encoding:
+    """The encoding of the most channels in a plane that holds a type of at most 32 bits."""
+    if type_.hi - type_.lo <= BYTE.hi:
+        return Encoding(Packing.BYTES, 0 if type_.lo >= 0 and type_.hi <= BYTE.hi else type_.lo)
+    return next(e for e in (Encoding(Packing.WORDS), Encoding(Packing.DWORDS)) if e.holds(type_))
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where the pixels of a map of (height, width) lie in a plane, with margins (top, left, bottom, right) around."""
+
+    height: int
+    width: int
+    margins: Pads
 
     @property
     def pitch(self) -> int:
-        """Pixels from a row to the next, with padding."""
-        return -(-(self.width + self.pads[1] + self.pads[3]) // self.phases[1])
+        """Pixels from a row to the next: what stands right of a row stands left of the next one."""
+        return self.width + max(self.margins[1], self.margins[3])
 
     @property
-    def shape(self) -> Pair:
-        """Of the array; behind the last row there is room for a vector that begins there."""
-        pixels = -(-(self.rows * self.pitch + LANES) // LANES) * LANES
-        return (self.phases[0] * self.phases[1] * self.count, pixels)
+    def origin(self) -> int:
+        """The pixel of row 0 and column 0."""
+        return self.margins[0] * self.pitch + self.margins[1]
 
-    def offset(self, plane: IntArray, y: IntArray | int, x: IntArray | int) -> IntArray:
-        """Bytes from the array's start to rows y and columns x of the padded map, in some of a phase's planes."""
-        (sy, sx), pixels = self.phases, self.shape[1]
-        phase = y % sy * sx + x % sx
-        return np.asarray(4 * ((phase * self.count + plane) * pixels + y // sy * self.pitch + x // sx))
+    @property
+    def pixels(self) -> int:
+        """Of a plane: behind the last margin there is room for what vectors with stride 2 read."""
+        rows = self.margins[0] + self.height + self.margins[2]
+        return -(-(rows * self.pitch + self.margins[1] + 2 * LANES) // LANES) * LANES
+
+    @property
+    def nbytes(self) -> int:
+        """Of a plane."""
+        return 4 * self.pixels
+
+    @property
+    def run(self) -> int:
+        """Pixels from the first to the last of the map, with the margins between rows."""
+        return (self.height - 1) * self.pitch + self.width
 
 
-def pack(x: Array, planes: Planes, pad_values: Array, out: Array) -> None:
-    """Lay a map (channels, height, width) out, its padding included; `pad_values` are (channels,) of int64."""
-    (sy, sx), (top, left, _, _) = planes.phases, planes.pads
-    pixels = out[:, : planes.rows * planes.pitch].reshape(sy, sx, planes.count, planes.rows, planes.pitch)
-    for py in range(sy):
-        y = (py - top) % sy  # the first row of the map in this phase stands in row (y + top - py) / sy
-        for px in range(sx):
-            column = (px - left) % sx
-            part = x[:, y::sy, column::sx]
-            place = (y + top - py) // sy, (column + left - px) // sx
-            _pack(part, pad_values, planes.packing.channels, planes.base, planes.digit, *place, pixels[py, px])
+def map_shape(shape: Shape) -> tuple[int, int, int]:
+    """(C, H, W) of a map, and of numbers a channel (C,) as a map of one pixel."""
+    channels, height, width = (*shape, 1, 1)[:3]
+    return channels, height, width
+
+
+def maps(array: Array) -> Array:
+    """An array of a value, as the map that `map_shape` says."""
+    return array.reshape(map_shape(array.shape))
+
+
+@dataclass(eq=False)
+class Placement:
+    """Bytes from the start of memory to each plane of a plan; set once memory is shared out."""
+
+    starts: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where a map of C channels stands among the planes of a plan.
+
+    Attributes:
+        margin: the value in the margins of every plane.
+        planes: (C,) the number of each channel's plane.
+        lanes: (C,) its place among the channels of that plane.
+        placement: where those planes are.
+    """
+
+    geometry: Geometry
+    encoding: Encoding
+    margin: int
+    planes: IntArray
+    lanes: IntArray
+    placement: Placement
+
+    @property
+    def starts(self) -> IntArray:
+        """Bytes from the start of memory to each plane of the plan."""
+        return self.placement.starts
+
+    @property
+    def margin_word(self) -> int:
+        """The 32 bits of a margin's pixel."""
+        return self.encoding.word([self.margin] * self.encoding.packing.channels)
+
+    @property
+    def distinct(self) -> IntArray:
+        """The planes that channels stand in, each once, in order."""
+        return np.unique(self.planes)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether two channels stand in one place."""
+        return len(np.unique(self.planes * 4 + self.lanes)) < len(self.planes)
+
+    def matches(self, other: Layout) -> bool:
+        """Tell whether pixels, codes and margins of both are alike."""
+        return (self.geometry, self.encoding, self.margin) == (other.geometry, other.encoding, other.margin)
+
+
+def pack(x: Array, layout: Layout, pad_values: IntArray, memory: Array) -> None:
+    """Lay a map (C, H, W) out in natural order, its margins included: `pad_values` (C,) stand in them."""
+    geometry, encoding = layout.geometry, layout.encoding
+    per_plane = encoding.packing.channels
+    words = [encoding.word(pad_values[c : c + per_plane].tolist()) for c in range(0, len(x), per_plane)]
+    start = int(layout.starts[layout.planes[0]]) // 4
+    out = memory[start : start + len(words) * geometry.pixels].reshape(len(words), geometry.pixels)
+    place = geometry.origin, geometry.pitch
+    _pack(x, np.array(words, dtype=np.int32), per_plane, encoding.base, encoding.digit, *place, out)
 
 
 @compiled()
-def _pack(x, pad_values, per_plane, base, digit, top, left, out):
-    """One phase: `out` is (planes, rows, pitch), the map's first pixel at (top, left) of it."""
+def _pack(x, words, per_plane, base, digit, origin, pitch, out):
     channels, height, width = x.shape
     bits = 32 // per_plane
     mask = (np.int64(1) << bits) - 1
-    height, width = min(height, out.shape[1] - top), min(width, out.shape[2] - left)
     for q in range(out.shape[0]):
         plane = out[q]
-        padding = np.int64(0)
-        for j in range(min(per_plane, channels - q * per_plane)):
-            value = pad_values[q * per_plane + j] - base
-            if digit:
-                value = (value & ((1 << digit) - 1)) | (value >> digit << 16)
-            padding |= (value & mask) << (bits * j)
-        word = np.int32(padding)
-        for y in range(top):
-            plane[y, :] = word
+        plane[:] = words[q]
+        c = q * per_plane
         for y in range(height):
-            row = plane[top + y]
-            row[:left] = word
-            row[left + width :] = word
-            target = row[left : left + width]
-            c = q * per_plane
+            target = plane[origin + y * pitch : origin + y * pitch + width]
             if per_plane == 4 and c + 4 <= channels:
                 x0, x1, x2, x3 = x[c, y], x[c + 1, y], x[c + 2, y], x[c + 3, y]
                 for i in range(width):
@@ -141,29 +217,31 @@ def _pack(x, pad_values, per_plane, base, digit, top, left, out):
                     x0 = x[c + j, y]
                     for i in range(width):
                         target[i] |= ((x0[i] - base) & mask) << (bits * j)
-        for y in range(top + height, out.shape[1]):
-            plane[y, :] = word
 
 
-def unpack(planes: Planes, stored: Array, channels: Array, out: Array) -> None:
-    """Take some channels of a map of one phase and no padding out of its planes."""
-    pixels = stored[:, : planes.rows * planes.pitch].reshape(-1, planes.rows, planes.pitch)
-    _unpack(pixels, planes.packing.channels, planes.base, channels, out)
+def unpack(layout: Layout, memory: Array, channels: IntArray, out: Array) -> None:
+    """Take some channels out of their planes, into a map (C, H, W)."""
+    geometry, encoding = layout.geometry, layout.encoding
+    starts = layout.starts[layout.planes[channels]] // 4 + geometry.origin
+    lanes = layout.lanes[channels]
+    _unpack(memory, starts, lanes, encoding.packing.channels, *encoding[1:], geometry.pitch, channels, out)
 
 
 @compiled()
-def _unpack(stored, per_plane, base, channels, out):
+def _unpack(memory, starts, lanes, per_plane, base, digit, pitch, channels, out):
     width = out.shape[2]
     bits = 32 // per_plane
     for k in range(channels.size):
-        c = channels[k]
-        plane = stored[c // per_plane]
-        up = 32 - bits - bits * (c % per_plane)
+        up = 32 - bits - bits * lanes[k]
         for y in range(out.shape[1]):
-            source, target = plane[y], out[c, y]
+            start = starts[k] + y * pitch
+            source, target = memory[start : start + width], out[channels[k], y]
             if per_plane == 4:  # unsigned
                 for i in range(width):
                     target[i] = ((source[i] << up) >> 24 & 255) + base
+            elif digit:
+                for i in range(width):
+                    target[i] = ((np.int64(source[i]) >> 16) << digit) + (source[i] & 0xFFFF)
             else:
                 for i in range(width):
                     target[i] = (np.int32(source[i] << up) >> (32 - bits)) + base

@@ -76,7 +76,7 @@ class Staircase:
         """(C,) the level from the last live threshold on."""
         return np.asarray(self.first + self.live.sum(axis=1))
 
-    def part(self, channels: npt.NDArray[np.integer] | slice) -> Staircase:
+    def part(self, channels: IntArray) -> Staircase:
         """The staircase of some channels."""
         return Staircase(self.limits[channels], self.live[channels], self.first[channels])
 
@@ -195,7 +195,7 @@ class Quantiser:
         stairs = staircase(limits, lo, hi)
         return cls(stairs, (fit_shifts(stairs, 32), fit_shifts(stairs, 64)), step, base)
 
-    def form(self, channels: slice) -> Form:
+    def form(self, channels: IntArray) -> Form:
         """The cheapest form that is proven for these channels: a product costs as much as a few comparisons."""
         if self.stairs is None or self.fits is None:
             return Form.NONE
@@ -205,27 +205,24 @@ class Quantiser:
                 return form
         return Form.COUNT
 
-    def constants(self, channels: slice, bias: IntArray, height: int) -> IntArray:
-        """The header, rows and limits of a block of `height` channels, of which those given are the first."""
+    def constants(self, channels: IntArray, bias: IntArray) -> IntArray:
+        """The header, rows and limits of a block of channels, whose sums start at `bias`."""
         form = self.form(channels)
-        rows = np.zeros((len(Row), height), dtype=np.int64)
-        rows[Row.BIAS, : len(bias)] = bias
-        limits = np.zeros((0, height), dtype=np.int64)
+        rows = np.zeros((len(Row), len(channels)), dtype=np.int64)
+        rows[Row.BIAS] = bias
+        limits = np.zeros((0, len(channels)), dtype=np.int64)
         if self.stairs is not None and self.fits is not None:
             stairs = self.stairs.part(channels)
-            used = slice(len(stairs.first))
-            rows[Row.FIRST, used], rows[Row.LAST, used] = stairs.first, stairs.last
+            rows[Row.FIRST], rows[Row.LAST] = stairs.first, stairs.last
             if form is Form.COUNT:
-                count = int(stairs.live.sum(axis=1).max(initial=0))
-                limits = np.zeros((count, height), dtype=np.int64)
-                limits[:, used] = stairs.limits[:, :count].T
+                limits = stairs.limits[:, : int(stairs.live.sum(axis=1).max(initial=0))].T
             else:
-                _set_shifts(rows[:, used], self.fits[form is Form.WIDE_SHIFT], channels, form)
+                _set_shifts(rows, self.fits[form is Form.WIDE_SHIFT], channels, form)
         header = np.array([form, len(limits), self.step, self.base], dtype=np.int64).view(np.int32)
         return np.concatenate([header, _wrapped(rows).ravel(), _wrapped(limits).ravel()])
 
 
-def _set_shifts(rows: IntArray, fit: Shifts, channels: slice, form: Form) -> None:
+def _set_shifts(rows: IntArray, fit: Shifts, channels: IntArray, form: Form) -> None:
     rows[Row.LOWEST], rows[Row.HIGHEST] = fit.lowest[channels], fit.highest[channels]
     rows[Row.MULTIPLIER], rows[Row.SHIFT] = fit.multiplier[channels], fit.shift[channels]
     offset = fit.offset[channels]

@@ -1,18 +1,23 @@
 """Every kernel, by op, best first. The chooser takes the first that does not refuse."""
 
 from . import (
+    blend,
     channels,
     conv2d_dot,
     conv2d_planes,
     conv2d_portable,
     dense_as_conv2d,
     elementwise,
+    plane_pooling,
     pooling,
     threshold_count,
 )
 from .base import Kernel
 
-MODULES = (conv2d_dot, conv2d_planes, conv2d_portable, dense_as_conv2d, threshold_count, elementwise, pooling, channels)
+MODULES = (
+    conv2d_dot, conv2d_planes, conv2d_portable, dense_as_conv2d, threshold_count, blend, elementwise, plane_pooling,
+    pooling, channels,
+)  # fmt: skip
 """Of two kernels of one op the better one stands first, here or in its module."""
 
 

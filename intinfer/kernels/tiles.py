@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import lru_cache, partial
 from typing import Any
 
@@ -19,24 +18,12 @@ from numba.core import cgutils, types
 from . import vectors
 from .cpu import Products, products
 from .quantisers import HEADER, Row
+from .rows import MASK_BYTES, PLACE_BYTES, Place
 from .vectors import I8, I16, I32, I64, LANES, X32, Tile, address, constant, operation
 
 B8 = ir.VectorType(I8, 4 * LANES)
 W16 = ir.VectorType(I16, 2 * LANES)
 D64 = ir.VectorType(I64, LANES // 2)
-
-
-class Place(IntEnum):
-    """Columns of a table of vectors, 32 bits each: where one reads, where it writes, and its row of masks."""
-
-    INPUT = 0
-    OUTPUT = 1
-    MASK = 2
-
-
-PLACE_BYTES = 4 * len(Place)
-MASK_BYTES = 2 * 4 * LANES
-"""A row of masks: which lanes are kept, and what the others become."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +35,21 @@ class TileOperations:
         add_bytes: (tile, places, x, weights) plus the products of the four unsigned bytes a lane that lie at x plus
             each vector's place with four signed ones a channel.
         add_words: (tile, places, x, weights) plus the products of two signed words a lane with two a channel.
+        add_even_bytes, add_even_words: the same of every second pixel.
         shifted: (tile, constants) clip, multiply, shift, clip: `Form.SHIFT`.
         shifted_wide: (tile, constants) the same by 64-bit products: `Form.WIDE_SHIFT`.
         counted: (tile, constants, count) thresholds compared one by one: `Form.COUNT`.
         scaled: (tile, step, base) base + step * each number.
         put_bytes, put_words, put_dwords: (tile, places, planes, out, masks) to planes of four, two, one channel a
             lane, each at `out` plus a vector's place plus a plane's offset.
+        put_digits: (tile, places, planes, out, masks, digit) to planes of one channel a lane, in two digits.
     """
 
     biased: Any
     add_bytes: Any
     add_words: Any
+    add_even_bytes: Any
+    add_even_words: Any
     shifted: Any
     shifted_wide: Any
     counted: Any
@@ -66,6 +57,7 @@ class TileOperations:
     put_bytes: Any
     put_words: Any
     put_dwords: Any
+    put_digits: Any
 
 
 @lru_cache(maxsize=8)
@@ -74,10 +66,14 @@ def tile_operations(channels: int, count: int) -> TileOperations:
     tile = Tile(channels * count)
     target = (tile, address, address, address, address)
     form = partial(_quantise, channels)
+    read = (tile, address, address, address)
+    bytes_, words = BYTES[products()], WORDS[products()]
     return TileOperations(
         biased=operation(tile, (address,), partial(_biased, channels, count)),
-        add_bytes=operation(tile, (tile, address, address, address), partial(_add, channels, BYTES[products()])),
-        add_words=operation(tile, (tile, address, address, address), partial(_add, channels, WORDS[products()])),
+        add_bytes=operation(tile, read, partial(_add, channels, bytes_, vectors.load_every)),
+        add_words=operation(tile, read, partial(_add, channels, words, vectors.load_every)),
+        add_even_bytes=operation(tile, read, partial(_add, channels, bytes_, vectors.load_even)),
+        add_even_words=operation(tile, read, partial(_add, channels, words, vectors.load_even)),
         shifted=operation(tile, (tile, address), partial(form, _shifted)),
         shifted_wide=operation(tile, (tile, address), partial(form, _shifted_wide)),
         counted=operation(tile, (tile, address, types.int64), partial(_counted, channels)),
@@ -85,6 +81,7 @@ def tile_operations(channels: int, count: int) -> TileOperations:
         put_bytes=operation(types.void, target, partial(_put, channels, _packed(4))),
         put_words=operation(types.void, target, partial(_put, channels, _packed(2))),
         put_dwords=operation(types.void, target, partial(_put, channels, _packed(1))),
+        put_digits=operation(types.void, (*target, types.int64), partial(_put_digits, channels)),
     )
 
 
@@ -100,11 +97,11 @@ def _place(builder: Any, places: Any, vector: int, column: Place) -> Any:
     return builder.sext(vectors.load(builder, places, I32, PLACE_BYTES * vector + 4 * column), I64)
 
 
-def _add(channels: int, dot: Any, builder: Any, tile: Any, places: Any, x: Any, weights: Any) -> Any:
+def _add(channels: int, dot: Any, load: Any, builder: Any, tile: Any, places: Any, x: Any, weights: Any) -> Any:
     sums = vectors.rows(builder, tile)
     ways = [vectors.broadcast(builder, weights, 4 * channel) for channel in range(channels)]
     for vector in range(len(sums) // channels):
-        lanes = vectors.load(builder, builder.add(x, _place(builder, places, vector, Place.INPUT)), X32)
+        lanes = load(builder, builder.add(x, _place(builder, places, vector, Place.INPUT)))
         for channel, weight in enumerate(ways):
             row = vector * channels + channel
             sums[row] = dot(builder, sums[row], lanes, weight)
@@ -255,5 +252,18 @@ def _put(channels: int, pack: Any, builder: Any, tile: Any, places: Any, planes:
         target = builder.add(out, _place(builder, places, vector, Place.OUTPUT))
         packed = pack(builder, numbers[vector * channels : (vector + 1) * channels])
         for plane, value in enumerate(packed):
-            offset = builder.sext(vectors.load(builder, planes, I32, 4 * plane), I64)
+            offset = vectors.load(builder, planes, I64, 8 * plane)
             vectors.store(builder, builder.add(target, offset), builder.or_(builder.and_(value, keep), fill))
+
+
+def _put_digits(
+    channels: int, builder: Any, tile: Any, places: Any, planes: Any, out: Any, masks: Any, digit: Any
+) -> None:
+    bits = builder.trunc(digit, I32)
+    low = vectors.splat(builder, builder.sub(builder.shl(I32(1), bits), I32(1)))
+    shift = vectors.splat(builder, bits)
+    digits = []
+    for z in vectors.rows(builder, tile):
+        upper = builder.shl(builder.ashr(z, shift), constant(16))
+        digits.append(builder.or_(builder.and_(z, low), upper))
+    _put(channels, _packed(1), builder, vectors.as_tile(builder, digits), places, planes, out, masks)

@@ -92,6 +92,17 @@ def load(builder: Any, where: Any, type_: Any, offset: int = 0) -> Any:
     return builder.load(builder.inttoptr(place, type_.as_pointer()), align=1)
 
 
+def load_every(builder: Any, where: Any) -> Any:
+    """16 lanes."""
+    return load(builder, where, X32)
+
+
+def load_even(builder: Any, where: Any) -> Any:
+    """16 lanes of which only each second one is taken, out of 31 that are read and one more."""
+    first, second = load(builder, where, X32), load(builder, where, X32, 4 * LANES)
+    return builder.shuffle_vector(first, second, ir.Constant(X32, list(range(0, 2 * LANES, 2))))
+
+
 def store(builder: Any, where: Any, value: Any) -> None:
     """Write to an address, at any alignment."""
     builder.store(value, builder.inttoptr(where, value.type.as_pointer()), align=1)

@@ -11,9 +11,9 @@ from intinfer import reference
 from intinfer.engine.plan import make_plan
 from intinfer.engine.session import Session
 from intinfer.kernels import tiles
-from intinfer.kernels.conv2d_dot import Conv2dDot, Operand, operand
+from intinfer.kernels.conv2d_dot import Conv2dDot, operand
 from intinfer.kernels.cpu import Products, products
-from intinfer.kernels.planes import Packing, Planes, pack, unpack
+from intinfer.kernels.planes import Encoding, Geometry, Layout, Packing, Placement, pack, unpack
 from intinfer.kernels.vectors import lanes, load_lanes, operation, store_lanes
 from intinfer.ops import Threshold
 from intinfer.ops.threshold import clip_thresholds
@@ -32,16 +32,16 @@ WEIGHTS = [1, 7, 127, 128, 32767, 32768]
 @pytest.mark.parametrize(
     ("type_", "most", "wanted"),
     [
-        (IntType(0, 255), 127, Operand(Packing.BYTES)),
-        (IntType(-200, 55), 127, Operand(Packing.BYTES, -200)),
-        (IntType(300, 555), 1, Operand(Packing.BYTES, 300)),
-        (IntType(0, 256), 127, Operand(Packing.WORDS)),
-        (IntType(0, 255), 128, Operand(Packing.WORDS)),
-        (IntType(0, 65535), 32767, Operand(Packing.WORDS, 32768)),
-        (IntType(0, 65536), 1, Operand(Packing.DIGITS, 0, 14)),
+        (IntType(0, 255), 127, Encoding(Packing.BYTES)),
+        (IntType(-200, 55), 127, Encoding(Packing.BYTES, -200)),
+        (IntType(300, 555), 1, Encoding(Packing.BYTES, 300)),
+        (IntType(0, 256), 127, Encoding(Packing.WORDS)),
+        (IntType(0, 255), 128, Encoding(Packing.WORDS)),
+        (IntType(0, 65535), 32767, Encoding(Packing.WORDS, 32768)),
+        (IntType(0, 65536), 1, Encoding(Packing.DIGITS, 0, 14)),
         (IntType(0, 65536), 32767, None),
         (IntType(0, 65535), 32768, None),
-        (IntType(0, 2**29 - 1), 1, Operand(Packing.DIGITS, 0, 14)),
+        (IntType(0, 2**29 - 1), 1, Encoding(Packing.DIGITS, 0, 14)),
         (IntType(0, 2**29), 1, None),
     ],
 )
@@ -159,44 +159,50 @@ def test_every_way_of_adding_products(way):
             np.testing.assert_array_equal(out, (total + products_).astype(np.int32))
 
 
+ENCODINGS = [
+    (Encoding(Packing.BYTES, -7), IntType(-7, 248)),
+    (Encoding(Packing.WORDS, 32768), IntType(0, 65535)),
+    (Encoding(Packing.DIGITS, 0, 6), IntType(-(2**20), 2**20)),
+    (Encoding(Packing.DWORDS), IntType.twos_complement(32)),
+]
+
+
 @given(st.data())
 @settings(max_examples=60)
-def test_planes_hold_a_map_and_its_padding(data):
-    packing = data.draw(st.sampled_from(list(Packing)))
-    base, ends = {
-        Packing.BYTES: (-7, (-7, 248)), Packing.WORDS: (32768, (0, 65535)),
-        Packing.DIGITS: (0, (-(2**20), 2**20)), Packing.DWORDS: (0, (-(2**31), 2**31 - 1)),
-    }[packing]  # fmt: skip
+def test_planes_hold_a_map_and_its_margins(data):
+    encoding, ends = data.draw(st.sampled_from(ENCODINGS))
     channels, height, width = (data.draw(st.integers(1, 9)) for _ in range(3))
     pads = data.draw(st.tuples(*[st.integers(0, 3)] * 4))
-    phases = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
-    planes = Planes(channels, height, width, pads, phases, packing, base, 6 if packing is Packing.DIGITS else 0)
-    x = data.draw(arrays(IntType(*ends), (channels, height, width)))
-    pad_values = data.draw(arrays(IntType(*ends), (channels,)))
-    stored = np.full(planes.shape, -1, dtype=np.int32)
-    pack(x, planes, pad_values, stored)
-    lanes_of = {Packing.BYTES: np.uint8, Packing.WORDS: np.int16}.get(packing, np.int32)
-    numbers = stored.view(lanes_of).reshape(-1)
+    geometry, per_plane = Geometry(height, width, pads), encoding.packing.channels
+    count = -(-channels // per_plane)
+    x = data.draw(arrays(ends, (channels, height, width)))
+    pad_values = data.draw(arrays(ends, (channels,)))
+    placement = Placement(64 + geometry.nbytes * np.arange(count))
+    numbers = np.arange(channels)
+    layout = Layout(geometry, encoding, 0, numbers // per_plane, numbers % per_plane, placement)
+    memory = np.full(16 + count * geometry.pixels + 5, -1, dtype=np.int32)
+    pack(x, layout, pad_values, memory)
+    assert (memory[[*range(16), *range(-5, 0)]] == -1).all()
     for c in range(channels):
-        plane, lane = divmod(c, packing.channels)
+        plane = memory[16 + c // per_plane * geometry.pixels :].view(np.uint32)
         for y in range(-pads[0], height + pads[2]):
             for column in range(-pads[1], width + pads[3]):
                 inside = 0 <= y < height and 0 <= column < width
-                place = int(planes.offset(plane, y + pads[0], column + pads[1])) // np.dtype(lanes_of).itemsize + lane
-                wanted = int(x[c, y, column] if inside else pad_values[c]) - base
-                word = int(numbers[place])
-                if packing is Packing.DIGITS:
-                    word = (word >> 16 << planes.digit) + (word & 0xFFFF)
-                assert word == wanted
+                wanted = int(x[c, y, column] if inside else pad_values[c]) - encoding.base
+                word = int(plane[geometry.origin + y * geometry.pitch + column]) >> (32 // per_plane * (c % per_plane))
+                if encoding.packing is Packing.DIGITS:
+                    word = ((word >> 16) << encoding.digit) + (word & 0xFFFF)
+                bits = 32 // per_plane if encoding.packing is not Packing.DIGITS else 16 + encoding.digit
+                assert (word - wanted) % 2**bits == 0
+    some = np.sort(data.draw(st.permutations(range(channels)))[: channels // 2 + 1])
+    out = np.full(x.shape, -999)
+    unpack(layout, memory, some, out)
+    np.testing.assert_array_equal(out[some], x[some])
+    assert (np.delete(out, some, axis=0) == -999).all()
 
 
-def test_some_channels_out_of_planes():
-    for packing, base, ends in ((Packing.BYTES, 3, (3, 258)), (Packing.WORDS, 0, (-32768, 32767))):
-        planes = Planes(5, 3, 6, (0, 0, 0, 2), (1, 1), packing, base)
-        x = np.random.default_rng(0).integers(*ends, (5, 3, 6), endpoint=True)
-        stored = np.zeros(planes.shape, dtype=np.int32)
-        pack(x, planes, np.zeros(5, dtype=np.int64), stored)
-        out = np.full((5, 3, 6), -999)
-        unpack(planes, stored, np.array([1, 4]), out)
-        np.testing.assert_array_equal(out[[1, 4]], x[[1, 4]])
-        assert (out[[0, 2, 3]] == -999).all()
+@pytest.mark.parametrize(("encoding", "ends"), ENCODINGS, ids=str)
+def test_what_an_encoding_holds(encoding, ends):
+    assert encoding.holds(ends)
+    assert encoding.holds(IntType(ends.lo, ends.hi + 1)) == (encoding.packing is Packing.DIGITS)
+    assert not Encoding(Packing.DIGITS, 0, 6).holds(IntType(0, 2**21))

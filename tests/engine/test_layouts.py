@@ -1,0 +1,137 @@
+"""Maps as planes, through chains and branches of ops that share them: concatenated, shuffled, cut, merged, selected,
+pooled, copied and turned into plain arrays between."""
+
+import numpy as np
+from engine_cases import LIMITLESS, assert_engine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from intinfer import reference
+from intinfer.builder import GraphBuilder
+from intinfer.engine.session import Session
+from intinfer.ops import (
+    Bitshift,
+    ChannelSelect,
+    Clamp,
+    Concat,
+    Conv2d,
+    MaxPool,
+    Mux,
+    Tgap,
+    Threshold,
+)  # fmt: skip
+from intinfer.ops.threshold import clip_thresholds
+from intinfer.strategies import arrays
+from intinfer.tensor import IntTensor
+from intinfer.types import IntType
+
+
+class Net:
+    """A graph that grows at random: levels of `bits`, maps of one size and then of half of it."""
+
+    def __init__(self, draw):
+        self.draw, self.builder, self.count = draw, GraphBuilder(), 0
+        self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+        self.bits = draw(st.sampled_from([1, 2, 4, 8]))
+        self.pad = draw(st.sampled_from([0, 0, 1]))
+        shape = (draw(st.integers(1, 9)), draw(st.integers(4, 20)), draw(st.integers(4, 20)))
+        levels = IntType.unsigned(self.bits)
+        image = self.builder.input("x", shape, draw(st.sampled_from([levels, IntType(-128, 127)])))
+        self.maps = [self.conv(image)]
+        for _ in range(draw(st.integers(2, 9))):
+            self.maps.append(draw(st.sampled_from(self.steps))(self, draw(st.sampled_from(self.maps))))
+        for i, value in enumerate(
+            {value.name: value for value in [self.maps[-1], draw(st.sampled_from(self.maps))]}.values()
+        ):
+            self.builder.output(f"y{i}", value)
+        self.graph = self.builder.finish()
+
+    def add(self, op, *inputs):
+        self.count += 1
+        return self.builder.add(op, *inputs, name=f"n{self.count}")
+
+    def conv(self, x, groups=None, outputs=None, stride=1, same=False):
+        """With a threshold behind it, and sometimes sums between that are wide."""
+        draw, channels = self.draw, x.shape[0]
+        groups = draw(st.sampled_from([1, channels])) if groups is None else groups
+        outputs = groups * draw(st.integers(1, 18 if groups == 1 else 2)) if outputs is None else outputs
+        if draw(st.integers(0, 3)) == 0:
+            wide = self.rng.integers(-1, 2, (draw(st.integers(1, 9)), channels, 1, 1))
+            x = self.add(Conv2d(IntTensor(wide), (1, 1), (0, 0, 0, 0), (0,), (1, 1), 1, LIMITLESS), x)
+            groups, outputs = 1, max(outputs, 1)
+        kernel = draw(st.sampled_from([1, 3]))
+        weight = self.rng.integers(-1, 2, (outputs, x.shape[0] // groups, kernel, kernel))
+        pads = (kernel // 2,) * 4
+        if not same:
+            pads = draw(st.sampled_from([pads, (1, 0, 2, 1), (kernel // 2, kernel // 2, 1, 1)]))
+        value = self.pad if x.type.lo <= self.pad <= x.type.hi else x.type.lo
+        op = Conv2d(IntTensor(weight), (stride, stride), pads, (value,), (1, 1), groups, LIMITLESS)
+        sums = self.add(op, x)
+        down = self.rng.integers(0, 2, outputs)
+        span = max(1, (sums.type.hi - sums.type.lo) // 2**self.bits)
+        rows = sums.type.lo + span * np.arange(1, 2**self.bits) + self.rng.integers(-9, 9, (outputs, 1))
+        limits = clip_thresholds(np.where(down[:, None] == 1, rows[:, ::-1], rows), down, sums.type)
+        return self.add(Threshold(IntTensor(limits), IntTensor(down), 0, 1), sums)
+
+    def alike(self, x):
+        """A map of the shape of another: one that there is, or a new one."""
+        others = [value for value in self.maps if value.shape == x.shape]
+        return (
+            self.draw(st.sampled_from(others)) if self.draw(st.booleans()) else self.conv(x, 1, x.shape[0], same=True)
+        )
+
+    def same_shape(self, x, y):
+        return y if y.shape == x.shape else self.conv(x, 1, x.shape[0], same=True)
+
+    def concat(self, x):
+        others = [value for value in self.maps if value.shape[1:] == x.shape[1:]]
+        return self.add(Concat(), x, self.draw(st.sampled_from(others)))
+
+    def select(self, x):
+        channels = x.shape[0]
+        indices = self.draw(
+            st.one_of(st.permutations(range(channels)), st.lists(st.integers(0, channels - 1), min_size=1, max_size=20))
+        )
+        return self.add(ChannelSelect(IntTensor(indices)), x)
+
+    def cut(self, x):
+        start = self.draw(st.integers(0, x.shape[0] - 1))
+        return self.add(ChannelSelect(IntTensor(range(start, x.shape[0]))), x)
+
+    def merge(self, x):
+        return self.add(Bitshift(self.bits), x, self.same_shape(x, self.alike(x)))
+
+    def mux(self, x):
+        other = self.same_shape(x, self.alike(x))
+        select = self.add(Tgap(2**self.bits - 1), x)
+        if self.draw(st.booleans()):
+            other = self.add(Bitshift(self.bits), x, other)
+        return self.add(Mux(), select, *((x, other) if self.draw(st.booleans()) else (other, x)))
+
+    def pool(self, x):
+        if min(x.shape[1:]) < 3:
+            return x
+        kernel, stride = self.draw(
+            st.sampled_from([((2, 2), (2, 2)), ((3, 3), (1, 1)), ((2, 2), (1, 2)), ((3, 2), (2, 3))])
+        )
+        pads = self.draw(st.sampled_from([(0, 0, 0, 0), (1, 1, 1, 1), (0, 1, 1, 0)]))
+        return self.add(MaxPool(kernel, stride, pads, (1, 1)), x)
+
+    def halve(self, x):
+        return self.conv(x, stride=2)
+
+    def plainly(self, x):
+        return self.add(Clamp(x.type.lo, max(x.type.lo, x.type.hi - 1)), x)
+
+    steps = (conv, conv, halve, concat, select, cut, merge, mux, mux, pool, plainly)
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_any_net_of_maps(data):
+    graph = Net(data.draw).graph
+    inputs = {value.name: data.draw(arrays(value.type, (2, *value.shape))) for value in graph.inputs}
+    assert_engine(graph, inputs)
+    wanted = reference.trace(graph, inputs)
+    for name, got in Session(graph, every_value=True).run(inputs, poison=True).items():
+        np.testing.assert_array_equal(got, wanted[name], err_msg=name)
