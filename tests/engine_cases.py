@@ -7,7 +7,7 @@ import numpy as np
 from intinfer import reference
 from intinfer.accumulator import Accumulator
 from intinfer.builder import GraphBuilder
-from intinfer.engine.plan import make_plan
+from intinfer.engine.planner import make_plan
 from intinfer.engine.session import Session
 from intinfer.ops import Conv2d, Threshold
 from intinfer.tensor import IntTensor
@@ -55,7 +55,7 @@ def assert_engine(graph, inputs=None):
     wanted = reference.run(graph, inputs)
     for skip, fuse, reuse in product((True, False), repeat=3):
         session = Session(graph, skip=skip, fuse=fuse)
-        session.plan = make_plan(graph, fuse=fuse, reuse=reuse)
+        session.plan = make_plan(graph, skip=skip, fuse=fuse, reuse=reuse)
         got = session.run(inputs, poison=True)
         for name in wanted:
             np.testing.assert_array_equal(got[name], wanted[name], err_msg=f"{name}, {skip=}, {fuse=}, {reuse=}")

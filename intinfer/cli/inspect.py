@@ -53,7 +53,7 @@ def _accumulators(model: str, graph: Graph, as_json: bool) -> None:
 
 def _kernels(graph: Graph) -> dict[str, tuple[str, str]]:
     """Name for each node the kernel that computes it, and why that one."""
-    from ..engine.plan import make_plan
+    from ..engine.planner import make_plan
 
     chosen = {}
     for step in make_plan(graph).steps:

@@ -14,9 +14,9 @@ from ..inputs import Arrays, Batch
 from ..kernels.base import Array, container
 from ..kernels.drive import driver
 from ..kernels.planes import maps, pack, unpack
-from ..ops.base import Selecting
-from ..types import IntArray, Mask
-from .plan import Margins, Pack, Plan, Region, Run, RunRow, Unpack, make_plan, may_trap
+from ..types import IntArray
+from .plan import Margins, Pack, Plan, Run, RunRow, Unpack
+from .planner import make_plan
 
 GARBAGE = np.int32(0xA5A5A5A5 - 2**32)
 
@@ -41,8 +41,7 @@ class Session:
     """
 
     def __init__(self, graph: Graph, *, skip: bool = True, fuse: bool = True, every_value: bool = False) -> None:
-        self.plan = make_plan(graph, fuse=fuse, every_value=every_value)
-        self.skip = skip and not every_value and bool(self.plan.regions)
+        self.plan = make_plan(graph, skip=skip, fuse=fuse, every_value=every_value)
         self._idle: list[_Worker] = []
 
     def run(
@@ -72,10 +71,12 @@ class Session:
             try:
                 worker = self._idle.pop()
             except IndexError:  # all at work, or none made yet
-                worker = _Worker(self.plan, self.skip)
-            worker.poison, worker.counts = poison, counts
+                worker = _Worker(self.plan)
+            worker.poison = poison
             for image in part:
                 worker.run({name: array[image] for name, array in batch.arrays.items()}, outputs, image)
+                if counts is not None:
+                    worker.count(counts)
             self._idle.append(worker)
 
         if len(parts) < 2:
@@ -100,62 +101,21 @@ class _Worker:
 
     poison = False
 
-    def __init__(self, plan: Plan, skip: bool) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.memory = np.zeros(-(-plan.nbytes // 4), dtype=np.int32)
         self.lists = plan.lists.copy()
         graph = plan.graph
         self.values = {name: self._view(graph.values[name], offset) for name, offset in plan.offsets.items()}
         self.scratch = [step.kernel.scratch() for step in plan.steps]
-        self.all_channels = [np.arange(step.output.shape[0]) for step in plan.steps]
-        self.regions: dict[int, list[Region]] = {}
-        for region in plan.regions if skip else ():
-            self.regions.setdefault(region.after, []).append(region)
-        self.rows_of: dict[int, list[int]] = {}
-        for action in plan.actions:
-            if isinstance(action, RunRow) and action.narrows:
-                self.rows_of.setdefault(action.step, []).append(action.row)
-        self.demand = _Demand(plan)
-        self._counts: SkipCounts | None = None
-        self._program = self._joined(set(self.regions))
+        self.program = _joined(plan)
         self._set_margins()
-
-    @property
-    def counts(self) -> SkipCounts | None:
-        """Where to count what is computed."""
-        return self._counts
-
-    @counts.setter
-    def counts(self, counts: SkipCounts | None) -> None:
-        muxes = {
-            i for i, step in enumerate(self.plan.steps) if counts is not None and isinstance(step.node.op, Selecting)
-        }
-        if (counts is None) != (self._counts is None):
-            self._program = self._joined(muxes | set(self.regions))
-        self._counts = counts
 
     def _view(self, value: Value, start: int) -> Array:
         dtype = container(value.type)
         raw = self.memory.view(np.uint8)[start : start + value.size * dtype.itemsize]
         view: Array = raw.view(dtype).reshape(value.shape)
         return view
-
-    def _joined(self, breaks: set[int]) -> list[_Segment | Run | Pack | Unpack | int]:
-        """The actions, with rows that follow each other as segments. A number stands behind those steps' actions."""
-        program: list[_Segment | Run | Pack | Unpack | int] = []
-        actions = self.plan.actions
-        for i, action in enumerate(actions):
-            if isinstance(action, RunRow):
-                last = program[-1] if program else None
-                if isinstance(last, _Segment) and last.last == action.row:
-                    program[-1] = _Segment(last.first, action.row + 1)
-                else:
-                    program.append(_Segment(action.row, action.row + 1))
-            else:
-                program.append(action)
-            behind = actions[i + 1].step if i + 1 < len(actions) else len(self.plan.steps)
-            program.extend(step for step in range(action.step, behind) if step in breaks)
-        return program
 
     def _set_margins(self) -> None:
         for margins in self.plan.margins:
@@ -176,98 +136,57 @@ class _Worker:
             for memory in (self.memory, *(array for arrays in self.scratch for array in arrays)):
                 memory.view(np.uint8).fill(0xA5)
             self._set_margins()
-        if self.counts is not None:
-            self.counts.images += 1
         for name, array in inputs.items():
             self.values[name][...] = array
-        channels = list(self.all_channels)
-        self.demand.reset()
         self.lists[:] = self.plan.lists
-        for region in self.regions.get(-1, ()):
-            self._narrow(region, channels)
-        for action in self._program:
-            if isinstance(action, _Segment):
-                addresses = self.memory.ctypes.data, self.lists.ctypes.data
-                driver()(self.plan.rows.ctypes.data, action.first, action.last, *addresses)
-            elif isinstance(action, int):
-                self._count(action, channels[action])
-                for region in self.regions.get(action, ()):
-                    self._narrow(region, channels)
-            elif isinstance(action, Pack):
-                pack(maps(self.values[action.value]), action.layout, action.pad_values, self.memory)
-            elif isinstance(action, Unpack):
-                unpack(action.layout, self.memory, channels[action.made], maps(self.values[action.value]))
-            elif channels[action.step].size:
-                self._call(action.step, channels[action.step], image)
-        if self.counts is not None:
-            for step, computed in zip(self.plan.steps, channels, strict=True):
-                counted = self.counts.channels
-                counted[step.node.name] = counted.get(step.node.name, 0) + computed.size
+        for action in self.program:
+            self._act(action, image)
         for name, value in self.plan.results.items():
             outputs[name][image] = self.values[value]
 
-    def _call(self, i: int, channels: IntArray, image: int) -> None:
-        step = self.plan.steps[i]
-        inputs = [self.values[name] for name in step.node.inputs]
-        try:
-            step.kernel.run(inputs, self.values[step.output.name], channels, self.scratch[i])
-        except RangeError as error:
-            raise RangeError(f"node {step.node.name!r} ({step.node.op.kind}): {error}, image {image}") from None
+    def _act(self, action: _Segment | Run | Pack | Unpack, image: int) -> None:
+        if isinstance(action, _Segment):
+            memory, lists = self.memory.ctypes.data, self.lists.ctypes.data
+            driver()(self.plan.rows.ctypes.data, action.first, action.last, memory, lists)
+        elif isinstance(action, Pack):
+            pack(maps(self.values[action.value]), action.layout, action.pad_values, self.memory)
+        elif isinstance(action, Unpack):
+            unpack(action.layout, self.memory, self._channels(action.made), maps(self.values[action.value]))
+        elif (channels := self._channels(action.step)).size:
+            step = self.plan.steps[action.step]
+            inputs = [self.values[name] for name in step.node.inputs]
+            try:
+                step.kernel.run(inputs, self.values[step.output.name], channels, self.scratch[action.step])
+            except RangeError as error:
+                raise RangeError(f"node {step.node.name!r} ({step.node.op.kind}): {error}, image {image}") from None
 
-    def _narrow(self, region: Region, channels: list[IntArray]) -> None:
-        mux = self.plan.steps[region.mux]
-        select = self.values[mux.node.inputs[0]] == 1
-        for i, mask in self.demand.select(region, select):
-            channels[i] = np.flatnonzero(mask)
-            for row in self.rows_of.get(i, ()):
-                items = np.unique(self.plan.kernels[row].items[channels[i]])
-                start = self.plan.listed[row]
-                self.lists[start] = items.size
-                self.lists[start + 1 : start + 1 + items.size] = items
+    def _channels(self, step: int) -> IntArray:
+        """What a step on plain arrays computes."""
+        start = self.plan.listed[step]
+        return self.lists[start + 1 : start + 1 + self.lists[start]]
 
-    def _count(self, i: int, channels: IntArray) -> None:
-        """Count the select bits of a mux that are 1 among the channels that it computes."""
-        step = self.plan.steps[i]
-        if self.counts is not None and isinstance(step.node.op, Selecting):
-            ones = int(self.values[step.node.inputs[0]][channels].sum())  # the other bits may not have been computed
-            self.counts.selected[step.node.name] = self.counts.selected.get(step.node.name, 0) + ones
+    def count(self, counts: SkipCounts) -> None:
+        """Count what the image that was run needed, from its select bits."""
+        counts.images += 1
+        muxes = {region.mux: self.plan.steps[region.mux].node for region in self.plan.demand.regions}
+        selects = {mux: self.values[node.inputs[0]] == 1 for mux, node in muxes.items()}
+        masks = self.plan.demand.masks(selects if self.plan.skips else {})
+        for step, mask in zip(self.plan.steps, masks, strict=True):
+            counts.channels[step.node.name] = counts.channels.get(step.node.name, 0) + int(mask.sum())
+        for mux, select in selects.items():
+            name = muxes[mux].name
+            counts.selected[name] = counts.selected.get(name, 0) + int((select & masks[mux]).sum())
 
 
-class _Demand:
-    """The demanded channels of every step of one image, narrowed as select bits become known."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.operands = [plan.graph.operands(step.node) for step in plan.steps]
-        made_by = {step.output.name: i for i, step in enumerate(plan.steps)}
-        self.readers: list[list[tuple[int, int]]] = [[] for _ in plan.steps]
-        for i, step in enumerate(plan.steps):
-            for position, name in enumerate(step.node.inputs):
-                if name in made_by:
-                    self.readers[made_by[name]].append((i, position))
-        results = set(plan.results.values())
-        # Whether a run ends with a trap must not depend on what is skipped.
-        self.whole = [step.output.name in results or may_trap(step.node) for step in plan.steps]
-        self.everything = [np.ones(step.output.shape[0], dtype=bool) for step in plan.steps]
-        self.reset()
-
-    def reset(self) -> None:
-        self.masks = list(self.everything)  # entries are replaced, never changed
-        self.known: dict[int, Mask] = {}
-
-    def select(self, region: Region, select: Mask) -> list[tuple[int, Mask]]:
-        """New masks of the region's steps, now that the mux's select bits are known. Readers come last, so the
-        walk is backward; the region's steps have not run, nor have their readers."""
-        self.known[region.mux] = select
-        for i in reversed(region.steps):
-            if self.whole[i]:
-                continue
-            mask = np.zeros_like(self.masks[i])
-            for reader, position in self.readers[i]:
-                mask |= self._asks(reader)[position]
-            self.masks[i] = mask
-        return [(i, self.masks[i]) for i in region.steps]
-
-    def _asks(self, reader: int) -> tuple[Mask, ...]:
-        step = self.plan.steps[reader]
-        return step.node.op.demand(self.operands[reader], self.masks[reader], self.known.get(reader))
+def _joined(plan: Plan) -> list[_Segment | Run | Pack | Unpack]:
+    """The actions, with rows that follow each other as segments."""
+    program: list[_Segment | Run | Pack | Unpack] = []
+    for action in plan.actions:
+        last = program[-1] if program else None
+        if not isinstance(action, RunRow):
+            program.append(action)
+        elif isinstance(last, _Segment):
+            program[-1] = _Segment(last.first, action.row + 1)
+        else:
+            program.append(_Segment(action.row, action.row + 1))
+    return program

@@ -21,7 +21,7 @@ from . import vectors
 from .compiled import compiled
 from .planes import Layout, Packing
 from .rows import Arrangement, Column, Kept, Kind, PlanesKernel, natural
-from .vectors import I32, LANES, address, constant, lanes, load_lanes, number, operation, splat, store_lanes
+from .vectors import I32, LANES, address, byte, constant, lanes, load_lanes, number, operation, splat, store_lanes
 
 
 class Item(IntEnum):
@@ -62,9 +62,6 @@ def blending() -> Any:
     average = operation(lanes, (lanes, lanes), _average)
     either = operation(lanes, (lanes, lanes), lambda builder, x, y: builder.or_(x, y))
     mask_of = operation(lanes, (address,), lambda builder, bits: splat(builder, builder.trunc(bits, I32)))
-    byte = operation(
-        address, (address,), lambda builder, where: builder.zext(vectors.load(builder, where, vectors.I8), vectors.I64)
-    )
     mixed = operation(
         lanes,
         (lanes, lanes, lanes),

@@ -9,6 +9,7 @@ from .blend import blending
 from .compiled import compiled
 from .conv2d_dot import SHAPES, convolution
 from .cpu import products
+from .narrowing import narrow
 from .plane_pooling import average, maximum
 from .rows import ROW_BYTES, Column, Kind
 from .vectors import number
@@ -20,8 +21,9 @@ def driver() -> Any:
     usual, wide, small = (convolution(*shape) for shape in SHAPES)
     blend, above, largest = blending(), average(), maximum()
     row_bytes, chosen_at = ROW_BYTES, 8 * Column.CHOSEN
-    is_usual, is_wide, is_small, is_blend, is_average = (
-        int(kind) for kind in (Kind.CONVOLVE, Kind.CONVOLVE_WIDE, Kind.CONVOLVE_SMALL, Kind.BLEND, Kind.AVERAGE)
+    is_usual, is_wide, is_small, is_blend, is_average, is_maximum = (
+        int(kind)
+        for kind in (Kind.CONVOLVE, Kind.CONVOLVE_WIDE, Kind.CONVOLVE_SMALL, Kind.BLEND, Kind.AVERAGE, Kind.MAXIMUM)
     )
 
     @compiled(variant=products().name)
@@ -39,7 +41,9 @@ def driver() -> Any:
                 blend(row, chosen, memory)
             elif kind == is_average:
                 above(row, chosen, memory)
-            else:
+            elif kind == is_maximum:
                 largest(row, chosen, memory)
+            else:
+                narrow(row, lists, memory)
 
     return drive

@@ -27,6 +27,7 @@ class Kind(IntEnum):
     BLEND = 3
     AVERAGE = 4
     MAXIMUM = 5
+    NARROW = 6
 
 
 class Column(IntEnum):

@@ -148,3 +148,5 @@ load_lanes = operation(lanes, (address,), lambda builder, where: load(builder, w
 store_lanes = operation(types.void, (address, lanes), store)
 number = operation(types.int64, (address,), lambda builder, where: load(builder, where, I64))
 small_number = operation(types.int64, (address,), lambda builder, where: builder.sext(load(builder, where, I32), I64))
+byte = operation(types.int64, (address,), lambda builder, where: builder.zext(load(builder, where, I8), I64))
+put_number = operation(types.void, (address, types.int64), store)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numba import njit
 
 from intinfer import reference
-from intinfer.engine.plan import make_plan
+from intinfer.engine.planner import make_plan
 from intinfer.engine.session import Session
 from intinfer.kernels import tiles
 from intinfer.kernels.conv2d_dot import Conv2dDot, operand

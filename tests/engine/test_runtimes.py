@@ -13,7 +13,7 @@ from helpers import tiny_graph, tiny_images
 import intinfer
 from intinfer import reference
 from intinfer.accumulator import Accumulator, TapOrder
-from intinfer.engine.plan import make_plan
+from intinfer.engine.planner import make_plan
 from intinfer.engine.session import Session, SkipCounts
 from intinfer.errors import GraphError, RangeError
 from intinfer.kernels.cpu import Products, products

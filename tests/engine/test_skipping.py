@@ -7,7 +7,7 @@ from engine_cases import IDENTITY, LIMITLESS, UP, assert_engine, conv, edge_valu
 from intinfer import Model, reference
 from intinfer.accumulator import Accumulator, TapOrder
 from intinfer.builder import GraphBuilder
-from intinfer.engine.plan import make_plan
+from intinfer.engine.planner import make_plan
 from intinfer.engine.session import Session, SkipCounts
 from intinfer.errors import RangeError
 from intinfer.ops import Add, ArgMax, ChannelSelect, Concat, Dense, Flatten, Gather, Mux, Tgap, Threshold

@@ -64,6 +64,21 @@ def test_what_is_not_demanded_changes_nothing(kind, data):
     assert (op.reference(*changed)[images, mask] == wanted[images, mask]).all()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@FEW
+@given(st.data())
+def test_channels_ask_for_what_each_of_them_asks(kind, data):
+    """By that the compiled loop of the engine knows beforehand what select bits need."""
+    op, values, inputs = drawn(data, kind)
+    channels = op.reference(*inputs).shape[1]
+    mask = np.array(data.draw(st.lists(st.booleans(), min_size=channels, max_size=channels)))
+    select = inputs[0][0] == 1 if kind == "mux" and data.draw(st.booleans()) else None
+    each = [op.demand(values, row, select) for row in np.eye(channels, dtype=bool)[mask]]
+    for position, asked in enumerate(op.demand(values, mask, select)):
+        union = np.any([row[position] for row in each], axis=0) if each else np.zeros_like(asked)
+        np.testing.assert_array_equal(asked, union)
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if issubclass(OPS[kind], Linear)])
 @FEW
 @given(st.data())
