@@ -182,12 +182,12 @@ def test_integer_convolutions(auto_pad: str) -> None:
         attributes["pads"] = pads
     centred = x.astype(int) - 131, w.astype(int) - w_zero.astype(int).reshape(-1, 1, 1, 1)
     sums = looped(*centred, pads, [2, 1], [1, 1], 2)
-    y = EXACT["ConvInteger"]([x, w, x_zero, w_zero], attributes)
+    y = EXACT["ConvInteger"](attributes, x, w, x_zero, w_zero)
     assert y.dtype == np.int32
     assert np.array_equal(y, sums.astype(np.int64))
     bias, w_scale = rng.integers(-999, 999, 4, dtype=np.int32), np.array([0.25, 0.5, 1, 2], dtype=F)
     scales = (F(0.5), F(64))
-    z = EXACT["QLinearConv"]([x, scales[0], x_zero, w, w_scale, w_zero, scales[1], np.uint8(77), bias], attributes)
+    z = EXACT["QLinearConv"](attributes, x, scales[0], x_zero, w, w_scale, w_zero, scales[1], np.uint8(77), bias)
     for index, total in np.ndenumerate(sums):
         real = Fraction(int(total) + int(bias[index[1]])) * Fraction(float(w_scale[index[1]])) * HALF / 64
         assert z[index] == min(max(nearest(real, "even") + 77, 0), 255)
@@ -201,10 +201,10 @@ def test_integer_matrix_products() -> None:
         [sum((int(a[i, k]) - int(a_zero[i])) * (int(b[k, j]) - int(b_zero[j])) for k in range(7)) for j in range(5)]
         for i in range(3)
     ]
-    assert EXACT["MatMulInteger"]([a, b, a_zero, b_zero], {}).tolist() == sums
-    assert EXACT["MatMulInteger"]([a, b], {}).tolist() == (a.astype(int) @ b.astype(int)).tolist()
+    assert EXACT["MatMulInteger"]({}, a, b, a_zero, b_zero).tolist() == sums
+    assert EXACT["MatMulInteger"]({}, a, b).tolist() == (a.astype(int) @ b.astype(int)).tolist()
     b_scale = np.array([1, 0.5, 0.25, 2, 4], dtype=F)
-    y = EXACT["QLinearMatMul"]([a, F(0.25), np.uint8(9), b, b_scale, b_zero, F(32), np.int8(-5)], {})
+    y = EXACT["QLinearMatMul"]({}, a, F(0.25), np.uint8(9), b, b_scale, b_zero, F(32), np.int8(-5))
     for i, j in np.ndindex(3, 5):
         total = sum((int(a[i, k]) - 9) * (int(b[k, j]) - int(b_zero[j])) for k in range(7))
         real = Fraction(total) * Fraction(float(b_scale[j])) / 4 / 32

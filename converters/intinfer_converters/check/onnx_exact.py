@@ -1,14 +1,19 @@
-"""Integer and quantised ONNX operators by their exact definition, in NumPy.
+"""Integer and quantised ONNX operators, and those of QONNX, by their exact definition, in NumPy.
 
-A runtime's own kernels are no reference here: what its 8-bit products saturate to depends on the processor. Sums of
-products are exact (float64 below 2^53). QLinear operators state no rounding: the nearest integer, ties to even, of
-accumulator * (x_scale * w_scale / y_scale), plus the zero point, saturated to the type of y; their bias is an int32 in
-units of x_scale * w_scale.
+A runtime's own kernels are no reference for integer operators: what its 8-bit products saturate to depends on the
+processor. Sums of products are exact (float64 below 2^53). QLinear operators state no rounding: the nearest integer,
+ties to even, of accumulator * (x_scale * w_scale / y_scale), plus the zero point, saturated to the type of y; their
+bias is an int32 in units of x_scale * w_scale.
+
+QONNX operators, which no runtime knows, are written from their definition (QONNX's operator pages): float arithmetic in
+the order stated there, in the type of x. The half-way modes round exactly, on |x| by its floor and fraction: |x| + 0.5
+would round up what is just below a half.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,18 +28,23 @@ from ..floatnet.arrays import convolve
 
 Array = npt.NDArray[Any]
 Attributes = dict[str, Any]
+Operator = Callable[..., Array]
+"""A function of the attributes and the inputs, None for one that is left out."""
 
 
-def _whole(array: Array) -> IntArray:
-    return np.asarray(array).astype(np.int64)
+def _whole(array: Array | None) -> IntArray:
+    """The integers in int64; 0 for an input that is left out."""
+    return np.asarray(0 if array is None else array).astype(np.int64)
 
 
-def _column(array: Array | None, rank: int) -> Array:
-    """A scalar, or one number a channel shaped (1, C, 1, ...)."""
-    if array is None:
-        return np.zeros(1, dtype=np.int64)
-    flat = np.asarray(array).reshape(-1)
-    return flat if flat.size == 1 else flat.reshape(1, -1, *[1] * (rank - 2))
+def _along(axis: int, numbers: Array, rank: int) -> Array:
+    """One number, or one for each index of `axis`, to broadcast over `rank` axes."""
+    return numbers.reshape([-1 if each == axis else 1 for each in range(rank)])
+
+
+def _rows(numbers: Array) -> Array:
+    """One number a row of a matrix: (M,) -> (M, 1); other shapes broadcast as they are."""
+    return numbers.reshape(-1, 1) if numbers.ndim == 1 and numbers.size > 1 else numbers
 
 
 def _pads(attributes: Attributes, sizes: Sequence[int], kernel: Sequence[int]) -> list[int]:
@@ -43,13 +53,12 @@ def _pads(attributes: Attributes, sizes: Sequence[int], kernel: Sequence[int]) -
     strides, dilations = attributes.get("strides", [1] * axes), attributes.get("dilations", [1] * axes)
     mode = attributes.get("auto_pad", "NOTSET")
     if mode in ("SAME_UPPER", "SAME_LOWER"):
-        begins, ends = [], []
-        for size, taps, stride, dilation in zip(sizes, kernel, strides, dilations, strict=True):
-            missing = max(0, (-(-size // stride) - 1) * stride + (taps - 1) * dilation + 1 - size)
-            small, large = missing // 2, missing - missing // 2
-            begins.append(small if mode == "SAME_UPPER" else large)
-            ends.append(large if mode == "SAME_UPPER" else small)
-        return begins + ends
+        missing = [
+            max(0, (-(-size // stride) - 1) * stride + (taps - 1) * dilation + 1 - size)
+            for size, taps, stride, dilation in zip(sizes, kernel, strides, dilations, strict=True)
+        ]
+        small, large = [pad // 2 for pad in missing], [pad - pad // 2 for pad in missing]
+        return small + large if mode == "SAME_UPPER" else large + small
     return [0] * (2 * axes) if mode == "VALID" else list(attributes.get("pads", [0] * (2 * axes)))
 
 
@@ -84,69 +93,179 @@ def _multiplied(a: IntArray, b: IntArray) -> IntArray:
     return integer_matmul(a, b, bound)
 
 
-def _requantised(sums: IntArray, factor: Array, zero: Array, dtype: np.dtype[Any]) -> Array:
-    info = np.iinfo(dtype)
-    nearest = np.rint(sums * factor).astype(np.int64) + _whole(zero)
-    return np.asarray(np.clip(nearest, info.min, info.max).astype(dtype))
+def _requantised(sums: IntArray, x_scale: Array, w_scale: Array, y_scale: Array, y_zero: Array) -> Array:
+    info = np.iinfo(y_zero.dtype)
+    factor = x_scale.astype(np.float64) * w_scale.astype(np.float64) / y_scale.astype(np.float64)
+    nearest = np.rint(sums * factor).astype(np.int64) + _whole(y_zero)
+    return np.asarray(np.clip(nearest, info.min, info.max).astype(y_zero.dtype))
 
 
-def _optional(inputs: Sequence[Array | None], index: int) -> Array | None:
-    return inputs[index] if index < len(inputs) else None
+def conv_integer(
+    attributes: Attributes, x: Array, weight: Array, x_zero: Array | None = None, w_zero: Array | None = None
+) -> Array:
+    """ConvInteger, which gives int32; the border holds the zero point of x."""
+    centred = _whole(x) - _along(1, _whole(x_zero), x.ndim)
+    return _convolved(centred, _whole(weight) - _along(0, _whole(w_zero), weight.ndim), attributes).astype(np.int32)
 
 
-def conv_integer(inputs: Sequence[Any], attributes: Attributes) -> Array:
-    """ConvInteger: x, w, x zero point, w zero point -> int32; the border holds the zero point of x."""
-    x, weight = inputs[0], inputs[1]
-    x_zero, w_zero = _column(_optional(inputs, 2), x.ndim), _optional(inputs, 3)
-    w_zero = np.zeros(1) if w_zero is None else w_zero.reshape(-1, *[1] * (weight.ndim - 1))
-    sums = _convolved(_whole(x) - _whole(x_zero), _whole(weight) - _whole(w_zero), attributes)
-    return sums.astype(np.int32)
+def matmul_integer(
+    _: Attributes, a: Array, b: Array, a_zero: Array | None = None, b_zero: Array | None = None
+) -> Array:
+    """MatMulInteger, which gives int32; a zero point a row of a, a column of b."""
+    return _multiplied(_whole(a) - _rows(_whole(a_zero)), _whole(b) - _whole(b_zero)).astype(np.int32)
 
 
-def matmul_integer(inputs: Sequence[Any], attributes: Attributes) -> Array:
-    """MatMulInteger: a, b, a zero point (a row), b zero point (a column) -> int32."""
-    a, b = inputs[0], inputs[1]
-    return _multiplied(
-        _whole(a) - _rows(_optional(inputs, 2)), _whole(b) - _whole(_columns(_optional(inputs, 3)))
-    ).astype(np.int32)
+def qlinear_conv(
+    attributes: Attributes,
+    x: Array,
+    x_scale: Array,
+    x_zero: Array,
+    weight: Array,
+    w_scale: Array,
+    w_zero: Array,
+    y_scale: Array,
+    y_zero: Array,
+    bias: Array | None = None,
+) -> Array:
+    """QLinearConv."""
+    sums = conv_integer(attributes, x, weight, x_zero, w_zero) + _along(1, _whole(bias), x.ndim)
+    return _requantised(sums, x_scale, _along(1, w_scale, x.ndim), y_scale, y_zero)
 
 
-def _rows(zero: Array | None) -> IntArray:
-    """A zero point a row of a: (M,) -> (M, 1); other shapes broadcast as they are."""
-    if zero is None:
-        return np.zeros(1, dtype=np.int64)
-    return _whole(zero.reshape(-1, 1) if zero.ndim == 1 and zero.size > 1 else zero)
+def qlinear_matmul(
+    _: Attributes,
+    a: Array,
+    a_scale: Array,
+    a_zero: Array,
+    b: Array,
+    b_scale: Array,
+    b_zero: Array,
+    y_scale: Array,
+    y_zero: Array,
+) -> Array:
+    """QLinearMatMul."""
+    sums = _multiplied(_whole(a) - _rows(_whole(a_zero)), _whole(b) - _whole(b_zero))
+    return _requantised(sums, _rows(a_scale), b_scale, y_scale, y_zero)
 
 
-def _columns(number: Array | None) -> Array:
-    return np.zeros(1, dtype=np.int64) if number is None else number
-
-
-def qlinear_conv(inputs: Sequence[Any], attributes: Attributes) -> Array:
-    """QLinearConv: x, x scale, x zero, w, w scale, w zero, y scale, y zero, bias."""
-    x, x_scale, x_zero, weight, w_scale, w_zero, y_scale, y_zero = inputs[:8]
-    bias = _optional(inputs, 8)
-    centred = _whole(weight) - _whole(w_zero.reshape(-1, *[1] * (weight.ndim - 1)) if w_zero.size > 1 else w_zero)
-    sums = _convolved(_whole(x) - _whole(x_zero), centred, attributes)
-    if bias is not None:
-        sums = sums + _whole(_column(bias, x.ndim))
-    factor = x_scale.astype(np.float64) * _column(w_scale, x.ndim).astype(np.float64) / y_scale.astype(np.float64)
-    return _requantised(sums, factor, y_zero, y_zero.dtype)
-
-
-def qlinear_matmul(inputs: Sequence[Any], attributes: Attributes) -> Array:
-    """QLinearMatMul: a, a scale, a zero, b, b scale, b zero, y scale, y zero."""
-    a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero = inputs[:8]
-    sums = _multiplied(_whole(a) - _rows(a_zero), _whole(b) - _whole(b_zero))
-    rows = a_scale.reshape(-1, 1) if a_scale.ndim == 1 and a_scale.size > 1 else a_scale
-    factor = rows.astype(np.float64) * b_scale.astype(np.float64) / y_scale.astype(np.float64)
-    return _requantised(sums, factor, y_zero, y_zero.dtype)
-
-
-EXACT: dict[str, Callable[[Sequence[Any], Attributes], Array]] = {
+EXACT: dict[str, Operator] = {
     "ConvInteger": conv_integer,
     "MatMulInteger": matmul_integer,
     "QLinearConv": qlinear_conv,
     "QLinearMatMul": qlinear_matmul,
 }
 """Operators of the standard domain that are computed here and not by a runtime."""
+
+
+# ---------------------------------------------------------------------------------------------------- QONNX
+
+
+def _away_from_zero(x: Array) -> Array:
+    return np.asarray(np.copysign(np.ceil(np.abs(x)), x))
+
+
+def _nearest(up: Callable[[Array, float], Array], x: Array) -> Array:
+    """|x| to the nearest integer with the sign of x; `up` says whether a fraction goes up."""
+    whole = np.floor(np.abs(x))
+    return np.asarray(np.copysign(whole + up(np.abs(x) - whole, 0.5), x))
+
+
+ROUNDINGS: dict[str, Callable[[Array], Array]] = {
+    **dict.fromkeys(("ROUND", "HALF_EVEN"), np.rint),
+    "CEIL": np.ceil,
+    "FLOOR": np.floor,
+    "UP": _away_from_zero,
+    **dict.fromkeys(("DOWN", "ROUND_TO_ZERO"), np.trunc),
+    "HALF_UP": partial(_nearest, np.greater_equal),
+    "HALF_DOWN": partial(_nearest, np.greater),
+}
+"""QONNX's rounding modes."""
+
+
+def _rounded(attributes: Attributes, default: str, x: Array) -> Array:
+    mode = attributes.get("rounding_mode", default)
+    if mode.upper() not in ROUNDINGS:
+        raise DataError(f"rounding mode {mode!r} is not one of QONNX's")
+    return ROUNDINGS[mode.upper()](x)
+
+
+def _power_of_two(exponent: Array, like: Array) -> Array:
+    return np.asarray(np.ldexp(like.dtype.type(1), np.rint(exponent).astype(np.int64)))
+
+
+def _clipped(attributes: Attributes, bits: Array, x: Array) -> Array:
+    """`x` inside the integers of `bits` bits, signed and narrow as the attributes say."""
+    signed, narrow = attributes.get("signed", 1), bool(attributes.get("narrow", 0))
+    half = _power_of_two(bits - 1 if signed else bits, x)
+    low, high = (narrow - half, half - 1) if signed else (0 * half, half - 1 - narrow)
+    return np.asarray(np.clip(x, low, high))
+
+
+def _bipolar(x: Array) -> Array:
+    return np.asarray(np.where(x >= 0, x.dtype.type(1), x.dtype.type(-1)))
+
+
+def quant(attributes: Attributes, x: Array, scale: Array, zero: Array, bits: Array) -> Array:
+    """Quant, IntQuant: x / scale + zero point, clipped, then rounded. One signed bit is -1 or 1."""
+    y = x / scale + zero
+    q = _rounded(attributes, "ROUND", _clipped(attributes, bits, y))
+    single = attributes.get("signed", 1) and bits == 1
+    return np.asarray((np.where(single, _bipolar(y), q) - zero) * scale)
+
+
+def bipolar_quant(_: Attributes, x: Array, scale: Array) -> Array:
+    """BipolarQuant: -1 or 1, times the scale."""
+    return np.asarray(_bipolar(x) * scale)
+
+
+def trunc_1(attributes: Attributes, x: Array, scale: Array, zero: Array, in_bits: Array, bits: Array) -> Array:
+    """Trunc, version 1: the scale stays."""
+    y = np.rint(x / scale + zero)
+    return np.asarray((_rounded(attributes, "FLOOR", y / _power_of_two(in_bits - bits, y)) - zero) * scale)
+
+
+def trunc_2(
+    attributes: Attributes, x: Array, scale: Array, zero: Array, _: Array, out_scale: Array, bits: Array
+) -> Array:
+    """Trunc, version 2, with a scale of its result; it needs no number of input bits."""
+    y = np.rint(x / scale + zero)
+    factor = _power_of_two(np.log2(out_scale / scale), y)
+    return np.asarray(
+        (_rounded(attributes, "FLOOR", _clipped(attributes, bits, y / factor)) - zero / factor) * out_scale
+    )
+
+
+def multithreshold(attributes: Attributes, x: Array, thresholds: Array) -> Array:
+    """MultiThreshold: out_scale * (how many T have x >= T) + out_bias; the thresholds are (C, n) or (1, n).
+
+    Channels are axis 1, or the last where the layout says so and x has four axes.
+    """
+    axis = 3 if attributes.get("data_layout", "NCHW") == "NHWC" and x.ndim == 4 else 1
+    count = np.zeros_like(x)
+    for column in thresholds.T:
+        count += x >= _along(axis, column, x.ndim)
+    return np.asarray(count * attributes.get("out_scale", 1.0) + attributes.get("out_bias", 0.0))
+
+
+QONNX_DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general", "")
+"""In old files the operators have no domain."""
+QONNX: dict[str, dict[int, Operator]] = {
+    "Quant": {4: quant},
+    "IntQuant": {4: quant},
+    "BipolarQuant": {2: bipolar_quant},
+    "Trunc": {5: trunc_1, 6: trunc_2},
+    "MultiThreshold": {2: multithreshold},
+}
+"""Operator -> number of inputs -> what computes it. The versions of Trunc differ in their inputs."""
+
+
+def exact_operator(name: str, domain: str, inputs: int) -> Operator | None:
+    """What computes an operator with so many inputs here; None for one that a runtime computes.
+
+    Raises DataError when a QONNX operator has another number of inputs.
+    """
+    if name in QONNX and domain in QONNX_DOMAINS:
+        if inputs not in QONNX[name]:
+            raise DataError(f"{inputs} inputs are not its operator's")
+        return QONNX[name][inputs]
+    return EXACT.get(name) if domain in ("", "ai.onnx") else None

@@ -1,8 +1,8 @@
 """An ONNX model as a source: every node run by itself, by ONNX Runtime where it can.
 
 A session a node makes every value an output and keeps optimisations from crossing nodes, and what the runtime rejects
-falls back one node at a time: quantised integer operators to their exact definition (`onnx_exact`), others to ONNX' own
-reference evaluator. QONNX nodes are functions of standard ops (`onnx_functions`).
+falls back to ONNX' own reference evaluator one node at a time. Quantised integer operators and those of QONNX are
+computed by their exact definition (`onnx_exact`).
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from intinfer.graph import unread_after
 from intinfer.types import IntArray
 
 from ..symbolic import Reading
-from .onnx_exact import EXACT
-from .onnx_functions import OPSET, call_of, is_own
+from .onnx_exact import exact_operator
 from .runner import feed, shown
 
 IR_VERSION = 13
 NEWEST_OPSET = 26
 """That this ONNX Runtime reads."""
-STANDARD = ("", "ai.onnx")
+CHANNELS_LAST = "qonnx.custom_op.channels_last"
+OPSET = 17
+"""At least, of channels-last ops."""
 Array = npt.NDArray[Any]
 
 
@@ -160,12 +161,10 @@ class _Step:
         if missing:
             raise DataError(f"{self.title}: its input {missing[0]!r} is computed by no node before it")
         feeds = {name: np.asarray(values[name]) for name in self.reads}
-        if self.node.op_type in EXACT and self.node.domain in STANDARD:
-            return {self.node.output[0]: self._exactly(feeds)}
-        if self.node.op_type == "Reshape" and images > 1:
-            reshaped = self._batched_reshape(feeds, images)
-            if reshaped is not None:
-                return {self.node.output[0]: reshaped}
+        batched = self.node.op_type == "Reshape" and images > 1
+        result = self._batched_reshape(feeds, images) if batched else self._exactly(feeds)
+        if result is not None:
+            return {self.node.output[0]: result}
         key = tuple((array.dtype, array.ndim) for array in feeds.values())
         if key not in self._runs:
             self._runs[key] = self._runner(feeds)
@@ -175,13 +174,17 @@ class _Step:
             raise DataError(f"{self.title}: {_one_line(error)}") from None
         return {name: np.asarray(array) for name, array in zip(self.outputs, results, strict=True)}
 
-    def _exactly(self, feeds: Mapping[str, Array]) -> Array:
-        known = {tensor.name: numpy_helper.to_array(tensor) for tensor in self.constants}
-        inputs = [{**known, **feeds}[name] if name else None for name in self.node.input]
-        attributes = {a.name: helper.get_attribute_value(a) for a in self.node.attribute}
-        texts = {key: value.decode() if isinstance(value, bytes) else value for key, value in attributes.items()}
+    def _exactly(self, feeds: Mapping[str, Array]) -> Array | None:
+        """Its output where `onnx_exact` computes it."""
         try:
-            return EXACT[self.node.op_type](inputs, texts)
+            operator = exact_operator(self.node.op_type, self.node.domain, len(self.node.input))
+            if operator is None:
+                return None
+            known = {**{tensor.name: numpy_helper.to_array(tensor) for tensor in self.constants}, **feeds}
+            attributes = {a.name: helper.get_attribute_value(a) for a in self.node.attribute}
+            texts = {key: value.decode() if isinstance(value, bytes) else value for key, value in attributes.items()}
+            with np.errstate(all="ignore"):
+                return operator(texts, *(known[name] if name else None for name in self.node.input))
         except (DataError, ValueError, IndexError, KeyError, TypeError) as error:  # inputs that do not fit each other
             raise DataError(f"{self.title}: {_one_line(error)}") from None
 
@@ -217,14 +220,11 @@ class _Step:
 
     def _model(self, feeds: Mapping[str, Array]) -> tuple[onnx.ModelProto, bool]:
         """The node as a model, and whether its operator set is one that ONNX Runtime reads."""
-        node, functions, opsets = self.node, list(self._functions), dict(self._opsets)
-        if is_own(node):
-            ranks = {name: array.ndim for name, array in feeds.items()}
-            nodes, made = call_of(node, ranks)
-            functions += made
-            opsets = {**opsets, "": max(OPSET, opsets.get("", OPSET)), **{f.domain: 1 for f in made}}
-        else:
-            nodes = [node]
+        nodes, opsets = [self.node], dict(self._opsets)
+        if self.node.domain == CHANNELS_LAST:
+            read = feeds.get(self.node.input[0])
+            nodes = _channels_first(self.node, 4 if read is None else read.ndim)
+            opsets[""] = max(OPSET, opsets.get("", OPSET))
         version = int(opsets.get("", opsets.get("ai.onnx", 1)))
         opsets.pop("ai.onnx", None)
         newest = min(version, NEWEST_OPSET)
@@ -237,10 +237,24 @@ class _Step:
         outputs = [onnx.ValueInfoProto(name=name) for name in self.outputs]
         graph = helper.make_graph(nodes, "node", inputs, outputs, self.constants)
         imports = [helper.make_opsetid(domain, number) for domain, number in opsets.items()]
-        return (
-            helper.make_model(graph, opset_imports=imports, functions=functions, ir_version=IR_VERSION),
-            complete,
-        )
+        return helper.make_model(
+            graph, opset_imports=imports, functions=self._functions, ir_version=IR_VERSION
+        ), complete
+
+
+def _channels_first(node: onnx.NodeProto, rank: int) -> list[onnx.NodeProto]:
+    """A channels-last op as the standard one between transpositions: axis 1 of its first input, its weights and its
+    output goes to the end."""
+    first, back = [0, rank - 1, *range(1, rank - 1)], [0, *range(2, rank), 1]
+    inner = onnx.NodeProto()
+    inner.CopyFrom(node)
+    inner.domain = ""
+    inner.input[0], inner.output[0] = f"{node.output[0]}.channels_first", f"{node.output[0]}.result"
+    before = [helper.make_node("Transpose", [node.input[0]], [inner.input[0]], perm=first)]
+    if node.op_type == "Conv":
+        inner.input[1] = f"{node.output[0]}.weight"
+        before.append(helper.make_node("Transpose", [node.input[1]], [inner.input[1]], perm=first))
+    return [*before, inner, helper.make_node("Transpose", [inner.output[0]], [node.output[0]], perm=back)]
 
 
 def _unchanged(node: onnx.NodeProto, version: int, newer: int) -> bool:
