@@ -31,21 +31,22 @@ Chain = tuple[Primitive, ...]
 
 def chain_direction(chain: Chain, scale: Sequence[Fraction], channels: int) -> IntArray:
     """(C,) +1, -1 or 0: how the chain's result moves with z."""
-    signs = np.array([(s > 0) - (s < 0) for s in scale], dtype=np.int64)
-    total = np.ones(channels, dtype=np.int64) * signs
+    signs = np.ones(channels, dtype=np.int64) * [(s > 0) - (s < 0) for s in scale]
+    return math.prod((primitive.direction() for primitive in chain), start=signs)
+
+
+def apply_chain(chain: Chain, x: FloatArray) -> FloatArray:
+    """The chain's value at x, (C, M) or (N, C, M) of the source's dtype, each op rounded once."""
     for primitive in chain:
-        total = total * primitive.direction()
-    return total
+        x = primitive.apply(x)
+    return x
 
 
 def evaluate(
     chain: Chain, z: IntArray, scale: Sequence[Fraction], offset: Sequence[Fraction], dtype: npt.DTypeLike
 ) -> FloatArray:
     """The chain's value at z: (C, M) int64 -> (C, M) of `dtype`."""
-    x = to_float(z, scale, offset, dtype)
-    for primitive in chain:
-        x = primitive.apply(x)
-    return x
+    return apply_chain(chain, to_float(z, scale, offset, dtype))
 
 
 def to_float(z: IntArray, scale: Sequence[Fraction], offset: Sequence[Fraction], dtype: npt.DTypeLike) -> FloatArray:

@@ -182,6 +182,11 @@ def dyadic(numbers: Sequence[Fraction]) -> bool:
     return all(number.denominator & (number.denominator - 1) == 0 for number in numbers)
 
 
+def column(numbers: Sequence[Fraction] | Sequence[float], axes: int) -> Floats:
+    """Numbers, one or one a channel, in float64, to broadcast over (N, C, ...) of so many axes."""
+    return np.array([float(number) for number in numbers]).reshape(1, -1, *[1] * (axes - 2))
+
+
 def channel_index(x: Floats) -> IntArray:
     """0..C-1, shaped to broadcast over x (N, C, ...)."""
     return np.arange(x.shape[1], dtype=np.int64).reshape(1, -1, *[1] * (x.ndim - 2))

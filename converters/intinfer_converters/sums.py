@@ -27,7 +27,7 @@ from intinfer.ops.table import MAX_ENTRIES
 from intinfer.tensor import IntTensor
 from intinfer.types import LIMIT, IntArray, IntType
 
-from .evaluator import FloatArray, chain_direction, evaluate
+from .evaluator import FloatArray, apply_chain, chain_direction, evaluate
 from .lowered import (
     MAX_MULTIPLIER,
     MAX_WIDE,
@@ -213,9 +213,7 @@ def _sums(x: PendingSum, rows: int, activation: Activation) -> FloatArray:
     one, other = (_float_values(x, index, rows, activation.dtype) for index in (0, 1))
     with np.errstate(over="ignore", invalid="ignore"):
         total: FloatArray = (one[:, :, None] + other[:, None, :]).reshape(rows, -1)
-    for primitive in activation.chain:
-        total = primitive.apply(total)
-    return total
+    return apply_chain(activation.chain, total)
 
 
 def _candidates(x: PendingSum) -> Iterator[tuple[int, int]]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +11,7 @@ from intinfer.graph import Output
 from intinfer.types import IntArray
 
 from ..evaluator import chain_before, chain_error, split
-from ..float_error import FLOAT32, Floats, Format, Real
+from ..float_error import FLOAT32, Floats, Format, Real, column
 from ..floatnet import Quantise
 
 
@@ -73,9 +71,5 @@ def judge_best(scores: Real, model: IntArray, source: IntArray) -> Judgement:
 
 def real_output(out: Output, z: IntArray) -> tuple[Floats, Floats]:
     """scale * z + offset in float64, and |scale * z| + |offset|."""
-
-    def column(numbers: Sequence[Any]) -> Floats:
-        return np.array([float(number) for number in numbers]).reshape(1, -1, *[1] * (z.ndim - 2))
-
-    scaled, offset = column(out.scale) * z, column(out.offset)
+    scaled, offset = column(out.scale, z.ndim) * z, column(out.offset, z.ndim)
     return scaled + offset, np.abs(scaled) + np.abs(offset)

@@ -23,8 +23,8 @@ from intinfer.errors import DataError
 from intinfer.types import IntArray, IntType
 
 from .. import floatnet as f
-from ..evaluator import FloatArray, chain_error, evaluate
-from ..float_error import Floats, Format, Norm, Real, dyadic
+from ..evaluator import FloatArray, apply_chain, chain_error, evaluate
+from ..float_error import Floats, Format, Norm, Real, column, dyadic
 from ..lowered import Lowered, spread
 from .runner import Pair
 
@@ -84,14 +84,9 @@ class Reals:
 
 def affine(z: IntArray, scale: tuple[Fraction, ...], offset: tuple[Fraction, ...]) -> Real:
     """scale * z + offset; on a grid where all scales and offsets are multiples of one power of two."""
-    channels = z.shape[1]
-    column = (1, -1, *[1] * (z.ndim - 2))
-    scales, offsets = (
-        np.array([float(n) for n in spread(numbers, channels)]).reshape(column) for numbers in (scale, offset)
-    )
     numbers = (*scale, *offset)
     grid = 2.0 ** -max(n.denominator.bit_length() - 1 for n in numbers) if dyadic(numbers) else 0.0
-    return Real.exactly(scales * z + offsets, grid)
+    return Real.exactly(column(scale, z.ndim) * z + column(offset, z.ndim), grid)
 
 
 MAX_LEVELS = 4096
@@ -150,14 +145,8 @@ class Levels:
             return self.picked(z)
         if self._values is not None and z.size and self.type.lo <= z.min() and z.max() <= self.type.hi:
             return self.picked(self._from_table(z))
-        meaning, (count, channels) = self.pair.meaning, z.shape[:2]
-        real = affine(z, meaning.scale, meaning.offset).value.astype(self.dtype)
-        if not self.chain:
-            return self.picked(real)
-        rows = real.reshape(count, channels, -1).transpose(1, 0, 2).reshape(channels, -1)
-        for primitive in self.chain:
-            rows = primitive.apply(rows)
-        return self.picked(rows.reshape(channels, count, -1).transpose(1, 0, 2))
+        real = affine(z, self.pair.meaning.scale, self.pair.meaning.offset).value.astype(self.dtype)
+        return self.picked(apply_chain(self.chain, real.reshape(*z.shape[:2], -1)))
 
     def _from_table(self, z: IntArray) -> FloatArray:
         table, place = self.table, (z.reshape(len(z), -1) - self.type.lo) // (self._step or 1)

@@ -16,7 +16,7 @@ from intinfer.graph import Graph
 from intinfer.types import IntArray
 
 from ..calibrate import run_float
-from ..evaluator import FloatArray, split
+from ..evaluator import FloatArray, apply_chain, split
 from ..floatnet import FloatNet, FloatNode, Pixels, Quantise
 from ..lowered import Lowered
 from ..symbolic import Layout, Reading, Tap
@@ -58,19 +58,9 @@ def feed(reading: Reading, name: str, pixels: IntArray) -> npt.NDArray[Any]:
     tap = reading.tensors.get(name)
     if tap is None or reading.net.nodes[0].name != tap.node:
         raise DataError(f"input {name!r} of the source is not read from the pixels; give the source it was made from")
-    channels = pixels.shape[1]
     values = pixels.astype(reading.net.dtype) if tap.chain else pixels
-    return tapped(tap, values.reshape(len(pixels), channels, -1))
-
-
-def tapped(tap: Tap, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The source tensor (N, size) from the values (N, C, M) of its tap's node, each op rounded once."""
-    count, channels = values.shape[:2]
-    rows = values.transpose(1, 0, 2).reshape(channels, -1)
-    for primitive in tap.chain:
-        rows = primitive.apply(rows)
-    flat = rows.reshape(channels, count, -1).transpose(1, 0, 2).reshape(count, -1)
-    result = np.asarray(flat[:, tap.index])
+    flat = apply_chain(tap.chain, values.reshape(*pixels.shape[:2], -1)).reshape(len(pixels), -1)
+    result: npt.NDArray[Any] = flat[:, tap.index]
     result[:, tap.index < 0] = float(tap.fill)
     return result
 

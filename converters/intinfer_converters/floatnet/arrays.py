@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from intinfer.ops.geometry import Window
 
-from ..evaluator import Chain, FloatArray
+from ..evaluator import Chain, FloatArray, apply_chain
 
 COLUMN_BYTES = 2**25
 """Most memory for the im2col columns of a convolution; more images than fit are taken in turns."""
@@ -32,9 +32,7 @@ class Executor:
     def chain(self, chain: Chain, x: FloatArray) -> FloatArray:
         """A pointwise chain on a batch."""
         values = np.ascontiguousarray(x, dtype=self.chain_dtype).reshape(*x.shape[:2], -1)
-        for primitive in chain:
-            values = primitive.apply(values)
-        return values.reshape(x.shape).astype(self.dtype, copy=False)
+        return apply_chain(chain, values).reshape(x.shape).astype(self.dtype, copy=False)
 
 
 def convolve(x: FloatArray, weight: FloatArray, window: Window, groups: int) -> FloatArray:

@@ -16,7 +16,7 @@ from intinfer.tensor import Weights
 from intinfer.types import IntArray
 
 from ..evaluator import FloatArray
-from ..float_error import Floats, Format, Norm, Real, dyadic, lowest_bit, settled_sum
+from ..float_error import Floats, Format, Norm, Real, column, dyadic, lowest_bit, settled_sum
 from ..lowered import Lowered, Lowering, RefusalError
 from ..mixing import lower_conv, lower_dense
 from .arrays import Executor, convolve
@@ -114,10 +114,7 @@ class _Weighted(FloatOp):
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         sums: FloatArray = self._sums(inputs[0], self.weight.reals.astype(floats.dtype))
-        if self.bias is None:
-            return sums
-        constants: FloatArray = np.array([float(b) for b in self.bias], dtype=floats.dtype)
-        return sums + constants.reshape(-1, *[1] * (sums.ndim - 2))
+        return sums if self.bias is None else sums + column(self.bias, sums.ndim).astype(floats.dtype)
 
     def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
         return raw(positive=False)
@@ -127,13 +124,13 @@ class _Weighted(FloatOp):
         assert settled is not None
         assert isinstance(known, QuantisedWeight)
         weight, grid = known.magnitudes
-        bias = np.abs([float(b) for b in self.bias or (Fraction(0),)])
+        bias = np.abs(column(self.bias or (0,), settled.value.ndim))
         grid = min(grid * x.grid, lowest_bit(bias)) if x.grid and not known.error else 0.0
         # No convolution is needed where the largest conceivable sum is still exact.
         largest = float(weight.reshape(len(weight), -1).sum(axis=1).max() * x.size.max(initial=0) + bias.max())
         if grid and largest < grid * format_.exact_below:
             return Real(settled.value, np.zeros_like(settled.value), grid)
-        size: Floats = self._sums(x.size, weight) + bias.reshape(1, -1, *[1] * (settled.value.ndim - 2))
+        size: Floats = self._sums(x.size, weight) + bias
         roundings = int(np.prod(weight.shape[1:])) + BIAS_AND_WEIGHT
         error = format_.gamma(roundings) * size + roundings * format_.smallest * (1 + float(x.size.max(initial=0)))
         if x.error.any():

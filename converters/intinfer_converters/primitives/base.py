@@ -39,7 +39,7 @@ class Primitive(ABC):
     operand: FloatArray | None = None
 
     def apply(self, x: FloatArray) -> FloatArray:
-        """x: (C, M) of the source's dtype -> the same shape and dtype, rounded once."""
+        """x: (C, M) or (N, C, M) of the source's dtype -> the same shape and dtype, rounded once."""
         constants = () if self.operand is None else (self.column,)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # infinities are looked at by the caller
             return np.asarray(self.formula(x, *constants), dtype=x.dtype)
