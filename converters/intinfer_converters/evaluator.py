@@ -31,7 +31,7 @@ Chain = tuple[Primitive, ...]
 
 def chain_direction(chain: Chain, scale: Sequence[Fraction], channels: int) -> IntArray:
     """(C,) +1, -1 or 0: how the chain's result moves with z."""
-    signs = np.ones(channels, dtype=np.int64) * [(s > 0) - (s < 0) for s in scale]
+    signs = np.resize(np.array([(s > 0) - (s < 0) for s in scale], dtype=np.int64), channels)
     return math.prod((primitive.direction() for primitive in chain), start=signs)
 
 

@@ -17,7 +17,7 @@ from intinfer.ops import Tgap
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 from intinfer_converters import float_error
-from intinfer_converters.check.judgement import judge_levels
+from intinfer_converters.check.comparisons import judge_levels
 from intinfer_converters.check.levels import Reals
 from intinfer_converters.evaluator import chain_before, chain_error
 from intinfer_converters.float_error import FLOAT32, Real

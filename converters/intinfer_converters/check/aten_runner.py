@@ -103,11 +103,13 @@ class AtenRunner:
         threads = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
-            for chunk in torch.split(values, size or OPEN_BATCH):
-                missing = size - len(chunk) if size else 0
-                whole = torch.cat([chunk, chunk[-1:].expand(missing, *self._shape)])
-                for name, array in self._run(whole).items():
-                    parts.setdefault(name, []).append(array[: len(chunk)])
+            # NNPACK's convolutions transform their inputs (Winograd): their sums are no sums of products.
+            with torch.no_grad(), torch.backends.nnpack.flags(enabled=False):
+                for chunk in torch.split(values, size or OPEN_BATCH):
+                    missing = size - len(chunk) if size else 0
+                    whole = torch.cat([chunk, chunk[-1:].expand(missing, *self._shape)])
+                    for name, array in self._run(whole).items():
+                        parts.setdefault(name, []).append(array[: len(chunk)])
         finally:
             torch.set_num_threads(threads)
         return {name: np.concatenate(arrays) for name, arrays in parts.items()}
@@ -117,18 +119,14 @@ class AtenRunner:
         writes = any(step.writes for step in self._steps)
         kept = {self._input.name: batch.numpy().copy() if writes else batch.numpy()}
         values = {**self._constants, self._input.name: batch}
-        # NNPACK's convolutions transform their inputs (Winograd): their sums are no sums of products.
-        with torch.no_grad(), torch.backends.nnpack.flags(enabled=False):
-            for step in self._steps:
-                try:
-                    step.run(values)
-                except Exception as error:  # torch raises anything
-                    raise DataError(
-                        f"{step.node.name} ({step.node.target}): torch fails: {first_line(error)}"
-                    ) from None
-                for name in wanted.intersection(step.names):
-                    array = values[name].numpy()
-                    kept[name] = array.copy() if writes else array
+        for step in self._steps:
+            try:
+                step.run(values)
+            except Exception as error:  # torch raises anything
+                raise DataError(f"{step.node.name} ({step.node.target}): torch fails: {first_line(error)}") from None
+            for name in wanted.intersection(step.names):
+                array = values[name].numpy()
+                kept[name] = array.copy() if writes else array
         return kept
 
 
@@ -162,9 +160,7 @@ class ModuleRunner(AtenRunner):
 
     def _run(self, batch: torch.Tensor) -> dict[str, Array]:
         tensors = super()._run(batch)
-        # NNPACK's convolutions transform their inputs (Winograd): their sums are no sums of products.
-        with torch.no_grad(), torch.backends.nnpack.flags(enabled=False):
-            result = self.module(batch).numpy()
+        result = self.module(batch).numpy()
         (output,) = self.reading.net.outputs
         if not np.array_equal(result, tensors[output]):
             raise DataError(f"{type(self.module).__name__}: its result differs from its exported graph's")

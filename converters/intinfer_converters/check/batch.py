@@ -12,7 +12,7 @@ from intinfer.errors import DataError, RangeError
 from intinfer.graph import Graph, Node
 from intinfer.types import IntArray
 
-from .judgement import Judgement
+from ..float_error import Floats
 from .levels import Reals
 from .report import Mismatch, NodeReport
 from .runner import Tensors
@@ -38,6 +38,20 @@ class Differing:
 
     def only(self, mask: Mask) -> Differing:
         return Differing((self.where[0][mask], self.where[1][mask]), self.model[mask], self.source[mask])
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """For each value that differs: how far it is from being explained, and how far float arithmetic may be off."""
+
+    distance: Floats
+    bound: Floats
+    exact: Floats
+    boundary: Floats | None = None
+
+    @property
+    def explained(self) -> npt.NDArray[np.bool_]:
+        return self.distance <= self.bound
 
 
 class Batch:

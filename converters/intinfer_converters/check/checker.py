@@ -17,8 +17,7 @@ from ..lower import lower
 from ..lowered import Lowered
 from .batch import Batch
 from .comparisons import Comparison, OutputComparison, comparison_of
-from .judgement import real_output
-from .levels import Reals
+from .levels import Reals, real_output
 from .report import CheckReport
 from .runner import Runner, need_same_nodes, pair_nodes
 
@@ -128,10 +127,8 @@ class Checker:
             same = model == result
         else:
             same = np.argmax(z if out.ordered else model, axis=1) == np.argmax(result, axis=1)
-        total = self.report.end_to_end
-        total.images += len(z)
-        total.same_class += int(same.reshape(len(z), -1).all(axis=1).sum())
-        total.max_logit_difference = max(total.max_logit_difference, float(np.abs(model - result).max(initial=0)))
+        right = int(same.reshape(len(z), -1).all(axis=1).sum())
+        self.report.end_to_end.count(len(z), right, float(np.abs(model - result).max(initial=0)))
 
 
 def _module_runner(module: Any, graph: Graph, threads: int) -> Runner:

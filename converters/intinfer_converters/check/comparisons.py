@@ -1,4 +1,7 @@
-"""How the values of each node and output of a model are held against the source's."""
+"""How the values of each node and output of a model are held against the source's.
+
+For what differs: how far it is from being explained by float arithmetic, and how far that may be off.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,54 @@ from intinfer.graph import Node, Output
 from intinfer.ops import ArgMax, Tgap
 from intinfer.types import IntArray
 
-from ..evaluator import chain_error
-from ..float_error import Format, select_margin
+from ..evaluator import chain_before, chain_error, split
+from ..float_error import FLOAT32, Floats, Format, Real, select_margin
 from ..floatnet import IntegerOp, Quantise, ThresholdedMean
 from ..lowered import spread
-from .batch import Batch, Differing, Mask, Places, Values, flat
-from .judgement import Judgement, judge_best, judge_levels, real_output
-from .levels import Levels
+from .batch import Batch, Differing, Judgement, Mask, Places, Values, flat
+from .levels import Levels, real_output
 from .report import NodeReport
 from .runner import Pair, same_op
+
+
+def judge_levels(
+    op: Quantise,
+    real: Real,
+    model: Floats,
+    source: Floats,
+    channels: npt.NDArray[np.intp],
+    format_: Format = FLOAT32,
+) -> Judgement:
+    """How far the exact value is from the intervals of both levels; no bound explains what is no level.
+
+    Args:
+        op: the quantiser.
+        real: (M,) what it reads.
+        model, source: (M,) levels.
+        channels: (M,).
+        format_: of the source's floats.
+    """
+    channel = np.asarray(channels, dtype=np.int64)
+    head, rest = split(op.chain)
+    before = chain_error(real, head, channel, format_)
+    known = np.isfinite(source)
+    if op.base is not None and op.count is not None:
+        counts = (source - op.base) / op.step
+        known &= (counts == np.rint(counts)) & (counts >= 0) & (counts <= op.count)
+    (low, high), (model_low, model_high) = (
+        chain_before(rest, np.where(known, levels, 0.0), channel) for levels in (source, model)
+    )
+    far = np.maximum(np.maximum(low, model_low) - before.value, before.value - np.minimum(high, model_high))
+    boundary = np.where(model_low > low, high, low)
+    return Judgement(np.maximum(far, 0.0), np.where(known, before.error, -1.0), before.value, boundary)
+
+
+def judge_best(scores: Real, model: IntArray, source: IntArray) -> Judgement:
+    """Two places of the largest score: (M,) each, scores (M, C)."""
+    rows = np.arange(len(model))
+    source = np.clip(source, 0, scores.value.shape[1] - 1)
+    apart = scores.value[rows, model] - scores.value[rows, source]
+    return Judgement(np.abs(apart), scores.error[rows, model] + scores.error[rows, source], scores.value[rows, source])
 
 
 class Comparison(ABC):

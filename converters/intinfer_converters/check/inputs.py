@@ -73,12 +73,11 @@ def images_at_thresholds(graph: Graph) -> IntArray:
     for conv, limits in _first_layers(graph):
         op = conv.op
         assert isinstance(op, Conv2d)
-        places = list(_disjoint_windows(op, value.shape))
+        places = _disjoint_windows(op, value.shape)
         used = len(places)
-        for target in _targets(limits):
+        for channel, total in _targets(limits):
             if len(images) == MAX_IMAGES and used == len(places):
                 break
-            channel, total = target
             patch = _patch(op, channel, total, value.type.lo, value.type.hi)
             if patch is None or not places:
                 continue
@@ -118,28 +117,17 @@ def _limits(quantiser: Node, conv: Node) -> IntArray:
 
 def _targets(limits: IntArray) -> Iterator[tuple[int, int]]:
     """(channel, sum): T and T - 1, the first threshold of every channel before the second of any."""
-    for column in limits.T.tolist():
-        for channel, limit in enumerate(column):
-            yield channel, int(limit)
-            yield channel, int(limit) - 1
+    columns = limits.T.tolist()
+    return ((channel, limit - below) for column in columns for channel, limit in enumerate(column) for below in (0, 1))
 
 
-def _disjoint_windows(op: Conv2d, shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+def _disjoint_windows(op: Conv2d, shape: tuple[int, ...]) -> list[tuple[int, int]]:
     """Top left corners, in the image, of windows that do not overlap and touch no padding."""
-    (top, left), (tall, wide) = op.pads[:2], op.window.reach
     rows, columns = (
-        list(range(-pad % stride, extent - reach + 1, stride))
-        for pad, stride, extent, reach in zip((top, left), op.stride, shape[1:], (tall, wide), strict=True)
+        range(-pad % stride, extent - reach + 1, -(-reach // stride) * stride)
+        for pad, stride, extent, reach in zip(op.pads[:2], op.stride, shape[1:], op.window.reach, strict=True)
     )
-
-    def apart(starts: list[int], reach: int) -> list[int]:
-        kept: list[int] = []
-        for start in starts:
-            if not kept or start >= kept[-1] + reach:
-                kept.append(start)
-        return kept
-
-    return ((y, x) for y in apart(rows, tall) for x in apart(columns, wide))
+    return list(product(rows, columns))
 
 
 def _patch(op: Conv2d, channel: int, total: int, lo: int, hi: int) -> IntArray | None:

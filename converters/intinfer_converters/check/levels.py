@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intinfer.errors import DataError
+from intinfer.graph import Output
 from intinfer.types import IntArray, IntType
 
 from .. import floatnet as f
@@ -87,6 +88,12 @@ def affine(z: IntArray, scale: tuple[Fraction, ...], offset: tuple[Fraction, ...
     numbers = (*scale, *offset)
     grid = 2.0 ** -max(n.denominator.bit_length() - 1 for n in numbers) if dyadic(numbers) else 0.0
     return Real.exactly(column(scale, z.ndim) * z + column(offset, z.ndim), grid)
+
+
+def real_output(out: Output, z: IntArray) -> tuple[Floats, Floats]:
+    """scale * z + offset in float64, and |scale * z| + |offset|."""
+    scaled, offset = column(out.scale, z.ndim) * z, column(out.offset, z.ndim)
+    return scaled + offset, np.abs(scaled) + np.abs(offset)
 
 
 MAX_LEVELS = 4096

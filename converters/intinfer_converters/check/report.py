@@ -97,6 +97,12 @@ class Agreement:
     same_class: int = 0
     max_logit_difference: float = 0.0
 
+    def count(self, images: int, same_class: int, max_logit_difference: float) -> None:
+        """Add what was counted of further images."""
+        self.images += images
+        self.same_class += same_class
+        self.max_logit_difference = max(self.max_logit_difference, max_logit_difference)
+
 
 @dataclass
 class CheckReport:
@@ -132,10 +138,7 @@ class CheckReport:
         self.images += other.images
         for mine, theirs in zip(self.nodes, other.nodes, strict=True):
             mine.merge(theirs)
-        total, part = self.end_to_end, other.end_to_end
-        total.images += part.images
-        total.same_class += part.same_class
-        total.max_logit_difference = max(total.max_logit_difference, part.max_logit_difference)
+        self.end_to_end.count(**vars(other.end_to_end))
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain numbers, strings, lists and dicts."""

@@ -58,7 +58,7 @@ def feed(reading: Reading, name: str, pixels: IntArray) -> npt.NDArray[Any]:
     tap = reading.tensors.get(name)
     if tap is None or reading.net.nodes[0].name != tap.node:
         raise DataError(f"input {name!r} of the source is not read from the pixels; give the source it was made from")
-    values = pixels.astype(reading.net.dtype) if tap.chain else pixels
+    values: npt.NDArray[Any] = pixels.astype(reading.net.dtype) if tap.chain else pixels
     flat = apply_chain(tap.chain, values.reshape(*pixels.shape[:2], -1)).reshape(len(pixels), -1)
     result: npt.NDArray[Any] = flat[:, tap.index]
     result[:, tap.index < 0] = float(tap.fill)
