@@ -13,17 +13,19 @@ class NetArgumentError(MalformedError):
     """A network text that cannot be built; the message says what is wrong, what is allowed and what to do."""
 
 
-def check_sizes(net: str, arguments: Any, **largest: int) -> None:
-    """Refuse arguments above their limit, and no groups. Raises NetArgumentError."""
-    for name, limit in largest.items():
-        if getattr(arguments, name) > limit:
-            raise NetArgumentError(f"{net}: {name}={getattr(arguments, name)} is too large; use {limit} or less")
-    if arguments.g < 1:
-        raise NetArgumentError(f"{net}: g={arguments.g} is not a number of groups; use g=1 or more")
+LARGEST = {"f": 4096, "n": 4096, "classes": 65536, "height": 8192, "width": 8192}
 
 
 def check_common(net: str, arguments: Any) -> None:
-    """Activation bits 1..8 and two classes or more. Raises NetArgumentError."""
+    """Refuse sizes above their limit, no groups, activation bits but 1..8, and fewer than two classes.
+
+    Raises NetArgumentError.
+    """
+    for name, limit in LARGEST.items():
+        if getattr(arguments, name, 0) > limit:
+            raise NetArgumentError(f"{net}: {name}={getattr(arguments, name)} is too large; use {limit} or less")
+    if arguments.g < 1:
+        raise NetArgumentError(f"{net}: g={arguments.g} is not a number of groups; use g=1 or more")
     if not 1 <= arguments.k <= 8:
         raise NetArgumentError(f"{net}: k={arguments.k} activation bits are not supported; use k=1 to k=8")
     if arguments.classes < 2:
@@ -77,7 +79,7 @@ class MdgnetArgs:
 
     def __post_init__(self) -> None:
         """Check every argument; raises NetArgumentError."""
-        check_sizes("mdgnet", self, f=4096, classes=65536, height=8192, width=8192)
+        check_common("mdgnet", self)
         if self.f < 4 or self.f % (4 * self.g):
             raise NetArgumentError(
                 f"mdgnet: g={self.g} does not divide f/4={self.f / 4:g}, the input channels of the group convolutions; "
@@ -88,7 +90,6 @@ class MdgnetArgs:
                 f"mdgnet: block_groups={self.block_groups} does not divide f={self.f}, the channels that are "
                 "shuffled; use 1 or a divisor of f, as in block_groups=2"
             )
-        check_common("mdgnet", self)
         for axis in ("height", "width"):
             if getattr(self, axis) < 1:
                 raise NetArgumentError(f"mdgnet: {axis}={getattr(self, axis)} is no image; use {axis}=1 or more")
@@ -133,21 +134,17 @@ class MognetArgs:
 
     def __post_init__(self) -> None:
         """Check every argument; raises NetArgumentError."""
-        check_sizes("mognet", self, n=4096, classes=65536, height=8192, width=8192)
+        check_common("mognet", self)
         if self.n < 4 or self.n % (2 * self.g):
             raise NetArgumentError(
                 f"mognet: g={self.g} does not divide n/2={self.n / 2:g}, the channels of the group "
                 f"convolutions; n must be a multiple of 2*g={2 * self.g}, at least 4: "
                 f"try n={max(round_up(self.n, 2 * self.g), round_up(4, 2 * self.g))}"
             )
-        check_common("mognet", self)
         if self.last_bits not in (1, 2):
             raise NetArgumentError(f"mognet: last_bits={self.last_bits} is not offered; use 1 (binary) or 2 (ternary)")
         if self.seed < 0:
             raise NetArgumentError(f"mognet: seed={self.seed} is negative; use seed=0 or more")
-        self._check_stages()
-
-    def _check_stages(self) -> None:
         if not re.fullmatch(r"[1-9][0-9]?m?(-[1-9][0-9]?m?)*", self.layout):
             raise NetArgumentError(
                 f"mognet: layout={self.layout!r} is not a list of stages; write each stage as a multiple of n "
@@ -156,8 +153,7 @@ class MognetArgs:
         count = len(self.stages)
         if count > 9:
             raise NetArgumentError(f"mognet: layout={self.layout!r} has {count} stages; use 9 or fewer")
-        wrong = sorted({mark for mark in self.pool if mark not in "0123456789"[: count + 1]})
-        if wrong or not self.pool or (self.pool != "0" and "0" in self.pool):
+        if not re.fullmatch(f"0|[1-{count}]+", self.pool):
             raise NetArgumentError(
                 f"mognet: pool={self.pool!r} does not name stages of the {count}-stage layout {self.layout!r}; "
                 f"use digits 1 to {count} without separators, as in pool=12, or pool=0 for none"

@@ -4,7 +4,7 @@ layers without weights that move, scale and average channels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -14,7 +14,13 @@ from intinfer.graph import Shape
 from intinfer.types import IntType
 
 
-class Layer(nn.Module):
+class TensorModule(nn.Module):
+    """A module that gives one tensor."""
+
+    __call__: Callable[..., Tensor]
+
+
+class Layer(TensorModule):
     """A layer whose inputs and result are integers held in floats.
 
     Attributes:
@@ -39,7 +45,7 @@ class Layer(nn.Module):
         return union
 
 
-class Net(nn.Module):
+class Net(TensorModule):
     """A network of images whose stages are the modules s1, s2, ...
 
     Attributes:

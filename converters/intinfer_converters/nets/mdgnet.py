@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from intinfer_converters.nets.arguments import MdgnetArgs
-from intinfer_converters.nets.base import ChannelConcat, ChannelShuffle, ChannelSlice, LogitScale, Net
+from intinfer_converters.nets.base import ChannelConcat, ChannelShuffle, ChannelSlice, LogitScale, Net, TensorModule
 from intinfer_converters.nets.layers import TGAP, Bitshift, Mux, Pads, QReLU, TernaryConv2d
 
 Size = tuple[int, int]
@@ -40,7 +40,7 @@ def halved(size: Size) -> Size:
     return (size[0] + 1) // 2, (size[1] + 1) // 2
 
 
-class GCM(nn.Module):
+class GCM(TensorModule):
     """Group convolution module: y1 = BNQ(GC1(PW(x))), y2 = BNQ(GC2(first half of shuffle(y1))), both joined.
 
     PW channels -> channels/4 (raw sums), GC1 and GC2 channels/4 -> channels/2, 3x3 in `groups`; GC1 has the stride.
@@ -70,11 +70,10 @@ class GCM(nn.Module):
         shuffled = self.shuffle(y1)
         y2 = self.gc2_act(self.gc2_bn(self.gc2(self.first(shuffled))))
         joined = [shuffled if self.join_shuffled else y1, y2]
-        out: Tensor = self.cat(*(joined[::-1] if self.reverse else joined))
-        return out
+        return self.cat(*(joined[::-1] if self.reverse else joined))
 
 
-class Normal(nn.Module):
+class Normal(TensorModule):
     """Normal block: d = BNQ(DW(x)), u = GCM(x), out = shuffle(TGAP(d) ? d : bitshift(d, u))."""
 
     def __init__(self, channels: int, groups: int, size: Size, arguments: MdgnetArgs) -> None:
@@ -92,11 +91,10 @@ class Normal(nn.Module):
         """(N, channels, H, W) levels -> the same shape, levels."""
         one = self.dw_act(self.dw_bn(self.dw(x)))
         zero = self.shift(one, self.gcm(x))
-        out: Tensor = self.shuffle(self.mux(self.tgap(one), one, zero))
-        return out
+        return self.shuffle(self.mux(self.tgap(one), one, zero))
 
 
-class Reduced(nn.Module):
+class Reduced(TensorModule):
     """Reduced block: shuffle(concat(GCM(x, stride 2), BNQ(DW(x, stride 2))))."""
 
     def __init__(self, channels: int, groups: int, size: Size, arguments: MdgnetArgs) -> None:
@@ -112,11 +110,10 @@ class Reduced(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) levels -> (N, 2 * channels, ceil(H/2), ceil(W/2)) levels."""
         branches = [self.gcm(x), self.dw_act(self.dw_bn(self.dw(x)))]
-        out: Tensor = self.shuffle(self.cat(*(branches[::-1] if self.depthwise_first else branches)))
-        return out
+        return self.shuffle(self.cat(*(branches[::-1] if self.depthwise_first else branches)))
 
 
-class MdgnetStage(nn.Module):
+class MdgnetStage(TensorModule):
     """Two normal blocks and a reduced one."""
 
     def __init__(self, channels: int, groups: int, size: Size, arguments: MdgnetArgs) -> None:
@@ -127,11 +124,10 @@ class MdgnetStage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) levels -> (N, 2 * channels, ceil(H/2), ceil(W/2)) levels."""
-        out: Tensor = self.r(self.n2(self.n1(x)))
-        return out
+        return self.r(self.n2(self.n1(x)))
 
 
-class Classifier(nn.Module):
+class Classifier(TensorModule):
     """PW to classes, then a depthwise convolution with a kernel of the whole map: one integer a class.
 
     `scale` is the positive factor to the float logits; it stays outside the integers. With
@@ -174,5 +170,4 @@ class Mdgnet(Net):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) raw pixels 0..255 as float -> (N, classes) float logits."""
-        logits: Tensor = self.cls(self.staged(self.gcm0(self.conv1_act(self.conv1_bn(self.conv1(x))))))
-        return logits
+        return self.cls(self.staged(self.gcm0(self.conv1_act(self.conv1_bn(self.conv1(x))))))

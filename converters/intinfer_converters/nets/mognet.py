@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from intinfer_converters.nets.arguments import MognetArgs
-from intinfer_converters.nets.base import GlobalMean, Net
+from intinfer_converters.nets.base import GlobalMean, Net, TensorModule
 from intinfer_converters.nets.layers import (
     TGAP,
     BinaryConv2d,
@@ -20,7 +20,7 @@ from intinfer_converters.nets.layers import (
 )
 
 
-class CFLOG(nn.Module):
+class CFLOG(TensorModule):
     """Channel-factorised group convolution: binary 1x1, ternary 3x3 in groups, rule-30 1x1, BN, QReLU.
 
     in_channels -> m = in_channels/2 -> m -> out_channels; nothing between the three convolutions, their
@@ -39,11 +39,10 @@ class CFLOG(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) levels -> (N, out_channels, H, W) levels."""
-        out: Tensor = self.act(self.bn(self.pw2(self.gconv(self.pw1(x)))))
-        return out
+        return self.act(self.bn(self.pw2(self.gconv(self.pw1(x)))))
 
 
-class MRB(nn.Module):
+class MRB(TensorModule):
     """Multiplexed residual block: I1 = CFLOG(CFLOG(x)), I0 = bitshift(x, I1), out = TGAP(x) ? I1 : I0."""
 
     def __init__(self, channels: int, arguments: MognetArgs, path: str) -> None:
@@ -57,11 +56,10 @@ class MRB(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) levels -> the same shape, levels."""
         one = self.c2(self.c1(x))
-        out: Tensor = self.mux(self.tgap(x), one, self.shift(x, one))
-        return out
+        return self.mux(self.tgap(x), one, self.shift(x, one))
 
 
-class MognetStage(nn.Module):
+class MognetStage(TensorModule):
     """One stage: CFLOG, then an MRB and a 2x2 max pool where the layout has them."""
 
     def __init__(
@@ -104,5 +102,4 @@ class Mognet(Net):
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) raw pixels 0..255 as float -> (N, classes) float logits."""
         out = self.staged(self.conv1_act(self.conv1_bn(self.conv1(x))))
-        logits: Tensor = self.mean(self.final_bn(self.final1x1(out)))
-        return logits
+        return self.mean(self.final_bn(self.final1x1(out)))
