@@ -60,9 +60,9 @@ class Primitive(ABC):
         """The operand of each channel in float64."""
         return self.exact if self.exact.size == 1 else self.exact[channel]
 
-    @abstractmethod
     def direction(self) -> IntArray:
-        """(C,) or (1,): +1 non-decreasing, -1 non-increasing, 0 constant."""
+        """(C,) or (1,): +1 non-decreasing, where nothing else is said, -1 non-increasing, 0 constant."""
+        return np.ones(1, dtype=np.int64)
 
     @abstractmethod
     def before(self, low: Floats, high: Floats, channel: IntArray) -> Interval:
@@ -71,9 +71,12 @@ class Primitive(ABC):
         It includes both ends, whichever side of a jump they fall on; an impossible result gives an empty one.
         """
 
-    @abstractmethod
     def positive(self, known: bool) -> bool:
-        """Whether its result is shown to be never negative, `known` saying whether its input is."""
+        """Whether its result is shown to be never negative, `known` saying whether its input is.
+
+        The input's sign is kept where nothing else is said.
+        """
+        return known
 
     def reach(self, low: float, high: float, dtype: np.dtype[Any]) -> tuple[float, float]:
         """The range of its results for the reals low..high, in arithmetic of `dtype`: its ends say it.
@@ -139,11 +142,3 @@ class Primitive(ABC):
         """One primitive for channels side by side, `counts` of each operand; None where there is none."""
         wide = [np.broadcast_to(operand, (count,)) for operand, count in zip(operands, counts, strict=True)]
         return cls(np.concatenate(wide))
-
-
-class Rising:
-    """A mixin of kinds whose result never falls when x rises."""
-
-    def direction(self) -> IntArray:
-        """+1 in every channel."""
-        return np.ones(1, dtype=np.int64)

@@ -12,7 +12,7 @@ import numpy as np
 from intinfer.types import IntArray
 
 from ..float_error import Floats, Format, Real, Terms, lowest_bit
-from .base import FloatArray, Interval, Primitive, Rising
+from .base import FloatArray, Interval, Primitive
 
 if TYPE_CHECKING:
     from ..lowered import Lowered, Lowering
@@ -41,7 +41,7 @@ class Affine(Primitive):
         return tuple(Fraction(float(c)) for c in self.operand)
 
 
-class _Shift(Rising, Affine):
+class _Shift(Affine):
     sign: ClassVar[int]
 
     @property
@@ -134,7 +134,7 @@ class Div(_Scale):
         return super().fault() or (None if self.exact.all() else "it divides by 0; repair the checkpoint")
 
 
-class Clip(Rising, Primitive):
+class Clip(Primitive):
     """min(max(x, lo), hi), operand (2,): lo, hi; infinite where there is no limit, so that (0, inf) is ReLU."""
 
     kind = "clip"
@@ -182,7 +182,7 @@ class Clip(Rising, Primitive):
         return None
 
 
-class Leaky(Rising, Primitive):
+class Leaky(Primitive):
     """x >= 0 ? x : x * operand, at least 0."""
 
     kind = "leaky"
@@ -199,6 +199,3 @@ class Leaky(Rising, Primitive):
         value = x.value * slope
         error = x.error * np.maximum(1.0, slope)  # it may cross 0
         return Real(value, error + format_.gamma(1) * (np.abs(value) + error) + format_.smallest)
-
-    def positive(self, known: bool) -> bool:
-        return known

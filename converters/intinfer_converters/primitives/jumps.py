@@ -10,10 +10,10 @@ import numpy as np
 from intinfer.types import IntArray
 
 from ..float_error import Floats
-from .base import FloatArray, Interval, Primitive, Rising
+from .base import FloatArray, Interval, Primitive
 
 
-class Rounding(Rising, Primitive):
+class Rounding(Primitive):
     """A rounding of x to an integer.
 
     Attributes:
@@ -25,9 +25,6 @@ class Rounding(Rising, Primitive):
 
     def before(self, low: Floats, high: Floats, channel: IntArray) -> Interval:
         return np.ceil(low) - self.spread[0], np.floor(high) + self.spread[1]
-
-    def positive(self, known: bool) -> bool:
-        return known
 
 
 class Rint(Rounding):
@@ -103,16 +100,13 @@ class HalfUp(Rounding):
     formula = staticmethod(lambda x: np.floor(x) + (x - np.floor(x) >= 0.5))
 
 
-class Sign(Rising, Primitive):
+class Sign(Primitive):
     """The sign of x: -1, 0 or 1."""
 
     kind, formula, jumps = "sign", np.sign, True
 
     def before(self, low: Floats, high: Floats, channel: IntArray) -> Interval:
         return np.where(low <= -1, -np.inf, 0.0), np.where(high >= 1, np.inf, 0.0)
-
-    def positive(self, known: bool) -> bool:
-        return known
 
     def reach(self, low: float, high: float, dtype: np.dtype[Any]) -> tuple[float, float]:
         return -1.0, 1.0
@@ -130,7 +124,7 @@ class Comparison(Primitive):
         return 0.0, 1.0
 
 
-class _Above(Rising, Comparison):
+class _Above(Comparison):
     def before(self, low: Floats, high: Floats, channel: IntArray) -> Interval:
         constant = self.of(channel)
         return np.where(low <= 0, -np.inf, constant), np.where(high >= 1, np.inf, constant)
@@ -176,7 +170,7 @@ def _count(x: FloatArray, thresholds: FloatArray) -> IntArray:
     return total
 
 
-class Count(Rising, Primitive):
+class Count(Primitive):
     """How many thresholds T have x >= T, operand (C, n) or (1, n)."""
 
     kind, formula = "count", staticmethod(_count)
