@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
@@ -28,8 +29,26 @@ def _of_channels(x: Lowered, channels: IntArray, z: Value) -> Lowered:
     return Lowered(z, scale, offset, tuple(p.select(channels) for p in x.tail), x.pending)
 
 
+class _Moves(FloatOp):
+    """An op that only moves elements."""
+
+    reads = Reads.PASSED
+    fill: Fraction = Fraction(0)
+
+    @abstractmethod
+    def _moved(self, x: Any, fill: float) -> Any:
+        """The elements of (N, ...) in the result's order, and `fill` where it reads none."""
+
+    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        return np.asarray(self._moved(inputs[0], float(self.fill)))
+
+    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+        (x,) = inputs
+        return Real(self._moved(x.value, float(self.fill)), self._moved(x.error, 0.0), x.grid)
+
+
 @dataclass(frozen=True, eq=False)
-class SelectChannels(FloatOp):
+class SelectChannels(_Moves):
     """out[i] = in[indices[i]]: shuffle, slice, split, index-select."""
 
     indices: tuple[int, ...]
@@ -38,14 +57,8 @@ class SelectChannels(FloatOp):
     def shape(self, *inputs: Shape) -> Shape:
         return (len(self.indices), *inputs[0][1:])
 
-    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
-        return inputs[0][:, list(self.indices)]
-
-    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
-        return inputs[0].at(slice(None), list(self.indices))
-
-    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
-        return inputs[0]
+    def _moved(self, x: Any, fill: float) -> Any:
+        return x[:, list(self.indices)]
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         (x,) = inputs
@@ -54,23 +67,14 @@ class SelectChannels(FloatOp):
         return _of_channels(x, indices, z)
 
 
-class FlattenMap(FloatOp):
+class FlattenMap(_Moves):
     """A map (C, H, W) as one vector (C*H*W,), in C order."""
-
-    reads = Reads.PASSED
 
     def shape(self, *inputs: Shape) -> Shape:
         return (prod(inputs[0]),)
 
-    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
-        return inputs[0].reshape(len(inputs[0]), -1)
-
-    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
-        (x,) = inputs
-        return Real(x.value.reshape(len(x.value), -1), x.error.reshape(len(x.error), -1), x.grid)
-
-    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
-        return inputs[0]
+    def _moved(self, x: Any, fill: float) -> Any:
+        return x.reshape(len(x), -1)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         """Each element keeps its channel's scale and pending ops."""
@@ -81,7 +85,7 @@ class FlattenMap(FloatOp):
 
 
 @dataclass(frozen=True, eq=False)
-class Gather(FloatOp):
+class Gather(_Moves):
     """out.flat[i] = in.flat[index[i]]; where the index is -1, the real number `fill`.
 
     Pads, crops, strided slices, nearest resizes, depth to space, and any other order of the elements.
@@ -90,7 +94,6 @@ class Gather(FloatOp):
     size: Shape
     index: IntArray
     fill: Fraction = Fraction(0)
-    reads = Reads.PASSED
 
     def shape(self, *inputs: Shape) -> Shape:
         return self.size
@@ -100,19 +103,15 @@ class Gather(FloatOp):
         """Whether `fill` is in its result."""
         return bool((self.index < 0).any())
 
-    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
-        return np.asarray(self._gathered(inputs[0], float(self.fill)))
-
-    def _gathered(self, x: Any, fill: float) -> Any:
+    def _moved(self, x: Any, fill: float) -> Any:
         flat = x.reshape(len(x), -1)[:, self.index]
         if self.fills:
             flat[:, self.index < 0] = fill
         return flat.reshape(len(x), *self.size)
 
     def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
-        (x,), fill = inputs, float(self.fill)
-        grid = min(x.grid, lowest_bit(np.array([fill]))) if self.fills else x.grid
-        return Real(self._gathered(x.value, fill), self._gathered(x.error, 0.0), grid)
+        real = super().error(format_, norm, settled, *inputs)
+        return replace(real, grid=min(real.grid, lowest_bit(np.array([float(self.fill)])))) if self.fills else real
 
     def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
         return replace(inputs[0], positive=inputs[0].positive and self.fill >= 0)

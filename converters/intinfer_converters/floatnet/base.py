@@ -121,9 +121,9 @@ class FloatOp(ABC):
             inputs: (N, *shape).
         """
 
-    @abstractmethod
     def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
-        """The grids of its result, of so many channels, when its inputs are what it `reads`."""
+        """The grids of its result, of so many channels, when its inputs are what it `reads`: by default the first's."""
+        return inputs[0]
 
     @abstractmethod
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:

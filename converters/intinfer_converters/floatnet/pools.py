@@ -58,9 +58,6 @@ class MaximumPool(_Windowed):
         every = self._windows(inputs[0], -np.inf)
         return Real(every.value.max(axis=(4, 5)), every.error.max(axis=(4, 5)), every.grid)
 
-    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
-        return inputs[0]
-
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         """Commutes with a non-decreasing chain; where the chain falls, the largest value is of the least integer."""
         (x,) = inputs
@@ -106,14 +103,14 @@ class AveragePool(_Windowed):
         return _summed(state, node, inputs[0], pool, self.kernel[0] * self.kernel[1], node.name)
 
 
-class _Global(FloatOp):
-    """Over the whole map: (C, H, W) -> (C,).
+class GlobalSum(FloatOp):
+    """Sum over the whole map: (C, H, W) -> (C,).
 
     Attributes:
         averaged: whether the sum is divided by the number of its terms.
     """
 
-    averaged: ClassVar[bool]
+    averaged: ClassVar[bool] = False
     reads = Reads.LEVELS
 
     def shape(self, *inputs: Shape) -> Shape:
@@ -137,13 +134,7 @@ class _Global(FloatOp):
         return replace(pooled, z=flat)
 
 
-class GlobalAverage(_Global):
+class GlobalAverage(GlobalSum):
     """Mean over the whole map: (C, H, W) -> (C,)."""
 
     averaged = True
-
-
-class GlobalSum(_Global):
-    """Sum over the whole map: (C, H, W) -> (C,)."""
-
-    averaged = False
