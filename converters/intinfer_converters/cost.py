@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -38,45 +38,35 @@ def net_cost(net: str) -> CostReport:
     """
     name, arguments = net_arguments(net)
     with torch.device("meta"):
-        module: Any = NETS[name].builder(arguments).eval()
-        walk = _Walk()
-        layers: dict[str, nn.Module] = dict(module.named_modules())
-        for path, layer in layers.items():
-            if isinstance(layer, (Layer, *TORCH_LAYERS)):
-                layer.register_forward_hook(walk.hook(path))
-        pixels = torch.empty(1, *module.input_shape)
-        walk.know(pixels, PIXELS)
-        with torch.no_grad(), layers_as_ops(module):
-            module(pixels)
-    report = CostReport(tuple(walk.rows))
+        report = CostReport(tuple(_rows(NETS[name].builder(arguments).eval())))
     return replace(report, paper=PAPERS[name](arguments, report)) if name in PAPERS else report
 
 
-@dataclass
-class _Walk:
-    """What each tensor of a forward pass may hold, and a row a layer."""
+def _rows(module: Any) -> list[LayerCost]:
+    """A row a layer, by what each tensor of a forward pass may hold."""
+    rows: list[LayerCost] = []
+    pixels = torch.empty(1, *module.input_shape)
+    known: dict[torch.Tensor, IntType] = {pixels: PIXELS}
+    paths: dict[Any, str] = {
+        layer: path for path, layer in module.named_modules() if isinstance(layer, (Layer, *TORCH_LAYERS))
+    }
 
-    rows: list[LayerCost] = field(default_factory=list)
-    known: dict[int, tuple[torch.Tensor, IntType]] = field(default_factory=dict)
-    """By id; the tensor is kept, so that its id stays its own."""
+    def visit(layer: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        integers = [known[x] for x in inputs]
+        shapes, shape = tuple(tuple(x.shape[1:]) for x in inputs), tuple(output.shape[1:])
+        ours = isinstance(layer, Layer)
+        known[output] = layer.integers(shapes[0], *integers) if ours else integers[0]
+        kind = layer.kind if ours else TORCH_LAYERS[type(layer)]
+        counts = _counts(layer, integers[0], math.prod(shape)) if isinstance(layer, Convolution) else {}
+        if kind:
+            bits = math.prod(shape) * known[output].bits
+            rows.append(LayerCost(paths[layer], kind, shapes, shape, activation_bits=bits, **counts))
 
-    def know(self, tensor: torch.Tensor, integers: IntType) -> None:
-        self.known[id(tensor)] = (tensor, integers)
-
-    def hook(self, path: str) -> Any:
-        def visit(layer: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-            integers = [self.known[id(x)][1] for x in inputs]
-            shapes, shape = tuple(tuple(x.shape[1:]) for x in inputs), tuple(output.shape[1:])
-            ours = isinstance(layer, Layer)
-            result = layer.integers(shapes[0], *integers) if ours else integers[0]
-            self.know(output, result)
-            kind = layer.kind if ours else TORCH_LAYERS[type(layer)]
-            counts = _counts(layer, integers[0], math.prod(shape)) if isinstance(layer, Convolution) else {}
-            if kind:
-                bits = math.prod(shape) * result.bits
-                self.rows.append(LayerCost(path, kind, shapes, shape, activation_bits=bits, **counts))
-
-        return visit
+    for layer in paths:
+        layer.register_forward_hook(visit)
+    with torch.no_grad(), layers_as_ops(module):
+        module(pixels)
+    return rows
 
 
 def _counts(layer: Convolution, read: IntType, size: int) -> dict[str, int]:
