@@ -24,7 +24,7 @@ from ..evaluator import FloatArray
 from ..floatnet.arrays import Executor
 from ..primitives import Affine, Div, Mul
 from .execute import check_images, deaths, live_bytes, walk
-from .plan import ActivationRange, Grid, Plan, Sample, choose_levels, make_plan
+from .plan import ActivationRange, Grid, Plan, Sample, choose_levels
 from .report import ActivationReport, CalibrationReport, LayerReport, compare, sqnr
 from .weights import WeightFormat, WeightStep, exact_step
 
@@ -77,7 +77,7 @@ def quantise(
     check_images(net, images)
     if not any(isinstance(getattr(node.op, "weight", None), f.RealWeight) for node in net.nodes):
         raise DataError("no layer has floating-point weights: there is nothing to quantise")
-    plan = make_plan(net)
+    plan = Plan(net)
     used = images[: max(1, MEMORY // (4 * live_bytes(net)))]
     samples = {node.name: Sample.of(value) for node, value in walk(net, used) if node.name in plan.points}
     levels = choose_levels(plan, samples, act_bits, act_range)
@@ -188,8 +188,7 @@ class _Calibration:
             return node.op
         levels = self.levels[node.inputs[0]]
         level = min(max(round(node.op.fill / levels.scale), levels.lo), levels.hi)
-        moved: f.FloatOp = replace(node.op, fill=level * levels.scale)
-        return moved
+        return replace(node.op, fill=level * levels.scale)
 
     def _unique(self, name: str) -> str:
         while name in self._names:

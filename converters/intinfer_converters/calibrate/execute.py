@@ -75,12 +75,12 @@ def run_float(net: f.FloatNet, images: IntArray, *, taps: Collection[str] = ()) 
     return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 
 
-def check_images(net: f.FloatNet, images: IntArray) -> f.Pixels:
-    """The net's input op. Raises DataError when there is not one, or when `images` do not fit it."""
+def check_images(net: f.FloatNet, images: IntArray) -> None:
+    """Raise DataError when the net has not one input, or when `images` do not fit it."""
     inputs = [node.op for node in net.nodes if isinstance(node.op, f.Pixels)]
     if len(inputs) != 1:
         raise DataError(f"the network has {len(inputs)} inputs; one image input is supported here")
-    pixels = inputs[0]
+    (pixels,) = inputs
     if images.dtype.kind not in "iu" or images.shape[1:] != pixels.size or not len(images):
         raise DataError(
             f"images of shape {images.shape} and dtype {images.dtype} do not fit the input: "
@@ -89,4 +89,3 @@ def check_images(net: f.FloatNet, images: IntArray) -> f.Pixels:
     lo, hi = int(images.min()), int(images.max())
     if lo < pixels.lo or hi > pixels.hi:
         raise DataError(f"images hold the values {lo}..{hi}; the input takes {pixels.lo}..{pixels.hi}")
-    return pixels

@@ -10,7 +10,7 @@ The scales come from samples of the float net's values: percentiles, or the leas
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
@@ -28,16 +28,18 @@ from .weights import exact_step
 
 @dataclass(frozen=True)
 class Point:
-    """A quantiser to put behind the node `source`."""
+    """A quantiser to put behind a node."""
 
-    source: str
     signed: bool
     of_input: bool
 
 
-@dataclass
+EXACT = (Status.LEVELS, Status.MIXED)
+MERGES = (Reads.SUMMED, Reads.JOINED, Reads.CHOSEN)
+
+
 class Plan:
-    """The quantisers of a net, and who reads their results.
+    """The quantisers that a net needs, and who reads their results.
 
     Attributes:
         points: node name -> the quantiser behind it.
@@ -47,72 +49,56 @@ class Plan:
         equal: points of groups whose scales are the same.
     """
 
-    points: dict[str, Point] = field(default_factory=dict)
-    reads: set[tuple[str, int]] = field(default_factory=set)
-    outputs: set[str] = field(default_factory=set)
-    groups: list[frozenset[str]] = field(default_factory=list)
-    equal: set[str] = field(default_factory=set)
-
-
-EXACT = (Status.LEVELS, Status.MIXED)
-MERGES = (Reads.SUMMED, Reads.JOINED, Reads.CHOSEN)
-
-
-def make_plan(net: f.FloatNet) -> Plan:
-    """The quantisers that `net` needs."""
-    return _Planner(net).run()
-
-
-class _Planner:
     def __init__(self, net: f.FloatNet) -> None:
-        self.net = net
-        self.plan = Plan()
-        self.states: dict[str, OnGrid] = {}
-        self.feeds = _feeds_quantised(net)
-
-    def run(self) -> Plan:
-        for node in self.net.nodes:
-            inputs = [self.states[name] for name in node.inputs]
-            for number in self._needed(node, inputs):
+        self.points: dict[str, Point] = {}
+        self.reads: set[tuple[str, int]] = set()
+        self.outputs: set[str] = set()
+        self.groups: list[frozenset[str]] = []
+        self.equal: set[str] = set()
+        self._states: dict[str, OnGrid] = {}
+        feeds = _feeds_quantised(net)
+        for node in net.nodes:
+            inputs = [self._states[name] for name in node.inputs]
+            for number in _needed(node, inputs, node.name in feeds):
                 inputs[number] = self._quantised(node.inputs[number])
-                self.plan.reads.add((node.name, number))
+                self.reads.add((node.name, number))
             if node.op.reads in MERGES:
                 self._group(node.op, inputs)
-            self.states[node.name] = node.op.on_grid(node.shape[0], *inputs)
-        for name, source in self.net.outputs.items():
-            if self.states[source].status is Status.CURVED:
+            self._states[node.name] = node.op.on_grid(node.shape[0], *inputs)
+        for name, source in net.outputs.items():
+            if self._states[source].status is Status.CURVED:
                 self._quantised(source)
-                self.plan.outputs.add(name)
-        grouped = frozenset(name for group in self.plan.groups for name in group)
-        self.plan.groups += [frozenset({name}) for name in self.plan.points if name not in grouped]
-        return self.plan
+                self.outputs.add(name)
+        grouped = frozenset(name for group in self.groups for name in group)
+        self.groups += [frozenset({name}) for name in self.points if name not in grouped]
 
     def _quantised(self, source: str) -> OnGrid:
-        state = self.states[source]
-        self.plan.points.setdefault(source, Point(source, not state.positive, state.early))
+        state = self._states[source]
+        self.points.setdefault(source, Point(not state.positive, state.early))
         return OnGrid(Status.LEVELS, None, frozenset({source}), state.positive)
-
-    def _needed(self, node: f.FloatNode, inputs: list[OnGrid]) -> list[int]:
-        """The inputs that need a quantiser."""
-        reads, first = node.op.reads, node.op.selects
-        if reads is Reads.LEVELS or (reads is Reads.PASSED and node.name in self.feeds):
-            return [i for i, x in enumerate(inputs) if x.status not in EXACT]
-        if reads not in MERGES:
-            return []
-        merged = inputs[first:]
-        if all(x.status is Status.LEVELS and x.grid == merged[0].grid is not None for x in merged):
-            return [i for i in range(first) if inputs[i].status is not Status.LEVELS]
-        allowed = EXACT if reads is Reads.JOINED else (Status.LEVELS,)
-        return [i for i, x in enumerate(inputs) if x.status not in allowed or (i >= first and not x.origins)]
 
     def _group(self, op: f.FloatOp, inputs: list[OnGrid]) -> None:
         together = frozenset[str]().union(*(x.origins for x in inputs[op.selects :]))
         if op.reads is Reads.CHOSEN:
-            self.plan.equal |= together
+            self.equal |= together
         if together:
-            meeting = [group for group in self.plan.groups if group & together]
-            self.plan.groups = [group for group in self.plan.groups if not group & together]
-            self.plan.groups.append(together.union(*meeting))
+            meeting = [group for group in self.groups if group & together]
+            self.groups = [group for group in self.groups if not group & together]
+            self.groups.append(together.union(*meeting))
+
+
+def _needed(node: f.FloatNode, inputs: list[OnGrid], feeds: bool) -> list[int]:
+    """The inputs that need a quantiser; `feeds` says whether something behind the node reads levels."""
+    reads, first = node.op.reads, node.op.selects
+    if reads is Reads.LEVELS or (reads is Reads.PASSED and feeds):
+        return [i for i, x in enumerate(inputs) if x.status not in EXACT]
+    if reads not in MERGES:
+        return []
+    merged = inputs[first:]
+    if all(x.status is Status.LEVELS and x.grid == merged[0].grid is not None for x in merged):
+        return [i for i in range(first) if inputs[i].status is not Status.LEVELS]
+    allowed = EXACT if reads is Reads.JOINED else (Status.LEVELS,)
+    return [i for i, x in enumerate(inputs) if x.status not in allowed or (i >= first and not x.origins)]
 
 
 def _feeds_quantised(net: f.FloatNet) -> set[str]:
