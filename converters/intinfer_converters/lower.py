@@ -15,7 +15,7 @@ from intinfer.graph import Graph
 from intinfer.types import LIMIT
 
 from .floatnet import FloatNet
-from .lowered import ZERO, Choices, Lowered, Lowering, PendingSum, RefusalError, common_unit
+from .lowered import ZERO, Lowered, Lowering, PendingSum, RefusalError, common_unit
 from .sums import resolved
 
 MAX_TEXT = 5_000
@@ -55,7 +55,7 @@ def lower(
         LoweringError: nodes without an exact integer meaning, all of them.
         GraphError: class names that do not fit the output.
     """
-    state = Lowering(net.dtype, Choices(accumulator, exact_pixels, approximate_adds))
+    state = Lowering(net.dtype, accumulator, exact_pixels, approximate_adds)
     done: dict[str, Lowered] = {}
     refusals: list[str] = []
     for node in net.nodes:
@@ -78,7 +78,7 @@ def lower(
         raise LoweringError(refusals)
     if recorded is not None:
         for name, x in done.items():  # a pending sum is what it became, when anything needed it whole
-            whole = isinstance(x, PendingSum) and x.node is not None and x.node.name in state.sums
+            whole = isinstance(x, PendingSum) and x.node.name in state.sums
             recorded[name] = resolved(state, x) if whole else x
     notes = {**(provenance or {}), **_provenance(state.notes)}
     return _without_unread(state, state.builder.finish(net.image, classes, notes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -78,37 +78,28 @@ class Lowered:
         return replace(self, scale=squeeze(scale), offset=squeeze(offset))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class PendingSum(Lowered):
     """tail(sum of signs[i] * terms[i]) of two float tensors whose scales have no small ratio.
 
     The quantiser that reads it decides how the integers are added; `z` is no value of the graph yet.
     """
 
-    node: FloatNode | None = None
-    terms: tuple[Lowered, ...] = ()
-    signs: tuple[int, ...] = ()
+    node: FloatNode
+    terms: tuple[Lowered, ...]
+    signs: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Choices:
-    """What holds for all of a lowering.
-
-    Attributes:
-        accumulator: of all convolutions and dense layers; None gives each the narrowest that its type rule proves.
-        exact_pixels: a float preprocessing of the pixels may become wide integers.
-        approximate_adds: an add may be rounded to multipliers of 16 bits, its largest error being noted.
-    """
-
-    accumulator: Accumulator | None = None
-    exact_pixels: bool = False
-    approximate_adds: bool = False
-
-
+@dataclass(eq=False)
 class Lowering:
     """The state of one walk.
 
     Attributes:
+        dtype: of the net's chains.
+        asked: the accumulator of all convolutions and dense layers; None gives each the narrowest that its type rule
+            proves.
+        exact_pixels: a float preprocessing of the pixels may become wide integers.
+        approximate_adds: an add may be rounded to multipliers of 16 bits, its largest error being noted.
         made: what each value of the graph was made by: its op and inputs.
         optional: nodes that are left out of the graph when nothing reads them.
         sums, tables, shared: what pending sums have become, by node name: whole ones, sums of tables, and (with the
@@ -117,19 +108,20 @@ class Lowering:
         notes: entries of the graph's provenance.
     """
 
-    def __init__(self, dtype: npt.DTypeLike, choices: Choices) -> None:
-        self.dtype = dtype
-        self.choices = choices
-        self.builder = GraphBuilder()
-        self.made: dict[str, tuple[Op, tuple[Value, ...]]] = {}
-        self.optional: set[str] = set()
-        self.sums: dict[str, Lowered] = {}
-        self.tables: dict[str, Lowered] = {}
-        self.shared: dict[tuple[str | int, ...], Value] = {}
-        self.pixels: dict[Lowered, Lowered] = {}
-        self.notes: dict[str, list[str]] = {}
-        self._settled: dict[Lowered, Lowered] = {}
-        self._used: set[str] = set()
+    dtype: npt.DTypeLike
+    asked: Accumulator | None
+    exact_pixels: bool
+    approximate_adds: bool
+    builder: GraphBuilder = field(default_factory=GraphBuilder)
+    made: dict[str, tuple[Op, tuple[Value, ...]]] = field(default_factory=dict)
+    optional: set[str] = field(default_factory=set)
+    sums: dict[str, Lowered] = field(default_factory=dict)
+    tables: dict[str, Lowered] = field(default_factory=dict)
+    shared: dict[tuple[str | int, ...], Value] = field(default_factory=dict)
+    pixels: dict[Lowered, Lowered] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    _settled: dict[Lowered, Lowered] = field(default_factory=dict)
+    _used: set[str] = field(default_factory=set)
 
     def add(self, op: Op, *inputs: Value, name: str, source: Sequence[str]) -> Value:
         """Append a node; what its type rule refuses becomes a RefusalError of the float node."""
@@ -208,9 +200,7 @@ class Lowering:
 
     def accumulator(self, weight: Weights, x: Value) -> Accumulator:
         """The accumulator that sums weight[o] times the channels of `x`: the one asked for, or the narrowest proven."""
-        if self.choices.accumulator is not None:
-            return self.choices.accumulator
-        return Accumulator.proving(sum_range(weight.values.reshape(weight.shape[0], -1), x.type))
+        return self.asked or Accumulator.proving(sum_range(weight.values.reshape(weight.shape[0], -1), x.type))
 
 
 def folded(x: Lowered) -> Lowered:

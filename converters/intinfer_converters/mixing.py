@@ -159,7 +159,7 @@ def _operand(
     except RefusalError as reason:
         if not (state.is_pixels(x.z) and x.tail):
             raise
-        if not state.choices.exact_pixels:
+        if not state.exact_pixels:
             raise RefusalError(
                 f"{reason}. These are the pixels behind a float preprocessing: quantise them in the source (they "
                 "become a table), or give --pixels exact (wide integers)"

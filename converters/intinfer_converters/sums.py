@@ -58,7 +58,7 @@ def lower_sum(state: Lowering, node: FloatNode, signs: tuple[int, ...], inputs: 
     """An `add` on the common unit of the scales, or a sum that waits for its reader."""
     try:
         settled = [state.settle(x) for x in inputs]
-        if _widest(_multipliers(settled, signs)[1]) <= MAX_MULTIPLIER:
+        if _multipliers(settled, signs)[2] <= MAX_MULTIPLIER:
             return _add(state, node, settled, signs)
     except RefusalError:
         if len(inputs) != 2:
@@ -73,7 +73,6 @@ def resolved(state: Lowering, x: Lowered) -> Lowered:
     """`x` with a value of the graph, for readers that are no quantisers."""
     if not isinstance(x, PendingSum):
         return x
-    assert x.node is not None
     if x.node.name not in state.sums:
         try:
             state.sums[x.node.name] = _wide(state, x.node, x.terms, x.signs)
@@ -84,8 +83,8 @@ def resolved(state: Lowering, x: Lowered) -> Lowered:
 
 def _wide(state: Lowering, node: FloatNode, inputs: Sequence[Lowered], signs: tuple[int, ...]) -> Lowered:
     settled = [state.settle(x) for x in inputs]
-    widest = _widest(_multipliers(settled, signs)[1])
-    if widest > MAX_MULTIPLIER and state.choices.approximate_adds:
+    _, _, widest = _multipliers(settled, signs)
+    if widest > MAX_MULTIPLIER and state.approximate_adds:
         return _approximate(state, node, settled, signs)
     if widest > MAX_WIDE:
         raise RefusalError(
@@ -98,8 +97,8 @@ def _wide(state: Lowering, node: FloatNode, inputs: Sequence[Lowered], signs: tu
     return result
 
 
-def _multipliers(inputs: Sequence[Lowered], signs: Sequence[int]) -> tuple[Fractions, list[list[int]]]:
-    """The unit of the sum, one or one a channel, and for each input as many integers."""
+def _multipliers(inputs: Sequence[Lowered], signs: Sequence[int]) -> tuple[Fractions, list[list[int]], int]:
+    """The unit of the sum, one or one a channel; for each input as many integers; the largest magnitude of these."""
     uniform = all(len(x.scale) == 1 for x in inputs)
     columns = list(zip(*(x.scale if uniform else x.scales() for x in inputs), strict=True))
     if all(len(set(column)) == 1 and column[0] for column in columns):  # keeps the sign of a common scale
@@ -110,15 +109,11 @@ def _multipliers(inputs: Sequence[Lowered], signs: Sequence[int]) -> tuple[Fract
         [sign * int(column[i] / unit) for column, unit in zip(columns, units, strict=True)]
         for i, sign in enumerate(signs)
     ]
-    return squeeze(units), rows
-
-
-def _widest(rows: list[list[int]]) -> int:
-    return max(abs(number) for row in rows for number in row)
+    return squeeze(units), rows, max(abs(number) for row in rows for number in row)
 
 
 def _add(state: Lowering, node: FloatNode, inputs: Sequence[Lowered], signs: Sequence[int]) -> Lowered:
-    unit, rows = _multipliers(inputs, signs)
+    unit, rows, _ = _multipliers(inputs, signs)
     values = [x.z for x in inputs]
     factors = [row[0] if len(set(row)) == 1 and row[0] else 1 for row in rows]
     for place, (x, row) in enumerate(zip(inputs, rows, strict=True)):
@@ -168,9 +163,9 @@ def classified(state: Lowering, x: PendingSum, activation: Activation, stated: b
         activation: the quantiser of the sum, whose chain starts from the float sum.
         stated: whether it has a base and a count.
     """
-    assert x.node is not None
     sizes = [term.z.type.hi - term.z.type.lo + 1 for term in x.terms]
-    rows = 1 if _uniform(x, activation) else x.channels
+    uniform = all(p.channels == 1 for p in activation.chain) and not any(term.by_channel for term in x.terms)
+    rows = 1 if uniform else x.channels
     if sizes[0] * sizes[1] > MAX_PAIRS or sizes[0] * sizes[1] * rows > MAX_CLASSIFIED:
         return None
     candidates = list(_candidates(x))
@@ -192,11 +187,6 @@ def classified(state: Lowering, x: PendingSum, activation: Activation, stated: b
             directions = IntTensor(descending.astype(np.int64), "u1")
             return Threshold(IntTensor(limits), directions, code.base, code.step), state.shared[key]
     return None
-
-
-def _uniform(x: PendingSum, activation: Activation) -> bool:
-    """Whether all channels are alike."""
-    return all(p.channels == 1 for p in activation.chain) and not any(term.by_channel for term in x.terms)
 
 
 def _float_values(x: PendingSum, index: int, rows: int, dtype: npt.DTypeLike) -> FloatArray:
@@ -260,7 +250,6 @@ def _separating(sums: IntArray, counts: IntArray, descending: BoolArray, count: 
 
 def tabled(state: Lowering, x: PendingSum) -> Lowered | None:
     """The sum of the terms' float values as integers of one unit, as before the source rounds it; None if too wide."""
-    assert x.node is not None
     if x.node.name in state.tables:
         known = state.tables[x.node.name]
         return replace(known, tail=x.tail, pending=x.pending)
