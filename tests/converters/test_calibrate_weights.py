@@ -111,7 +111,7 @@ def test_unknown_formats_are_refused():
 
 
 def plan_of(*groups, signed=(), of_input=(), equal=()):
-    points = {name: Point(name, name in signed, name in of_input) for group in groups for name in group}
+    points = {name: Point(name in signed, name in of_input) for group in groups for name in group}
     return Plan(points, groups=[frozenset(group) for group in groups], equal=set(equal))
 
 

@@ -77,7 +77,7 @@ def quantise(
     check_images(net, images)
     if not any(isinstance(getattr(node.op, "weight", None), f.RealWeight) for node in net.nodes):
         raise DataError("no layer has floating-point weights: there is nothing to quantise")
-    plan = Plan(net)
+    plan = Plan.of(net)
     used = images[: max(1, MEMORY // (4 * live_bytes(net)))]
     samples = {node.name: Sample.of(value) for node, value in walk(net, used) if node.name in plan.points}
     levels = choose_levels(plan, samples, act_bits, act_range)

@@ -10,7 +10,7 @@ The scales come from samples of the float net's values: percentiles, or the leas
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
@@ -38,6 +38,7 @@ EXACT = (Status.LEVELS, Status.MIXED)
 MERGES = (Reads.SUMMED, Reads.JOINED, Reads.CHOSEN)
 
 
+@dataclass
 class Plan:
     """The quantisers that a net needs, and who reads their results.
 
@@ -49,31 +50,35 @@ class Plan:
         equal: points of groups whose scales are the same.
     """
 
-    def __init__(self, net: f.FloatNet) -> None:
-        self.points: dict[str, Point] = {}
-        self.reads: set[tuple[str, int]] = set()
-        self.outputs: set[str] = set()
-        self.groups: list[frozenset[str]] = []
-        self.equal: set[str] = set()
-        self._states: dict[str, OnGrid] = {}
-        feeds = _feeds_quantised(net)
-        for node in net.nodes:
-            inputs = [self._states[name] for name in node.inputs]
-            for number in _needed(node, inputs, node.name in feeds):
-                inputs[number] = self._quantised(node.inputs[number])
-                self.reads.add((node.name, number))
-            if node.op.reads in MERGES:
-                self._group(node.op, inputs)
-            self._states[node.name] = node.op.on_grid(node.shape[0], *inputs)
-        for name, source in net.outputs.items():
-            if self._states[source].status is Status.CURVED:
-                self._quantised(source)
-                self.outputs.add(name)
-        grouped = frozenset(name for group in self.groups for name in group)
-        self.groups += [frozenset({name}) for name in self.points if name not in grouped]
+    points: dict[str, Point] = field(default_factory=dict)
+    reads: set[tuple[str, int]] = field(default_factory=set)
+    outputs: set[str] = field(default_factory=set)
+    groups: list[frozenset[str]] = field(default_factory=list)
+    equal: set[str] = field(default_factory=set)
 
-    def _quantised(self, source: str) -> OnGrid:
-        state = self._states[source]
+    @classmethod
+    def of(cls, net: f.FloatNet) -> Plan:
+        """The quantisers that `net` needs."""
+        plan, feeds = cls(), _feeds_quantised(net)
+        states: dict[str, OnGrid] = {}
+        for node in net.nodes:
+            inputs = [states[name] for name in node.inputs]
+            for number in _needed(node, inputs, node.name in feeds):
+                inputs[number] = plan._quantised(node.inputs[number], inputs[number])
+                plan.reads.add((node.name, number))
+            if node.op.reads in MERGES:
+                plan._group(node.op, inputs)
+            states[node.name] = node.op.on_grid(node.shape[0], *inputs)
+        for name, source in net.outputs.items():
+            if states[source].status is Status.CURVED:
+                plan._quantised(source, states[source])
+                plan.outputs.add(name)
+        grouped = frozenset(name for group in plan.groups for name in group)
+        plan.groups += [frozenset({name}) for name in plan.points if name not in grouped]
+        return plan
+
+    def _quantised(self, source: str, state: OnGrid) -> OnGrid:
+        """What a quantiser behind the node `source` makes of its value."""
         self.points.setdefault(source, Point(not state.positive, state.early))
         return OnGrid(Status.LEVELS, None, frozenset({source}), state.positive)
 
