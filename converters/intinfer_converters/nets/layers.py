@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from intinfer.files.packing import Encoding
 from intinfer.graph import Shape
+from intinfer.tensor import CellularWeights
 from intinfer.types import IntType
 
 from .base import Layer
@@ -205,23 +206,6 @@ class BinaryConv2d(QuantisedConv2d):
         return binary(self.weight.detach())
 
 
-def rule30_rows(seed: Sequence[int], count: int) -> list[list[int]]:
-    """The first `count` rows of rule 30 on a ring, row 0 the seed itself.
-
-    new[i] = old[i-1] XOR (old[i] OR old[i+1]), indices modulo the width (Wolfram; the CellPyLib
-    ``evolve(timesteps=count)`` convention).
-
-    >>> rule30_rows([0, 0, 1, 0, 0], 2)
-    [[0, 0, 1, 0, 0], [0, 1, 1, 1, 0]]
-    """
-    width = len(seed)
-    rows = [[int(bit) for bit in seed]]
-    for _ in range(count - 1):
-        old = rows[-1]
-        rows.append([old[i - 1] ^ (old[i] | old[(i + 1) % width]) for i in range(width)])
-    return rows
-
-
 class Rule30Conv2d(Convolution):
     """1x1 convolution whose weights come from the cellular automaton rule 30 (MOGNET, AICAS 2022).
 
@@ -256,9 +240,7 @@ class Rule30Conv2d(Convolution):
             raise ValueError(f"a rule-30 seed holds bits 0 and 1, found {sorted(set(seed) - {0, 1})}")
         if sum(seed) in (0, len(seed)):
             raise ValueError(f"the rule-30 seed is all {seed[0]}: every later row would be 0; use a mixed one")
-        columns = zip(*rule30_rows(seed, self.in_channels), strict=True)
-        weights = [[2.0 * bit - 1.0 for bit in column] for column in columns]
-        return torch.tensor(weights, dtype=torch.float32).reshape(self.out_channels, self.in_channels, 1, 1)
+        return torch.tensor(CellularWeights.of(30, seed, self.in_channels).values, dtype=torch.float32)
 
     def integer_weight(self) -> Tensor:
         """Values -1, +1, shape (O, I, 1, 1)."""
