@@ -49,10 +49,6 @@ class Judgement:
     exact: Floats
     boundary: Floats | None = None
 
-    @property
-    def explained(self) -> npt.NDArray[np.bool_]:
-        return self.distance <= self.bound
-
 
 class Batch:
     """The values of a batch, node by node.

@@ -98,7 +98,7 @@ class NodeComparison(Comparison):
     def judged(self, batch: Batch, row: NodeReport, differing: Differing, judgement: Judgement, allowed: Mask) -> Mask:
         """Count values that differ as ties where the judgement explains them and they are allowed to be, else as
         mismatches; (M,) which are ties."""
-        tie: Mask = judgement.explained & allowed
+        tie: Mask = (judgement.distance <= judgement.bound) & allowed
         row.count(tie.size, float_ties=int(tie.sum()), mismatches=int((~tie).sum()))
         row.allow(judgement.distance[tie], judgement.bound[tie])
         if not tie.all():

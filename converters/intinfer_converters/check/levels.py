@@ -69,14 +69,12 @@ class Reals:
             else:
                 inputs = map(self.of, node.inputs)
                 real = node.op.error(Format.of(self.net.dtype), self.norms.get(name), settled, *inputs)
-                self._done[name] = real if settled is None else self._placed(name, settled, real)
+                if settled is not None and name in self.approximate:
+                    real = Real(settled.value, real.error + np.abs(settled.value - real.value))
+                elif settled is not None:
+                    real = replace(real, value=settled.value)
+                self._done[name] = real
         return self._done[name]
-
-    def _placed(self, name: str, settled: Real, real: Real) -> Real:
-        """The value of the graph's integers with the error of the float evaluation."""
-        if name in self.approximate:
-            return Real(settled.value, real.error + np.abs(settled.value - real.value))
-        return Real(settled.value, real.error, real.grid)
 
     def forget(self, z: str) -> None:
         """The graph's integers `z` have changed."""
