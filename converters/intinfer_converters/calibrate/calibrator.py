@@ -21,7 +21,7 @@ from intinfer.types import IntArray
 
 from .. import floatnet as f
 from ..evaluator import FloatArray
-from ..floatnet.arrays import Executor
+from ..floatnet.base import Executor
 from ..primitives import Affine, Div, Mul
 from .execute import check_images, deaths, live_bytes, walk
 from .plan import ActivationRange, Grid, Plan, Sample, choose_levels

@@ -13,7 +13,7 @@ from intinfer.types import IntArray
 
 from .. import floatnet as f
 from ..evaluator import FloatArray
-from ..floatnet.arrays import Executor
+from ..floatnet.base import Executor
 
 BATCH_BYTES = 2**28
 """Most memory for the live tensors of a batch in `run_float`."""

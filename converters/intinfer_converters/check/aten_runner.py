@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -68,7 +67,7 @@ class AtenRunner:
         self._input = only_input(program)
         self._shape = input_shape(self._input, shapes or {})[1:]
         self._outputs = program.outputs
-        ready = [_Step.of(node) for node in program.nodes if node.target.rpartition(".")[0] not in IGNORED]
+        ready = [_Step(node) for node in program.nodes if node.target.rpartition(".")[0] not in IGNORED]
         self._constants: dict[str, Any] = {name: tensor for name, (_, tensor) in program.constants.items()}
         self._steps = self._folded(ready)
 
@@ -177,7 +176,6 @@ def _norm(layer: nn.BatchNorm2d) -> Norm:
     return Norm(mean, variance, factor, shift, layer.eps)
 
 
-@dataclass(frozen=True, eq=False)
 class _Step:
     """A node with its op.
 
@@ -186,24 +184,18 @@ class _Step:
         writes: whether it writes its first argument.
     """
 
-    node: Node
-    op: Any
-    reads: tuple[str, ...]
-    names: tuple[str, ...]
-    writes: bool
-
-    @classmethod
-    def of(cls, node: Node) -> _Step:
-        scalar = SCALAR_OPS.get(node.target)
-        writes = not scalar and node.target.split(".")[1].endswith("_") and packet_of(node.target) not in SAME
-        return cls(node, scalar or overload_of(node.target), tuple(node.reads), tuple(node.results), writes)
+    def __init__(self, node: Node) -> None:
+        self.node, self.scalar = node, node.target in SCALAR_OPS
+        self.op: Any = SCALAR_OPS[node.target] if self.scalar else overload_of(node.target)
+        self.reads, self.names = tuple(node.reads), tuple(node.results)
+        in_place = not self.scalar and node.target.split(".")[1].endswith("_")
+        self.writes = in_place and packet_of(node.target) not in SAME
 
     def run(self, values: dict[str, Any]) -> None:
         """Compute the node's results into `values`."""
         positional = [_filled(value, values) for key, value in self.node.arguments if not key]
         named = {key: _filled(value, values) for key, value in self.node.arguments if key}
-        scalar = self.node.target in SCALAR_OPS
-        result = self.op(*positional, *named.values()) if scalar else self.op(*positional, **named)
+        result = self.op(*positional, *named.values()) if self.scalar else self.op(*positional, **named)
         results = [result] if len(self.node.outputs) == 1 else list(result)
         for output, value in zip(self.node.outputs, results, strict=False):
             pairs = (

@@ -24,7 +24,7 @@ from intinfer.matmul import integer_matmul
 from intinfer.ops.geometry import Window
 from intinfer.types import IntArray
 
-from ..floatnet.arrays import convolve
+from ..floatnet.base import convolve
 
 Array = npt.NDArray[Any]
 Attributes = dict[str, Any]

@@ -19,8 +19,7 @@ from intinfer.types import IntArray
 from ..evaluator import FloatArray, evaluate
 from ..float_error import Format, Norm, Real, lowest_bit
 from ..lowered import Lowered, Lowering, RefusalError, common_unit, squeeze
-from .arrays import Executor
-from .base import FloatNode, FloatOp, OnGrid, Reads
+from .base import Executor, FloatNode, FloatOp, OnGrid, Reads
 
 
 def _of_channels(x: Lowered, channels: IntArray, z: Value) -> Lowered:

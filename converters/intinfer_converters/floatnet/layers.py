@@ -19,8 +19,7 @@ from ..evaluator import FloatArray
 from ..float_error import Floats, Format, Norm, Real, column, dyadic, lowest_bit, settled_sum
 from ..lowered import Lowered, Lowering, RefusalError
 from ..mixing import lower_conv, lower_dense
-from .arrays import Executor, convolve
-from .base import FloatNode, FloatOp, OnGrid, Reads, raw
+from .base import Executor, FloatNode, FloatOp, OnGrid, Reads, convolve, raw
 
 
 def ternary_weights(proxies: FloatArray, step: FloatArray) -> IntArray:

@@ -15,8 +15,7 @@ from ..float_error import Format, Norm, Real
 from ..lowered import ONE, ZERO, Lowered, Lowering, RefusalError, same_chain, squeeze
 from ..primitives import Primitive
 from ..sums import lower_sum
-from .arrays import Executor
-from .base import Exact, FloatNode, FloatOp, OnGrid, Reads, SameShape, Status, integers, merged, raw
+from .base import Exact, Executor, FloatNode, FloatOp, OnGrid, Reads, SameShape, Status, integers, merged, raw
 
 
 def _same_meaning(state: Lowering, *inputs: Lowered) -> tuple[Lowered, ...]:

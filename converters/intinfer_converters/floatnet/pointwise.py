@@ -16,8 +16,7 @@ from ..evaluator import Chain, FloatArray, affine_of, chain_error, chain_positiv
 from ..float_error import Format, Norm, Real, batch_norm, channel_index
 from ..lowered import ONE, ZERO, Lowered, Lowering, RefusalError, common_unit
 from ..quantise import lower_quantise
-from .arrays import Executor
-from .base import Exact, FloatNode, OnGrid, Reads, SameShape, Status, integers
+from .base import Exact, Executor, FloatNode, OnGrid, Reads, SameShape, Status, integers
 
 
 @dataclass(frozen=True, eq=False)

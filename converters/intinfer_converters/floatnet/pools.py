@@ -17,8 +17,7 @@ from ..evaluator import FloatArray, chain_direction
 from ..float_error import Format, Norm, Real
 from ..lowered import Lowered, Lowering, squeeze
 from ..mixing import NO_PADS, framed
-from .arrays import Executor, windows
-from .base import FloatNode, FloatOp, OnGrid, Reads, raw
+from .base import Executor, FloatNode, FloatOp, OnGrid, Reads, raw, windows
 
 
 @dataclass(frozen=True, eq=False)
