@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from intinfer.types import IntArray
 
-from .float_error import FLOAT32, Floats, Format, Real, Terms
+from .float_error import FLOAT32, FloatFormat, Floats, Real, Terms
 from .primitives import Affine, Primitive
 from .primitives import FloatArray as FloatArray
 
@@ -130,7 +130,7 @@ def split(chain: Chain) -> tuple[Chain, Chain]:
     return chain, ()
 
 
-def chain_error(x: Real, chain: Chain, channel: IntArray, format_: Format = FLOAT32) -> Real:
+def chain_error(x: Real, chain: Chain, channel: IntArray, format_: FloatFormat = FLOAT32) -> Real:
     """Continuous primitives at `x`; `channel` indexes operands and broadcasts with x.
 
     A run of affine ones is bounded as one.

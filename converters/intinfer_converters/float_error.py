@@ -44,14 +44,14 @@ BATCH_NORM_ROUNDINGS = 8
 
 
 @dataclass(frozen=True)
-class Format:
+class FloatFormat:
     """A floating-point type: unit roundoff, smallest normal number."""
 
     unit: float
     smallest: float
 
     @classmethod
-    def of(cls, dtype: npt.DTypeLike) -> Format:
+    def of(cls, dtype: npt.DTypeLike) -> FloatFormat:
         """The format of a NumPy float type."""
         info = np.finfo(np.dtype(dtype))
         return cls(2.0 ** -(info.nmant + 1), float(info.smallest_normal))
@@ -66,7 +66,7 @@ class Format:
         return sum(roundings * u / (1 - roundings * u) for u in (self.unit, 2.0**-53))
 
 
-FLOAT32 = Format.of(np.float32)
+FLOAT32 = FloatFormat.of(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ class Real:
         return Real(self.value[index], self.error[index], self.grid)
 
 
-def settled_sum(value: Floats, error: Floats, size: Floats, grid: float, format_: Format) -> Real:
+def settled_sum(value: Floats, error: Floats, size: Floats, grid: float, format_: FloatFormat) -> Real:
     """A result whose terms are multiples of `grid` (0: they are not) with magnitudes that sum up to `size`.
 
     Without error where that proves it exact; on the grid still, when it does everywhere.
@@ -165,7 +165,7 @@ class Terms:
         self.value, self.error, self.size = self.value * slope, self.error * np.abs(slope), self.size * np.abs(slope)
         self._lost, self._enlarged = self._lost + np.abs(slope), self._enlarged * np.maximum(1.0, np.abs(slope))
 
-    def bounded(self, count: int, format_: Format) -> Real:
+    def bounded(self, count: int, format_: FloatFormat) -> Real:
         """The result of `count` operations."""
         if count == 1:
             size = np.abs(self.value) + self.error
@@ -205,14 +205,14 @@ def lowest_bit(numbers: Floats) -> float:
     return float(lowest.min())
 
 
-def mean(x: Real, axes: tuple[int, ...], format_: Format = FLOAT32) -> Real:
+def mean(x: Real, axes: tuple[int, ...], format_: FloatFormat = FLOAT32) -> Real:
     """Mean over axes: a sum of n terms in any order, and one division (or a multiplication by a rounded 1/n)."""
     count = int(np.prod([x.value.shape[axis] for axis in axes]))
     error = x.error.mean(axis=axes) + format_.gamma(count + 1) * x.size.mean(axis=axes) + format_.smallest
     return Real(x.value.mean(axis=axes), error)
 
 
-def total(x: Real, axes: tuple[int, ...], format_: Format = FLOAT32) -> Real:
+def total(x: Real, axes: tuple[int, ...], format_: FloatFormat = FLOAT32) -> Real:
     """Sum over axes: n terms in any order."""
     count = int(np.prod([x.value.shape[axis] for axis in axes]))
     size = x.size.sum(axis=axes)
@@ -221,7 +221,7 @@ def total(x: Real, axes: tuple[int, ...], format_: Format = FLOAT32) -> Real:
     )
 
 
-def added(terms: Sequence[Real], signs: tuple[int, ...], format_: Format = FLOAT32) -> Real:
+def added(terms: Sequence[Real], signs: tuple[int, ...], format_: FloatFormat = FLOAT32) -> Real:
     """+-x1 +-x2 ..., in any order."""
     value, error, size = (np.zeros(1) for _ in range(3))
     for term, sign in zip(terms, signs, strict=True):

@@ -19,7 +19,7 @@ from intinfer.types import IntType
 
 from .lowered import ONE, ZERO, Lowered, Lowering, PendingSum
 from .sums import classified, resolved, tabled
-from .thresholds import Activation, Code, find_requant, find_thresholds
+from .thresholds import Activation, LevelCode, find_requant, find_thresholds
 
 if TYPE_CHECKING:
     from .floatnet import FloatNode, Quantise
@@ -32,7 +32,7 @@ MAX_BITSHIFT = 16
 def lower_quantise(state: Lowering, node: FloatNode, op: Quantise, x: Lowered) -> Lowered:
     """Close the pending chain of `x` and the quantiser's own."""
     stated = op.base is not None and op.count is not None
-    code = Code(op.base or 0, op.step, op.count or 0) if stated else Code(0, op.step, 0)
+    code = LevelCode(op.base or 0, op.step, op.count or 0) if stated else LevelCode(0, op.step, 0)
     if isinstance(x, PendingSum):
         activation = Activation(x.tail + op.chain, ONE, ZERO, state.dtype, code)
         found = classified(state, x, activation, stated)

@@ -42,7 +42,7 @@ from .lowered import (
     folded,
     squeeze,
 )
-from .thresholds import Activation, Code
+from .thresholds import Activation, LevelCode
 
 if TYPE_CHECKING:
     from .floatnet import FloatNode
@@ -172,7 +172,7 @@ def classified(state: Lowering, x: PendingSum, activation: Activation, stated: b
     if not candidates:
         return None
     values = _sums(x, rows, activation)
-    code = activation.code if stated else Code.bounding(values, activation.code.step)
+    code = activation.code if stated else LevelCode.bounding(values, activation.code.step)
     counts = (code.of_values(values) - code.base) // code.step
     descending = chain_direction(activation.chain, ONE, rows) < 0
     grids = [np.arange(term.z.type.lo, term.z.type.hi + 1, dtype=np.int64) for term in x.terms]

@@ -39,7 +39,7 @@ MAX_THRESHOLDS = 2**24
 
 
 @dataclass(frozen=True)
-class Code:
+class LevelCode:
     """The code of a quantiser: base + step * j, j = 0..count."""
 
     base: int
@@ -47,7 +47,7 @@ class Code:
     count: int
 
     @classmethod
-    def bounding(cls, values: FloatArray, step: int) -> Code:
+    def bounding(cls, values: FloatArray, step: int) -> LevelCode:
         """The levels from the lowest to the highest of (C, M) values, of a quantiser that states none.
 
         Raises IntinferError when they are too many.
@@ -92,13 +92,13 @@ class Activation:
     scale: Sequence[Fraction]
     offset: Sequence[Fraction]
     dtype: npt.DTypeLike
-    code: Code
+    code: LevelCode
 
     def bounded(self, type_: IntType, channels: int) -> Activation:
         """The same activation, of which neither base nor count is stated, with those that `type_` can reach."""
         ends = np.broadcast_to(np.array([type_.lo, type_.hi], dtype=np.int64), (channels, 2))
         values = evaluate(self.chain, ends, self.scale, self.offset, self.dtype)
-        return replace(self, code=Code.bounding(values, self.code.step))  # a monotone chain: its ends say it
+        return replace(self, code=LevelCode.bounding(values, self.code.step))  # a monotone chain: its ends say it
 
     def reaching(self, type_: IntType, channels: int) -> Activation:
         """The same activation with all levels that `type_` reaches, stated or not.
@@ -108,7 +108,7 @@ class Activation:
         reached, code = self.bounded(type_, channels).code, self.code
         low = min(reached.base, code.base)
         high = max(reached.base + reached.step * reached.count, code.base + code.step * code.count)
-        return replace(self, code=Code(low, code.step, (high - low) // code.step))
+        return replace(self, code=LevelCode(low, code.step, (high - low) // code.step))
 
     def levels(self, z: IntArray) -> IntArray:
         """Level values at z (C, M). Raises IntinferError when one is not base + step * j."""

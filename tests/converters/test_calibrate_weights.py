@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intinfer.errors import DataError
-from intinfer_converters.calibrate.plan import Grid, Plan, Point, Sample, choose_levels
+from intinfer_converters.calibrate.plan import Grid, Point, QuantiserPlan, Sample, choose_levels
 from intinfer_converters.calibrate.weights import STEP_BITS, WeightFormat, exact_step
 
 SEEDS = st.integers(0, 10**6)
@@ -112,7 +112,7 @@ def test_unknown_formats_are_refused():
 
 def plan_of(*groups, signed=(), of_input=(), equal=()):
     points = {name: Point(name in signed, name in of_input) for group in groups for name in group}
-    return Plan(points, groups=[frozenset(group) for group in groups], equal=set(equal))
+    return QuantiserPlan(points, groups=[frozenset(group) for group in groups], equal=set(equal))
 
 
 def values(seed, spread=1.0):

@@ -17,7 +17,7 @@ from intinfer_converters import primitives as primitives_module
 from intinfer_converters.evaluator import chain_direction
 from intinfer_converters.floatnet import Pointwise, Quantise
 from intinfer_converters.primitives import primitive
-from intinfer_converters.thresholds import Activation, Code, find_thresholds
+from intinfer_converters.thresholds import Activation, LevelCode, find_thresholds
 
 ROUNDINGS = [kind for kind in INTEGERS if kind != "sign"]
 finite = st.floats(-(2.0**30), 2.0**30, width=32)
@@ -141,7 +141,7 @@ def chains(draw, channels):
 @settings(max_examples=150, deadline=None)
 def test_thresholds_of_random_chains_equal_rationals_at_every_z(chain):
     type_ = IntType(-37, 42)
-    code = Code(0, 1, 0)
+    code = LevelCode(0, 1, 0)
     activation = Activation(chain, (Fraction(1, 4),), (Fraction(1, 2),), F32, code).bounded(type_, 3)
     op = find_thresholds(activation, type_, 3)
     z = np.arange(type_.lo, type_.hi + 1)
@@ -168,7 +168,7 @@ def test_random_nets_of_all_primitives_equal_rationals(first, second, seed):
 
 
 def test_a_rounding_without_limits_that_has_too_many_levels_is_refused():
-    activation = Activation((primitive("rint"),), (1,), (0,), F32, Code(0, 1, 0))
+    activation = Activation((primitive("rint"),), (1,), (0,), F32, LevelCode(0, 1, 0))
     with pytest.raises(
         IntinferError,
         match=r"^a rounding without limits gives 0\.\.4\.1943e\+06 in 1 channels; clip it to the levels that are",
@@ -177,7 +177,7 @@ def test_a_rounding_without_limits_that_has_too_many_levels_is_refused():
 
 
 def test_a_rounding_without_limits_that_is_constant_is_one_level():
-    activation = Activation((primitive("mul", row(0.0)), primitive("rint")), (1,), (0,), F32, Code(0, 1, 0))
+    activation = Activation((primitive("mul", row(0.0)), primitive("rint")), (1,), (0,), F32, LevelCode(0, 1, 0))
     bounded = activation.bounded(IntType(-5, 5), 2)
     assert (bounded.code.base, bounded.code.count) == (0, 1)
     assert set(find_thresholds(bounded, IntType(-5, 5), 2).reference(np.arange(-5, 6)[None, None])[0, 0].tolist()) == {

@@ -12,7 +12,7 @@ from intinfer.ops import Threshold
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 from intinfer_converters.primitives import primitive
-from intinfer_converters.thresholds import Activation, Code, find_requant, find_thresholds
+from intinfer_converters.thresholds import Activation, LevelCode, find_requant, find_thresholds
 
 
 def threshold(rows, descending, base=0):
@@ -61,7 +61,9 @@ def test_batch_norm_and_qrelu_become_one_multiply(parameters, bits):
         primitive("rint"),
     )
     type_ = IntType(-400, 300)
-    op = find_thresholds(Activation(chain, (1,), (0,), np.float32, Code(0, 1, 2**bits - 1)), type_, len(parameters))
+    op = find_thresholds(
+        Activation(chain, (1,), (0,), np.float32, LevelCode(0, 1, 2**bits - 1)), type_, len(parameters)
+    )
     requant = find_requant(op, type_)
     assert requant is not None
     rows = np.broadcast_to(op.thresholds.values, (len(parameters), 2**bits - 1)).tolist()

@@ -11,7 +11,7 @@ from intinfer.errors import IntinferError
 from intinfer.types import IntType
 from intinfer_converters.evaluator import round_to_float
 from intinfer_converters.primitives import primitive
-from intinfer_converters.thresholds import Activation, Code, find_thresholds
+from intinfer_converters.thresholds import Activation, LevelCode, find_thresholds
 
 F32 = np.float32
 
@@ -26,7 +26,7 @@ def batch_norm_qrelu(alpha, beta, bits):
 
 
 def activation(alpha, beta, bits, scale=Fraction(1), offset=Fraction(0)):
-    return Activation(batch_norm_qrelu(alpha, beta, bits), (scale,), (offset,), F32, Code(0, 1, 2**bits - 1))
+    return Activation(batch_norm_qrelu(alpha, beta, bits), (scale,), (offset,), F32, LevelCode(0, 1, 2**bits - 1))
 
 
 def rational_level(z, alpha, beta, bits):
@@ -103,7 +103,9 @@ def test_ties_fall_half_to_even():
     expected = [rational_level(z, alpha, beta, bits) for z in range(-3, 13)]
     assert levels_of(op, all_z(type_, 1))[0].tolist() == expected
     half = find_thresholds(
-        Activation((primitive("mul", np.array([0.5], dtype=F32)), primitive("rint")), (1,), (0,), F32, Code(-2, 1, 5)),
+        Activation(
+            (primitive("mul", np.array([0.5], dtype=F32)), primitive("rint")), (1,), (0,), F32, LevelCode(-2, 1, 5)
+        ),
         IntType(-5, 6),
         1,
     )
@@ -135,7 +137,7 @@ def test_bipolar_codes_are_base_and_step():
         primitive("mul", np.array([2], dtype=F32)),
         primitive("sub", np.array([1], F32)),
     )
-    op = find_thresholds(Activation(sign, (1,), (0,), F32, Code(-1, 2, 1)), IntType(-3, 3), 1)
+    op = find_thresholds(Activation(sign, (1,), (0,), F32, LevelCode(-1, 2, 1)), IntType(-3, 3), 1)
     assert levels_of(op, all_z(IntType(-3, 3), 1))[0].tolist() == [-1, -1, -1, -1, 1, 1, 1]
 
 
@@ -188,7 +190,7 @@ def test_an_activation_that_is_not_monotone_is_refused():
         def levels(self, z):
             return (np.abs(z) < 3).astype(np.int64)
 
-    humped = Humped((), (Fraction(1),), (Fraction(0),), F32, Code(0, 1, 1))
+    humped = Humped((), (Fraction(1),), (Fraction(0),), F32, LevelCode(0, 1, 1))
     with pytest.raises(
         IntinferError,
         match=r"^thresholds do not reproduce the activation: channel 0, z = \d+; the activation is not monotone$",
@@ -197,7 +199,7 @@ def test_an_activation_that_is_not_monotone_is_refused():
 
 
 def test_levels_outside_the_code_are_refused():
-    doubled = Activation((primitive("mul", np.array([2], dtype=F32)),), (1,), (0,), F32, Code(0, 1, 3))
+    doubled = Activation((primitive("mul", np.array([2], dtype=F32)),), (1,), (0,), F32, LevelCode(0, 1, 3))
     with pytest.raises(IntinferError, match=r"^a quantiser gives values outside its 4 levels 0\.\.3 in steps of 1$"):
         find_thresholds(doubled, IntType(0, 5), 1)
 

@@ -24,7 +24,7 @@ from ..evaluator import FloatArray
 from ..floatnet.base import Executor
 from ..primitives import Affine, Div, Mul
 from .execute import check_images, deaths, live_bytes, walk
-from .plan import ActivationRange, Grid, Plan, Sample, choose_levels
+from .plan import ActivationRange, Grid, QuantiserPlan, Sample, choose_levels
 from .report import ActivationReport, CalibrationReport, LayerReport, compare, sqnr
 from .weights import WeightFormat, WeightStep, exact_step
 
@@ -77,7 +77,7 @@ def quantise(
     check_images(net, images)
     if not any(isinstance(getattr(node.op, "weight", None), f.RealWeight) for node in net.nodes):
         raise DataError("no layer has floating-point weights: there is nothing to quantise")
-    plan = Plan.of(net)
+    plan = QuantiserPlan.of(net)
     used = images[: max(1, MEMORY // (4 * live_bytes(net)))]
     samples = {node.name: Sample.of(value) for node, value in walk(net, used) if node.name in plan.points}
     levels = choose_levels(plan, samples, act_bits, act_range)
@@ -102,7 +102,7 @@ class _Calibration:
     def __init__(
         self,
         net: f.FloatNet,
-        plan: Plan,
+        plan: QuantiserPlan,
         levels: dict[str, Grid],
         format_: WeightFormat,
         correct_bias: bool,

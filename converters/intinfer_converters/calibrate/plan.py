@@ -39,7 +39,7 @@ MERGES = (Reads.SUMMED, Reads.JOINED, Reads.CHOSEN)
 
 
 @dataclass
-class Plan:
+class QuantiserPlan:
     """The quantisers that a net needs, and who reads their results.
 
     Attributes:
@@ -57,7 +57,7 @@ class Plan:
     equal: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, net: f.FloatNet) -> Plan:
+    def of(cls, net: f.FloatNet) -> QuantiserPlan:
         """The quantisers that `net` needs."""
         plan, feeds = cls(), _feeds_quantised(net)
         states: dict[str, OnGrid] = {}
@@ -184,7 +184,9 @@ class Sample:
         return cls(picked.astype(np.float64), float(flat.min()), float(flat.max()))
 
 
-def choose_levels(plan: Plan, samples: Mapping[str, Sample], bits: int, method: ActivationRange) -> dict[str, Grid]:
+def choose_levels(
+    plan: QuantiserPlan, samples: Mapping[str, Sample], bits: int, method: ActivationRange
+) -> dict[str, Grid]:
     """The levels of every point of the plan.
 
     Args:

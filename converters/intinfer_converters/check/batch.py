@@ -50,7 +50,7 @@ class Judgement:
     boundary: Floats | None = None
 
 
-class Batch:
+class CheckedBatch:
     """The values of a batch, node by node.
 
     Args:

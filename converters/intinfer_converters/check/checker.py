@@ -15,8 +15,8 @@ from intinfer.types import IntArray
 
 from ..lower import lower
 from ..lowered import Lowered
-from .batch import Batch
-from .comparisons import Comparison, OutputComparison, comparison_of
+from .batch import CheckedBatch
+from .comparisons import OutputComparison, ValueComparison, comparison_of
 from .levels import Reals, real_output
 from .report import CheckReport
 from .runner import Runner, need_same_nodes, pair_nodes
@@ -57,8 +57,8 @@ class Checker:
             node.name: comparison_of(node, ours.node(node.name), pairs.get(node.name), self.net.dtype)
             for node in graph.nodes
         }
-        self.nodes: dict[str, Comparison] = {name: found for name, found in every.items() if found is not None}
-        self.outputs: list[Comparison] = [
+        self.nodes: dict[str, ValueComparison] = {name: found for name, found in every.items() if found is not None}
+        self.outputs: list[ValueComparison] = [
             OutputComparison(
                 out,
                 ours.node(out.value).source if out.value in ours.node_by_name else (out.value,),
@@ -101,7 +101,7 @@ class Checker:
         self.graph.inputs[0].type.check(images, f"input {self.graph.inputs[0].name!r}")
         pixels = images.astype(np.int64)
         number = self._first_image + self.report.images
-        batch = Batch(self.graph, pixels, self.runner.run(pixels), self.reals, number)
+        batch = CheckedBatch(self.graph, pixels, self.runner.run(pixels), self.reals, number)
         for node in self.graph.nodes:
             batch.run(node)
             if node.name in self.nodes:
@@ -114,7 +114,7 @@ class Checker:
         self.report.images += len(images)
         return self.report.mismatches - before
 
-    def _end_to_end(self, batch: Batch) -> None:
+    def _end_to_end(self, batch: CheckedBatch) -> None:
         """Where no value differs, the model's own run is what was compared; other images are run again."""
         out = self.graph.outputs[0]
         z = batch.live[out.value]

@@ -15,10 +15,10 @@ from intinfer.ops import ArgMax, Tgap
 from intinfer.types import IntArray
 
 from ..evaluator import chain_before, chain_error, split
-from ..float_error import FLOAT32, Floats, Format, Real, select_margin
+from ..float_error import FLOAT32, FloatFormat, Floats, Real, select_margin
 from ..floatnet import IntegerOp, Quantise, ThresholdedMean
 from ..lowered import spread
-from .batch import Batch, Differing, Judgement, Mask, Places, Values, flat
+from .batch import CheckedBatch, Differing, Judgement, Mask, Places, Values, flat
 from .levels import Levels, real_output
 from .report import NodeReport
 from .runner import Pair, same_op
@@ -30,7 +30,7 @@ def judge_levels(
     model: Floats,
     source: Floats,
     channels: npt.NDArray[np.intp],
-    format_: Format = FLOAT32,
+    format_: FloatFormat = FLOAT32,
 ) -> Judgement:
     """How far the exact value is from the intervals of both levels; no bound explains what is no level.
 
@@ -64,7 +64,7 @@ def judge_best(scores: Real, model: IntArray, source: IntArray) -> Judgement:
     return Judgement(np.abs(apart), scores.error[rows, model] + scores.error[rows, source], scores.value[rows, source])
 
 
-class Comparison(ABC):
+class ValueComparison(ABC):
     """How one node or output is compared; arguments as `NodeReport` has them."""
 
     def __init__(self, name: str, op: str, source: tuple[str, ...]) -> None:
@@ -75,11 +75,11 @@ class Comparison(ABC):
         return NodeReport(self.name, self.op, self.source)
 
     @abstractmethod
-    def compare(self, batch: Batch, row: NodeReport) -> None:
+    def compare(self, batch: CheckedBatch, row: NodeReport) -> None:
         """Count the values of a batch, and leave in it what the nodes behind read: the source's own integers."""
 
 
-class NodeComparison(Comparison):
+class NodeComparison(ValueComparison):
     """How a node is compared.
 
     Args:
@@ -95,7 +95,9 @@ class NodeComparison(Comparison):
         self.node, self.ours = node, ours
         self.changed = not same_op(node.op, ours.op) or node.inputs != ours.inputs
 
-    def judged(self, batch: Batch, row: NodeReport, differing: Differing, judgement: Judgement, allowed: Mask) -> Mask:
+    def judged(
+        self, batch: CheckedBatch, row: NodeReport, differing: Differing, judgement: Judgement, allowed: Mask
+    ) -> Mask:
         """Count values that differ as ties where the judgement explains them and they are allowed to be, else as
         mismatches; (M,) which are ties."""
         tie: Mask = (judgement.distance <= judgement.bound) & allowed
@@ -109,7 +111,7 @@ class NodeComparison(Comparison):
 class UnshownComparison(NodeComparison):
     """A node that no tensor of the source shows, and that a new conversion would make otherwise: integers are equal."""
 
-    def compare(self, batch: Batch, row: NodeReport) -> None:
+    def compare(self, batch: CheckedBatch, row: NodeReport) -> None:
         got, wanted = flat(batch.live[self.name]), flat(batch.result(self.ours))
         images, elements = np.nonzero(got != wanted)
         differing = Differing((images, elements), got[images, elements], wanted[images, elements])
@@ -133,9 +135,9 @@ class ShownComparison(NodeComparison):
         super().__init__(node, ours)
         self.pair = pair
         self.levels = Levels(pair, ours.output.type, step, dtype)
-        self.format = Format.of(dtype)
+        self.format = FloatFormat.of(dtype)
 
-    def compare(self, batch: Batch, row: NodeReport) -> None:
+    def compare(self, batch: CheckedBatch, row: NodeReport) -> None:
         expected = self.levels.shown(batch.tensor(self.pair.tensor))
         differs = expected != self.levels.floats(batch.live[self.name])
         row.count(int((~differs).sum()))
@@ -144,10 +146,10 @@ class ShownComparison(NodeComparison):
             self.judge(batch, row, (images, self.levels.elements[columns]), expected[differs])
 
     @abstractmethod
-    def judge(self, batch: Batch, row: NodeReport, where: Places, expected: Values) -> None:
+    def judge(self, batch: CheckedBatch, row: NodeReport, where: Places, expected: Values) -> None:
         """`compare` of single values: the source's, (M,), are not the floats of the model's integers."""
 
-    def allowed(self, batch: Batch, where: Places) -> Mask:
+    def allowed(self, batch: CheckedBatch, where: Places) -> Mask:
         """Where a new conversion of the source gives the model's value.
 
         A model that a new conversion would not make is wrong, however near to a boundary it is.
@@ -160,7 +162,7 @@ class ShownComparison(NodeComparison):
 class LevelComparison(ShownComparison):
     """Levels are equal, or a boundary lies within the bound of what was rounded to them."""
 
-    def judge(self, batch: Batch, row: NodeReport, where: Places, expected: Values) -> None:
+    def judge(self, batch: CheckedBatch, row: NodeReport, where: Places, expected: Values) -> None:
         source = self.levels.integers(expected, where, batch.first_image)
         model = flat(batch.live[self.name])[where]
         apart = source != model  # else only their floats differ, by a rounding
@@ -170,7 +172,7 @@ class LevelComparison(ShownComparison):
             self.judged(batch, row, differing, self._judgement(batch, differing), self.allowed(batch, differing.where))
             batch.replace(self.name, differing.where, differing.source)
 
-    def _judgement(self, batch: Batch, differing: Differing) -> Judgement:
+    def _judgement(self, batch: CheckedBatch, differing: Differing) -> Judgement:
         pair, images, source = self.pair, differing.where[0], differing.source
         at = np.unravel_index(differing.where[1], pair.node.shape)
         if isinstance(pair.node.op, Quantise):
@@ -187,7 +189,7 @@ class LevelComparison(ShownComparison):
 class RealComparison(ShownComparison):
     """The source's float lies within the bound of the exact value."""
 
-    def judge(self, batch: Batch, row: NodeReport, where: Places, expected: Values) -> None:
+    def judge(self, batch: CheckedBatch, row: NodeReport, where: Places, expected: Values) -> None:
         channel = self.levels.channel[where[1]]
         at = np.unravel_index(where[1], self.pair.node.shape)
         real = batch.reals.of(self.pair.node.name).at(where[0], *at)
@@ -221,7 +223,7 @@ class RealComparison(ShownComparison):
         return np.where(usable, nearest, 0).astype(np.int64), usable
 
 
-class OutputComparison(Comparison):
+class OutputComparison(ValueComparison):
     """Real values: both the model's and the source's must lie within the bound of the exact one.
 
     Args:
@@ -235,7 +237,7 @@ class OutputComparison(Comparison):
         super().__init__(f"output {out.name}", "output", source)
         self.out, self.node, self.changed = out, node, changed
 
-    def compare(self, batch: Batch, row: NodeReport) -> None:
+    def compare(self, batch: CheckedBatch, row: NodeReport) -> None:
         real = batch.reals.of(self.node)
         expected = batch.tensor(self.out.name).astype(np.float64).reshape(real.value.shape)
         model, size = real_output(self.out, batch.live[self.out.value])
@@ -252,7 +254,7 @@ class OutputComparison(Comparison):
             batch.note(row, image, tuple(at), accumulator=None, boundary=None, **single)
 
 
-def comparison_of(node: Node, ours: Node, pair: Pair | None, dtype: npt.DTypeLike) -> Comparison | None:
+def comparison_of(node: Node, ours: Node, pair: Pair | None, dtype: npt.DTypeLike) -> ValueComparison | None:
     """The comparison of a node; None where nothing of the source shows it, and a new conversion makes the same."""
     if pair is None:
         unshown = UnshownComparison(node, ours)

@@ -25,7 +25,7 @@ from intinfer.types import IntArray, IntType
 
 from .. import floatnet as f
 from ..evaluator import FloatArray, apply_chain, chain_error, evaluate
-from ..float_error import Floats, Format, Norm, Real, column, dyadic
+from ..float_error import FloatFormat, Floats, Norm, Real, column, dyadic
 from ..lowered import Lowered, spread
 from .runner import Pair
 
@@ -68,7 +68,7 @@ class Reals:
                 self._done[name] = settled
             else:
                 inputs = map(self.of, node.inputs)
-                real = node.op.error(Format.of(self.net.dtype), self.norms.get(name), settled, *inputs)
+                real = node.op.error(FloatFormat.of(self.net.dtype), self.norms.get(name), settled, *inputs)
                 if settled is not None and name in self.approximate:
                     real = Real(settled.value, real.error + np.abs(settled.value - real.value))
                 elif settled is not None:
@@ -207,7 +207,7 @@ class Levels:
         scale, offset = (spread(numbers, channels)[channel] for numbers in (meaning.scale, meaning.offset))
         real = affine(self._values.reshape(-1, 1), (scale,), (offset,))
         which = np.full((len(self._values), 1), channel)
-        error = chain_error(real, self.chain, which, Format.of(self.dtype)).error[:, 0]
+        error = chain_error(real, self.chain, which, FloatFormat.of(self.dtype)).error[:, 0]
         levels = np.sort(self.table[channel].astype(np.float64))
         apart = np.diff(np.unique(levels)).min(initial=np.inf)
         return np.where(2 * error < apart, error, 0.0)[place]

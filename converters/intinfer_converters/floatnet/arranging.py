@@ -17,7 +17,7 @@ from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
 from ..evaluator import FloatArray, evaluate
-from ..float_error import Format, Norm, Real, lowest_bit
+from ..float_error import FloatFormat, Norm, Real, lowest_bit
 from ..lowered import Lowered, Lowering, RefusalError, common_unit, squeeze
 from .base import Executor, FloatNode, FloatOp, OnGrid, Reads
 
@@ -41,7 +41,7 @@ class _Moves(FloatOp):
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         return np.asarray(self._moved(inputs[0], float(self.fill)))
 
-    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         (x,) = inputs
         return Real(self._moved(x.value, float(self.fill)), self._moved(x.error, 0.0), x.grid)
 
@@ -108,7 +108,7 @@ class Gather(_Moves):
             flat[:, self.index < 0] = fill
         return flat.reshape(len(x), *self.size)
 
-    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         real = super().error(format_, norm, settled, *inputs)
         return replace(real, grid=min(real.grid, lowest_bit(np.array([float(self.fill)])))) if self.fills else real
 

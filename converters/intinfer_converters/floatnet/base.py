@@ -23,7 +23,7 @@ from intinfer.graph import ImageInput, Shape
 from intinfer.ops.geometry import Window
 
 from ..evaluator import Chain, FloatArray, apply_chain
-from ..float_error import Format, Norm, Real
+from ..float_error import FloatFormat, Norm, Real
 from ..lowered import Lowered, Lowering
 
 COLUMN_BYTES = 2**25
@@ -133,7 +133,7 @@ class FloatOp(ABC):
         return values
 
     @abstractmethod
-    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         """The exact values, and how far the source's float evaluation may be off; not called of what is `exact`.
 
         Args:
@@ -164,7 +164,7 @@ class Exact(FloatOp):
 
     exact = True
 
-    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         assert settled is not None
         return settled
 

@@ -16,7 +16,7 @@ from intinfer.tensor import Weights
 from intinfer.types import IntArray
 
 from ..evaluator import FloatArray
-from ..float_error import Floats, Format, Norm, Real, column, dyadic, lowest_bit, settled_sum
+from ..float_error import FloatFormat, Floats, Norm, Real, column, dyadic, lowest_bit, settled_sum
 from ..lowered import Lowered, Lowering, RefusalError
 from ..mixing import lower_conv, lower_dense
 from .base import Executor, FloatNode, FloatOp, OnGrid, Reads, convolve, raw
@@ -118,7 +118,7 @@ class _Weighted(FloatOp):
     def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
         return raw(positive=False)
 
-    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         known, (x,) = self.weight, inputs
         assert settled is not None
         assert isinstance(known, QuantisedWeight)

@@ -11,7 +11,7 @@ from intinfer.ops import Bitshift, Concat, Mux, Tgap
 
 from .. import float_error
 from ..evaluator import Chain, FloatArray
-from ..float_error import Format, Norm, Real
+from ..float_error import FloatFormat, Norm, Real
 from ..lowered import ONE, ZERO, Lowered, Lowering, RefusalError, same_chain, squeeze
 from ..primitives import Primitive
 from ..sums import lower_sum
@@ -89,7 +89,7 @@ class Multiplex(FloatOp):
         select, one, zero = inputs
         return np.where(_spread(select, one), one, zero)
 
-    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         select, one, zero = inputs
         mask = _spread(select.value, one.value)
         value, error = (np.where(mask, a, b) for a, b in ((one.value, zero.value), (one.error, zero.error)))
@@ -133,7 +133,7 @@ class Sum(SameShape):
             total = total + x if sign > 0 else total - x
         return total
 
-    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         return float_error.added(inputs, self.signs_of(len(inputs)), format_)
 
     def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
@@ -154,7 +154,7 @@ class Concatenate(FloatOp):
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         return np.concatenate(inputs, axis=1)
 
-    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         value, error = (np.concatenate(parts, 1) for parts in zip(*((x.value, x.error) for x in inputs), strict=True))
         return Real(value, error, min(x.grid for x in inputs))
 

@@ -13,7 +13,7 @@ from intinfer.ops.base import Op
 from intinfer.types import IntType
 
 from ..evaluator import Chain, FloatArray, affine_of, chain_error, chain_positive
-from ..float_error import Format, Norm, Real, batch_norm, channel_index
+from ..float_error import FloatFormat, Norm, Real, batch_norm, channel_index
 from ..lowered import ONE, ZERO, Lowered, Lowering, RefusalError, common_unit
 from ..quantise import lower_quantise
 from .base import Exact, Executor, FloatNode, OnGrid, Reads, SameShape, Status, integers
@@ -59,7 +59,7 @@ class Pointwise(SameShape):
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         return floats.chain(self.chain, inputs[0])
 
-    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         (x,) = inputs
         channel = channel_index(x.value)
         return chain_error(x, self.chain, channel, format_) if norm is None else batch_norm(x, norm, channel)

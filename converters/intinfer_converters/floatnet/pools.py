@@ -14,7 +14,7 @@ from intinfer.types import IntArray
 
 from .. import float_error
 from ..evaluator import FloatArray, chain_direction
-from ..float_error import Format, Norm, Real
+from ..float_error import FloatFormat, Norm, Real
 from ..lowered import Lowered, Lowering, squeeze
 from ..mixing import NO_PADS, framed
 from .base import Executor, FloatNode, FloatOp, OnGrid, Reads, raw, windows
@@ -52,7 +52,7 @@ class MaximumPool(_Windowed):
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         return np.asarray(windows(inputs[0], self.window, -np.inf).max(axis=(4, 5)))
 
-    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         """The maximum of a window moves by at most the largest error in it."""
         every = self._windows(inputs[0], -np.inf)
         return Real(every.value.max(axis=(4, 5)), every.error.max(axis=(4, 5)), every.grid)
@@ -91,7 +91,7 @@ class AveragePool(_Windowed):
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         return np.asarray(windows(inputs[0], self.window, 0).mean(axis=(4, 5)))
 
-    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         return float_error.mean(self._windows(inputs[0], 0.0), (4, 5), format_)
 
     def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
@@ -118,7 +118,7 @@ class GlobalSum(FloatOp):
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
         return np.asarray((np.mean if self.averaged else np.sum)(inputs[0], axis=(2, 3)))
 
-    def error(self, format_: Format, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+    def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
         return (float_error.mean if self.averaged else float_error.total)(inputs[0], (2, 3), format_)
 
     def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from intinfer.types import IntArray
 
-from ..float_error import Floats, Format, Real
+from ..float_error import FloatFormat, Floats, Real
 
 if TYPE_CHECKING:
     from ..lowered import Lowered, Lowering
@@ -104,7 +104,7 @@ class Primitive(ABC):
         finite = self.exact[np.isfinite(self.exact)]
         return bool((finite == np.rint(finite)).all())
 
-    def error(self, x: Real, channel: IntArray, format_: Format) -> Real:
+    def error(self, x: Real, channel: IntArray, format_: FloatFormat) -> Real:
         """The value at `x` and how far a float evaluation may be off; `channel` broadcasts with x.
 
         Only continuous kinds have one; what jumps is judged by `before`.

@@ -11,7 +11,7 @@ import numpy as np
 
 from intinfer.types import IntArray
 
-from ..float_error import Floats, Format, Real, Terms, lowest_bit
+from ..float_error import FloatFormat, Floats, Real, Terms, lowest_bit
 from .base import FloatArray, Interval, Primitive
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Clip(Primitive):
         low, high = np.where(low <= least, -np.inf, low), np.where(high >= most, np.inf, high)
         return np.where(empty, np.inf, low), np.where(empty, -np.inf, high)
 
-    def error(self, x: Real, channel: IntArray, format_: Format) -> Real:
+    def error(self, x: Real, channel: IntArray, format_: FloatFormat) -> Real:
         ends = self.exact[np.isfinite(self.exact)]
         on_grid = bool(x.grid) and bool((np.rint(ends / x.grid) * x.grid == ends).all())
         return Real(np.clip(x.value, *self.exact), x.error, x.grid if on_grid else 0.0)
@@ -194,7 +194,7 @@ class Leaky(Primitive):
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(low >= 0, low, low / slope), np.where(high >= 0, high, high / slope)
 
-    def error(self, x: Real, channel: IntArray, format_: Format) -> Real:
+    def error(self, x: Real, channel: IntArray, format_: FloatFormat) -> Real:
         slope = np.where(x.value >= 0, 1.0, self.of(channel))
         value = x.value * slope
         error = x.error * np.maximum(1.0, slope)  # it may cross 0
