@@ -11,7 +11,7 @@ import importlib
 import re
 import sys
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,8 +23,8 @@ from intinfer.files.foreign import check_archive
 from intinfer.files.foreign import reason as first_line
 
 from .nets import build, canonical
+from .sources import listed
 
-MAX_LISTED = 3
 NET_KEY = "net"
 MAX_NET_TEXT = 1000
 
@@ -66,12 +66,6 @@ def _other_keys(state: Collection[str], wanted: Collection[str], owner: str) -> 
     """What keys a checkpoint lacks, and which are none of the `owner`'s."""
     missing = [f"key {key!r} is missing" for key in wanted if key not in state]
     return missing + [f"key {key!r} is not one of {owner}'s" for key in state if key not in wanted]
-
-
-def listed(problems: Sequence[str]) -> str:
-    """The first problems, and how many more there are."""
-    more = f" and {len(problems) - MAX_LISTED} more" if len(problems) > MAX_LISTED else ""
-    return "; ".join(problems[:MAX_LISTED]) + more
 
 
 def _check_net(path: str | Path, net: str, stored: torch.Tensor | None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ SHA256 = "checkpoint sha256"
 """Provenance key of the file's hash."""
 CHECKPOINTS = (".pt", ".pth", ".th", ".safetensors")
 SUFFIXES = (".onnx", ".pt2", *CHECKPOINTS)
+MAX_LISTED = 3
 OPTIONS = "source options"
 """Provenance key of everything that had to be said besides the file."""
 
@@ -227,3 +228,9 @@ def named(path: str | Path, error: IntinferError) -> DataError:
     """The error with the file's name in front, once."""
     text = str(error)
     return DataError(text if text.startswith(f"{path}: ") else f"{path}: {text}")
+
+
+def listed(problems: Sequence[str]) -> str:
+    """The first problems, and how many more there are."""
+    more = f" and {len(problems) - MAX_LISTED} more" if len(problems) > MAX_LISTED else ""
+    return "; ".join(problems[:MAX_LISTED]) + more

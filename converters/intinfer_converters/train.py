@@ -175,7 +175,7 @@ class _Run:
     def __init__(self, model: nn.Module, config: TrainConfig, train_set: tuple[Tensor, Tensor]) -> None:
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.config = config
-        self.images, self.labels = train_set
+        self.images = train_set[0]
         self.batches = Batches(*train_set, config.batch, config.crop_padding, config.flip)
         if self.batches.count == 0:
             raise TrainError(f"{len(self.images)} training images do not fill one batch of {config.batch}")

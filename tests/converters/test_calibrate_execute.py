@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from intinfer.errors import DataError
 from intinfer_converters import floatnet as f
 from intinfer_converters.calibrate import execute, run_float
-from intinfer_converters.floatnet import arrays
+from intinfer_converters.floatnet import base
 from intinfer_converters.primitives import primitive
 
 F32 = np.float32
@@ -92,7 +92,7 @@ def test_more_images_than_the_columns_may_take_give_the_same_sums(monkeypatch):
     net = net_of(f.Conv(f.RealWeight(weight), (1, 1), (1, 1, 1, 1), (1, 1), 1), (2, 5, 5))
     x = images_of((2, 5, 5), 7)
     at_once = run_float(net, x)["op0"]
-    monkeypatch.setattr(arrays, "COLUMN_BYTES", 1)
+    monkeypatch.setattr(base, "COLUMN_BYTES", 1)
     monkeypatch.setattr(execute, "BATCH_BYTES", 3 * execute.live_bytes(net))
     np.testing.assert_allclose(run_float(net, x)["op0"], at_once, rtol=1e-6)
 

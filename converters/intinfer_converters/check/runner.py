@@ -19,6 +19,7 @@ from ..calibrate import run_float
 from ..evaluator import FloatArray, apply_chain, split
 from ..floatnet import FloatNet, FloatNode, Pixels, Quantise
 from ..lowered import Lowered
+from ..sources import listed
 from ..symbolic import Layout, Reading, Tap
 
 Tensors = Mapping[str, npt.NDArray[Any]]
@@ -93,9 +94,6 @@ def own_reading(net: FloatNet) -> Reading:
     return Reading(net, {node.name: Tap(node.name, Layout.whole(node.shape), ()) for node in net.nodes})
 
 
-MAX_LISTED = 3
-
-
 @dataclass(frozen=True, eq=False)
 class Pair:
     """A graph node and what shows it: `tensor` of the source is `tap.chain` behind the float node `node`, whose real
@@ -142,24 +140,24 @@ def pair_nodes(ours: Graph, reading: Reading, meanings: Mapping[str, Lowered]) -
 
 def need_same_nodes(graph: Graph, ours: Graph) -> None:
     """Raise DataError unless `graph` has the nodes, shapes, inputs and outputs of a conversion of the source."""
-    problems = []
     theirs, mine = graph.values, ours.values
-    problems += [f"{name!r} is not in the source" for name in theirs if name not in mine]
-    problems += [f"{name!r} of the source is not in the model" for name in mine if name not in theirs]
-    problems += [
-        f"{name!r} has shape {theirs[name].shape}, the source {mine[name].shape}"
-        for name in theirs
-        if name in mine and theirs[name].shape != mine[name].shape
+    problems = [
+        *(f"{name!r} is not in the source" for name in theirs if name not in mine),
+        *(f"{name!r} of the source is not in the model" for name in mine if name not in theirs),
+        *(
+            f"{name!r} has shape {theirs[name].shape}, the source {mine[name].shape}"
+            for name in theirs
+            if name in mine and theirs[name].shape != mine[name].shape
+        ),
     ]
     if {value.name for value in graph.inputs} != {value.name for value in ours.inputs}:
         problems.append("the inputs differ")
     if [(out.name, out.value) for out in graph.outputs] != [(out.name, out.value) for out in ours.outputs]:
         problems.append("the outputs differ")
     if problems:
-        more = f" and {len(problems) - MAX_LISTED} more" if len(problems) > MAX_LISTED else ""
         raise DataError(
-            f"the model was not made from this source: node {'; '.join(problems[:MAX_LISTED])}{more}; give the "
-            "checkpoint, and --net, that it was converted from"
+            f"the model was not made from this source: node {listed(problems)}; give the checkpoint, and --net, that "
+            "it was converted from"
         )
 
 

@@ -69,7 +69,7 @@ def parse_net(text: str) -> tuple[str, dict[str, int | str]]:
         raise NetArgumentError(
             f"unknown network {name!r}; known: {', '.join(sorted(NETS))}; write it as in mognet:n=128,g=4,k=3"
         )
-    types = {field.name: type(field.default) for field in fields(NETS[name].arguments)}
+    types: dict[str, Any] = {field.name: type(field.default) for field in fields(NETS[name].arguments)}
     values: dict[str, int | str] = {}
     for item in rest.split(",") if rest or colon else []:
         key, equals, value = (part.strip() for part in item.partition("="))
@@ -81,14 +81,10 @@ def parse_net(text: str) -> tuple[str, dict[str, int | str]]:
             raise NetArgumentError(f"{name}: unknown argument {key!r}; known: {', '.join(types)}")
         if key in values:
             raise NetArgumentError(f"{name}: argument {key!r} is given twice ({values[key]} and {value}); keep one")
-        values[key] = _integer(name, key, value) if types[key] is int else value
+        if types[key] is int and not re.fullmatch(r"-?[0-9]{1,9}", value):
+            raise NetArgumentError(f"{name}: {key}={value} is not a whole number; write digits, as in {key}=4")
+        values[key] = types[key](value)
     return name, values
-
-
-def _integer(name: str, key: str, value: str) -> int:
-    if not re.fullmatch(r"-?[0-9]{1,9}", value):
-        raise NetArgumentError(f"{name}: {key}={value} is not a whole number; write digits, as in {key}=4")
-    return int(value)
 
 
 def net_arguments(text: str) -> tuple[str, Any]:

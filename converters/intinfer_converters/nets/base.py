@@ -5,6 +5,7 @@ layers without weights that move, scale and average channels.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any, ClassVar
 
 import torch
@@ -39,10 +40,7 @@ class Layer(TensorModule):
         Returns:
             The union of its inputs, for layers that only choose or move elements.
         """
-        union = inputs[0]
-        for other in inputs[1:]:
-            union = union.union(other)
-        return union
+        return reduce(IntType.union, inputs)
 
 
 class Net(TensorModule):
