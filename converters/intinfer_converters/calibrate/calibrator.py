@@ -142,6 +142,7 @@ class _Calibration:
                 self.values.pop(self.real.get(name, ""), None)
 
     def result(self) -> f.FloatNet:
+        """The net that was built, its outputs quantised where the plan says so."""
         outputs = {
             name: self.real[source] if name in self.plan.outputs else source
             for name, source in self.net.outputs.items()

@@ -144,14 +144,17 @@ class Grid:
 
     @property
     def bipolar(self) -> bool:
+        """Whether the levels are -1 and +1."""
         return (self.lo, self.hi) == (-1, 1)
 
     @property
     def step(self) -> int:
+        """The distance of two levels, as integers."""
         return 2 if self.bipolar else 1
 
     @property
     def count(self) -> int:
+        """How many levels there are above the lowest."""
         return (self.hi - self.lo) // self.step
 
     def chain(self, dtype: npt.DTypeLike) -> Chain:
@@ -179,6 +182,7 @@ class Sample:
 
     @classmethod
     def of(cls, values: FloatArray) -> Sample:
+        """The sample of the values at one point, of any shape."""
         flat = values.reshape(-1)
         picked = flat[np.random.default_rng(0).integers(0, flat.size, SAMPLE)] if flat.size > SAMPLE else flat
         return cls(picked.astype(np.float64), float(flat.min()), float(flat.max()))

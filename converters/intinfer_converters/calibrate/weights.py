@@ -55,6 +55,7 @@ class WeightFormat:
 
     @property
     def encoding(self) -> Encoding:
+        """The storage code of such weights."""
         return Encoding(f"s{self.name[3:]}" if self.name.startswith("int") else self.name)
 
     def quantise(self, values: npt.ArrayLike) -> QuantisedWeight:

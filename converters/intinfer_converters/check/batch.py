@@ -37,6 +37,7 @@ class Differing:
     source: Values
 
     def only(self, mask: Mask) -> Differing:
+        """Those of the values that the mask (M,) picks."""
         return Differing((self.where[0][mask], self.where[1][mask]), self.model[mask], self.source[mask])
 
 

@@ -112,6 +112,7 @@ class UnshownComparison(NodeComparison):
     """A node that no tensor of the source shows, and that a new conversion would make otherwise: integers are equal."""
 
     def compare(self, batch: CheckedBatch, row: NodeReport) -> None:
+        """Count the integers that differ from those of a new conversion: all of them are mismatches."""
         got, wanted = flat(batch.live[self.name]), flat(batch.result(self.ours))
         images, elements = np.nonzero(got != wanted)
         differing = Differing((images, elements), got[images, elements], wanted[images, elements])
@@ -138,6 +139,7 @@ class ShownComparison(NodeComparison):
         self.format = FloatFormat.of(dtype)
 
     def compare(self, batch: CheckedBatch, row: NodeReport) -> None:
+        """Count what is equal as floats, and judge the rest one by one."""
         expected = self.levels.shown(batch.tensor(self.pair.tensor))
         differs = expected != self.levels.floats(batch.live[self.name])
         row.count(int((~differs).sum()))
@@ -163,6 +165,7 @@ class LevelComparison(ShownComparison):
     """Levels are equal, or a boundary lies within the bound of what was rounded to them."""
 
     def judge(self, batch: CheckedBatch, row: NodeReport, where: Places, expected: Values) -> None:
+        """Compare levels, and leave the source's where they differ."""
         source = self.levels.integers(expected, where, batch.first_image)
         model = flat(batch.live[self.name])[where]
         apart = source != model  # else only their floats differ, by a rounding
@@ -190,6 +193,7 @@ class RealComparison(ShownComparison):
     """The source's float lies within the bound of the exact value."""
 
     def judge(self, batch: CheckedBatch, row: NodeReport, where: Places, expected: Values) -> None:
+        """Compare real numbers, and leave the source's integers in the place of mismatches."""
         channel = self.levels.channel[where[1]]
         at = np.unravel_index(where[1], self.pair.node.shape)
         real = batch.reals.of(self.pair.node.name).at(where[0], *at)
@@ -238,6 +242,7 @@ class OutputComparison(ValueComparison):
         self.out, self.node, self.changed = out, node, changed
 
     def compare(self, batch: CheckedBatch, row: NodeReport) -> None:
+        """Count what lies within the bound; nothing reads an output, so nothing is left."""
         real = batch.reals.of(self.node)
         expected = batch.tensor(self.out.name).astype(np.float64).reshape(real.value.shape)
         model, size = real_output(self.out, batch.live[self.out.value])

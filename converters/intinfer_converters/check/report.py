@@ -114,18 +114,22 @@ class CheckReport:
 
     @property
     def values(self) -> int:
+        """How many values were compared."""
         return sum(node.values for node in self.nodes)
 
     @property
     def exact(self) -> int:
+        """How many of them were equal."""
         return sum(node.exact for node in self.nodes)
 
     @property
     def float_ties(self) -> int:
+        """How many differ as float arithmetic explains."""
         return sum(node.float_ties for node in self.nodes)
 
     @property
     def mismatches(self) -> int:
+        """How many differ without an explanation."""
         return sum(node.mismatches for node in self.nodes)
 
     @property

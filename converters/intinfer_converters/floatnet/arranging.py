@@ -39,9 +39,11 @@ class _Moves(FloatOp):
         """The elements of (N, ...) in the result's order, and `fill` where it reads none."""
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        """The elements as they are."""
         return np.asarray(self._moved(inputs[0], float(self.fill)))
 
     def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+        """The errors move with the elements."""
         (x,) = inputs
         return Real(self._moved(x.value, float(self.fill)), self._moved(x.error, 0.0), x.grid)
 
@@ -54,12 +56,14 @@ class SelectChannels(_Moves):
     reads = Reads.WAITING
 
     def shape(self, *inputs: Shape) -> Shape:
+        """(C, ...) -> (number of indices, ...)."""
         return (len(self.indices), *inputs[0][1:])
 
     def _moved(self, x: Any, fill: float) -> Any:
         return x[:, list(self.indices)]
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        """A `channel_select`; each channel keeps its scale and pending ops."""
         (x,) = inputs
         indices = np.array(self.indices, dtype=np.int64)
         z = state.add(ChannelSelect(IntTensor(indices)), x.z, name=node.name, source=node.source)
@@ -70,6 +74,7 @@ class FlattenMap(_Moves):
     """A map (C, H, W) as one vector (C*H*W,), in C order."""
 
     def shape(self, *inputs: Shape) -> Shape:
+        """(C, H, W) -> (C*H*W,)."""
         return (prod(inputs[0]),)
 
     def _moved(self, x: Any, fill: float) -> Any:
@@ -95,6 +100,7 @@ class Gather(_Moves):
     fill: Fraction = Fraction(0)
 
     def shape(self, *inputs: Shape) -> Shape:
+        """The size that was stated, whatever the input's."""
         return self.size
 
     @property
@@ -109,10 +115,12 @@ class Gather(_Moves):
         return flat.reshape(len(x), *self.size)
 
     def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+        """A constant that is filled in has no error, and must lie on the grid."""
         real = super().error(format_, norm, settled, *inputs)
         return replace(real, grid=min(real.grid, lowest_bit(np.array([float(self.fill)])))) if self.fills else real
 
     def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        """The input's grid; a negative constant makes it signed."""
         return replace(inputs[0], positive=inputs[0].positive and self.fill >= 0)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:

@@ -156,6 +156,7 @@ class SameShape(FloatOp):
     """An op whose result has the shape of its first input."""
 
     def shape(self, *inputs: Shape) -> Shape:
+        """The shape of its first input."""
         return inputs[0]
 
 
@@ -165,6 +166,7 @@ class Exact(FloatOp):
     exact = True
 
     def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+        """The values by the integers of the graph, without error."""
         assert settled is not None
         return settled
 

@@ -112,13 +112,16 @@ class _Weighted(FloatOp):
         """The sums without bias, of floats."""
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        """The sums, and the bias of each output channel."""
         sums: FloatArray = self._sums(inputs[0], self.weight.reals.astype(floats.dtype))
         return sums if self.bias is None else sums + column(self.bias, sums.ndim).astype(floats.dtype)
 
     def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        """Sums of any sign, which need a quantiser."""
         return raw(positive=False)
 
     def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+        """The bound of sums in any order, and of the errors that come in; see `float_error`."""
         known, (x,) = self.weight, inputs
         assert settled is not None
         assert isinstance(known, QuantisedWeight)
@@ -156,12 +159,14 @@ class Conv(_Weighted):
         return Window((self.weight.shape[2], self.weight.shape[3]), self.stride, self.pads, self.dilation)
 
     def shape(self, *inputs: Shape) -> Shape:
+        """(C, H, W) -> (O, OH, OW)."""
         return (self.weight.shape[0], *self.window.output(*inputs[0][1:]))
 
     def _sums(self, x: Any, weight: Any) -> Any:
         return convolve(x, weight, self.window, self.groups)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        """A `conv2d`, see `mixing`."""
         return lower_conv(state, node, self, inputs[0])
 
 
@@ -173,10 +178,12 @@ class Dense(_Weighted):
     bias: tuple[Fraction, ...] | None = None
 
     def shape(self, *inputs: Shape) -> Shape:
+        """(C,) -> (O,)."""
         return (self.weight.shape[0],)
 
     def _sums(self, x: Any, weight: Any) -> Any:
         return np.asarray(x @ weight.T)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        """A `dense`, see `mixing`."""
         return lower_dense(state, node, self, inputs[0])

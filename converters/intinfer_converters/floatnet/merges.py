@@ -41,13 +41,16 @@ class BitshiftMean(Exact, SameShape):
     reads = Reads.CHOSEN
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        """The rounded-down mean, or the larger one of two bits."""
         a, b = inputs
         return np.maximum(a, b) if self.bits == 1 else np.floor((a + b) / 2)
 
     def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        """Levels on the grid of its inputs."""
         return merged(inputs)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        """A `bitshift` of levels of one meaning."""
         a, b = _same_meaning(state, *(state.settle(x) for x in inputs))
         z = state.add(Bitshift(self.bits), a.z, b.z, name=node.name, source=node.source)
         return Lowered(z, a.scale, a.offset)
@@ -61,16 +64,20 @@ class ThresholdedMean(Exact):
     reads = Reads.LEVELS
 
     def shape(self, *inputs: Shape) -> Shape:
+        """(C, H, W) -> (C,)."""
         return inputs[0][:1]
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        """Whether twice the sum of a map is above top * H * W."""
         (x,) = inputs
         return np.asarray(2 * x.sum(axis=(2, 3)) > self.top * x.shape[2] * x.shape[3])
 
     def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        """The integers 0 and 1."""
         return integers(positive=True)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        """A `tgap` of levels from 0 up."""
         x = state.settle(inputs[0])
         if any(x.offset) or min(x.scale) <= 0:
             raise RefusalError("it compares levels from 0 up; its input has an offset or a negative scale")
@@ -83,22 +90,27 @@ class Multiplex(FloatOp):
     reads, selects = Reads.CHOSEN, 1
 
     def shape(self, *inputs: Shape) -> Shape:
+        """The shape of what is chosen from."""
         return inputs[1]
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        """The second input where the first is not 0, else the third."""
         select, one, zero = inputs
         return np.where(_spread(select, one), one, zero)
 
     def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+        """The error of the input that is chosen."""
         select, one, zero = inputs
         mask = _spread(select.value, one.value)
         value, error = (np.where(mask, a, b) for a, b in ((one.value, zero.value), (one.error, zero.error)))
         return Real(value, error, min(one.grid, zero.grid))
 
     def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        """The grid of what is chosen from."""
         return merged(inputs[1:])
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        """A `mux` of inputs of one meaning, whose pending ops stay pending where they are the same."""
         select, one, zero = inputs
         one, zero = _same_meaning(state, one, zero)
         select = state.settle(select)
@@ -127,6 +139,7 @@ class Sum(SameShape):
         return self.signs or (1,) * count
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        """The sum of the inputs from left to right."""
         first, *others = self.signs_of(len(inputs))
         total: FloatArray = inputs[0] * floats.dtype.type(first)
         for sign, x in zip(others, inputs[1:], strict=True):
@@ -134,12 +147,15 @@ class Sum(SameShape):
         return total
 
     def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+        """The bound of a sum in any order."""
         return float_error.added(inputs, self.signs_of(len(inputs)), format_)
 
     def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        """A sum that needs a quantiser; it is never negative when no term is."""
         return raw(all(x.positive for x in inputs) and min(self.signs_of(len(inputs))) > 0)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        """An `add`, or a sum that waits for its reader, see `sums`."""
         return lower_sum(state, node, self.signs_of(len(inputs)), inputs)
 
 
@@ -149,16 +165,20 @@ class Concatenate(FloatOp):
     reads = Reads.JOINED
 
     def shape(self, *inputs: Shape) -> Shape:
+        """The extents of all inputs along the channels, one shape otherwise."""
         return (sum(shape[0] for shape in inputs), *inputs[0][1:])
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        """The inputs side by side."""
         return np.concatenate(inputs, axis=1)
 
     def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+        """The errors side by side."""
         value, error = (np.concatenate(parts, 1) for parts in zip(*((x.value, x.error) for x in inputs), strict=True))
         return Real(value, error, min(x.grid for x in inputs))
 
     def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        """The grid of the inputs, or several of them where different quantisers meet."""
         joined = merged(inputs)
         return joined if len(joined.origins) < 2 else replace(joined, status=Status.MIXED)
 

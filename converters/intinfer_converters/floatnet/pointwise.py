@@ -29,15 +29,19 @@ class Pixels(Exact):
     reads = Reads.ANYTHING
 
     def shape(self, *inputs: Shape) -> Shape:
+        """The size of the image."""
         return self.size
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        """The integers as floats."""
         return inputs[0].astype(floats.dtype)
 
     def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        """Integers as they are, near the input."""
         return integers(self.lo >= 0, early=True)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        """An input of the graph, with scale 1."""
         return Lowered(state.builder.input(node.name, self.size, IntType(self.lo, self.hi)))
 
 
@@ -57,9 +61,11 @@ class Pointwise(SameShape):
     reads = Reads.WAITING
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        """The chain, each op rounded once."""
         return floats.chain(self.chain, inputs[0])
 
     def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+        """The bound of the chain, or of batch norm by its own parameters where they are known."""
         (x,) = inputs
         channel = channel_index(x.value)
         return chain_error(x, self.chain, channel, format_) if norm is None else batch_norm(x, norm, channel)
@@ -81,6 +87,7 @@ class Pointwise(SameShape):
         return replace(result, status=Status.RAW)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        """The chain waits behind what already does. Raises RefusalError for operands that are no numbers."""
         _refuse_faults(self.chain)
         (x,) = inputs
         return replace(x, tail=x.tail + self.chain, pending=x.pending + node.source)
@@ -102,12 +109,15 @@ class Quantise(Exact, SameShape):
     reads = Reads.ANYTHING
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        """The chain, which ends in levels."""
         return floats.chain(self.chain, inputs[0])
 
     def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        """Integers as they are."""
         return integers(chain_positive(self.chain, inputs[0].positive))
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        """A table, thresholds or a requant, see `quantise`. Raises RefusalError for operands that are no numbers."""
         _refuse_faults(self.chain)
         return lower_quantise(state, node, self, inputs[0])
 
@@ -121,6 +131,7 @@ class IntegerOp(Exact):
     reads = Reads.ANYTHING
 
     def shape(self, *inputs: Shape) -> Shape:
+        """The size that was stated."""
         return self.size
 
     @property
@@ -129,14 +140,17 @@ class IntegerOp(Exact):
         return isinstance(self.op, ArgMax)
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        """The op's own reference on the rounded inputs; an argmax of the real scores."""
         if self.ordering:  # it reads real scores
             return np.asarray(inputs[0].argmax(axis=1, keepdims=True))
         return self.op.reference(*(np.rint(x).astype(np.int64) for x in inputs)).astype(floats.dtype)
 
     def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        """Integers of any sign."""
         return integers(positive=False)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        """The op itself, on its inputs as integers of scale 1, or in the order of their real values."""
         read = _ordered if self.ordering else _as_integers
         settled = [read(state, node, state.settle(x)) for x in inputs]
         return Lowered(state.add(self.op, *(x.z for x in settled), name=node.name, source=node.source))

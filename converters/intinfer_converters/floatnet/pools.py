@@ -33,6 +33,7 @@ class _Windowed(FloatOp):
         return Window(self.kernel, self.stride, self.pads)
 
     def shape(self, *inputs: Shape) -> Shape:
+        """(C, H, W) -> (C, OH, OW)."""
         return (inputs[0][0], *self.window.output(*inputs[0][1:]))
 
     def _windows(self, x: Real, border: float) -> Real:
@@ -47,9 +48,11 @@ class MaximumPool(_Windowed):
 
     @property
     def window(self) -> Window:
+        """The geometry, with its dilation."""
         return replace(super().window, dilation=self.dilation)
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        """The largest value of each window."""
         return np.asarray(windows(inputs[0], self.window, -np.inf).max(axis=(4, 5)))
 
     def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
@@ -89,15 +92,19 @@ class AveragePool(_Windowed):
     """Mean over each window; padding counts as zeros, so that every window has the same count."""
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        """The mean of each window, its border included."""
         return np.asarray(windows(inputs[0], self.window, 0).mean(axis=(4, 5)))
 
     def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+        """The bound of a mean in any order."""
         return float_error.mean(self._windows(inputs[0], 0.0), (4, 5), format_)
 
     def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        """A mean that needs a quantiser; it is never negative when no element is."""
         return raw(inputs[0].positive)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        """A `sum_pool`; the number of elements goes into the scale."""
         pool = SumPool(self.kernel, self.stride, self.pads)
         return _summed(state, node, inputs[0], pool, self.kernel[0] * self.kernel[1], node.name)
 
@@ -113,18 +120,23 @@ class GlobalSum(FloatOp):
     reads = Reads.LEVELS
 
     def shape(self, *inputs: Shape) -> Shape:
+        """(C, H, W) -> (C,)."""
         return inputs[0][:1]
 
     def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        """The sum or the mean of each map."""
         return np.asarray((np.mean if self.averaged else np.sum)(inputs[0], axis=(2, 3)))
 
     def error(self, format_: FloatFormat, norm: Norm | None, settled: Real | None, *inputs: Real) -> Real:
+        """The bound of a sum or a mean in any order."""
         return (float_error.mean if self.averaged else float_error.total)(inputs[0], (2, 3), format_)
 
     def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        """A sum that needs a quantiser; it is never negative when no element is."""
         return raw(inputs[0].positive)
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        """A `sum_pool` of the whole map, and a `flatten`."""
         (x,) = inputs
         height, width = x.z.shape[1:]
         pool = SumPool((height, width), (1, 1), NO_PADS)

@@ -122,6 +122,7 @@ class ChannelShuffle(Layer):
         return grouped.transpose(1, 2).reshape(count, channels, height, width)
 
     def extra_repr(self) -> str:
+        """What the printed module shows: channels and groups."""
         return f"{self.channels}, groups={self.groups}"
 
 
@@ -145,6 +146,7 @@ class ChannelSlice(Layer):
         return x[:, self.start : self.stop]
 
     def extra_repr(self) -> str:
+        """What the printed module shows: the first channel, and the one behind the last."""
         return f"{self.start}, {self.stop}"
 
 

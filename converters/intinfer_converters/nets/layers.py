@@ -139,6 +139,7 @@ class QuantisedConv2d(Convolution):
         return convolved(x, self.effective_weight(), self.stride, four_pads(self.padding), self.groups)
 
     def extra_repr(self) -> str:
+        """What the printed module shows: channels and geometry."""
         return (
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}, "
             f"padding={self.padding}, groups={self.groups}"
@@ -256,6 +257,7 @@ class Rule30Conv2d(Convolution):
         return convolved(x, self.kernel, 1, (0, 0, 0, 0), 1)
 
     def extra_repr(self) -> str:
+        """What the printed module shows: the channels."""
         return f"{self.in_channels}, {self.out_channels}"
 
 
@@ -272,6 +274,7 @@ class OfLevels(Layer):
         self.quantised = True
 
     def extra_repr(self) -> str:
+        """What the printed module shows: the bits of its levels."""
         return f"bits={self.bits}"
 
 

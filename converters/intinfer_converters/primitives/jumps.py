@@ -24,6 +24,7 @@ class Rounding(Primitive):
     spread: ClassVar[tuple[float, float]] = (0.5, 0.5)
 
     def before(self, low: Floats, high: Floats, channel: IntArray) -> Interval:
+        """What rounds into low..high: `spread` around its outermost integers."""
         return np.ceil(low) - self.spread[0], np.floor(high) + self.spread[1]
 
 
@@ -51,6 +52,7 @@ class Trunc(Rounding):
     kind, formula = "trunc", np.trunc
 
     def before(self, low: Floats, high: Floats, channel: IntArray) -> Interval:
+        """What is cut off to low..high: everything around 0 where it holds 0."""
         least, most = np.ceil(low), np.floor(high)
         return np.where(least > 0, least, least - 1), np.where(most < 0, most, most + 1)
 
@@ -62,6 +64,7 @@ class AwayFromZero(Rounding):
     formula = staticmethod(lambda x: np.copysign(np.ceil(np.abs(x)), x))
 
     def before(self, low: Floats, high: Floats, channel: IntArray) -> Interval:
+        """What is rounded up in magnitude to low..high."""
         least, most = np.ceil(low), np.floor(high)
         return np.where(least > 0, least - 1, least), np.where(most < 0, most + 1, most)
 
@@ -106,9 +109,11 @@ class Sign(Primitive):
     kind, formula, jumps = "sign", np.sign, True
 
     def before(self, low: Floats, high: Floats, channel: IntArray) -> Interval:
+        """The negative reals, 0 or the positive ones, as far as low..high holds their signs."""
         return np.where(low <= -1, -np.inf, 0.0), np.where(high >= 1, np.inf, 0.0)
 
     def reach(self, low: float, high: float, dtype: np.dtype[Any]) -> tuple[float, float]:
+        """-1 to 1, whatever comes in."""
         return -1.0, 1.0
 
 
@@ -118,23 +123,28 @@ class Comparison(Primitive):
     jumps = infinite = True
 
     def positive(self, known: bool) -> bool:
+        """It is 0 or 1."""
         return True
 
     def reach(self, low: float, high: float, dtype: np.dtype[Any]) -> tuple[float, float]:
+        """0 to 1, whatever comes in."""
         return 0.0, 1.0
 
 
 class _Above(Comparison):
     def before(self, low: Floats, high: Floats, channel: IntArray) -> Interval:
+        """The reals on the sides of the operand that give low..high."""
         constant = self.of(channel)
         return np.where(low <= 0, -np.inf, constant), np.where(high >= 1, np.inf, constant)
 
 
 class _Below(Comparison):
     def direction(self) -> IntArray:
+        """-1 in every channel."""
         return np.full(1, -1, dtype=np.int64)
 
     def before(self, low: Floats, high: Floats, channel: IntArray) -> Interval:
+        """The reals on the sides of the operand that give low..high."""
         constant = self.of(channel)
         return np.where(high >= 1, -np.inf, constant), np.where(low <= 0, np.inf, constant)
 
@@ -185,11 +195,14 @@ class Count(Primitive):
         return padded[row, least], padded[row, most]
 
     def positive(self, known: bool) -> bool:
+        """It is a count."""
         return True
 
     def reach(self, low: float, high: float, dtype: np.dtype[Any]) -> tuple[float, float]:
+        """0 to the number of thresholds, whatever comes in."""
         return 0.0, float(self.exact.shape[-1])
 
     @classmethod
     def joined(cls, operands: Sequence[FloatArray], counts: Sequence[int]) -> Primitive | None:
+        """None: different thresholds do not go together."""
         return None
