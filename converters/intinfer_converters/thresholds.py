@@ -17,6 +17,7 @@ integers for M, and M an interval for B: the search is exact, and finding none f
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -205,22 +206,15 @@ def find_requant(op: Threshold, type_: IntType) -> Requant | None:
         return pairs
 
     # What one shift can do, the next can with 2M and 2B: bisect for the smallest.
-    low, high = 0, MAX_SHIFT + 1
-    found = None
-    while low < high:
-        shift = (low + high) // 2
-        pairs = pairs_at(shift)
-        if pairs is None:
-            low = shift + 1
-        else:
-            high, found = shift, pairs
+    shift = bisect_left(range(MAX_SHIFT + 1), True, key=lambda shift: pairs_at(shift) is not None)
+    found = pairs_at(shift) if shift <= MAX_SHIFT else None
     if found is None:
         return None
     multiplier = [-m if down else m for (m, _), (_, down) in zip(found, rows, strict=True)]
     return Requant(
         IntTensor(np.array(multiplier, dtype=np.int64)),
-        IntTensor(np.array([b + (op.base << high) for _, b in found], dtype=np.int64)),
-        IntTensor(np.array([high], dtype=np.int64)),
+        IntTensor(np.array([b + (op.base << shift) for _, b in found], dtype=np.int64)),
+        IntTensor(np.array([shift], dtype=np.int64)),
         RoundMode.FLOOR,
         op.base,
         op.base + op.thresholds.shape[1],
