@@ -21,6 +21,8 @@ from intinfer.ops.mac import sum_range
 from intinfer.tensor import IntTensor, Weights
 
 from .evaluator import Chain, FloatArray, affine_of
+from .primitives import Affine as AffinePrimitive
+from .primitives import Clip
 
 if TYPE_CHECKING:
     from .floatnet import FloatNode
@@ -159,17 +161,19 @@ class Lowering:
         if x not in self._settled:
             result = replace(x, tail=())
             for primitive in x.tail:
-                exact = primitive.integers(self, result)
-                if exact is None:
+                if isinstance(primitive, AffinePrimitive):
+                    result = result.times(*primitive.factor_and_shift())
+                elif isinstance(primitive, Clip):
+                    result = self._clamped(result, primitive.exact)
+                else:
                     raise RefusalError(
                         f"its input still has float ops pending ({', '.join(x.pending)}), which have no exact integer "
                         "value here; put a quantiser behind them"
                     )
-                result = exact
             self._settled[x] = result
         return self._settled[x]
 
-    def clamped(self, x: Lowered, operand: FloatArray) -> Lowered:
+    def _clamped(self, x: Lowered, operand: FloatArray) -> Lowered:
         """`x`, of which nothing is pending, clipped to the real numbers `operand` (2,)."""
         limits = _integer_limits(x, operand)
         if limits is None:

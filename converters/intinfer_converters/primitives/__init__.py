@@ -1,8 +1,8 @@
 """The float ops that wait for a quantiser, one class a kind: what it computes, and what follows from that.
 
-A kind says its value, how it moves with its input, which reals it takes to a result, how far a float evaluation of it
-may be off, and what it becomes on exact integers. Every kind is monotone and rounded once. `operand` is a constant of
-the source's dtype, (C,) or (1,) where nothing else is said.
+A kind says its value, how it moves with its input, which reals it takes to a result, and how far a float evaluation of
+it may be off; what it becomes on exact integers says `Lowering.settle`. Every kind is monotone and rounded once.
+`operand` is a constant of the source's dtype, (C,) or (1,) where nothing else is said.
 """
 
 from __future__ import annotations

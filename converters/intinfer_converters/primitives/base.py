@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,6 @@ import numpy.typing as npt
 from intinfer.types import IntArray
 
 from ..float_error import FloatFormat, Floats, Real
-
-if TYPE_CHECKING:
-    from ..lowered import Lowered, Lowering
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Interval = tuple[Floats, Floats]
@@ -110,10 +107,6 @@ class Primitive(ABC):
         Only continuous kinds have one; what jumps is judged by `before`.
         """
         raise NotImplementedError(f"{self.kind} jumps")
-
-    def integers(self, state: Lowering, x: Lowered) -> Lowered | None:
-        """What it makes of exact integers, None where that is no affine of integers."""
-        return None
 
     def fault(self) -> str | None:
         """What is wrong with its operand, if anything is."""

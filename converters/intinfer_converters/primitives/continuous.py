@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from intinfer.types import IntArray
 
 from ..float_error import FloatFormat, Floats, Real, Terms, lowest_bit
 from .base import FloatArray, Interval, Primitive
-
-if TYPE_CHECKING:
-    from ..lowered import Lowered, Lowering
 
 Fractions = tuple[Fraction, ...]
 
@@ -30,10 +27,6 @@ class Affine(Primitive):
     @abstractmethod
     def extend(self, terms: Terms, channel: IntArray) -> None:
         """Take it into a run of affine ops that is bounded as one."""
-
-    def integers(self, state: Lowering, x: Lowered) -> Lowered | None:
-        """The affine goes into scale and offset."""
-        return x.times(*self.factor_and_shift())
 
     @property
     def fractions(self) -> Fractions:
@@ -171,11 +164,6 @@ class Clip(Primitive):
         ends = self.exact[np.isfinite(self.exact)]
         on_grid = bool(x.grid) and bool((np.rint(ends / x.grid) * x.grid == ends).all())
         return Real(np.clip(x.value, *self.exact), x.error, x.grid if on_grid else 0.0)
-
-    def integers(self, state: Lowering, x: Lowered) -> Lowered | None:
-        """A clip at integers of z, such as ReLU where real 0 is one, becomes a `clamp`."""
-        assert self.operand is not None
-        return state.clamped(x, self.operand)
 
     def positive(self, known: bool) -> bool:
         """Whether the lower limit is not negative."""
