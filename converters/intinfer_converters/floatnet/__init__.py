@@ -8,8 +8,9 @@ from .arranging import FlattenMap, Gather, SelectChannels
 from .base import FloatNet, FloatNetBuilder, FloatNode, FloatOp
 from .layers import Conv, Dense, QuantisedWeight, RealWeight
 from .merges import BitshiftMean, Concatenate, Multiplex, Sum, ThresholdedMean
-from .pointwise import IntegerOp, Pixels, Pointwise, Quantise
+from .pointwise import IntegerOp, Pixels, Pointwise
 from .pools import AveragePool, GlobalAverage, GlobalSum, MaximumPool
+from .quantise import Quantise
 
 __all__ = [
     "AveragePool",

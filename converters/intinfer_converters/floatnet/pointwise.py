@@ -1,4 +1,4 @@
-"""The network's input, float ops that wait for a quantiser, the quantiser, and a source's own integer arithmetic."""
+"""The network's input, float ops that wait for a quantiser, and a source's own integer arithmetic."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from intinfer.types import IntType
 from ..evaluator import Chain, FloatArray, affine_of, chain_error, chain_positive
 from ..float_error import FloatFormat, Norm, Real, batch_norm, channel_index
 from ..lowered import ONE, ZERO, Lowered, Lowering, RefusalError, common_unit
-from ..quantise import lower_quantise
 from .base import Exact, Executor, FloatNode, OnGrid, Reads, SameShape, Status, integers
 
 
@@ -45,7 +44,7 @@ class Pixels(Exact):
         return Lowered(state.builder.input(node.name, self.size, IntType(self.lo, self.hi)))
 
 
-def _refuse_faults(chain: Chain) -> None:
+def refuse_faults(chain: Chain) -> None:
     """Raise RefusalError where an operand is no real number, or divides by 0."""
     for primitive in chain:
         if fault := primitive.fault():
@@ -88,38 +87,9 @@ class Pointwise(SameShape):
 
     def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
         """The chain waits behind what already does. Raises RefusalError for operands that are no numbers."""
-        _refuse_faults(self.chain)
+        refuse_faults(self.chain)
         (x,) = inputs
         return replace(x, tail=x.tail + self.chain, pending=x.pending + node.source)
-
-
-@dataclass(frozen=True, eq=False)
-class Quantise(Exact, SameShape):
-    """The end of a pointwise chain: its result takes the values base + step * j, j = 0..count.
-
-    What the levels mean is said by the Pointwise behind it. `base` and `count` are None for a rounding whose range the
-    source does not state: then it is that of the integers which it reads.
-    """
-
-    chain: Chain
-    base: int | None
-    step: int
-    count: int | None
-    takes_pending = True
-    reads = Reads.ANYTHING
-
-    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
-        """The chain, which ends in levels."""
-        return floats.chain(self.chain, inputs[0])
-
-    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
-        """Integers as they are."""
-        return integers(chain_positive(self.chain, inputs[0].positive))
-
-    def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
-        """A table, thresholds or a requant, see `quantise`. Raises RefusalError for operands that are no numbers."""
-        _refuse_faults(self.chain)
-        return lower_quantise(state, node, self, inputs[0])
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Lowering of a quantiser: it closes the pending chain into integers.
+"""The quantiser, and its lowering: it closes the pending chain into integers.
 
 A table on the network's input; elsewhere thresholds, or the multiply, add and shift that is equal to many of them.
 Where the quantiser and what it reads are together an op of the integer graph, they become that: the mean of a whole map
@@ -7,7 +7,7 @@ above half of the top level (`tgap`), and half of a sum of levels, rounded down 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,35 +17,60 @@ from intinfer.ops.table import MAX_ENTRIES
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
 
-from .lowered import ONE, ZERO, Lowered, Lowering, PendingSum
-from .sums import classified, resolved, tabled
-from .thresholds import Activation, LevelCode, find_requant, find_thresholds
-
-if TYPE_CHECKING:
-    from .floatnet import FloatNode, Quantise
+from ..evaluator import Chain, FloatArray, chain_positive
+from ..lowered import ONE, ZERO, Lowered, Lowering, PendingSum
+from ..sums import classified, resolved, tabled
+from ..thresholds import Activation, LevelCode, find_requant, find_thresholds
+from .base import Exact, Executor, FloatNode, OnGrid, Reads, SameShape, integers
+from .pointwise import refuse_faults
 
 MANY_THRESHOLDS = 15
 """Above this, a multiply, add and shift takes the place of the thresholds where it is proven equal."""
 MAX_BITSHIFT = 16
 
 
-def lower_quantise(state: Lowering, node: FloatNode, op: Quantise, x: Lowered) -> Lowered:
-    """Close the pending chain of `x` and the quantiser's own."""
-    stated = op.base is not None and op.count is not None
-    code = LevelCode(op.base or 0, op.step, op.count or 0) if stated else LevelCode(0, op.step, 0)
-    if isinstance(x, PendingSum):
-        activation = Activation(x.tail + op.chain, ONE, ZERO, state.dtype, code)
-        found = classified(state, x, activation, stated)
-        if found is not None:
-            return Lowered(_close(state, *found, x.pending + node.source))
-        x = tabled(state, x) or resolved(state, x)
-    activation = Activation(x.tail + op.chain, x.scale, x.offset, state.dtype, code)
-    activation = (activation.reaching if stated else activation.bounded)(x.z.type, x.channels)
-    source = x.pending + node.source
-    if state.is_pixels(x.z) and x.z.type.hi - x.z.type.lo < MAX_ENTRIES:
-        table = _table(activation, x.z)
-        return Lowered(state.add(table, x.z, name=f"{x.z.name}.act", source=source))
-    return Lowered(_close(state, find_thresholds(activation, x.z.type, x.channels), x.z, source))
+@dataclass(frozen=True, eq=False)
+class Quantise(Exact, SameShape):
+    """The end of a pointwise chain: its result takes the values base + step * j, j = 0..count.
+
+    What the levels mean is said by the Pointwise behind it. `base` and `count` are None for a rounding whose range the
+    source does not state: then it is that of the integers which it reads.
+    """
+
+    chain: Chain
+    base: int | None
+    step: int
+    count: int | None
+    takes_pending = True
+    reads = Reads.ANYTHING
+
+    def run(self, floats: Executor, *inputs: FloatArray) -> FloatArray:
+        """The chain, which ends in levels."""
+        return floats.chain(self.chain, inputs[0])
+
+    def on_grid(self, channels: int, *inputs: OnGrid) -> OnGrid:
+        """Integers as they are."""
+        return integers(chain_positive(self.chain, inputs[0].positive))
+
+    def lower(self, state: Lowering, node: FloatNode, *inputs: Lowered) -> Lowered:
+        """Close the pending chain and the quantiser's own. Raises RefusalError for operands that are no numbers."""
+        refuse_faults(self.chain)
+        (x,) = inputs
+        stated = self.base is not None and self.count is not None
+        code = LevelCode(self.base or 0, self.step, self.count or 0) if stated else LevelCode(0, self.step, 0)
+        if isinstance(x, PendingSum):
+            activation = Activation(x.tail + self.chain, ONE, ZERO, state.dtype, code)
+            found = classified(state, x, activation, stated)
+            if found is not None:
+                return Lowered(_close(state, *found, x.pending + node.source))
+            x = tabled(state, x) or resolved(state, x)
+        activation = Activation(x.tail + self.chain, x.scale, x.offset, state.dtype, code)
+        activation = (activation.reaching if stated else activation.bounded)(x.z.type, x.channels)
+        source = x.pending + node.source
+        if state.is_pixels(x.z) and x.z.type.hi - x.z.type.lo < MAX_ENTRIES:
+            table = _table(activation, x.z)
+            return Lowered(state.add(table, x.z, name=f"{x.z.name}.act", source=source))
+        return Lowered(_close(state, find_thresholds(activation, x.z.type, x.channels), x.z, source))
 
 
 def _table(activation: Activation, z: Value) -> Table:
