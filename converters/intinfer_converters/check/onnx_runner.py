@@ -185,7 +185,7 @@ class _Step:
             texts = {key: value.decode() if isinstance(value, bytes) else value for key, value in attributes.items()}
             with np.errstate(all="ignore"):
                 return operator(texts, *(known[name] if name else None for name in self.node.input))
-        except (DataError, ValueError, IndexError, KeyError, TypeError) as error:  # inputs that do not fit each other
+        except (DataError, ValueError, LookupError, TypeError, AttributeError) as error:  # inputs that do not fit
             raise DataError(f"{self.title}: {_one_line(error)}") from None
 
     def _batched_reshape(self, feeds: Mapping[str, Array], images: int) -> Array | None:
