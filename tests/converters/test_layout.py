@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intinfer_converters.floatnet import FlattenMap, Gather, SelectChannels
-from intinfer_converters.symbolic.errors import Unsupported
+from intinfer_converters.symbolic.base import Unsupported
 from intinfer_converters.symbolic.layout import Layout, arrangement
 
 SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple)

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from ..symbolic import Symbolic, SymbolicNet, Unsupported
+from ..symbolic import Operand, Symbolic, SymbolicNet, Unsupported
 from ..symbolic.vocabulary import arrangement
-from ..symbolic.vocabulary.arrangement import Operand, concat, stack
+from ..symbolic.vocabulary.arrangement import concat, stack
 from .schema import Bound
 from .scope import Arguments, Handler, Scope
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..symbolic import Symbolic, SymbolicNet, Unsupported
+from ..symbolic import Operand, Symbolic, SymbolicNet, Unsupported
 from ..symbolic.vocabulary import arithmetic, comparisons, elementwise
-from ..symbolic.vocabulary.arrangement import Operand
 from .scope import Arguments, Handler, Scope, numpy_type
 
 

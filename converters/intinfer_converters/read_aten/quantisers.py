@@ -7,18 +7,14 @@ to float32 when it meets the tensor; `quantize_per_channel` by 1/s in the type o
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from ..symbolic import Symbolic, Unsupported
+from ..symbolic import Array, Symbolic, Unsupported
 from ..symbolic.pointwise import pointwise
 from ..symbolic.vocabulary import quantisers
 from .scope import Arguments, Handler, Scope, numpy_type, with_absent
 
-Array = npt.NDArray[Any]
 MASK = "the mask of a quantiser's gradient is not computed"
 MAX_LEVEL = 2**22
 """Bounds of the levels: sums of a rounded float32 and a zero point are exact below."""

@@ -14,12 +14,11 @@ import torch
 from intinfer.types import IntArray
 
 from ..floatnet import QuantisedWeight, RealWeight
-from ..symbolic import Symbolic, SymbolicNet, Unsupported, weight_of
-from ..symbolic.vocabulary.arrangement import Operand, gather, strided
+from ..symbolic import Array, Operand, Symbolic, SymbolicNet, Unsupported, weight_of
+from ..symbolic.vocabulary.arrangement import gather, strided
 from ..symbolic.vocabulary.elementwise import cast
 from .schema import MAX_RESULT, Bound, call, mapped
 
-Array = npt.NDArray[Any]
 Arguments = Mapping[str, Any]
 Handler = Callable[["Scope", Arguments], Any]
 NUMPY = {

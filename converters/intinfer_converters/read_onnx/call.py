@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..floatnet import QuantisedWeight, RealWeight
-from ..symbolic import Symbolic, SymbolicNet, Unsupported, weight_of
+from ..symbolic import Array, Symbolic, SymbolicNet, Unsupported, weight_of
 from .load import OnnxNode
-from .tensors import Array, Constant
+from .tensors import Constant
 
 Value = Symbolic | Constant
 FLAGS = frozenset(

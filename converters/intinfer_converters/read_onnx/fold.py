@@ -12,9 +12,9 @@ from onnx.reference import ReferenceEvaluator
 
 from intinfer.files.foreign import reason as first_line
 
-from ..symbolic import Unsupported
+from ..symbolic import Array, Unsupported
 from .call import Call
-from .tensors import MAX_ELEMENTS, Array, Constant, constant_of
+from .tensors import MAX_ELEMENTS, Constant, constant_of
 
 MAX_SHAPE_DATA = 1024
 """Elements up to which a constant is shown to the shape inference, which reads shapes, repeats and pads."""

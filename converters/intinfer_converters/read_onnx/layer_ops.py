@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..symbolic import Symbolic, SymbolicNet, Unsupported
+from ..symbolic import Array, Symbolic, SymbolicNet, Unsupported
 from ..symbolic.vocabulary import layers, reductions
 from ..symbolic.vocabulary.arithmetic import add, mul
 from ..symbolic.vocabulary.arrangement import axis_of, reshape
 from .call import Call, Rule, Value, weight_in
-from .tensors import Array, Constant
+from .tensors import Constant
 
 
 def _sliding(call: Call, x: Symbolic, kernel: tuple[int, ...]) -> reductions.Sliding:

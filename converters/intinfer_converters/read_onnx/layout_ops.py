@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from math import ceil, floor, prod
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ..symbolic import Symbolic, Unsupported
+from ..symbolic import Array, Symbolic, Unsupported
 from ..symbolic.vocabulary import arrangement
 from ..symbolic.vocabulary.arrangement import axis_of, take
 from .call import Call, Rule
@@ -210,8 +208,8 @@ def upsample(call: Call) -> Symbolic:
 def _resized(
     x: Symbolic,
     axes: tuple[int, ...],
-    scales: npt.NDArray[Any] | None,
-    sizes: npt.NDArray[Any] | None,
+    scales: Array | None,
+    sizes: Array | None,
     modes: tuple[str, str, str],
 ) -> Symbolic:
     """One axis after the other; modes are the transformation, the rounding, and what sizes mean."""

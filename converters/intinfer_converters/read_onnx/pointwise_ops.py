@@ -7,11 +7,10 @@ from functools import reduce
 
 import numpy as np
 
-from ..symbolic import Symbolic, SymbolicNet, Unsupported
+from ..symbolic import Array, Operand, Symbolic, SymbolicNet, Unsupported
 from ..symbolic.vocabulary import arithmetic, elementwise
-from ..symbolic.vocabulary.arrangement import Operand
 from .call import Call, Result, Rule, Value
-from .tensors import DTYPES, Array, type_name
+from .tensors import DTYPES, type_name
 
 
 def one(word: Callable[[SymbolicNet, Symbolic], Symbolic]) -> Rule:

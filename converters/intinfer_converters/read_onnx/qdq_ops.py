@@ -11,15 +11,15 @@ import numpy as np
 
 from intinfer.types import IntArray
 
-from ..symbolic import Symbolic, SymbolicNet, Unsupported
+from ..symbolic import Array, Operand, Symbolic, SymbolicNet, Unsupported
 from ..symbolic.pointwise import pointwise
 from ..symbolic.vocabulary import arithmetic, elementwise, layers, quantisers, reductions
-from ..symbolic.vocabulary.arrangement import Operand, axis_of, concat
+from ..symbolic.vocabulary.arrangement import axis_of, concat
 from ..symbolic.vocabulary.elementwise import cast
 from .call import Call, Rule, Value, weight_in
 from .layer_ops import convolved, multiplied
 from .qonnx_ops import scale_of
-from .tensors import DTYPES, NARROW_BITS, Array, Constant, constant_of, integer_range, type_name
+from .tensors import DTYPES, NARROW_BITS, Constant, constant_of, integer_range, type_name
 
 NO_ZERO: IntArray = np.zeros((), np.int64)
 

@@ -11,12 +11,12 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from ..symbolic import Symbolic, Unsupported
+from ..symbolic import Array, Symbolic, Unsupported
 from ..symbolic.pointwise import Some, pointwise
 from ..symbolic.vocabulary import quantisers
 from ..symbolic.vocabulary.arrangement import move_axis
 from .call import Call, Value
-from .tensors import Array, Constant, constant_of
+from .tensors import Constant, constant_of
 
 ROUNDING_MODES = {
     "ROUND": "rint",

@@ -17,7 +17,7 @@ from onnx import TensorProto, numpy_helper
 
 from intinfer.errors import DataError
 
-Array = npt.NDArray[Any]
+from ..symbolic import Array
 
 MAX_ELEMENTS = 2**28
 """Elements of one tensor, stored or computed from constants."""

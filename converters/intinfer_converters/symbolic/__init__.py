@@ -6,9 +6,10 @@ rearrange axes (`layout`); pointwise ops wait in a chain until a rounding makes 
 `pointwise`); integer types are exact.
 """
 
+from .base import Array, Unsupported
 from .layout import Layout
 from .net import Reading, SymbolicNet
-from .tensor import Symbolic, Tap, Unsupported
+from .tensor import Operand, Symbolic, Tap
 from .weights import weight_of
 
-__all__ = ["Layout", "Reading", "Symbolic", "SymbolicNet", "Tap", "Unsupported", "weight_of"]
+__all__ = ["Array", "Layout", "Operand", "Reading", "Symbolic", "SymbolicNet", "Tap", "Unsupported", "weight_of"]

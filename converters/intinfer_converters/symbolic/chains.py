@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..primitives import Add, Clip, Comparison, FloatArray, Mul, Primitive, Rounding, Sign, Sub
-from .tensor import Symbolic, Unsupported
+from .base import Unsupported
+from .tensor import Symbolic
 
 ROUNDINGS = ("rint", "floor", "ceil", "trunc", "half_away", "half_down", "half_up", "up")
 COMPARISONS = ("greater", "greater_equal", "less", "less_equal")

@@ -11,14 +11,13 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from intinfer.graph import Shape
 from intinfer.types import IntArray
 
 from ..floatnet import FlattenMap, FloatOp, Gather, SelectChannels
 from . import factors as digits
-from .errors import Unsupported
+from .base import Array, Unsupported
 from .factors import NOWHERE, Factor, Factors
 
 MAX_ELEMENTS = 2**26
@@ -209,7 +208,7 @@ class Layout:
             return Layout.of(np.where(self.index < 0, -1, self.index // pixels))
         return _layout(self.shape, *found)
 
-    def by_channel(self, value: Shape, numbers: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+    def by_channel(self, value: Shape, numbers: Array) -> Array | None:
         """(C,) numbers of which each element gets its channel's, when they are `numbers`, which broadcast to the shape.
 
         A channel of `value` (C, ...) that no element comes from gets any of them; None where a channel has several.
@@ -236,7 +235,7 @@ class Layout:
         (top, bottom), (left, right) = widths
         return None if inner.padded else (inner, (top, left, bottom, right))
 
-    def _present(self, axis: int) -> npt.NDArray[np.bool_]:
+    def _present(self, axis: int) -> Array:
         """Where along an axis there are elements of the value."""
         if self._axes is None:
             others = tuple(place for place in range(len(self.shape)) if place != axis)

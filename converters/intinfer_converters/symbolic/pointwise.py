@@ -5,7 +5,7 @@ Floats: one op more in the pending chain. Integers: exact, and inside the type, 
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +17,14 @@ from intinfer.tensor import IntTensor
 from ..floatnet import IntegerOp
 from ..primitives import primitive
 from . import chains
+from .base import Array, Unsupported
 from .net import SymbolicNet
-from .tensor import Bounds, Compared, Symbolic, Unsupported, known_range, type_range
+from .tensor import Bounds, Compared, Symbolic, known_range, type_range
 
 MAX_CHANNELS = 2**16
 """Numbers of a constant that varies within a channel: they make channels of the axes along which it varies."""
 MAX_WRAPPED = 4096
 """Values for which a wrap around is a table."""
-Array = npt.NDArray[Any]
 Some = TypeVar("Some", Symbolic, Array, Symbolic | Array)
 _BINARY = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}
 
@@ -173,7 +173,7 @@ def integer_pointwise(net: SymbolicNet, x: Symbolic, kind: str, operand: npt.Arr
     return in_type(net, _big(net, x, kind, numbers, reach))
 
 
-def _finite(numbers: npt.NDArray[Any] | None) -> list[int]:
+def _finite(numbers: Array | None) -> list[int]:
     if numbers is None:
         return []
     flat = numbers.reshape(-1)
@@ -182,7 +182,7 @@ def _finite(numbers: npt.NDArray[Any] | None) -> list[int]:
     return [int(n) for n in (flat.min(initial=0), flat.max(initial=0))]
 
 
-def _reach(known: tuple[int, int], kind: str, numbers: npt.NDArray[Any] | None) -> tuple[int, int]:
+def _reach(known: tuple[int, int], kind: str, numbers: Array | None) -> tuple[int, int]:
     """The range of the exact result."""
     if numbers is None or kind in chains.COMPARISONS:
         return -1, 1
@@ -199,9 +199,7 @@ def _reach(known: tuple[int, int], kind: str, numbers: npt.NDArray[Any] | None) 
     return low + ends[0], high + ends[1]
 
 
-def _big(
-    net: SymbolicNet, x: Symbolic, kind: str, numbers: npt.NDArray[Any] | None, reach: tuple[int, int]
-) -> Symbolic:
+def _big(net: SymbolicNet, x: Symbolic, kind: str, numbers: Array | None, reach: tuple[int, int]) -> Symbolic:
     """As integer ops: beyond 2^24 a chain of float32 would round."""
     assert numbers is not None
     if kind == "clip":

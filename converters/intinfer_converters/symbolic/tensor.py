@@ -16,13 +16,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from intinfer.types import IntArray
 
 from ..evaluator import Chain
 from ..floatnet import QuantisedWeight, RealWeight
-from .errors import Unsupported as Unsupported
+from .base import Array
 from .layout import Layout
 
 Bounds = tuple[float, float]
@@ -35,7 +34,7 @@ class Compared:
 
     tensor: Symbolic
     kind: str
-    operand: npt.NDArray[Any]
+    operand: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,8 +132,8 @@ class Tap:
         return self.layout.index.reshape(-1)
 
 
-Array = npt.NDArray[Any]
 Operand = Symbolic | Array
+"""A tensor of the network or a constant."""
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 
 from intinfer.files.packing import Encoding
 from intinfer.tensor import IntTensor
@@ -16,13 +15,13 @@ from intinfer.types import IntArray
 from ..evaluator import FloatArray, round_to_float
 from ..floatnet import QuantisedWeight, RealWeight
 from ..lowered import squeeze
-from .errors import Unsupported
+from .base import Array, Unsupported
 
 MAX_LEVEL = 255
 """Largest integer that is looked for in weights of which only the float values are known."""
 NOISE = 2
 """Units in the last place of the largest weight that fake-quant code may leave: (round(w * n) / n) * 2 - 1."""
-Quantised = tuple[IntArray, npt.NDArray[Any]]
+Quantised = tuple[IntArray, Array]
 
 
 def weight_of(values: FloatArray | IntArray, quantised: Quantised | None = None) -> QuantisedWeight | RealWeight:

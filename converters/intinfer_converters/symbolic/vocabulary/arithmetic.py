@@ -10,12 +10,10 @@ import numpy as np
 from intinfer.ops import Abs, Add
 
 from ...floatnet import IntegerOp, Multiplex, Sum
-from .. import chains
-from ..layout import Layout
-from ..net import SymbolicNet
+from .. import Array, Layout, Operand, Symbolic, SymbolicNet, Unsupported, chains
 from ..pointwise import in_type, integer_op, pointwise
-from ..tensor import Bounds, Symbolic, Unsupported, hull, known, known_range, of_integers
-from .arrangement import Array, Operand, aligned, apart, as_tensor, broadcast, one_number
+from ..tensor import Bounds, hull, known, known_range, of_integers
+from .arrangement import aligned, apart, as_tensor, broadcast, one_number
 from .elementwise import cast, clip
 from .words import word
 

@@ -9,18 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import prod
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from intinfer.types import IntArray
 
 from ...floatnet import Concatenate, FlattenMap, Gather
-from .. import layout
-from ..layout import Layout, check_size
-from ..net import SymbolicNet
-from ..tensor import Known, Symbolic, Unsupported, hull, known
+from .. import Array, Layout, Operand, Symbolic, SymbolicNet, Unsupported, layout
+from ..layout import check_size
+from ..tensor import Known, hull, known
 
 MAX_BORDER = 2**20
 """Elements that a pad adds at one side."""
@@ -161,11 +158,6 @@ def _blocks(x: Symbolic, block: int) -> tuple[int, int, int]:
     if len(x.shape) != 4 or block < 1:
         raise Unsupported(f"blocks of {block} of a tensor {x.shape}")
     return x.shape[1], x.shape[2], x.shape[3]
-
-
-Array = npt.NDArray[Any]
-Operand = Symbolic | Array
-"""A tensor of the network or a constant."""
 
 
 def apart(a: Operand, b: Operand) -> tuple[Symbolic, Array]:

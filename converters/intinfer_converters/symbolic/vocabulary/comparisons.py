@@ -6,11 +6,10 @@ from functools import partial
 
 import numpy as np
 
-from ..net import SymbolicNet
+from .. import Operand, Symbolic, SymbolicNet, Unsupported
 from ..pointwise import pointwise
-from ..tensor import Symbolic, Unsupported
 from .arithmetic import add, maximum, minimum, mul, sub
-from .arrangement import Operand, apart, broadcast
+from .arrangement import apart, broadcast
 from .elementwise import cast
 from .words import word
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..net import SymbolicNet
+from .. import Array, Symbolic, SymbolicNet, Unsupported
 from ..pointwise import Some, float_pointwise, pointwise
-from ..tensor import Symbolic, Unsupported, type_range
-from .arrangement import Array
+from ..tensor import type_range
 from .words import word
 
 

@@ -14,11 +14,10 @@ from intinfer.tensor import IntTensor
 from ...floatnet import Conv, Dense, RealWeight
 from ...floatnet.layers import Weight
 from ...mixing import NO_PADS
-from .. import layout
-from ..net import SymbolicNet
+from .. import Array, Symbolic, SymbolicNet, Unsupported, layout
 from ..pointwise import in_type, pointwise
-from ..tensor import UNKNOWN, Known, Symbolic, Unsupported, of_products
-from .arrangement import Array, move_axis, reshape, transpose
+from ..tensor import UNKNOWN, Known, of_products
+from .arrangement import move_axis, reshape, transpose
 from .reductions import Sliding, slid
 
 

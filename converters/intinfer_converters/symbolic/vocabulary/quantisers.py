@@ -6,10 +6,8 @@ import numpy as np
 
 from intinfer.types import IntArray
 
-from ..net import SymbolicNet
+from .. import Array, Symbolic, SymbolicNet, Unsupported
 from ..pointwise import Some, pointwise
-from ..tensor import Symbolic, Unsupported
-from .arrangement import Array
 from .elementwise import cast, clip, rint
 
 

@@ -16,10 +16,9 @@ from intinfer.ops import ArgMax
 from intinfer.ops.geometry import Window
 
 from ...floatnet import AveragePool, FloatOp, GlobalAverage, GlobalSum, IntegerOp, MaximumPool
-from .. import layout
-from ..net import SymbolicNet
+from .. import Symbolic, SymbolicNet, Unsupported, layout
 from ..pointwise import in_type
-from ..tensor import Known, Symbolic, Unsupported, known, of_integers
+from ..tensor import Known, known, of_integers
 from .arithmetic import negative, sub
 from .arrangement import axis_of, move_axis, reshape, take, transpose
 from .elementwise import cast
