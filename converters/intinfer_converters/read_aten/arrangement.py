@@ -61,12 +61,11 @@ def move(scope: Scope, bound: Bound) -> Any:
     return scope.arranged(bound, x, shaped)
 
 
-def same(scope: Scope, a: Arguments) -> Symbolic:
+def same(scope: Scope, a: Arguments) -> Any:
     """An op of `SAME` or `COPY`."""
     if a.get("train"):
         raise Unsupported("it is in training mode; call .eval() before exporting")
-    result: Symbolic = next(iter(a.values()))
-    return result
+    return next(iter(a.values()))
 
 
 def pad(scope: Scope, a: Arguments) -> Symbolic:

@@ -27,6 +27,9 @@ class Container:
     torch writes its archives uncompressed; only such are read, so that no entry grows when it is read, and entries do
     not overlap: together they are no larger than the file.
 
+    Attributes:
+        entries: by their names.
+
     Raises:
         DataError: it is no zip file, or one with compressed, encrypted, repeated, overlapping or too many entries.
     """
@@ -49,24 +52,16 @@ class Container:
                 raise DataError(f"entry {entry.filename[:80]!r} is encrypted; save the archive without encryption")
         if sum(entry.file_size for entry in entries) > size:
             raise DataError(f"its entries overlap: they claim more than the file's {size} bytes; save it again")
-        self._entries = {entry.filename: entry for entry in entries}
-        if len(self._entries) != len(entries):
+        self.entries = {entry.filename: entry for entry in entries}
+        if len(self.entries) != len(entries):
             raise DataError("two entries of its archive have one name; save it again")
-
-    @property
-    def names(self) -> list[str]:
-        """The names of all entries."""
-        return list(self._entries)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._entries
 
     def read(self, name: str) -> bytes:
         """The bytes of an entry, its checksum compared."""
-        if name not in self._entries:
+        if name not in self.entries:
             raise DataError(f"entry {name[:80]!r} is missing from its archive; save it again")
         try:
-            return self._zip.read(self._entries[name])
+            return self._zip.read(self.entries[name])
         except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
             raise DataError(f"entry {name[:80]!r} is damaged ({first_line(error)}); save it again") from None
 

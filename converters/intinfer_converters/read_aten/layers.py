@@ -87,7 +87,7 @@ def _transposed(scope: Scope, weight: Any) -> torch.Tensor:
     result = weight.t()
     hint = scope.hints.get(id(weight))
     if hint is not None:
-        scope.keep(result, hint[0].t(), hint[1].t())
+        scope.keep(result, hint[1].t(), hint[2].t())
     return result
 
 

@@ -13,13 +13,14 @@ from intinfer.files.strict_json import Json, integer, items, text
 from intinfer.limits import MAX_TEXT
 
 from .container import boolean, member, number, table, union, word
-from .tensors import dtype_of
+from .tensors import STRIDED, dtype_of
 
 MAX_NODES = 100_000
 MAX_ITEMS = 100_000
 MAX_PATH = 10_000
 FORMATS = {1: torch.contiguous_format, 2: torch.channels_last, 3: torch.channels_last_3d, 4: torch.preserve_format}
-STRIDED = 7
+RESULTS = ("as_tensor", "as_tensors", "as_optional_tensor", "as_sym_int", "as_sym_bool", "as_sym_float", "as_none")
+"""Forms of arguments in which results are written."""
 
 
 @dataclass(frozen=True)
@@ -96,24 +97,15 @@ class Flattened:
         self.nodes.append(node)
 
     def _result(self, output: Json, names: dict[str, str], prefix: str, where: str) -> str | tuple[str, ...] | None:
-        kind, content = union(output, where)
-        if kind == "as_tensor":
-            return self._named(member(content, "name", where), names, prefix, where)
-        if kind == "as_tensors":
-            found = items(content, where, MAX_ITEMS)
-            return tuple(self._named(member(item, "name", where), names, prefix, where) for item in found)
-        if kind in ("as_sym_int", "as_sym_bool", "as_sym_float"):
-            inner, value = union(content, where)
-            return self._named(value, names, prefix, where) if inner == "as_name" else None
-        if kind == "as_optional_tensor":
-            inner, value = union(content, where)
-            return self._named(member(value, "name", where), names, prefix, where) if inner == "as_tensor" else None
-        if kind == "as_none":
-            return None
-        raise DataError(f"{where}: a result that is {kind.removeprefix('as_')[:40]} is not read")
+        kind, _ = union(output, where)
+        if kind not in RESULTS:
+            raise DataError(f"{where}: a result that is {kind.removeprefix('as_')[:40]} is not read")
+        value = _value(output, {}, where)
+        if isinstance(value, list):
+            return tuple(self._named(ref.name, names, prefix, where) for ref in value)
+        return self._named(value.name, names, prefix, where) if isinstance(value, Ref) else None
 
-    def _named(self, item: Json, names: dict[str, str], prefix: str, where: str) -> str:
-        own = word(item, where)
+    def _named(self, own: str, names: dict[str, str], prefix: str, where: str) -> str:
         name = names.setdefault(own, prefix + own)
         if name in self.names:
             raise DataError(f"{where}: value {name[:80]!r} is made twice")

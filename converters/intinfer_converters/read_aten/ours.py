@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -40,13 +39,13 @@ from ..symbolic import Symbolic
 from . import layers
 from .nodes import Node, Ref
 from .program import OPEN_BATCH, Program, exported
-from .scope import Handler, Scope
+from .schema import mapped
+from .scope import Arguments, Handler, Scope
 
 INPUT, OUTPUT = "image", "logits"
 """Names of the input and the output of our networks."""
 LAYERS = (*CALLS, nn.MaxPool2d)
 RULE = 30
-Arguments = Mapping[str, Any]
 
 
 def is_ours(module: nn.Module) -> bool:
@@ -110,11 +109,15 @@ def _named(program: Program) -> Program:
         raise DataError(f"the network gives {len(program.outputs)} tensors; one is supported")
     renamed = {program.inputs[0].name: INPUT, program.outputs[0]: OUTPUT}
     used: set[str] = set()
+
+    def renamed_ref(item: Any) -> Any:
+        return Ref(renamed.get(item.name, item.name)) if isinstance(item, Ref) else item
+
     nodes = []
     for node in program.nodes:
         layer = unused(_layer_name(node), used)
         node = _channel_concat(node)
-        arguments = tuple((key, _renamed(value, renamed)) for key, value in node.arguments)
+        arguments = tuple((key, mapped(value, renamed_ref)) for key, value in node.arguments)
         outputs = tuple(renamed.get(name, name) if isinstance(name, str) else name for name in node.outputs)
         nodes.append(replace(node, arguments=arguments, outputs=outputs, layer=layer))
     given = replace(program.inputs[0], name=INPUT)
@@ -135,12 +138,6 @@ def _layer_name(node: Node) -> str:
     if namespace == NAMESPACE or name == "max_pool2d":
         return node.path
     return f"{node.path}.{name}" if node.path else name
-
-
-def _renamed(value: Any, names: Mapping[str, str]) -> Any:
-    if isinstance(value, Ref):
-        return Ref(names.get(value.name, value.name))
-    return [_renamed(item, names) for item in value] if isinstance(value, list) else value
 
 
 # ---- the ops of `nets.ops`
@@ -180,12 +177,9 @@ def _batch_norm(scope: Scope, a: Arguments) -> Symbolic:
 def _qrelu(scope: Scope, a: Arguments) -> Symbolic:
     """rint(clip(x, 0, 1) * N); for one bit [x > 0]."""
     top = 2 ** a["bits"] - 1
-    chain: Chain
-    if top == 1:
-        chain = (Greater(np.zeros(1, dtype=np.float32)),)
-    else:
-        unit = Clip(np.array([0, 1], dtype=np.float32))
-        chain = (unit, Mul(np.array([top], dtype=np.float32)), Rint())
+    chain: Chain = (Greater(np.zeros(1, dtype=np.float32)),)
+    if top > 1:
+        chain = (Clip(np.array([0, 1], dtype=np.float32)), Mul(np.array([top], dtype=np.float32)), Rint())
     return _emitted(scope, Quantise(chain, base=0, step=1, count=top), a["x"])
 
 

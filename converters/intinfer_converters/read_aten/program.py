@@ -70,8 +70,8 @@ def read_stream(file: IO[bytes], name: str) -> Program:
 
 def _read(container: Container) -> Program:
     old = "serialized_exported_program.json"
-    models = [name for name in container.names if name.endswith(".json") and name.split("/")[-2:-1] == ["models"]]
-    if old in container:
+    models = [name for name in container.entries if name.endswith(".json") and name.split("/")[-2:-1] == ["models"]]
+    if old in container.entries:
         return _program(parse(container.read(old), old), lambda: read_old_tensors(container))
     if len(models) != 1:
         raise DataError(
@@ -80,7 +80,7 @@ def _read(container: Container) -> Program:
         )
     root, _, stem = models[0].removesuffix(".json").rpartition("models/")
     order = f"{root}byteorder"
-    if order in container and container.read(order) != b"little":
+    if order in container.entries and container.read(order) != b"little":
         raise DataError("its tensors are not little-endian; export it on a little-endian machine")
     return _program(parse(container.read(models[0]), models[0]), lambda: read_tensors(container, root, stem))
 
@@ -143,14 +143,13 @@ def _outputs(specs: Json) -> tuple[str, ...]:
             )
         if kind == "user_input_mutation":
             continue
-        if kind != "user_output":
-            raise DataError(f"an output is {kind.replace('_', ' ')[:40]}; export it with tensors as its only outputs")
-        form, value = union(member(content, "arg", kind), "an output")
-        if form == "as_none":
-            continue
-        if form != "as_tensor":
+        form, value = kind.replace("_", " "), content
+        if kind == "user_output":
+            form, value = union(member(content, "arg", kind), "an output")
+        if form == "as_tensor":
+            names.append(word(member(value, "name", "an output"), "an output"))
+        elif form != "as_none":
             raise DataError(f"an output is {form.removeprefix('as_')[:40]}; export it with tensors as its only outputs")
-        names.append(word(member(value, "name", "an output"), "an output"))
     if not names:
         raise DataError("its graph has no output")
     return tuple(dict.fromkeys(names))

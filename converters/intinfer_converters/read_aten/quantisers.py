@@ -7,6 +7,8 @@ to float32 when it meets the tensor; `quantize_per_channel` by 1/s in the type o
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -56,15 +58,14 @@ def _fake(scope: Scope, a: Arguments, scale: Array, zero: Array) -> Symbolic:
     return quantisers.fake_quantise(scope.net, scaled, single, zero.astype(np.int64), ends)
 
 
-def fake_per_tensor(scope: Scope, a: Arguments) -> Symbolic:
+def fake_per_tensor(scope: Scope, a: Arguments) -> Any:
     """A fake quantiser with one scale and zero point; one that is disabled gives its input."""
     for key in ("scale", "zero_point"):
         if scope.array(a[key]).size != 1:
             raise Unsupported(f"its {key} has {scope.array(a[key]).size} entries for one tensor")
     enabled = a.get("fake_quant_enabled")
     if enabled is not None and not scope.number(enabled):
-        result: Symbolic = a["self"]
-        return result
+        return a["self"]
     return _fake(scope, a, scope.array(a["scale"]).reshape(1), scope.array(a["zero_point"]).reshape(1))
 
 
@@ -75,12 +76,11 @@ def fake_per_channel(scope: Scope, a: Arguments) -> Symbolic:
     return _fake(scope, a, _column(scale, a["axis"], rank), _column(zero, a["axis"], rank))
 
 
-def observed(scope: Scope, a: Arguments) -> Symbolic:
+def observed(scope: Scope, a: Arguments) -> Any:
     """The fused observer and fake quantiser of QAT, its observer switched off."""
     check_observer(scope, a)
     if not scope.number(a["fake_quant_on"]):
-        result: Symbolic = a["self"]
-        return result
+        return a["self"]
     if a["per_row_fake_quant"]:
         return fake_per_channel(scope, {**a, "axis": a["ch_axis"]})
     return fake_per_tensor(scope, a)

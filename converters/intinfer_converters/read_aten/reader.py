@@ -70,7 +70,7 @@ class _Reader:
     def __init__(self, program: Program, pixels: Preprocess, shapes: Shapes) -> None:
         self.program = program
         self.given = only_input(program)
-        self.shape = input_shape(self.given, shapes)
+        shape = input_shape(self.given, shapes)
         batch, where = self.given.shape[0], f"input {self.given.name!r}"
         if self.given.dtype == torch.float16:
             raise DataError(f"{where} is float16, whose ops torch rounds twice; export it in float32")
@@ -78,19 +78,15 @@ class _Reader:
             raise DataError(f"{where} is a batch of 0 images; export it with a batch of 1")
         try:
             dtype = numpy_type(self.given.dtype)
+            self.scope = Scope(SymbolicNet(dtype if dtype.kind == "f" else np.float32), batch or OPEN_BATCH)
+            x = pixels.apply(self.scope.net, self.given.name, shape, dtype)
         except Unsupported as reason:
             raise DataError(f"{where}: {reason}") from None
-        self.scope = Scope(SymbolicNet(dtype if dtype.kind == "f" else np.float32), batch or OPEN_BATCH)
+        self.tensors = {self.given.name: x}
         self.values = Values()
-        self.tensors: dict[str, Symbolic] = {}
+        self.values.set(self.given.name, x)
         for name, (key, tensor) in program.constants.items():
             self.values.set(name, tensor, key)
-        try:
-            x = pixels.apply(self.scope.net, self.given.name, self.shape, dtype)
-        except Unsupported as reason:
-            raise DataError(f"{where}: {reason}") from None
-        self.keep(self.given.name, x)
-        self.values.set(self.given.name, x)
 
     def read(self) -> Reading:
         refusals = [text for node in self.program.nodes for text in self.visit(node)]
@@ -148,19 +144,18 @@ class _Reader:
             self.tensors[name] = value
 
     def compute(self, node: Node, arguments: tuple[tuple[str, Any], ...]) -> None:
+        packet, values = packet_of(node.target), [value for _, value in arguments]
+        place: Callable[[str, Any], None] = self.values.set
         if node.target in SCALAR_OPS:
-            self.store(node, _sized(SCALAR_OPS[node.target](*(value for _, value in arguments))), self.values.set)
-            return
-        packet = packet_of(node.target)
-        if packet in ("aten.sym_size", "aten.sym_numel"):
-            self.store(node, self.size(packet, [value for _, value in arguments]), self.values.set)
-            return
-        if not (packet in HANDLERS or packet in MOVING or packet in CONSTANT_ONLY):
-            reason = REFUSED_OPS.get(packet, WAY_OUT)
-            raise Unsupported(f"the op is not supported; {reason}")
-        bound = bind(node.target, arguments)
-        result = self.result(bound)
-        self.store(node, result, self.sharing(node, bound))
+            result = _sized(SCALAR_OPS[node.target](*values))
+        elif packet in ("aten.sym_size", "aten.sym_numel"):
+            result = self.size(packet, values)
+        elif packet in HANDLERS or packet in MOVING or packet in CONSTANT_ONLY:
+            bound = bind(node.target, arguments)
+            result, place = self.result(bound), self.sharing(node, bound)
+        else:
+            raise Unsupported(f"the op is not supported; {REFUSED_OPS.get(packet, WAY_OUT)}")
+        self.store(node, result, place)
 
     def size(self, packet: str, values: list[Any]) -> int:
         """The size of a tensor of the whole batch, along one axis or in all."""
@@ -185,9 +180,9 @@ class _Reader:
 
     def folded(self, bound: Bound) -> Any:
         """An op of constants, computed by torch; integers behind a dequantiser are remembered."""
-        first, *_ = (*bound.arguments, "")
         arguments = dict(bound.arguments)
         if bound.in_place:
+            first = next(iter(arguments))
             arguments[first] = arguments[first].clone()
         result = call(bound, arguments)
         if isinstance(result, torch.Tensor):
@@ -199,13 +194,10 @@ class _Reader:
         if scale is not None:
             self.scope.hint(result, scale)
             return
-        first = next(iter(bound.arguments.values()), None)
+        name, first = next(iter(bound.arguments.items()), ("", None))
         known = self.scope.hints.get(id(first))
-        if known is None or bound.packet not in MOVING | SAME | COPY:
-            return
-        name = next(iter(bound.arguments))
-        moved = [call(bound, {**bound.arguments, name: part}) for part in known]
-        self.scope.keep(result, *moved)
+        if known is not None and bound.packet in MOVING | SAME | COPY:
+            self.scope.keep(result, *(call(bound, {**bound.arguments, name: part}) for part in known[1:]))
 
     def sharing(self, node: Node, bound: Bound) -> Callable[[str, Any], None]:
         """How the results are stored: over their argument, in its memory, or in memory of their own."""
@@ -218,9 +210,9 @@ class _Reader:
         if bound.in_place and bound.packet not in SAME:
             return lambda name, value: self.values.write(name, value, source)
         if bound.packet in SAME:
-            return lambda name, value: self.values.share(name, value, source, whole=True)
+            return lambda name, _: self.values.alias(name, source)
         if bound.views or bound.packet in MAYBE_VIEWS:
-            return lambda name, value: self.values.share(name, value, source, whole=False)
+            return lambda name, value: self.values.view(name, value, source)
         return self.values.set
 
     def store(self, node: Node, result: Any, place: Callable[[str, Any], None]) -> None:

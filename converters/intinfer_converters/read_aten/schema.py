@@ -65,22 +65,18 @@ def bind(target: str, given: tuple[tuple[str, Any], ...]) -> Bound:
     """The op `target` with its arguments bound to its schema. Its packet is in a table: the caller has looked."""
     op, name = overload_of(target), target.split(".")[1]
     schema = op._schema
-    arguments: dict[str, Any] = {}
     values: dict[str, Any] = {}
     for place, (key, value) in enumerate(given):
         name_of = key or (schema.arguments[place].name if place < len(schema.arguments) else "")
         if name_of in values or not name_of:
             raise Unsupported(f"argument {place} ({name_of!r}) is given twice or unknown")
         values[name_of] = value
+    if any(argument.is_out for argument in schema.arguments):
+        raise Unsupported("it writes into a given tensor; use the form that returns its result")
     for argument in schema.arguments:
-        if argument.is_out:
-            raise Unsupported("it writes into a given tensor; use the form that returns its result")
-        if argument.name in values:
-            arguments[argument.name] = values.pop(argument.name)
-        elif argument.has_default_value():
-            arguments[argument.name] = argument.default_value
-        else:
+        if argument.name not in values and not argument.has_default_value():
             raise Unsupported(f"its argument {argument.name!r} is missing")
+    arguments = {argument.name: values.pop(argument.name, argument.default_value) for argument in schema.arguments}
     if values:
         raise Unsupported(f"it has no argument {next(iter(values))!r}")
     aliases = any(result.alias_info is not None for result in schema.returns)

@@ -42,11 +42,11 @@ def numpy_type(dtype: torch.dtype) -> np.dtype[Any]:
     return np.dtype(NUMPY[dtype])
 
 
+@dataclass(frozen=True)
 class Absent:
     """A result that is never computed: reading it is refused with `reason`."""
 
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
+    reason: str
 
 
 def with_absent(handler: Handler, *reasons: str) -> Handler:
@@ -61,14 +61,13 @@ class Scope:
     Attributes:
         batch: images that the graph was exported for, 2 where their number is open. Symbolic tensors are the first
             image; sizes that the graph asks for count all of them.
-        hints: id of a constant -> (integers, scale) that it was dequantised from, both of its shape.
-        kept: the constants of `hints`, so that their ids stay their own.
+        hints: id of a constant -> the constant, so that its id stays its own, and the integers and the scale that it
+            was dequantised from, both of its shape.
     """
 
     net: SymbolicNet
     batch: int
-    hints: dict[int, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
-    kept: list[torch.Tensor] = field(default_factory=list)
+    hints: dict[int, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = field(default_factory=dict)
 
     def array(self, value: Any) -> Array:
         """A constant as a NumPy array."""
@@ -109,7 +108,7 @@ class Scope:
         if isinstance(value, Symbolic):
             raise Unsupported("its weights are computed from the input; they must be constants")
         hint = self.hints.get(id(value))
-        return weight_of(self.array(value), None if hint is None else (hint[0].numpy(), hint[1].numpy()))
+        return weight_of(self.array(value), None if hint is None else (hint[1].numpy(), hint[2].numpy()))
 
     def hint(self, values: torch.Tensor, scale: torch.Tensor) -> None:
         """Remember that `values` are integers times `scale` (which broadcasts against them), when they are."""
@@ -122,8 +121,7 @@ class Scope:
 
     def keep(self, values: torch.Tensor, q: torch.Tensor, scale: torch.Tensor) -> None:
         """Remember the integers and the scale, both of the shape of `values`, that a constant is made of."""
-        self.hints[id(values)] = (q.contiguous(), scale.contiguous())
-        self.kept.append(values)
+        self.hints[id(values)] = (values, q.contiguous(), scale.contiguous())
 
     def one_image(self, constant: Array, rank: int) -> Array:
         """A constant beside tensors of `rank`, where it is repeated for every image of the batch."""
@@ -205,12 +203,9 @@ class Scope:
             return strided(x, (1, *shape[1:]), result.stride(), offset)
         moved: IntArray = result.to(torch.int64).contiguous().numpy()
         images = np.arange(self.batch).reshape(-1, *[1] * (moved.ndim - 1)) * x.size
-        if (moved != moved[:1] + images).any():
+        if (moved != moved[:1] + images).any() or moved[0].max() >= x.size:
             raise Unsupported("it mixes the images of a batch")
-        first = moved[:1]
-        if first.max() >= x.size:
-            raise Unsupported("it mixes the images of a batch")
-        return gather(x, first)
+        return gather(x, moved[:1])
 
 
 def _parts(result: Any) -> list[torch.Tensor]:

@@ -60,9 +60,9 @@ def read_tensors(container: Container, root: str, stem: str) -> dict[str, torch.
     for folder in ("weights", "constants"):
         base = f"{root}data/{folder}/"
         config = f"{base}{stem}_{folder}_config.json"
-        if config in container:
+        if config in container.entries:
             found.update(_configured(container, base, config))
-        elif f"{base}{stem}.pt" in container:
+        elif f"{base}{stem}.pt" in container.entries:
             found.update(_dictionary(container, f"{base}{stem}.pt"))
     return found
 
@@ -72,7 +72,7 @@ def read_old_tensors(container: Container) -> dict[str, torch.Tensor]:
     found: dict[str, torch.Tensor] = {}
     for name in ("serialized_state_dict.pt", "serialized_constants.pt"):
         for known in (name, name.replace(".pt", ".json")):
-            if known in container and container.read(known):
+            if known in container.entries and container.read(known):
                 found.update(_dictionary(container, known))
     return found
 

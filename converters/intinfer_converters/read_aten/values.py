@@ -6,76 +6,83 @@ Where another name has part of the same memory under another shape, reading it a
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..symbolic import Unsupported
 from .nodes import Ref
+from .schema import mapped
 from .scope import Absent
 
+REFUSED = object()
+"""A value of a node that was refused; what depends on it is passed over without another report."""
 
-class Refused:
-    """A value of a node that was refused; what depends on it is passed over without another report."""
 
+@dataclass(eq=False)
+class _Tensor:
+    """What one name, or several names of the very same tensor, stand for.
 
-REFUSED = Refused()
+    Attributes:
+        key: of the parameter in whose memory it is, which nothing may change; "" elsewhere.
+        memory: all tensors that share its memory, perhaps in part.
+        overwritten: the value that was written over part of its memory; "" while there is none.
+    """
+
+    value: Any
+    key: str
+    memory: list[_Tensor] = field(default_factory=list)
+    overwritten: str = ""
+
+    def __post_init__(self) -> None:
+        self.memory.append(self)
 
 
 class Values:
     """Name -> value: a Symbolic, a constant tensor, a number, `Absent` or `REFUSED`."""
 
     def __init__(self) -> None:
-        self._value: dict[str, Any] = {}
-        self._cell: dict[str, int] = {}  # names of one cell are the same tensor
-        self._memory: dict[str, int] = {}  # names of one memory share it, perhaps in part
-        self._sharing: dict[int, list[str]] = {}
-        self._stale: dict[str, str] = {}
-        self._fixed: dict[int, str] = {}  # memory of parameters -> their key
+        self._tensors: dict[str, _Tensor] = {}
 
     def set(self, name: str, value: Any, key: str = "") -> None:
         """A value with memory of its own; `key` is that of a parameter, which nothing may change."""
-        self._value[name] = value
-        memory = self._cell[name] = self._memory[name] = len(self._cell)
-        self._sharing[memory] = [name]
-        if key:
-            self._fixed[memory] = key
+        self._tensors[name] = _Tensor(value, key)
 
-    def share(self, name: str, value: Any, source: str, whole: bool) -> None:
-        """A value in the memory of `source`: the very same tensor, or perhaps a view of it."""
-        self.set(name, value)
-        self._memory[name] = self._memory[source]
-        self._sharing[self._memory[source]].append(name)
-        if whole:
-            self._cell[name] = self._cell[source]
+    def alias(self, name: str, source: str) -> None:
+        """Another name of the very same tensor."""
+        self._tensors[name] = self._tensors[source]
+
+    def view(self, name: str, value: Any, source: str) -> None:
+        """A value that is perhaps in the memory of `source`."""
+        whole = self._tensors[source]
+        self._tensors[name] = _Tensor(value, whole.key, whole.memory)
 
     def write(self, name: str, value: Any, target: str) -> None:
         """`value`, called `name`, is written over the tensor `target`."""
-        key = self._fixed.get(self._memory[target])
-        if key is not None:
-            raise Unsupported(f"it changes {key!r}, a state from one image to the next; call .eval() before exporting")
-        cell = self._cell[target]
-        for other in self._sharing[self._memory[target]]:
-            if self._cell[other] == cell:
-                self._value[other] = value
-            else:
-                self._stale[other] = name
-        self.share(name, value, target, whole=True)
+        written = self._tensors[target]
+        if written.key:
+            raise Unsupported(
+                f"it changes {written.key!r}, a state from one image to the next; call .eval() before exporting"
+            )
+        for other in written.memory:
+            if other is not written:
+                other.overwritten = name
+        written.value = value
+        self.alias(name, target)
 
     def get(self, name: str) -> Any:
         """The value that a name has now. Raises Unsupported where reading it has no meaning."""
-        if name in self._stale:
+        if name not in self._tensors:
+            raise Unsupported(f"it reads {name[:80]!r}, which is computed nowhere before it")
+        found = self._tensors[name]
+        if found.overwritten:
             raise Unsupported(
-                f"it reads {name!r}, part of whose memory {self._stale[name]!r} has written over; "
+                f"it reads {name!r}, part of whose memory {found.overwritten!r} has written over; "
                 "use ops that are not in place"
             )
-        if name not in self._value:
-            raise Unsupported(f"it reads {name[:80]!r}, which is computed nowhere before it")
-        value = self._value[name]
-        if isinstance(value, Absent):
-            raise Unsupported(f"it reads {name!r}: {value.reason}")
-        return value
+        if isinstance(found.value, Absent):
+            raise Unsupported(f"it reads {name!r}: {found.value.reason}")
+        return found.value
 
     def resolved(self, argument: Any) -> Any:
         """An argument with values in place of names."""
-        if isinstance(argument, Ref):
-            return self.get(argument.name)
-        return [self.resolved(item) for item in argument] if isinstance(argument, list) else argument
+        return mapped(argument, lambda item: self.get(item.name) if isinstance(item, Ref) else item)
