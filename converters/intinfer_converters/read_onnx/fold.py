@@ -38,20 +38,11 @@ GROWING = frozenset(("ConstantOfShape", "Expand", "EyeLike", "Pad", "Range", "Re
 """Standard ops whose result has the size that their inputs' values say."""
 LAYOUT = frozenset(
     (
-        "Flatten",
-        "Identity",
-        "Reshape",
-        "Squeeze",
-        "Transpose",
-        "Unsqueeze",
-        "Slice",
-        "Gather",
-        "Expand",
-        "Tile",
-        "Split",
+        *("Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Tile", "Transpose"),
+        *("Unsqueeze",),
     )
 )
-"""Ops on a quantised constant after which its integers and scales are still known."""
+"""Ops after which a constant is of the same type, and its integers and scales are still known."""
 
 
 def folded(call: Call) -> list[Constant]:
@@ -63,21 +54,15 @@ def folded(call: Call) -> list[Constant]:
     node = call.node
     if node.op not in BOUNDED | GROWING or node.branches:
         raise Unsupported("it is not evaluated on constants; export the network with its constants folded")
-    constants = [call.constant(place, "input") if call.has(place) else None for place in range(len(call.inputs))]
-    results = [constant_of(result) for result in _evaluated(call, [_values(c) for c in constants])]
-    first = constants[0] if constants else None
-    if node.op in LAYOUT and first is not None and first.quantised is not None:
-        rest = [_values(c) for c in constants[1:]]
-        parts = [_evaluated(call, [part, *rest]) for part in first.quantised]
-        return [Constant(c.values, c.elem_type, (q, s)) for c, q, s in zip(results, *parts, strict=True)]
-    kept = {"Identity", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Gather"}
-    if first is not None and node.op in kept:  # 2- and 4-bit types are held in 8 bits and stay what they are
-        return [Constant(c.values, first.elem_type) for c in results]
-    return results
-
-
-def _values(constant: Constant | None) -> Array | None:
-    return None if constant is None else constant.values
+    arrays = [call.optional(place, "input") for place in range(len(call.inputs))]
+    results = _evaluated(call, arrays)
+    if node.op not in LAYOUT or not call.has(0):
+        return [constant_of(result) for result in results]
+    first = call.constant(0, "input")
+    if first.quantised is None:  # 2- and 4-bit types are held in 8 bits and stay what they are
+        return [Constant(result, first.elem_type) for result in results]
+    parts = [_evaluated(call, [part, *arrays[1:]]) for part in first.quantised]
+    return [Constant(c, first.elem_type, (q, s)) for c, q, s in zip(results, *parts, strict=True)]
 
 
 def _evaluated(call: Call, arrays: list[Array | None]) -> list[Array]:

@@ -6,6 +6,7 @@ QuantizeLinear rounds x / scale half to even, then adds the zero point, then sat
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -62,27 +63,22 @@ def quantize_linear(call: Call) -> Value:
     """saturate(rint(x / scale) + zero point)."""
     if call.integer("precision", 0) not in (0, call.constant(1, "scale").elem_type):
         raise Unsupported("its precision is not the type of its scale")
-    x, axis, block = call.value(0), call.integer("axis", 1), call.integer("block_size", 0)
+    x, axis, block = call.operand(0), call.integer("axis", 1), call.integer("block_size", 0)
     if block and isinstance(x, Symbolic):
         raise Unsupported("it quantises an activation in blocks; one scale, or one a channel, is supported")
     scale, zero = (_along(array, x.shape, axis, block) for array in (scale_of(call, 1), _zero(call, 2)))
+    return _quantised(call.net, x, scale, zero, _target(call, 2))
+
+
+def _quantised(net: SymbolicNet, x: Operand, scale: Array, zero: IntArray, elem: int) -> Value:
+    """Real numbers as integers of an ONNX type."""
     if isinstance(x, Symbolic):
-        return quantised(call.net, x, scale, zero, _target(call, 2))
-    return _constant_levels(call.net, x.values, scale, zero, _target(call, 2))
-
-
-def quantised(net: SymbolicNet, x: Symbolic, scale: Array, zero: IntArray, elem: int) -> Symbolic:
-    """An activation as integers of an ONNX type."""
-    if not x.is_float:
-        raise Unsupported(f"it quantises a {x.dtype} tensor; a float tensor is due")
-    levels = quantisers.quantise(net, pointwise(net, x, "div", scale), zero, integer_range(elem))
-    return cast(net, levels, DTYPES[elem])
-
-
-def _constant_levels(net: SymbolicNet, values: Array, scale: Array, zero: IntArray, elem: int) -> Constant:
-    """A constant as integers of an ONNX type."""
+        if not x.is_float:
+            raise Unsupported(f"it quantises a {x.dtype} tensor; a float tensor is due")
+        levels = quantisers.quantise(net, pointwise(net, x, "div", scale), zero, integer_range(elem))
+        return cast(net, levels, DTYPES[elem])
     with np.errstate(all="ignore"):
-        scaled = (values.astype(scale.dtype) / scale).astype(np.float64)
+        scaled = (x.astype(scale.dtype) / scale).astype(np.float64)
     if np.isnan(scaled).any():
         raise Unsupported("its constant has NaN entries")
     return Constant(quantisers.quantise(net, scaled, zero, integer_range(elem)).astype(DTYPES[elem]), elem)
@@ -98,20 +94,21 @@ def dequantize_linear(call: Call) -> Value:
     if given is not None and given.dtype != (x.dtype if isinstance(x, Symbolic) else x.values.dtype):
         raise Unsupported(f"its zero point is {given.dtype}, what it dequantises is not; they are of one type")
     scale, zero = (_along(array, x.shape, axis, block) for array in (scale_of(call, 1), _zero(call, 2)))
-    if isinstance(x, Symbolic):
-        if block:
-            raise Unsupported("it has a scale a block of an activation; one scale, or one a channel, is supported")
-        return quantisers.dequantise(call.net, x, scale, zero)
-    if x.values.dtype.kind not in "iu":
+    if isinstance(x, Symbolic) and block:
+        raise Unsupported("it has a scale a block of an activation; one scale, or one a channel, is supported")
+    if isinstance(x, Constant) and x.values.dtype.kind not in "iu":
         raise Unsupported(f"its constant is of type {type_name(x.elem_type)}; integers are due")
-    q, real = _constant_reals(x.values, scale, zero)
-    return Constant(real.values, real.elem_type, (q, np.broadcast_to(scale, q.shape)))
+    return _dequantised(call.net, x, scale, zero)
 
 
-def _constant_reals(values: Array, scale: Array, zero: IntArray) -> tuple[IntArray, Constant]:
-    q = values.astype(np.int64) - zero
+def _dequantised(net: SymbolicNet, x: Value, scale: Array, zero: IntArray) -> Value:
+    """Integers as real numbers; a constant keeps its integers and scale."""
+    if isinstance(x, Symbolic):
+        return quantisers.dequantise(net, x, scale, zero)
+    q = x.values.astype(np.int64) - zero
     with np.errstate(over="ignore"):  # weights that are infinite are refused where they are used
-        return q, constant_of(q.astype(scale.dtype) * scale)
+        real = constant_of(q.astype(scale.dtype) * scale)
+    return replace(real, quantised=(q, np.broadcast_to(scale, q.shape)))
 
 
 # ---- integer products
@@ -152,7 +149,7 @@ def _factor(call: Call, place: int, zero_place: int, rows: bool = False) -> Valu
     return _centred(call, value, zero)
 
 
-def _requantised(call: Call, sums: Symbolic, places: tuple[int, int, int, int], axis: int, like: int = 0) -> Symbolic:
+def _requantised(call: Call, sums: Symbolic, places: tuple[int, int, int, int], axis: int, like: int = 0) -> Value:
     """Integer sums times (input scale * weight scale / output scale), rounded to the output type.
 
     The multiplier is computed in the scales' float type from left to right; its product with the sum is rounded to that
@@ -170,7 +167,7 @@ def _requantised(call: Call, sums: Symbolic, places: tuple[int, int, int, int], 
     real = pointwise(call.net, cast(call.net, sums, call.net.dtype), "mul", multiplier)
     zero = _zero(call, zero_place, "output zero point").reshape(())
     elem = _elem_of(call, zero_place if call.has(zero_place) else like)
-    return quantised(call.net, real, np.ones((), call.net.dtype), zero, elem)
+    return _quantised(call.net, real, np.ones((), call.net.dtype), zero, elem)
 
 
 def _elem_of(call: Call, place: int) -> int:
@@ -180,19 +177,19 @@ def _elem_of(call: Call, place: int) -> int:
     return next(elem for elem, dtype in DTYPES.items() if dtype == value.dtype and elem not in NARROW_BITS)
 
 
-def qlinear_conv(call: Call) -> Symbolic:
+def qlinear_conv(call: Call) -> Value:
     """QLinearConv(x, scale, zero, w, scale, zero, y scale, y zero, bias): the bias is an integer of the sums."""
     x, weights = _centred(call, call.tensor(), _zero(call, 2)), _integer_weights(call, 3, _zero(call, 5), False)
     return _requantised(call, convolved(call, x, weights, call.optional(8, "bias")), (1, 4, 6, 7), 1)
 
 
-def qlinear_matmul(call: Call) -> Symbolic:
+def qlinear_matmul(call: Call) -> Value:
     """QLinearMatMul(a, scale, zero, b, scale, zero, y scale, y zero)."""
     sums = multiplied(call.net, _factor(call, 0, 2, rows=True), _factor(call, 3, 5))
     return _requantised(call, sums, (1, 4, 6, 7), -1, 0 if isinstance(call.value(0), Symbolic) else 3)
 
 
-def qgemm(call: Call) -> Symbolic:
+def qgemm(call: Call) -> Value:
     """QGemm(a, scale, zero, b, scale, zero, c, y scale, y zero) of ONNX Runtime; c is an integer of the sums."""
     call.refuse("transA", 0)
     call.refuse("alpha", 1.0)
@@ -212,19 +209,15 @@ def qgemm(call: Call) -> Symbolic:
 
 def _real(call: Call, place: int) -> Operand:
     """The real numbers of the inputs (x, scale, zero point) from `place` on."""
-    value, scale, zero = call.value(place), scale_of(call, place + 1).reshape(()), _zero(call, place + 2).reshape(())
-    if isinstance(value, Symbolic):
-        return quantisers.dequantise(call.net, value, scale, zero)
-    return _constant_reals(value.values, scale, zero)[1].values
+    scale, zero = scale_of(call, place + 1).reshape(()), _zero(call, place + 2).reshape(())
+    real = _dequantised(call.net, call.value(place), scale, zero)
+    return real if isinstance(real, Symbolic) else real.values
 
 
-def _levels(call: Call, x: Operand, place: int) -> Operand:
+def _levels(call: Call, x: Operand, place: int) -> Value:
     """Quantised with the scale and zero point from `place` on."""
     scale, zero = scale_of(call, place).reshape(()), call.constant(place + 1, "output zero point")
-    offset = zero.values.astype(np.int64).reshape(())
-    if isinstance(x, Symbolic):
-        return quantised(call.net, x, scale, offset, zero.elem_type)
-    return _constant_levels(call.net, x, scale, offset, zero.elem_type).values
+    return _quantised(call.net, x, scale, zero.values.astype(np.int64).reshape(()), zero.elem_type)
 
 
 def of_reals(word: Callable[..., Symbolic], *places: int) -> Rule:
@@ -241,13 +234,13 @@ def _real_tensor(call: Call) -> Symbolic:
     return x
 
 
-def qlinear_leaky_relu(call: Call) -> Operand:
+def qlinear_leaky_relu(call: Call) -> Value:
     """QLinearLeakyRelu(x, scale, zero, y scale, y zero)."""
     slope = call.reals(call.number("alpha", 0.01))
     return _levels(call, elementwise.leaky_relu(call.net, _real_tensor(call), slope), 3)
 
 
-def qlinear_global_average_pool(call: Call) -> Operand:
+def qlinear_global_average_pool(call: Call) -> Value:
     """QLinearGlobalAveragePool(x, scale, zero, y scale, y zero)."""
     x = _real_tensor(call)
     rank, last = len(x.shape), call.integer("channels_last", 0)
@@ -257,5 +250,6 @@ def qlinear_global_average_pool(call: Call) -> Operand:
 
 def qlinear_concat(call: Call) -> Symbolic:
     """QLinearConcat(y scale, y zero, then (x, scale, zero) for each)."""
-    parts = [_levels(call, _real(call, place), 0) for place in range(2, len(call.inputs), 3)]
+    levels = [_levels(call, _real(call, place), 0) for place in range(2, len(call.inputs), 3)]
+    parts = [part if isinstance(part, Symbolic) else part.values for part in levels]
     return concat(call.net, parts, call.integer("axis", 0))

@@ -152,15 +152,13 @@ class _Reader:
         self._keep(node, results)
 
     def _keep(self, node: OnnxNode, results: Sequence[Value]) -> None:
-        names = [name for name in node.outputs if name]
-        if len(node.outputs) > len(results) and any(node.outputs[len(results) :]):
-            self._lost |= set(node.outputs[len(results) :])
+        self._lost |= set(node.outputs[len(results) :])
         for name, value in zip(node.outputs, results, strict=False):
             if isinstance(value, Symbolic) and value.is_float and value.dtype != self.net.dtype:
                 raise Unsupported(
                     f"it computes in {value.dtype}, the network in {self.net.dtype}; one type is supported"
                 )
-            if name in names:
+            if name:
                 self.values[name] = value
 
     def _check_types(self, call: Call) -> None:
