@@ -174,12 +174,8 @@ def integer_pointwise(net: SymbolicNet, x: Symbolic, kind: str, operand: npt.Arr
 
 
 def _finite(numbers: Array | None) -> list[int]:
-    if numbers is None:
-        return []
-    flat = numbers.reshape(-1)
-    if flat.dtype.kind == "f":
-        flat = flat[np.isfinite(flat)]
-    return [int(n) for n in (flat.min(initial=0), flat.max(initial=0))]
+    finite = np.zeros(1) if numbers is None else numbers[np.isfinite(numbers)]
+    return [int(n) for n in (finite.min(initial=0), finite.max(initial=0))]
 
 
 def _reach(known: tuple[int, int], kind: str, numbers: Array | None) -> tuple[int, int]:

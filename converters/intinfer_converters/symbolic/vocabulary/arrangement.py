@@ -162,11 +162,10 @@ def _blocks(x: Symbolic, block: int) -> tuple[int, int, int]:
 
 def apart(a: Operand, b: Operand) -> tuple[Symbolic, Array]:
     """The tensor and the constant of a pair that has one of each."""
-    if isinstance(a, Symbolic):
-        assert not isinstance(b, Symbolic)
-        return a, np.asarray(b)
-    assert isinstance(b, Symbolic)
-    return b, np.asarray(a)
+    x, constant = (a, b) if isinstance(a, Symbolic) else (b, a)
+    assert isinstance(x, Symbolic)
+    assert not isinstance(constant, Symbolic)
+    return x, np.asarray(constant)
 
 
 def one_number(constant: Array, reason: str) -> float:
@@ -206,7 +205,7 @@ def as_tensor(net: SymbolicNet, x: Operand, like: Symbolic, shape: tuple[int, ..
 def concat(net: SymbolicNet, tensors: Sequence[Operand], axis: int) -> Symbolic:
     """Tensors one behind the other along `axis`."""
     first = next(x for x in tensors if isinstance(x, Symbolic))
-    shapes = ", ".join(str(np.shape(x)) if not isinstance(x, Symbolic) else str(x.shape) for x in tensors)
+    shapes = ", ".join(str(x.shape) for x in tensors)
     rank = len(first.shape)
     if not -rank <= axis < rank or any(len(x.shape) != rank for x in tensors):
         raise Unsupported(f"shapes {shapes} do not concatenate along axis {axis}")

@@ -104,16 +104,13 @@ def conv(
 
 def _unpadded(x: Symbolic) -> tuple[Symbolic, Pads]:
     """`x` without a frame of zeros, and the frame, when it has one that a convolution can make itself."""
-    if not x.padded or x.fill or x.chain or len(x.shape) not in (3, 4):
-        return x, NO_PADS
-    found = x.layout.reshape(layout.value_shape(x.shape)).frame()
-    if found is None:
+    own = x.padded and not x.fill and not x.chain
+    found = x.layout.reshape(layout.value_shape(x.shape)).frame() if own else None
+    if found is None or (len(x.shape) == 3 and (found[1][0] or found[1][2])):
         return x, NO_PADS
     inner, pads = found
-    if len(x.shape) == 3 and (pads[0] or pads[2]):
-        return x, NO_PADS
-    shape = (1, inner.shape[0], *inner.shape[1:]) if len(x.shape) == 4 else (1, inner.shape[0], inner.shape[2])
-    return x.changed(layout=inner.reshape(shape)), pads
+    channels, *extents = inner.shape
+    return x.changed(layout=inner.reshape((1, channels, *extents[4 - len(x.shape) :]))), pads
 
 
 def batch_norm(
