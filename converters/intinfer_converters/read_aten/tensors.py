@@ -70,10 +70,9 @@ def read_tensors(container: Container, root: str, stem: str) -> dict[str, torch.
 def read_old_tensors(container: Container) -> dict[str, torch.Tensor]:
     """The same from the two entries that torch up to 2.6 writes."""
     found: dict[str, torch.Tensor] = {}
-    for name in ("serialized_state_dict.pt", "serialized_constants.pt"):
-        for known in (name, name.replace(".pt", ".json")):
-            if known in container.entries and container.read(known):
-                found.update(_dictionary(container, known))
+    for name in (f"serialized_{part}.{ending}" for part in ("state_dict", "constants") for ending in ("pt", "json")):
+        if name in container.entries and container.read(name):
+            found.update(_dictionary(container, name))
     return found
 
 

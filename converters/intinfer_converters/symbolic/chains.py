@@ -52,20 +52,16 @@ def absorbed(x: Symbolic, primitive: Primitive, dtype: np.dtype[Any]) -> Symboli
     operand = primitive.operand
     if operand is None or not isinstance(primitive, Add | Sub | Mul | Clip) or not primitive.whole:
         return None
-    if operand.size > (2 if isinstance(primitive, Clip) else 1):
-        return None
     limit = exact_limit(dtype)
     if np.abs(operand[np.isfinite(operand)]).max(initial=0) > limit or (x.bounded and max(map(abs, x.bounds)) > limit):
         return None
     low, high = x.bounds
-    if isinstance(primitive, Clip):
-        stays = x.step == 1 or (operand[0] <= low and operand[1] >= high)
-        return appended(x, primitive, dtype) if stays else None
-    if isinstance(primitive, Mul):
-        if not x.bounded or high - low != x.step or not operand[0]:
-            return None
-        return appended(x, primitive, dtype).changed(step=x.step * int(abs(operand[0])))
-    return appended(x, primitive, dtype)
+    if isinstance(primitive, Clip) and x.step != 1 and (operand[0] > low or operand[1] < high):
+        return None
+    if isinstance(primitive, Mul) and not (x.bounded and high - low == x.step and operand[0]):
+        return None
+    factor = int(abs(operand[0])) if isinstance(primitive, Mul) else 1
+    return appended(x, primitive, dtype).changed(step=x.step * factor)
 
 
 def appended(x: Symbolic, primitive: Primitive, dtype: np.dtype[Any]) -> Symbolic:

@@ -60,8 +60,8 @@ class Layout:
         first: tuple[Any, ...] = np.unravel_index(int(np.argmax(index >= 0)), index.shape)
         axes: list[IntArray] = [places[(*first[:a], slice(None), *first[a + 1 :])] for a in range(index.ndim)]
         parts = [digits.factors_of(digits.clamped(axis - places[first])) for axis in axes]
-        found = _layout(index.shape, int(places[first]), chain.from_iterable(part for _, part in parts))
-        found = Layout(found.shape, found.offset + sum(offset for offset, _ in parts), found.factors)
+        offset = int(places[first]) + sum(more for more, _ in parts)
+        found = _layout(index.shape, offset, chain.from_iterable(part for _, part in parts))
         if places[first] >= 0 and np.array_equal(found.index, np.maximum(index, -1)):
             return found
         return _layout(index.shape, *digits.factors_of(places.reshape(-1)))
@@ -265,10 +265,9 @@ def arrangement(before: Shape, layout: Layout, fill: Fraction) -> list[FloatOp]:
     after = layout.shape
     if before == after and layout.is_whole(before):
         return []
-    if len(before) == len(after) == 1 and not layout.padded:
-        return [_select(layout.index)]
-    if len(before) == 3 and len(after) == 1 and not layout.padded:
-        return [FlattenMap()] if layout.is_whole(before) else [FlattenMap(), _select(layout.index)]
+    if len(after) == 1 and not layout.padded:
+        flat = [FlattenMap()] if len(before) == 3 else []
+        return [*flat, *([] if layout.is_whole(before) else [_select(layout.index)])]
     if len(before) == len(after) == 3 and before[1:] == after[1:] and not layout.padded:
         chosen = layout.take(np.zeros(1, np.int64), 1).take(np.zeros(1, np.int64), 2).index.reshape(-1)
         channels = chosen // prod(before[1:])

@@ -5,6 +5,7 @@ Floats: one op more in the pending chain. Integers: exact, and inside the type, 
 
 from __future__ import annotations
 
+import operator
 from typing import TypeVar
 
 import numpy as np
@@ -182,17 +183,13 @@ def _reach(known: tuple[int, int], kind: str, numbers: Array | None) -> tuple[in
     """The range of the exact result."""
     if numbers is None or kind in chains.COMPARISONS:
         return -1, 1
-    low, high = known
     if kind == "clip":
-        least, most = (float(n) for n in numbers)
-        return int(max(low, min(high, least))), int(max(low, min(high, most)))
-    ends = [int(numbers.min()), int(numbers.max())]
-    if kind == "sub":
-        ends = [-ends[1], -ends[0]]
-    if kind == "mul":
-        products = [a * b for a in known for b in ends]
-        return min(products), max(products)
-    return low + ends[0], high + ends[1]
+        low, high = known
+        least, most = (int(max(low, min(high, float(n)))) for n in numbers)
+        return least, most
+    combine = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}[kind]
+    results = [combine(end, number) for end in known for number in (int(numbers.min()), int(numbers.max()))]
+    return min(results), max(results)
 
 
 def _big(net: SymbolicNet, x: Symbolic, kind: str, numbers: Array | None, reach: tuple[int, int]) -> Symbolic:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -101,20 +102,18 @@ def pad(net: SymbolicNet, x: Symbolic, widths: Sequence[tuple[int, int]], value:
     x = net.without_chain(x)
     if x.padded and x.fill != fill:
         x = net.spread(x)
-    border = _bordered(x, widths, lambda places, grown: np.pad(places, grown, constant_values=-1))
+    border = _bordered(x, widths, constant_values=-1)
     facts = hull(known(x), Known((float(value), float(value)), float(value).is_integer()))
     return border.changed(fill=fill, bounds=facts.bounds, whole=facts.whole)
 
 
 def pad_with_elements(x: Symbolic, widths: Sequence[tuple[int, int]], mode: str) -> Symbolic:
     """A border of elements of `x`: `mode` is "reflect", "edge" or "wrap", as `numpy.pad` has them."""
-    return _bordered(x, widths, lambda places, grown: np.pad(places, grown, mode=mode))  # type: ignore[call-overload]
+    return _bordered(x, widths, mode=mode)
 
 
-Border = Callable[[IntArray, tuple[int, int]], IntArray]
-
-
-def _bordered(x: Symbolic, widths: Sequence[tuple[int, int]], border: Border) -> Symbolic:
+def _bordered(x: Symbolic, widths: Sequence[tuple[int, int]], **how: Any) -> Symbolic:
+    """`x` with a border whose places `numpy.pad` gives, as `how` says."""
     if len(widths) != len(x.shape) or any(widths[0]):
         raise Unsupported(f"pads {list(widths)} do not fit {x.shape}; the batch axis is not padded")
     widest = max(max(pair) for pair in widths)
@@ -127,7 +126,7 @@ def _bordered(x: Symbolic, widths: Sequence[tuple[int, int]], border: Border) ->
     for axis, (a, b) in enumerate(widths):
         kept = np.arange(max(0, -a), x.shape[axis] - max(0, -b))
         if a or b:
-            layout = layout.take(border(kept, (max(0, a), max(0, b))), axis)
+            layout = layout.take(np.pad(kept, (max(0, a), max(0, b)), **how), axis)
     return _laid_out(x, shape, lambda: layout)
 
 
