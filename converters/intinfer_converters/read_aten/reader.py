@@ -109,20 +109,19 @@ class _Reader:
 
     def visit(self, node: Node) -> Iterator[str]:
         """Compute a node; yields its refusal, if it is refused."""
+        if node.target.rpartition(".")[0] in IGNORED:
+            return
+        for name in node.results:  # until they are computed
+            self.values.set(name, REFUSED)
         try:
-            if node.target.rpartition(".")[0] in IGNORED:
-                return
             if any(self.values.get(name) is REFUSED for name in node.reads):
-                self.refuse(node)
                 return
             arguments = tuple((key, self.values.resolved(value)) for key, value in node.arguments)
             with self.scope.net.at(node.layer or node.name, *self.sources(node)):
                 self.compute(node, arguments)
         except (Unsupported, IntinferError) as reason:
-            self.refuse(node)
             yield f"{self.place(node)}: {reason}"
         except MALFORMED as error:  # arguments that no exporter writes
-            self.refuse(node)
             yield f"{self.place(node)}: its arguments do not fit ({type(error).__name__}: {first_line(error)})"
 
     def place(self, node: Node) -> str:
@@ -134,14 +133,6 @@ class _Reader:
             return [node.layer]
         keys = [self.program.constants[name][0] for name in node.reads if name in self.program.constants]
         return list(dict.fromkeys((*keys, *([node.path] if node.path else []), node.name)))
-
-    def refuse(self, node: Node) -> None:
-        for name in node.results:
-            self.values.set(name, REFUSED)
-
-    def keep(self, name: str, value: Any) -> None:
-        if isinstance(value, Symbolic):
-            self.tensors[name] = value
 
     def compute(self, node: Node, arguments: tuple[tuple[str, Any], ...]) -> None:
         packet, values = packet_of(node.target), [value for _, value in arguments]
@@ -227,7 +218,8 @@ class _Reader:
             if not isinstance(values, (list, tuple)) or len(names) != len(values):
                 raise Unsupported(f"its graph names {len(names)} tensors of a list; other numbers are computed")
             for name, item in zip(names, values, strict=True):
-                self.keep(name, item)
+                if isinstance(item, Symbolic):
+                    self.tensors[name] = item
                 place(name, item)
 
 

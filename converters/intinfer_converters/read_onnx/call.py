@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from onnx import defs
 
 from ..floatnet import QuantisedWeight, RealWeight
 from ..symbolic import Array, Symbolic, SymbolicNet, Unsupported, weight_of
@@ -124,9 +125,9 @@ class Call:
         value = self._attribute(name, (tuple,), "list of integers", default)
         return None if value is None else tuple(int(n) for n in value)
 
-    def integers_or_input(self, name: str, place: int, since: int) -> tuple[int, ...] | None:
-        """Integers that are an attribute before opset `since`, and the input `place` from there on."""
-        if self.opset < since:
+    def integers_or_input(self, name: str, place: int) -> tuple[int, ...] | None:
+        """Integers that are an attribute in older opsets, and the input `place` in newer ones."""
+        if name in defs.get_schema(self.node.op, self.opset, "").attributes:
             return self.integers(name)
         array = self.optional(place, name)
         if array is None:

@@ -120,15 +120,11 @@ def gemm(call: Call) -> Symbolic:
 
 
 def reduced(word: Callable[[SymbolicNet, Symbolic, tuple[int, ...], bool], Symbolic]) -> Rule:
-    """A reduction; with no axes but the batch axis it does nothing.
-
-    The axes are an input from opset 18 on, those of ReduceSum from 13.
-    """
+    """A reduction; with no axes but the batch axis it does nothing."""
 
     def rule(call: Call) -> Symbolic:
         x, rank = call.tensor(), len(call.tensor().shape)
-        since = 13 if call.node.op == "ReduceSum" else 18
-        keep, axes = bool(call.integer("keepdims", 1)), call.integers_or_input("axes", 1, since)
+        keep, axes = bool(call.integer("keepdims", 1)), call.integers_or_input("axes", 1)
         nothing = call.integer("noop_with_empty_axes", 0)
         if not axes:
             axes = () if nothing else tuple(range(rank))

@@ -21,7 +21,7 @@ from .tensors import Constant, constant_of
 def reshape(call: Call) -> Symbolic:
     """Reshape: 0 keeps an extent, -1 is what is left."""
     x = call.tensor()
-    wanted = call.integers_or_input("shape", 1, 5) or ()
+    wanted = call.integers_or_input("shape", 1) or ()
     keep = not call.integer("allowzero", 0)
     if any(n == 0 and place >= len(x.shape) for place, n in enumerate(wanted)) or wanted.count(-1) > 1:
         raise Unsupported(f"shape {wanted} for {x.shape}")
@@ -52,7 +52,7 @@ def transpose(call: Call) -> Symbolic:
 
 def squeeze(call: Call) -> Symbolic:
     """Squeeze: the given axes, all of 1, are left out."""
-    x, axes = call.tensor(), call.integers_or_input("axes", 1, 13)
+    x, axes = call.tensor(), call.integers_or_input("axes", 1)
     if axes is None:
         raise Unsupported("without axes it takes away the batch axis too; give the axes")
     chosen = {axis_of(axis, len(x.shape)) for axis in axes}
@@ -63,7 +63,7 @@ def squeeze(call: Call) -> Symbolic:
 
 def unsqueeze(call: Call) -> Symbolic:
     """Unsqueeze: the axes are places in the result."""
-    x, axes = call.tensor(), call.integers_or_input("axes", 1, 13) or ()
+    x, axes = call.tensor(), call.integers_or_input("axes", 1) or ()
     rank = len(x.shape) + len(axes)
     chosen = {axis_of(axis, rank) for axis in axes}
     if len(chosen) != len(axes):
@@ -92,7 +92,7 @@ def split(call: Call) -> list[Symbolic]:
     """Split into given sizes, or into equal parts of which the last may be smaller."""
     x = call.tensor()
     axis, parts = axis_of(call.integer("axis", 0), len(x.shape)), len(call.node.outputs)
-    sizes = call.integers_or_input("split", 1, 13)
+    sizes = call.integers_or_input("split", 1)
     if sizes is None:
         each = -(-x.shape[axis] // call.integer("num_outputs", parts))
         sizes = tuple(max(0, min(each, x.shape[axis] - each * part)) for part in range(parts))
@@ -105,9 +105,9 @@ def split(call: Call) -> list[Symbolic]:
 def slice_(call: Call) -> Symbolic:
     """Slice, with the clamping that ONNX defines."""
     x = call.tensor()
-    starts, ends = call.integers_or_input("starts", 1, 10) or (), call.integers_or_input("ends", 2, 10) or ()
-    axes = call.integers_or_input("axes", 3, 10) or tuple(range(len(starts)))
-    steps = (call.integers_or_input("steps", 4, 10) if call.opset >= 10 else None) or (1,) * len(starts)
+    starts, ends = call.integers_or_input("starts", 1) or (), call.integers_or_input("ends", 2) or ()
+    axes = call.integers_or_input("axes", 3) or tuple(range(len(starts)))
+    steps = call.integers_or_input("steps", 4) or (1,) * len(starts)
     if not len(starts) == len(ends) == len(axes) == len(steps):
         raise Unsupported(f"{len(starts)} starts, {len(ends)} ends, {len(axes)} axes, {len(steps)} steps")
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
@@ -117,8 +117,7 @@ def slice_(call: Call) -> Symbolic:
             raise Unsupported("a step of 0")
         start, end = (n + extent if n < 0 else n for n in (start, end))
         low, high = (0, extent) if step > 0 else (-1, extent - 1)
-        places = np.arange(min(max(start, 0), high), min(max(end, low), high), step)
-        x = take(x, places, axis)
+        x = take(x, np.arange(min(max(start, 0), high), min(max(end, low), high), step), axis)
     return x
 
 
@@ -136,8 +135,8 @@ def gather(call: Call) -> Symbolic:
 def pad(call: Call) -> Symbolic:
     """Pad: constant, reflect, edge or wrap."""
     x, rank = call.tensor(), len(call.tensor().shape)
-    pads = call.integers_or_input("pads" if call.opset >= 2 else "paddings", 1, 11) or ()
-    axes = call.integers_or_input("axes", 3, 18) if call.opset >= 18 else None
+    pads = call.integers_or_input("pads" if call.opset >= 2 else "paddings", 1) or ()
+    axes = call.integers_or_input("axes", 3)
     axes = tuple(range(rank)) if axes is None else tuple(axis_of(axis, rank) for axis in axes)
     if len(pads) != 2 * len(axes):
         raise Unsupported(f"{len(pads)} pads for {len(axes)} axes")

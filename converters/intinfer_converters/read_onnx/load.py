@@ -42,7 +42,7 @@ class OnnxNode:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any]
-    branches: Mapping[str, Block] = field(default_factory=dict)
+    branches: Mapping[str, OnnxBlock] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -61,7 +61,7 @@ class OnnxNode:
 
 
 @dataclass(frozen=True)
-class Block:
+class OnnxBlock:
     """A graph or subgraph: nodes in topological order, constants, names of its outputs."""
 
     nodes: tuple[OnnxNode, ...]
@@ -82,7 +82,7 @@ class OnnxInput:
 class OnnxModel:
     """A checked model. `opsets` is the version of each domain."""
 
-    block: Block
+    block: OnnxBlock
     inputs: tuple[OnnxInput, ...]
     opsets: Mapping[str, int]
 
@@ -218,7 +218,7 @@ def _input(value: onnx.ValueInfoProto) -> OnnxInput:
     return OnnxInput(value.name, tensor.elem_type, shape)
 
 
-def _block(graph: onnx.GraphProto, folder: Path | None, constants: dict[str, Constant], known: set[str]) -> Block:
+def _block(graph: onnx.GraphProto, folder: Path | None, constants: dict[str, Constant], known: set[str]) -> OnnxBlock:
     """The nodes of a graph in topological order; `known` are the names from outside."""
     if len(graph.node) > MAX_NODES:
         raise DataError(f"the model has {len(graph.node):,} nodes; at most {MAX_NODES:,} are read")
@@ -235,14 +235,14 @@ def _block(graph: onnx.GraphProto, folder: Path | None, constants: dict[str, Con
     except CycleError as error:
         circle = ", ".join(nodes[place].name for place in error.args[1][:5])
         raise DataError(f"the graph has a circle: {circle}") from None
-    return Block(ordered, constants, tuple(value.name for value in graph.output))
+    return OnnxBlock(ordered, constants, tuple(value.name for value in graph.output))
 
 
 def _node(proto: onnx.NodeProto, place: int, folder: Path | None) -> OnnxNode:
     outputs = tuple(proto.output)
     name = proto.name or next(filter(None, outputs), "") or f"node {place}"
     attributes: dict[str, Any] = {}
-    branches: dict[str, Block] = {}
+    branches: dict[str, OnnxBlock] = {}
     for attribute in proto.attribute:
         if attribute.name in attributes or attribute.name in branches:
             raise DataError(f"{name}: attribute {attribute.name!r} is given twice")

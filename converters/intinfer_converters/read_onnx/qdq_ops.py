@@ -20,7 +20,7 @@ from ..symbolic.vocabulary.elementwise import cast
 from .call import Call, Rule, Value, weight_in
 from .layer_ops import convolved, multiplied
 from .qonnx_ops import scale_of
-from .tensors import DTYPES, NARROW_BITS, Constant, constant_of, integer_range, type_name
+from .tensors import DTYPES, ELEM_TYPES, Constant, constant_of, integer_range, type_name
 
 NO_ZERO: IntArray = np.zeros((), np.int64)
 
@@ -172,9 +172,7 @@ def _requantised(call: Call, sums: Symbolic, places: tuple[int, int, int, int], 
 
 def _elem_of(call: Call, place: int) -> int:
     value = call.value(place)
-    if isinstance(value, Constant):
-        return value.elem_type
-    return next(elem for elem, dtype in DTYPES.items() if dtype == value.dtype and elem not in NARROW_BITS)
+    return value.elem_type if isinstance(value, Constant) else ELEM_TYPES[value.dtype]
 
 
 def qlinear_conv(call: Call) -> Value:

@@ -17,7 +17,7 @@ from ..preprocess import Preprocess
 from ..symbolic import Reading, Symbolic, SymbolicNet, Unsupported
 from .call import Call, Value
 from .fold import folded
-from .load import STANDARD, Block, OnnxInput, OnnxModel, OnnxNode, load
+from .load import STANDARD, OnnxBlock, OnnxInput, OnnxModel, OnnxNode, load
 from .table import ON_CONSTANTS, is_default, rule_for
 from .tensors import DTYPES, MAX_RANK, NARROW_BITS, Constant, constant_of, integer_range
 
@@ -69,8 +69,7 @@ def read_onnx(
 
 def float_type(model: OnnxModel) -> np.dtype[Any]:
     """The type of the float inputs, else that of the constants; float32 where there are several or none."""
-    found = {DTYPES[value.elem_type] for value in model.inputs}
-    floats = {dtype for dtype in found if dtype.kind == "f"}
+    floats = {DTYPES[value.elem_type] for value in model.inputs if DTYPES[value.elem_type].kind == "f"}
     if not floats:
         used = [c for node in model.block.nodes for c in node.attributes.values() if isinstance(c, Constant)]
         floats = {c.values.dtype for c in (*model.block.constants.values(), *used) if c.values.dtype.kind == "f"}
@@ -106,7 +105,7 @@ class _Reader:
             except Unsupported as error:
                 raise DataError(f"input {value.name!r}: {error}") from None
 
-    def run(self, block: Block, wanted: Sequence[str], depth: int = 0) -> None:
+    def run(self, block: OnnxBlock, wanted: Sequence[str], depth: int = 0) -> None:
         """Read the nodes that `wanted` tensors depend on."""
         self.values.update(block.constants)
         needed = set(wanted)

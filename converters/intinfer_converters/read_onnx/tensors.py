@@ -46,6 +46,9 @@ DTYPES: dict[int, np.dtype[Any]] = {
 NARROW_BITS: dict[int, int] = {TensorProto.UINT4: 4, TensorProto.INT4: 4, TensorProto.UINT2: 2, TensorProto.INT2: 2}
 """Bits of the types that are packed."""
 
+ELEM_TYPES = {dtype: elem for elem, dtype in DTYPES.items() if elem not in NARROW_BITS}
+"""What holds it here -> ONNX type, of those that are not packed."""
+
 _FIELDS: dict[int, str] = {
     TensorProto.FLOAT: "float_data",
     TensorProto.DOUBLE: "double_data",
@@ -53,9 +56,6 @@ _FIELDS: dict[int, str] = {
     TensorProto.UINT32: "uint64_data",
     TensorProto.UINT64: "uint64_data",
 }
-
-
-_ELEM_TYPES = {dtype: elem for elem, dtype in reversed(DTYPES.items()) if elem not in NARROW_BITS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +94,9 @@ def constant_of(values: npt.ArrayLike) -> Constant:
         DataError: ONNX networks have no such type here.
     """
     array = np.asarray(values)
-    if array.dtype not in _ELEM_TYPES:
+    if array.dtype not in ELEM_TYPES:
         raise DataError(f"it gives {array.dtype} values")
-    return Constant(array, _ELEM_TYPES[array.dtype])
+    return Constant(array, ELEM_TYPES[array.dtype])
 
 
 def type_name(elem_type: int) -> str:

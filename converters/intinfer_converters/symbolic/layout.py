@@ -265,9 +265,10 @@ def arrangement(before: Shape, layout: Layout, fill: Fraction) -> list[FloatOp]:
     after = layout.shape
     if before == after and layout.is_whole(before):
         return []
-    if len(after) == 1 and not layout.padded:
-        flat = [FlattenMap()] if len(before) == 3 else []
-        return [*flat, *([] if layout.is_whole(before) else [_select(layout.index)])]
+    if len(before) == len(after) == 1 and not layout.padded:
+        return [_select(layout.index)]
+    if len(before) == 3 and len(after) == 1 and not layout.padded:
+        return [FlattenMap()] if layout.is_whole(before) else [FlattenMap(), _select(layout.index)]
     if len(before) == len(after) == 3 and before[1:] == after[1:] and not layout.padded:
         chosen = layout.take(np.zeros(1, np.int64), 1).take(np.zeros(1, np.int64), 2).index.reshape(-1)
         channels = chosen // prod(before[1:])

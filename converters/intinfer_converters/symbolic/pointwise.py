@@ -16,7 +16,7 @@ from intinfer.ops.base import Op
 from intinfer.tensor import IntTensor
 
 from ..floatnet import IntegerOp
-from ..primitives import primitive
+from ..primitives import KINDS, primitive
 from . import chains
 from .base import Array, Unsupported
 from .net import SymbolicNet
@@ -27,7 +27,6 @@ MAX_CHANNELS = 2**16
 MAX_WRAPPED = 4096
 """Values for which a wrap around is a table."""
 Some = TypeVar("Some", Symbolic, Array, Symbolic | Array)
-_BINARY = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}
 
 
 def pointwise(net: SymbolicNet, x: Some, kind: str, operand: npt.ArrayLike | None = None) -> Some:
@@ -50,10 +49,9 @@ def pointwise(net: SymbolicNet, x: Some, kind: str, operand: npt.ArrayLike | Non
 
 
 def _computed(x: Array, kind: str, operand: npt.ArrayLike | None) -> Array:
-    if operand is None:
-        return primitive(kind).apply(x)
-    numbers = np.asarray(operand, dtype=x.dtype)
-    return np.asarray(np.clip(x, *numbers) if kind == "clip" else _BINARY[kind](x, numbers))
+    numbers = () if operand is None else (np.asarray(operand, dtype=x.dtype),)
+    with np.errstate(all="ignore"):  # infinities are looked at by the caller
+        return np.asarray(KINDS[kind].formula(x, *numbers), dtype=x.dtype)
 
 
 def float_pointwise(net: SymbolicNet, x: Symbolic, kind: str, operand: npt.ArrayLike | None) -> Symbolic:
@@ -210,8 +208,7 @@ def integer_op(net: SymbolicNet, x: Symbolic, op: Op, bounds: Bounds) -> Symboli
     """An elementwise integer op on the node of `x`."""
     x = net.spread(x) if x.padded else net.without_chain(x)
     node = net.emit(IntegerOp(op, net.value_shape(x.node)), x.node)
-    known = (float(bounds[0]), float(bounds[1]))
-    return x.changed(node=node, bounds=known, whole=True)
+    return x.changed(node=node, bounds=(float(bounds[0]), float(bounds[1])), whole=True)
 
 
 def in_type(net: SymbolicNet, x: Symbolic) -> Symbolic:

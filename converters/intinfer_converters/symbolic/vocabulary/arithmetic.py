@@ -82,8 +82,7 @@ def _multiplexed(net: SymbolicNet, condition: Symbolic, a: Operand, b: Operand, 
     assert isinstance(like, Symbolic)
     (one, zero), layout = aligned(net, [as_tensor(net, x, like, shape) for x in (a, b)])
     value = net.value_shape(one)
-    wide = net.without_chain(broadcast(condition, shape))
-    places = layout.by_channel(value, wide.layout.thin())
+    places = layout.by_channel(value, net.without_chain(broadcast(condition, shape)).layout.thin())
     if not condition.is_bit or places is None:
         raise Unsupported(
             "its condition is not one bit a channel: only whole channels are chosen between (a multiplexer)"

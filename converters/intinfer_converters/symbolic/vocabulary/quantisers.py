@@ -38,8 +38,7 @@ def dequantise(net: SymbolicNet, x: Symbolic, scale: Array, zero: IntArray) -> S
 
 def fake_quantise(net: SymbolicNet, scaled: Symbolic, scale: Array, zero: IntArray, ends: tuple[int, int]) -> Symbolic:
     """(clip(rint(scaled) + zero, ends) - zero) * scale."""
-    levels = pointwise(net, quantise(net, scaled, zero, ends), "sub", zero)
-    return pointwise(net, levels, "mul", scale)
+    return pointwise(net, pointwise(net, quantise(net, scaled, zero, ends), "sub", zero), "mul", scale)
 
 
 def bipolar(net: SymbolicNet, x: Some) -> Some:
