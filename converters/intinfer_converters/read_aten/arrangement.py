@@ -39,11 +39,11 @@ COPY = frozenset(("aten.clone", "aten.contiguous", "aten.lift_fresh_copy", "aten
 
 def move(scope: Scope, bound: Bound) -> Any:
     """An op of `MOVING`; its constants may be tensors, its one computed argument the tensor that is moved."""
-    computed = [value for value in bound.arguments.values() if isinstance(value, Symbolic)]
-    x = next(iter(computed), None)
+    x, *others = bound.arguments.values()
     if bound.arguments.get("dtype") is not None:
         raise Unsupported("it takes the bits of its argument for another type; use a cast")
-    if x is None or next(iter(bound.arguments.values())) is not x:
+    shapes_only = bound.packet.endswith("_as") or not any(isinstance(value, Symbolic) for value in others)
+    if not isinstance(x, Symbolic) or not shapes_only:
         raise Unsupported("its places are computed from the input; they must be constants")
 
     def shaped(value: Any) -> Any:
@@ -52,8 +52,6 @@ def move(scope: Scope, bound: Bound) -> Any:
             return torch.empty([1] * len(value.shape)).expand(scope.batch, *value.shape[1:])
         return value
 
-    if len(computed) > 1 and not bound.packet.endswith("_as"):
-        raise Unsupported("its places are computed from the input; they must be constants")
     if bound.packet == "aten.im2col":  # a border has no place: it is put around before
         pads = [(0, 0)] * (len(x.shape) - 2) + [(n, n) for n in bound.arguments["padding"]]
         x = arrangement.pad(scope.net, x, pads)

@@ -148,15 +148,13 @@ def constant_in(tensor: TensorProto, folder: Path | None) -> Constant:
 
 
 def _bytes_due(elem_type: int, count: int) -> int:
-    bits = NARROW_BITS.get(elem_type)
-    return -(-count * bits // 8) if bits else count * DTYPES[elem_type].itemsize
+    return -(-count * NARROW_BITS.get(elem_type, 8 * DTYPES[elem_type].itemsize) // 8)
 
 
 def _check_field(tensor: TensorProto, name: str, count: int) -> None:
     """The typed field holds as many entries as the shape says."""
     field = _FIELDS.get(tensor.data_type, "int32_data")
-    per_entry = 8 // NARROW_BITS[tensor.data_type] if tensor.data_type in NARROW_BITS else 1
-    entries, due = len(getattr(tensor, field)), -(-count // per_entry)
+    entries, due = len(getattr(tensor, field)), -(-count * NARROW_BITS.get(tensor.data_type, 8) // 8)
     if entries != due:
         raise DataError(f"{name}: {entries} entries in {field}, its shape needs {due}")
 

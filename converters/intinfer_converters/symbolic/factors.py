@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from math import prod
 
 import numpy as np
@@ -129,40 +128,6 @@ def grouped(factors: Sequence[Factor], extents: Sequence[int]) -> tuple[int, lis
             extent //= factor.extent
         groups.append(tuple(group))
     return offset, groups
-
-
-def divided(factors: Sequence[Factor], offset: int, divisor: int) -> tuple[int, list[Factor]] | None:
-    """An offset and factors of every place // divisor; None when they are no sums of what the digits say.
-
-    They are where a digit moves an element by multiples of the divisor, or the other digits never carry over one.
-    """
-    result: list[Factor] = []
-    low = high = offset % divisor
-    offset //= divisor
-    for factor in chain.from_iterable(_divisible(factor, divisor) for factor in factors):
-        if factor.places is not None:
-            there = is_present(factor.places)
-            rests = factor.places[there] % divisor
-            low, high = low + int(rests.min(initial=0)), high + int(rests.max(initial=0))
-            more, parts = factors_of(np.where(there, factor.places // divisor, NOWHERE))
-            offset += more
-            result += parts
-        elif factor.stride % divisor == 0:
-            result.append(Factor(factor.extent, factor.stride // divisor))
-        else:
-            span = factor.stride * (factor.extent - 1)
-            low, high = low + min(span, 0), high + max(span, 0)
-            result.append(Factor(factor.extent, 0))
-    return (offset, result) if low >= 0 and high < divisor else None
-
-
-def _divisible(factor: Factor, divisor: int) -> Factors:
-    """The factor in two where a run crosses multiples of the divisor at its own multiples."""
-    step = abs(factor.stride)
-    run = divisor // step if step and divisor % step == 0 else 0
-    if factor.places is None and 1 < run < factor.extent and factor.extent % run == 0:
-        return Factor(factor.extent // run, factor.stride * run), Factor(run, factor.stride)
-    return (factor,)
 
 
 def distinct(factors: Sequence[Factor]) -> int | None:

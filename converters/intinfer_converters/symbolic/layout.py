@@ -203,7 +203,8 @@ class Layout:
     def channels(self, value: Shape) -> Layout:
         """The channel of `value` (C, ...), in which this layout is, that each element comes from."""
         pixels = prod(value[1:])
-        found = digits.divided(self.factors, self.offset, pixels)
+        channels, regular = (Factor(value[0], 1), Factor(pixels, 0)), all(f.places is None for f in self.factors)
+        found = digits.composed(channels, self.offset, self.factors) if regular else None
         if found is None:
             return Layout.of(np.where(self.index < 0, -1, self.index // pixels))
         return _layout(self.shape, *found)
