@@ -89,6 +89,7 @@ class _Reader:
             self.values.set(name, tensor, key)
 
     def read(self) -> Reading:
+        """The net of all nodes. Raises DataError that lists those that are refused."""
         refusals = [text for node in self.program.nodes for text in self.visit(node)]
         outputs: dict[str, Symbolic] = {}
         for name in self.program.outputs:
@@ -125,6 +126,7 @@ class _Reader:
             yield f"{self.place(node)}: its arguments do not fit ({type(error).__name__}: {first_line(error)})"
 
     def place(self, node: Node) -> str:
+        """Which node it is, for messages."""
         return f"{node.name} ({node.target}{f' in {node.path}' if node.path else ''})"
 
     def sources(self, node: Node) -> list[str]:
@@ -135,6 +137,7 @@ class _Reader:
         return list(dict.fromkeys((*keys, *([node.path] if node.path else []), node.name)))
 
     def compute(self, node: Node, arguments: tuple[tuple[str, Any], ...]) -> None:
+        """Read a node, whose arguments are values by now, and keep its results."""
         packet, values = packet_of(node.target), [value for _, value in arguments]
         place: Callable[[str, Any], None] = self.values.set
         if node.target in SCALAR_OPS:
@@ -155,6 +158,7 @@ class _Reader:
         return int(np.prod(shape)) if packet == "aten.sym_numel" else int(shape[values[1]])
 
     def result(self, bound: Bound) -> Any:
+        """What the op gives: a Symbolic, a constant tensor, or a list of these."""
         computed = [v for value in bound.arguments.values() for v in (value if isinstance(value, list) else [value])]
         if bound.packet in OBSERVING:
             quantisers.check_observer(self.scope, bound.arguments)
@@ -181,6 +185,7 @@ class _Reader:
         return result
 
     def hint(self, bound: Bound, result: torch.Tensor) -> None:
+        """Remember of which integers and scale a constant is made, when the op says so or keeps them."""
         scale = quantisers.scale_of(bound.packet, bound.arguments, result.ndim)
         if scale is not None:
             self.scope.hint(result, scale)

@@ -22,9 +22,8 @@ FLAGS = frozenset(
     )
 )
 """Integer attributes that are truth values."""
-Result = Value | Array | Sequence[Value]
-Rule = Callable[["Call"], Result]
-"""What reads an operator; a constant result may be a plain array."""
+Rule = Callable[["Call"], Value | Sequence[Value]]
+"""What reads an operator."""
 
 
 @dataclass(frozen=True)

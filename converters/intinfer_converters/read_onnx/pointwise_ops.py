@@ -9,8 +9,8 @@ import numpy as np
 
 from ..symbolic import Array, Operand, Symbolic, SymbolicNet, Unsupported
 from ..symbolic.vocabulary import arithmetic, elementwise
-from .call import Call, Result, Rule, Value
-from .tensors import DTYPES, type_name
+from .call import Call, Rule, Value
+from .tensors import DTYPES, constant_of, type_name
 
 
 def one(word: Callable[[SymbolicNet, Symbolic], Symbolic]) -> Rule:
@@ -105,9 +105,10 @@ def hard_sigmoid(call: Call) -> Symbolic:
     return elementwise.hard_sigmoid(call.net, call.tensor(), alpha, beta)
 
 
-def where(call: Call) -> Result:
+def where(call: Call) -> Value:
     """Where: a choice by a condition."""
-    return arithmetic.where(call.net, call.operand(0), call.operand(1), call.operand(2))
+    chosen = arithmetic.where(call.net, call.operand(0), call.operand(1), call.operand(2))
+    return chosen if isinstance(chosen, Symbolic) else constant_of(chosen)
 
 
 def cast(call: Call) -> Symbolic:

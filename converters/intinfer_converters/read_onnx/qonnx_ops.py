@@ -13,8 +13,7 @@ import numpy.typing as npt
 
 from ..symbolic import Array, Symbolic, Unsupported
 from ..symbolic.pointwise import Some, pointwise
-from ..symbolic.vocabulary import quantisers
-from ..symbolic.vocabulary.arrangement import move_axis
+from ..symbolic.vocabulary import arrangement, quantisers
 from .call import Call, Value
 from .tensors import Constant, constant_of
 
@@ -104,10 +103,9 @@ def quant(call: Call) -> Value:
 
 def _rescaled(call: Call, levels: Symbolic | Array, scale: Array) -> Value:
     """levels * scale; of constants, with both kept beside the product."""
+    if isinstance(levels, Symbolic):
+        return pointwise(call.net, levels, "mul", scale)
     real = pointwise(call.net, levels, "mul", scale)
-    if isinstance(real, Symbolic) or isinstance(levels, Symbolic):
-        assert isinstance(real, Symbolic)
-        return real
     constant = constant_of(real)
     if not np.isfinite(real).all() or (levels != np.rint(levels)).any():
         return constant
@@ -163,7 +161,7 @@ def multi_threshold(call: Call) -> Value:
     if not np.isfinite(thresholds).all():
         raise Unsupported("its thresholds have NaN or infinite entries")
     last = layout == "NHWC" and rank == 4
-    levels = quantisers.reached(call.net, move_axis(x, -1, 1) if last else x, np.sort(thresholds, axis=1))
-    levels = move_axis(levels, 1, -1) if last else levels
+    levels = quantisers.reached(call.net, arrangement.move_axis(x, -1, 1) if last else x, np.sort(thresholds, axis=1))
+    levels = arrangement.move_axis(levels, 1, -1) if last else levels
     scaled = pointwise(call.net, levels, "mul", call.reals(call.number("out_scale", 1.0)))
     return pointwise(call.net, scaled, "add", call.reals(call.number("out_bias", 0.0)))

@@ -145,8 +145,6 @@ class _Reader:
             self._check_types(call)
             result = rule(call)
             _check_attributes(call)
-            if isinstance(result, np.ndarray):
-                result = constant_of(result)
             results = [result] if isinstance(result, Symbolic | Constant) else list(result)
         self._keep(node, results)
 
