@@ -10,7 +10,6 @@ import torch
 
 from ..symbolic import Operand, Symbolic, SymbolicNet, Unsupported
 from ..symbolic.vocabulary import arrangement
-from ..symbolic.vocabulary.arrangement import concat, stack
 from .schema import Bound
 from .scope import Arguments, Handler, Scope
 
@@ -86,6 +85,6 @@ def beside(word: Callable[[SymbolicNet, Sequence[Operand], int], Symbolic]) -> H
 HANDLERS: dict[str, Handler] = {
     **{name.removeprefix("aten."): same for name in SAME | COPY},
     **dict.fromkeys(("constant_pad_nd", "pad"), pad),
-    **dict.fromkeys(("cat", "concat", "concatenate"), beside(concat)),
-    "stack": beside(stack),
+    **dict.fromkeys(("cat", "concat", "concatenate"), beside(arrangement.concat)),
+    "stack": beside(arrangement.stack),
 }

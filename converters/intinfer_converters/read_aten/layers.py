@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from ..symbolic import Symbolic, SymbolicNet, Unsupported
-from ..symbolic.vocabulary import arithmetic, layers, reductions
-from ..symbolic.vocabulary.refusals import TRANSPOSED
+from ..symbolic.vocabulary import arithmetic, layers, reductions, refusals
 from .elementwise import two
 from .scope import Arguments, Handler, Scope, with_absent
 
@@ -41,7 +40,7 @@ def _axes(x: Symbolic) -> int:
 def convolution(scope: Scope, a: Arguments) -> Symbolic:
     """convolution, conv1d, conv2d; padding may be "same" or "valid"."""
     if a.get("transposed"):
-        raise Unsupported(TRANSPOSED)
+        raise Unsupported(refusals.TRANSPOSED)
     x, weight = _computed(a["input"]), scope.weight(a["weight"])
     axes, kernel = _axes(x), weight.shape[2:]
     stride, dilation = each_axis(a["stride"], axes), each_axis(a["dilation"], axes)

@@ -43,8 +43,7 @@ def packet_of(target: str) -> str:
     """ "aten.add" of "aten.add_.Tensor"."""
     namespace, _, rest = target.partition(".")
     name = rest.partition(".")[0]
-    inner = name.removesuffix("_") if not name.endswith("__") else name
-    return f"{namespace}.{inner}"
+    return f"{namespace}.{name if name.endswith('__') else name.removesuffix('_')}"
 
 
 def overload_of(target: str) -> Any:

@@ -7,9 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..symbolic import Array, Symbolic, SymbolicNet, Unsupported
-from ..symbolic.vocabulary import layers, reductions
-from ..symbolic.vocabulary.arithmetic import add, mul
-from ..symbolic.vocabulary.arrangement import axis_of, reshape
+from ..symbolic.vocabulary import arithmetic, arrangement, layers, reductions
 from .call import Call, Rule, Value, weight_in
 from .tensors import Constant
 
@@ -76,7 +74,7 @@ def multiplied(net: SymbolicNet, a: Value, b: Value) -> Symbolic:
     if len(weights.shape) == 2:
         return layers.dense(net, a, weight_in(weights.changed(np.transpose)))
     product = layers.dense(net, a, weight_in(weights.changed(lambda v: v[None])))
-    return reshape(product, product.shape[:-1])
+    return arrangement.reshape(product, product.shape[:-1])
 
 
 def _matrix(constant: Constant) -> Constant:
@@ -106,14 +104,14 @@ def gemm(call: Call) -> Symbolic:
     added = call.operand(2) if call.has(2) and beta != 0 else None
     if beta != 1 and added is not None:
         factor = call.reals(beta)
-        added = mul(net, added, factor) if isinstance(added, Symbolic) else np.asarray(added * factor)
+        added = arithmetic.mul(net, added, factor) if isinstance(added, Symbolic) else np.asarray(added * factor)
     if alpha == 1 and isinstance(added, np.ndarray):
         bias = np.broadcast_to(added, (1, rows.shape[0])).reshape(-1)
         return layers.dense(net, x, rows, np.ascontiguousarray(bias))
     product = layers.dense(net, x, rows)
     if alpha != 1:
-        product = mul(net, product, call.reals(alpha))
-    return product if added is None else add(net, product, added)
+        product = arithmetic.mul(net, product, call.reals(alpha))
+    return product if added is None else arithmetic.add(net, product, added)
 
 
 # ---- over axes
@@ -128,7 +126,7 @@ def reduced(word: Callable[[SymbolicNet, Symbolic, tuple[int, ...], bool], Symbo
         nothing = call.integer("noop_with_empty_axes", 0)
         if not axes:
             axes = () if nothing else tuple(range(rank))
-        chosen = {axis_of(axis, rank) for axis in axes}
+        chosen = {arrangement.axis_of(axis, rank) for axis in axes}
         if 0 in chosen and not keep:
             raise Unsupported("it reduces over the batch axis and leaves it out; keep it (keepdims, or other axes)")
         inner = tuple(sorted(chosen - {0}))

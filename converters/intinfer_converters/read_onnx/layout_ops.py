@@ -13,7 +13,6 @@ import numpy as np
 
 from ..symbolic import Array, Symbolic, Unsupported
 from ..symbolic.vocabulary import arrangement
-from ..symbolic.vocabulary.arrangement import axis_of, take
 from .call import Call, Rule
 from .tensors import Constant, constant_of
 
@@ -55,7 +54,7 @@ def squeeze(call: Call) -> Symbolic:
     x, axes = call.tensor(), call.integers_or_input("axes", 1)
     if axes is None:
         raise Unsupported("without axes it takes away the batch axis too; give the axes")
-    chosen = {axis_of(axis, len(x.shape)) for axis in axes}
+    chosen = {arrangement.axis_of(axis, len(x.shape)) for axis in axes}
     if any(x.shape[axis] != 1 for axis in chosen):
         raise Unsupported(f"axes {axes} of {x.shape} are not all of 1")
     return arrangement.reshape(x, [n for axis, n in enumerate(x.shape) if axis not in chosen])
@@ -65,7 +64,7 @@ def unsqueeze(call: Call) -> Symbolic:
     """Unsqueeze: the axes are places in the result."""
     x, axes = call.tensor(), call.integers_or_input("axes", 1) or ()
     rank = len(x.shape) + len(axes)
-    chosen = {axis_of(axis, rank) for axis in axes}
+    chosen = {arrangement.axis_of(axis, rank) for axis in axes}
     if len(chosen) != len(axes):
         raise Unsupported(f"its axes {axes} name one place twice")
     extents = iter(x.shape)
@@ -91,7 +90,7 @@ def concat(call: Call) -> Symbolic:
 def split(call: Call) -> list[Symbolic]:
     """Split into given sizes, or into equal parts of which the last may be smaller."""
     x = call.tensor()
-    axis, parts = axis_of(call.integer("axis", 0), len(x.shape)), len(call.node.outputs)
+    axis, parts = arrangement.axis_of(call.integer("axis", 0), len(x.shape)), len(call.node.outputs)
     sizes = call.integers_or_input("split", 1)
     if sizes is None:
         each = -(-x.shape[axis] // call.integer("num_outputs", parts))
@@ -99,7 +98,7 @@ def split(call: Call) -> list[Symbolic]:
     if len(sizes) != parts or sum(sizes) != x.shape[axis] or min(sizes) < 1:
         raise Unsupported(f"sizes {sizes} of {x.shape[axis]} entries for {parts} outputs")
     ends = np.cumsum(sizes)
-    return [take(x, np.arange(end - size, end), axis) for size, end in zip(sizes, ends, strict=True)]
+    return [arrangement.take(x, np.arange(end - size, end), axis) for size, end in zip(sizes, ends, strict=True)]
 
 
 def slice_(call: Call) -> Symbolic:
@@ -111,25 +110,25 @@ def slice_(call: Call) -> Symbolic:
     if not len(starts) == len(ends) == len(axes) == len(steps):
         raise Unsupported(f"{len(starts)} starts, {len(ends)} ends, {len(axes)} axes, {len(steps)} steps")
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        axis = axis_of(axis, len(x.shape))
+        axis = arrangement.axis_of(axis, len(x.shape))
         extent = x.shape[axis]
         if step == 0:
             raise Unsupported("a step of 0")
         start, end = (n + extent if n < 0 else n for n in (start, end))
         low, high = (0, extent) if step > 0 else (-1, extent - 1)
-        x = take(x, np.arange(min(max(start, 0), high), min(max(end, low), high), step), axis)
+        x = arrangement.take(x, np.arange(min(max(start, 0), high), min(max(end, low), high), step), axis)
     return x
 
 
 def gather(call: Call) -> Symbolic:
     """Gather along an axis at constant places."""
     x, places = call.tensor(), call.array(1, "indices")
-    axis = axis_of(call.integer("axis", 0), len(x.shape))
+    axis = arrangement.axis_of(call.integer("axis", 0), len(x.shape))
     if places.dtype.kind not in "iu" or (np.abs(places + 0.5) > x.shape[axis]).any():
         raise Unsupported(f"indices outside the {x.shape[axis]} entries of axis {axis}")
     if axis == 0:
         raise Unsupported("it gathers along the batch axis")
-    return take(x, places.astype(np.int64), axis)
+    return arrangement.take(x, places.astype(np.int64), axis)
 
 
 def pad(call: Call) -> Symbolic:
@@ -137,7 +136,7 @@ def pad(call: Call) -> Symbolic:
     x, rank = call.tensor(), len(call.tensor().shape)
     pads = call.integers_or_input("pads" if call.opset >= 2 else "paddings", 1) or ()
     axes = call.integers_or_input("axes", 3)
-    axes = tuple(range(rank)) if axes is None else tuple(axis_of(axis, rank) for axis in axes)
+    axes = tuple(range(rank)) if axes is None else tuple(arrangement.axis_of(axis, rank) for axis in axes)
     if len(pads) != 2 * len(axes):
         raise Unsupported(f"{len(pads)} pads for {len(axes)} axes")
     widths = [(0, 0)] * rank
@@ -183,7 +182,7 @@ def resize(call: Call) -> Symbolic:
     old = call.opset < 11
     transform = "asymmetric" if old else call.text("coordinate_transformation_mode", "half_pixel")
     nearest = "floor" if old else call.text("nearest_mode", "round_prefer_floor")
-    axes = tuple(axis_of(axis, rank) for axis in call.integers("axes") or range(rank))
+    axes = tuple(arrangement.axis_of(axis, rank) for axis in call.integers("axes") or range(rank))
     scales = call.optional(1 if old else 2, "scales")
     sizes = None if old else call.optional(3, "sizes")
     policy = call.text("keep_aspect_ratio_policy", "stretch")
@@ -238,7 +237,7 @@ def _resized(
         if length == extent and scale == 1:
             continue
         places = [_NEAREST[nearest](_TRANSFORMS[transform](i, scale, length, extent)) for i in range(length)]
-        x = take(x, np.clip(np.array(places, dtype=np.int64), 0, extent - 1), axis)
+        x = arrangement.take(x, np.clip(np.array(places, dtype=np.int64), 0, extent - 1), axis)
     return x
 
 

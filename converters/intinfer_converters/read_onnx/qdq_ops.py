@@ -14,9 +14,7 @@ from intinfer.types import IntArray
 
 from ..symbolic import Array, Operand, Symbolic, SymbolicNet, Unsupported
 from ..symbolic.pointwise import pointwise
-from ..symbolic.vocabulary import arithmetic, elementwise, layers, quantisers, reductions
-from ..symbolic.vocabulary.arrangement import axis_of, concat
-from ..symbolic.vocabulary.elementwise import cast
+from ..symbolic.vocabulary import arithmetic, arrangement, elementwise, layers, quantisers, reductions
 from .call import Call, Rule, Value, weight_in
 from .layer_ops import convolved, multiplied
 from .qonnx_ops import scale_of
@@ -35,7 +33,7 @@ def _along(array: Array, shape: tuple[int, ...], axis: int, block: int = 0) -> A
     """A scale or zero point of one element, one an axis entry, or one a block, against a tensor of `shape`."""
     if array.size == 1:
         return array.reshape(())
-    axis = axis_of(axis, len(shape))
+    axis = arrangement.axis_of(axis, len(shape))
     if array.ndim == len(shape) and block > 0:
         wide = np.repeat(array, block, axis)
         cut = wide[tuple(slice(extent) for extent in shape)]
@@ -76,7 +74,7 @@ def _quantised(net: SymbolicNet, x: Operand, scale: Array, zero: IntArray, elem:
         if not x.is_float:
             raise Unsupported(f"it quantises a {x.dtype} tensor; a float tensor is due")
         levels = quantisers.quantise(net, pointwise(net, x, "div", scale), zero, integer_range(elem))
-        return cast(net, levels, DTYPES[elem])
+        return elementwise.cast(net, levels, DTYPES[elem])
     with np.errstate(all="ignore"):
         scaled = (x.astype(scale.dtype) / scale).astype(np.float64)
     if np.isnan(scaled).any():
@@ -125,7 +123,7 @@ def _integer_weights(call: Call, place: int, zero: IntArray, columns: bool) -> C
 
 
 def _centred(call: Call, x: Symbolic, zero: IntArray) -> Symbolic:
-    return cast(call.net, quantisers.centred(call.net, x, zero), np.int32)
+    return elementwise.cast(call.net, quantisers.centred(call.net, x, zero), np.int32)
 
 
 def conv_integer(call: Call) -> Symbolic:
@@ -164,7 +162,7 @@ def _requantised(call: Call, sums: Symbolic, places: tuple[int, int, int, int], 
     with np.errstate(over="ignore"):  # infinity is refused as a factor
         scales = (scale_of(call, first) * scale_of(call, second)).reshape(-1)
         multiplier = _along(scales / scale_of(call, scale_place, "output scale"), sums.shape, axis)
-    real = pointwise(call.net, cast(call.net, sums, call.net.dtype), "mul", multiplier)
+    real = pointwise(call.net, elementwise.cast(call.net, sums, call.net.dtype), "mul", multiplier)
     zero = _zero(call, zero_place, "output zero point").reshape(())
     elem = _elem_of(call, zero_place if call.has(zero_place) else like)
     return _quantised(call.net, real, np.ones((), call.net.dtype), zero, elem)
@@ -199,7 +197,7 @@ def qgemm(call: Call) -> Value:
     if call.has(7):
         return _requantised(call, sums, (1, 4, 7, 8), -1)
     scales = (scale_of(call, 1) * scale_of(call, 4)).reshape(-1)
-    return pointwise(call.net, cast(call.net, sums, call.net.dtype), "mul", _along(scales, sums.shape, -1))
+    return pointwise(call.net, elementwise.cast(call.net, sums, call.net.dtype), "mul", _along(scales, sums.shape, -1))
 
 
 # ---- ONNX Runtime's quantised ops: dequantise, compute, quantise
@@ -250,4 +248,4 @@ def qlinear_concat(call: Call) -> Symbolic:
     """QLinearConcat(y scale, y zero, then (x, scale, zero) for each)."""
     levels = [_levels(call, _real(call, place), 0) for place in range(2, len(call.inputs), 3)]
     parts = [part if isinstance(part, Symbolic) else part.values for part in levels]
-    return concat(call.net, parts, call.integer("axis", 0))
+    return arrangement.concat(call.net, parts, call.integer("axis", 0))

@@ -19,14 +19,12 @@ _MIRRORED = {"greater": "less", "less": "greater", "greater_equal": "less_equal"
 
 def _compare(net: SymbolicNet, a: Operand, b: Operand, kind: str) -> Symbolic:
     """[a kind b] as a bit; two tensors are compared by their difference, whose sign is exact."""
-    if not isinstance(a, Symbolic):
-        assert isinstance(b, Symbolic)
-        return pointwise(net, broadcast(b, a.shape), _MIRRORED[kind], a)
-    if not isinstance(b, Symbolic):
-        return pointwise(net, broadcast(a, b.shape), kind, b)
-    if not a.is_float:
-        a, b = cast(net, a, np.int64), cast(net, b, np.int64)
-    return pointwise(net, sub(net, a, b), kind, np.zeros(1, a.dtype))
+    if isinstance(a, Symbolic) and isinstance(b, Symbolic):
+        if not a.is_float:
+            a, b = cast(net, a, np.int64), cast(net, b, np.int64)
+        return pointwise(net, sub(net, a, b), kind, np.zeros(1, a.dtype))
+    x, constant = apart(a, b)
+    return pointwise(net, broadcast(x, constant.shape), kind if x is a else _MIRRORED[kind], constant)
 
 
 greater = word("operands", "Greater", "gt greater")(partial(_compare, kind="greater"))
