@@ -90,16 +90,14 @@ def clamp(scope: Scope, a: Arguments) -> Symbolic:
     bounds = [a.get("min"), a.get("max")]
     if any(isinstance(bound, Symbolic) for bound in bounds):
         raise Unsupported("its bounds are computed from the input; they must be constants")
-    x: Symbolic = scope.promoted(a["self"], *(bound for bound in bounds if bound is not None))[0]
-    ends = [-np.inf, np.inf]
-    for place, bound in enumerate(bounds):
-        if bound is None:
-            continue
-        typed = scope.promoted(x, bound)[1].reshape(-1)
-        if (typed != typed[0]).any():
-            raise Unsupported("its bounds differ between elements; they must be two numbers")
-        ends[place] = typed[0]
-    return elementwise.clip(scope.net, x, *ends)
+    typed = scope.promoted(a["self"], *(bound for bound in bounds if bound is not None))
+    x: Symbolic = typed[0]
+    numbers = [np.unique(bound) for bound in typed[1:]]
+    if any(found.size > 1 for found in numbers):
+        raise Unsupported("its bounds differ between elements; they must be two numbers")
+    low = -np.inf if bounds[0] is None else numbers[0].item()
+    high = np.inf if bounds[1] is None else numbers[-1].item()
+    return elementwise.clip(scope.net, x, low, high)
 
 
 def threshold(scope: Scope, a: Arguments) -> Symbolic:

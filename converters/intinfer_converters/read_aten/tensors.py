@@ -80,20 +80,20 @@ def _dictionary(container: Container, name: str) -> dict[str, torch.Tensor]:
     state = container.pickled(name)
     if not isinstance(state, Mapping):
         raise DataError(f"entry {name!r} holds {type(state).__name__}, not tensors by name")
-    for key, tensor in state.items():
-        if not isinstance(key, str):
-            raise DataError(f"entry {name!r} has a key that is no text")
-        _check_plain(tensor, f"entry {name!r}, {key[:80]!r}")
-    return {key: tensor.detach() for key, tensor in state.items()}
+    if not all(isinstance(key, str) for key in state):
+        raise DataError(f"entry {name!r} has a key that is no text")
+    return {key: _plain(tensor, f"entry {name!r}, {key[:80]!r}") for key, tensor in state.items()}
 
 
-def _check_plain(tensor: object, where: str) -> None:
+def _plain(tensor: object, where: str) -> torch.Tensor:
+    """A dense tensor that was unpickled, without its gradient."""
     if type(tensor) not in (torch.Tensor, torch.nn.Parameter) or not isinstance(tensor, torch.Tensor):
         raise DataError(f"{where} is {type(tensor).__name__}, not a plain tensor; export plain tensors as parameters")
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.numel() > MAX_ELEMENTS:
         raise DataError(
             f"{where} is {tensor.layout} {tuple(tensor.shape)}; dense tensors of up to {MAX_ELEMENTS} elements"
         )
+    return tensor.detach()
 
 
 def _configured(container: Container, base: str, name: str) -> dict[str, torch.Tensor]:
@@ -107,10 +107,7 @@ def _configured(container: Container, base: str, name: str) -> dict[str, torch.T
         where = f"{name}, {key[:80]!r}"
         path = base + word(member(item, "path_name", where), where)
         if boolean(member(item, "use_pickle", where), where):
-            tensor = container.pickled(path)
-            _check_plain(tensor, where)
-            assert isinstance(tensor, torch.Tensor)
-            found[key] = tensor.detach()
+            found[key] = _plain(container.pickled(path), where)
             continue
         if path not in storages:
             storages[path] = bytearray(container.read(path))

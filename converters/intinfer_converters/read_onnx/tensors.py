@@ -164,8 +164,7 @@ def _external(tensor: TensorProto, name: str, due: int, folder: Path | None) -> 
         raise DataError(f"{name} is in another file, but the model came without a folder; give the model's path")
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")
-    root = folder.resolve()
-    path = _inside(root, location)
+    path = _inside(folder.resolve(), location)
     if path is None:
         raise DataError(f"{name}: its data file {location!r} is not inside the model's folder; it is not read")
     try:
