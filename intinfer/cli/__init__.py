@@ -1,5 +1,5 @@
-"""The command `intinfer`. One verb a file: `configure(parser)` adds its arguments, `run(arguments)`
-gives the exit code. Only the module of the verb that is called is imported.
+"""The command `intinfer`. One verb a file: `configure(parser)` adds its arguments but --json, which every verb has,
+and `run(arguments)` gives the exit code. Only the module of the verb that is called is imported.
 
 Exit codes: 0 done, 1 the answer is "no", 2 bad input or usage, 3 a bug of ours, 130 interrupted, 141 the reader of
 stdout went away.
@@ -124,6 +124,7 @@ def _dispatch(arguments: Sequence[str], verb: str | None, called: bool) -> int:
         if name == verb:
             module = importlib.import_module(f".{name}", __package__)
             module.configure(sub)
+            sub.add_argument("--json", action="store_true", help="print one JSON document on stdout")
     try:
         parsed = parser.parse_args(arguments)
     except SystemExit as done:  # --help and --version

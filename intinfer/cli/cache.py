@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .common import add_json, describe, print_json
+from .common import answer, describe
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +16,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "intinfer cache --clear",
     )
     parser.add_argument("--clear", action="store_true", help="remove them all")
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -25,10 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     path, (kernels, size) = store.path(), store.size()
     if arguments.clear:
         store.clear()
-    if arguments.json:
-        print_json({"directory": None if path is None else str(path), "kernels": kernels, "bytes": size})
-    elif path is None:
-        print("there is none: INTINFER_CACHE_DIR is empty")
-    else:
-        print(f"{path}: {kernels} kernels, {size:,} bytes{', removed' if arguments.clear else ''}")
-    return 0
+    document = {"directory": None if path is None else str(path), "kernels": kernels, "bytes": size}
+    if path is None:
+        return answer(arguments, document, "there is none: INTINFER_CACHE_DIR is empty")
+    return answer(arguments, document, f"{path}: {kernels} kernels, {size:,} bytes{', removed' * arguments.clear}")

@@ -14,7 +14,7 @@ from ..graph import Graph
 from ..images.pictures import load_pictures
 from ..model import load
 from ..reports.text import table
-from .common import add_json, describe, note, positive, print_json
+from .common import answer, describe, note, positive
 from .limits import add_limits, limited
 from .sources import SOURCE_HELP, add_source, calibration_images, given_options
 
@@ -70,7 +70,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=positive, default=1, metavar="N", help="of the framework (default: 1)")
     add_source(parser)
     add_limits(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -91,11 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.examples:
         document["reproducer"] = _examples(checker, arguments, options)
     report = checker.report
-    if arguments.json:
-        print_json({**document, **report.as_dict()})
-    else:
-        print(_text(report))
-    return 1 if report.mismatches else 0
+    return answer(arguments, {**document, **report.as_dict()}, _text(report), 1 if report.mismatches else 0)
 
 
 def _options(arguments: argparse.Namespace, graph: Graph) -> SourceOptions:

@@ -20,11 +20,6 @@ MAX_NOTE = 2_000
 FIT = "--fit"
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add `--json`."""
-    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
-
-
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how a model is run; see `engine_options`."""
     parser.add_argument(
@@ -82,9 +77,13 @@ def frame_ranges(text: str) -> list[tuple[int, int]]:
     return spans
 
 
-def print_json(document: dict[str, Any]) -> None:
-    """Print a document on stdout; it holds no NaN and no infinity."""
-    print(json.dumps(document, indent=2, allow_nan=False))
+def answer(arguments: argparse.Namespace, document: dict[str, Any], text: str, code: int = 0) -> int:
+    """Print the answer of a verb on stdout, with --json the document, which holds no NaN and no infinity.
+
+    Returns the exit code.
+    """
+    print(json.dumps(document, indent=2, allow_nan=False) if arguments.json else text)
+    return code
 
 
 def note(text: str) -> None:

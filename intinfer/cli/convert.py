@@ -12,7 +12,7 @@ from ..graph import Graph
 from ..model_file import save
 from ..reports.text import table
 from .accumulators import add_accumulator, chosen_rule
-from .common import add_json, constants_text, describe, print_json, stored_bits
+from .common import answer, constants_text, describe, stored_bits
 from .limits import add_limits, limited
 from .sources import SOURCE_HELP, add_calibration, add_source, calibration_images, given_calibration, given_options
 
@@ -49,7 +49,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_calibration(parser)
     add_limits(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -76,21 +75,16 @@ def run(arguments: argparse.Namespace) -> int:
     if rule is not None:
         graph = _narrowed(source, converted, rule, arguments.acc_nodes or "*")
     save(graph, output)
-    if arguments.json:
-        changed = {} if rule is None else {"accumulators": _accumulators(converted, graph)}
-        calibrated = {} if report is None else {"calibration": report.as_dict()}
-        document = {"model": arguments.output, "nodes": _nodes(graph), "stored_bits": stored_bits(graph)}
-        print_json({**document, **changed, **calibrated})
-    else:
-        if report is not None:
-            print(report, end="\n\n")
-        for key in NOTES:
-            if key in graph.provenance:
-                print(f"{key}: {graph.provenance[key]}", end="\n\n")
-        if rule is not None:
-            print(_accumulator_text(converted, graph), end="\n\n")
-        print(_text(graph, output))
-    return 0
+    nodes = [{"name": node.name, "op": node.op.kind, "source": list(node.source)} for node in graph.nodes]
+    document = {"model": arguments.output, "nodes": nodes, "stored_bits": stored_bits(graph)}
+    parts = [f"{key}: {graph.provenance[key]}" for key in NOTES if key in graph.provenance]
+    if rule is not None:
+        document["accumulators"] = changed = _accumulators(converted, graph)
+        parts.append(_accumulator_text(changed))
+    if report is not None:
+        document["calibration"] = report.as_dict()
+        parts.insert(0, str(report))
+    return answer(arguments, document, "\n\n".join([*parts, _text(graph, output)]))
 
 
 def _narrowed(source: Path, graph: Graph, rule: Accumulator, nodes: str) -> Graph:
@@ -117,8 +111,7 @@ def _accumulators(before: Graph, after: Graph) -> list[dict[str, Any]]:
     ]
 
 
-def _accumulator_text(before: Graph, after: Graph) -> str:
-    entries = _accumulators(before, after)
+def _accumulator_text(entries: list[dict[str, Any]]) -> str:
     rows = [
         (e["name"], e["before"], e["after"], "proven never to overflow" if e["fits"] else "may overflow")
         for e in entries
@@ -161,10 +154,6 @@ def _classes(text: str) -> list[str]:
     if wrong or not names:
         raise DataError(f"{text}: has {wrong or 'no names'}; class names are all different and not empty")
     return names
-
-
-def _nodes(graph: Graph) -> list[dict[str, Any]]:
-    return [{"name": node.name, "op": node.op.kind, "source": list(node.source)} for node in graph.nodes]
 
 
 def _text(graph: Graph, output: Path) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from ..cost import CostReport, graph_cost
+from ..cost import graph_cost
 from ..model import load
-from .common import add_json, describe, print_json
+from .common import answer, describe
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,21 +20,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("model", metavar="MODEL", nargs="?", help="model file, .npz")
     what.add_argument("--net", metavar="NAME:ARGS", help="network of the zoo; see intinfer zoo")
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    report = _net_report(arguments.net) if arguments.net is not None else graph_cost(load(arguments.model).graph)
-    if arguments.json:
-        print_json(report.to_json())
+    if arguments.net is None:
+        report = graph_cost(load(arguments.model))
     else:
-        print(report.to_text())
-    return 0
+        from intinfer_converters.cost import net_cost
 
-
-def _net_report(net: str) -> CostReport:
-    from intinfer_converters.cost import net_cost
-    from intinfer_converters.nets import net_arguments
-
-    net_arguments(net)
-    return net_cost(net)
+        report = net_cost(arguments.net)
+    return answer(arguments, report.to_json(), report.to_text())

@@ -10,7 +10,7 @@ from ..images.dataset import Pixels, load_dataset
 from ..model import Model, load
 from ..types import IntArray
 from .answers import winners
-from .common import add_engine, add_json, describe, engine_options, positive, print_json
+from .common import add_engine, answer, describe, engine_options, positive
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--limit", type=positive, metavar="N", help="the first N images only (of a folder: from all classes in turn)"
     )
     add_engine(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -49,11 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
             correct += int((predicted == labels).sum())
             done += len(labels)
             bar.update(len(labels))
-    if arguments.json:
-        print_json({"images": total, "correct": correct, "accuracy": correct / total})
-    else:
-        print(f"{correct:,} of {total:,} images correct: accuracy {100 * correct / total:.2f} %")
-    return 0
+    document = {"images": total, "correct": correct, "accuracy": correct / total}
+    text = f"{correct:,} of {total:,} images correct: accuracy {100 * correct / total:.2f} %"
+    return answer(arguments, document, text)
 
 
 def _predicted(model: Model, images: Pixels, options: dict[str, Any], what: str) -> IntArray:

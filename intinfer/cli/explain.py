@@ -14,7 +14,7 @@ from ..images.image import load_image
 from ..model import load
 from ..reports.text import printable
 from ..types import IntArray
-from .common import FIT, add_fit, add_json, describe, print_json
+from .common import FIT, add_fit, answer, describe
 
 if TYPE_CHECKING:
     from intinfer_golden.verification.explain import FrameExplanation
@@ -55,7 +55,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--nonzero", action="store_true", help="leave out products of 0")
     add_fit(parser, "an image of another size; see intinfer run --help")
-    add_json(parser)
 
 
 def _number(text: str) -> int:
@@ -86,14 +85,9 @@ def _of_model(arguments: argparse.Namespace) -> int:
     image = _image(graph, arguments)
     node = arguments.node or only([out.value for out in graph.outputs], arguments.model)
     explanation = explain(graph, image[None], node, arguments.at, arguments.depth)
-    if arguments.json:
-        print_json(
-            {"model": arguments.model, "image": arguments.image, "index": arguments.index}
-            | document(explanation, arguments.nonzero)
-        )
-    else:
-        print("\n".join(lines(explanation, arguments.nonzero)))
-    return 0
+    head = {"model": arguments.model, "image": arguments.image, "index": arguments.index}
+    text = "\n".join(lines(explanation, arguments.nonzero))
+    return answer(arguments, head | document(explanation, arguments.nonzero), text)
 
 
 def _of_set(arguments: argparse.Namespace) -> int:
@@ -107,16 +101,13 @@ def _of_set(arguments: argparse.Namespace) -> int:
             raise DataError(f"{folder}: is a folder with vectors, which have frames of their own; leave {name} out")
     vectors = open_set(Path(folder), arguments.node)
     found = explain_frame(vectors, arguments.frame, arguments.node, arguments.at, arguments.depth)
-    if arguments.json:
-        head = {"set": str(vectors.directory), "frame": found.frame, "label": found.label}
-        values = {"stored": found.stored, "equal": found.equal, "demanded": found.demanded}
-        print_json(head | values | document(found.explanation, arguments.nonzero))
-    else:
-        print("\n".join([*lines(found.explanation, arguments.nonzero), *_verdict(found, vectors.directory)]))
-    return 0 if found.equal else 1
+    head = {"set": str(vectors.directory), "frame": found.frame, "label": found.label}
+    head |= {"stored": found.stored, "equal": found.equal, "demanded": found.demanded}
+    text = "\n".join([*lines(found.explanation, arguments.nonzero), _verdict(found, vectors.directory)])
+    return answer(arguments, head | document(found.explanation, arguments.nonzero), text, 0 if found.equal else 1)
 
 
-def _verdict(found: FrameExplanation, directory: Path) -> list[str]:
+def _verdict(found: FrameExplanation, directory: Path) -> str:
     """Say what the set says of the element."""
     frame = f"{directory}, frame {found.frame} ({found.label})"
     if found.stored is None:
@@ -126,7 +117,7 @@ def _verdict(found: FrameExplanation, directory: Path) -> list[str]:
     else:
         says = f"holds {found.stored}, NOT {found.explanation.value}; make the vectors again"
     demanded = "" if found.demanded else f"; channel {found.explanation.at[0]} is not demanded, so a design may differ"
-    return [printable(f"{frame}: {says}{demanded}")]
+    return printable(f"{frame}: {says}{demanded}")
 
 
 def _image(graph: Graph, arguments: argparse.Namespace) -> IntArray:

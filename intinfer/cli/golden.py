@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
 from ..model import Model, load
-from .common import note, print_json
+from .common import answer, note
 from .golden_images import Bar, asked_frames, asked_nodes, asked_regions
 from .golden_layout import asked_words
 from .golden_options import TIME_LIMIT, check_images, check_options, configure
@@ -32,16 +32,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     check_options(arguments)
     try:
-        answer = _of_model(arguments) if arguments.frames is None else _of_set(arguments)
+        document = _of_model(arguments) if arguments.frames is None else _of_set(arguments)
     except KeyboardInterrupt:
         if partial_of(Path(arguments.output)).exists():
             note(f"what is done is in {partial_of(Path(arguments.output))}; the same command goes on with --resume")
         raise
-    if arguments.json:
-        print_json(answer)
-    else:
-        print(_sentence(answer))
-    return 0
+    return answer(arguments, document, _sentence(document))
 
 
 def _of_model(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -126,8 +122,8 @@ def _whole(arguments: argparse.Namespace, model: Model, frames: Frames | None) -
         **layout,
     )
     bar.close()
-    answer = {"directory": arguments.output, "images": count, "nodes": nodes, "format": formats}
-    return answer | ({"coverage": found.coverage.document()["total"]} if found else {})
+    document = {"directory": arguments.output, "images": count, "nodes": nodes, "format": formats}
+    return document | ({"coverage": found.coverage.document()["total"]} if found else {})
 
 
 def _covering(arguments: argparse.Namespace, model: Model, frames: Frames | None) -> Directed:
@@ -192,10 +188,10 @@ def _frame_sizes(arguments: argparse.Namespace, model: Model, regions: Sequence[
     return ", ".join(f"{sum(size[name] for size in sizes):,} bytes of {name}" for name in names)
 
 
-def _sentence(answer: Mapping[str, Any]) -> str:
-    if "sets" in answer:
-        sets, covered, left = answer["sets"], answer["covered"], answer["open"]
-        wrote = f"wrote {answer['directory']}: {sets} set{'s' * (sets > 1)}, {answer['frames']:,} frames; "
+def _sentence(document: Mapping[str, Any]) -> str:
+    if "sets" in document:
+        sets, covered, left = document["sets"], document["covered"], document["open"]
+        wrote = f"wrote {document['directory']}: {sets} set{'s' * (sets > 1)}, {document['frames']:,} frames; "
         if not left:
             return f"{wrote}every case that they should show (bin) is hit, or proven impossible"
         where = f"in {sets - covered} of the sets" if sets > 1 else "in it"
@@ -203,9 +199,9 @@ def _sentence(answer: Mapping[str, Any]) -> str:
             f"{wrote}{where} {left:,} cases that frames should show (bins) are open, neither hit nor proven "
             "impossible; the set's coverage.html lists them, and a longer search (--time-limit, --rounds) may hit more"
         )
-    coverage = f"; {answer['coverage']['percent']:.2f} % covered" if "coverage" in answer else ""
-    formats = " and ".join(answer["format"])
-    return f"wrote {answer['directory']}: {answer['nodes']} nodes, {answer['images']} images, {formats}{coverage}"
+    coverage = f"; {document['coverage']['percent']:.2f} % covered" if "coverage" in document else ""
+    formats = " and ".join(document["format"])
+    return f"wrote {document['directory']}: {document['nodes']} nodes, {document['images']} images, {formats}{coverage}"
 
 
 def _check_space(arguments: argparse.Namespace, needed: int) -> None:

@@ -6,7 +6,7 @@ import argparse
 
 from ..errors import DataError
 from ..limits import MAX_NAME
-from .common import add_fit, add_json, describe, frame_ranges, positive
+from .common import add_fit, describe, frame_ranges, positive
 from .golden_layout import add_words
 
 TIME_LIMIT = 60
@@ -52,7 +52,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="of SET, counted from 0, in the order that is given",
     )
     parser.set_defaults(usual=parser.get_default)
-    add_json(parser)
     _add_files(parser)
     add_words(parser)
     _add_parts(parser)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from fractions import Fraction
+from collections.abc import Mapping
 from typing import Any
 
 from ..accumulator import Accumulator, signed_bits
@@ -12,7 +11,7 @@ from ..graph import Graph, Node, Output, Value
 from ..model import load
 from ..reports.text import printable, shape_text, table
 from .answers import digits
-from .common import add_json, constants, constants_text, describe, print_json, stored_bits
+from .common import answer, constants, constants_text, describe, stored_bits
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,28 +26,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("model", metavar="MODEL", help="model file, .npz")
     parser.add_argument("--accumulators", action="store_true", help="the widths that accumulators need, instead")
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     graph = load(arguments.model).graph
     if arguments.accumulators:
-        _accumulators(arguments.model, graph, arguments.json)
-    elif arguments.json:
-        print_json({"model": arguments.model, **_document(graph)})
+        from ..bounds.widths import accumulator_widths, to_json, to_text
+
+        widths = accumulator_widths(graph)
+        document, text = to_json(widths), to_text(widths)
     else:
-        print(_text(graph))
-    return 0
-
-
-def _accumulators(model: str, graph: Graph, as_json: bool) -> None:
-    from ..bounds.widths import accumulator_widths, to_json, to_text
-
-    widths = accumulator_widths(graph)
-    if as_json:
-        print_json({"model": model, **to_json(widths)})
-    else:
-        print(to_text(widths))
+        kernels = _kernels(graph)
+        document, text = _document(graph, kernels), _text(graph, kernels)
+    return answer(arguments, {"model": arguments.model, **document}, text)
 
 
 def _kernels(graph: Graph) -> dict[str, tuple[str, str]]:
@@ -63,26 +53,25 @@ def _kernels(graph: Graph) -> dict[str, tuple[str, str]]:
     return chosen
 
 
-def _document(graph: Graph) -> dict[str, Any]:
+def _document(graph: Graph, kernels: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     image = graph.image
-    kernels = _kernels(graph)
     return {
         "inputs": [_value(value) for value in graph.inputs],
         "image": None if image is None else {"mode": image.mode, "fit": image.fit},
         "nodes": [_node(node, kernels.get(node.name)) for node in graph.nodes],
         "outputs": [
-            {"name": out.name, "value": out.value, "scale": _exact(out.scale), "offset": _exact(out.offset)}
+            {
+                "name": out.name,
+                "value": out.value,
+                "scale": [str(number) for number in out.scale],
+                "offset": [str(number) for number in out.offset],
+            }
             for out in graph.outputs
         ],
         "classes": list(graph.classes),
         "stored_bits": stored_bits(graph),
         "provenance": graph.provenance,
     }
-
-
-def _exact(numbers: Sequence[Fraction]) -> list[str]:
-    """Write a fraction, such as "1/3"."""
-    return [str(number) for number in numbers]
 
 
 def _value(value: Value) -> dict[str, Any]:
@@ -106,11 +95,10 @@ def _node(node: Node, kernel: tuple[str, str] | None) -> dict[str, Any]:
     }
 
 
-def _text(graph: Graph) -> str:
+def _text(graph: Graph, kernels: Mapping[str, tuple[str, str]]) -> str:
     lines = [f"input {v.name}: {shape_text(v.shape)} of {v.type} ({v.type.bits} bits)" for v in graph.inputs]
     if graph.image is not None:
         lines.append(f"image: {graph.image.mode}, other sizes: {graph.image.fit}")
-    kernels = _kernels(graph)
     rows = [
         (
             node.name,

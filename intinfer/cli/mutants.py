@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DataError
 from ..reports.text import printable
-from .common import add_json, describe, positive, print_json
+from .common import answer, describe, positive
 
 if TYPE_CHECKING:
     from intinfer_golden.mutants import Journal
@@ -53,7 +53,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--resume", metavar="FILE", help="keep each outcome in FILE, and do not run again what is in it already"
     )
     parser.add_argument("--list", action="store_true", help="list the mutants and stop")
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -73,19 +72,16 @@ def run(arguments: argparse.Namespace) -> int:
     if not wrong:
         raise DataError(f"{arguments.directory}: there is nothing to break in these sources")
     if arguments.list:
-        _list(wrong, arguments.json)
-        return 0
+        listed = {"mutants": [{"operator": one.operator, "mutant": str(one), "key": one.key} for one in wrong]}
+        return answer(arguments, listed, "\n".join(printable(str(one)) for one in wrong))
     journal = None if arguments.resume is None else Journal(Path(arguments.resume), designs)
     finished = journal is not None and all(journal.known(one) is not None for one in wrong)
     with _clean_end():
         right = designs if finished else [checked(design) for design in designs]
         outcomes = list(_outcomes(wrong, right, arguments.jobs or os.cpu_count() or 1, journal))
-    left = survivors(outcomes)
-    if arguments.json:
-        print_json(document(outcomes))
-    else:
-        print("\n".join(printable(line) for line in [*table(outcomes), *_lines(left)]))
-    return 1 if left else 0
+    left = [f"survived: {outcome.wrong}" for outcome in survivors(outcomes)]
+    lines = [*table(outcomes), *(left or ["every wrong design is failed by the bench"])]
+    return answer(arguments, document(outcomes), "\n".join(map(printable, lines)), 1 if left else 0)
 
 
 @contextmanager
@@ -112,16 +108,3 @@ def _outcomes(wrong: list[Wrong], designs: list[Design], jobs: int, journal: Jou
     nothing: dict[str, object] = {} if journal is None else {"known": journal.known, "done": journal.add}
     found = campaign(wrong, lambda one: designs, jobs, **nothing)  # type: ignore[arg-type]
     return iter(tqdm(found, total=len(wrong), unit="mutant", leave=False, disable=not sys.stderr.isatty()))
-
-
-def _lines(left: list[Outcome]) -> list[str]:
-    if not left:
-        return ["every wrong design is failed by the bench"]
-    return [f"survived: {outcome.wrong}" for outcome in left]
-
-
-def _list(wrong: list[Wrong], as_json: bool) -> None:
-    if as_json:
-        print_json({"mutants": [{"operator": one.operator, "mutant": str(one), "key": one.key} for one in wrong]})
-    else:
-        print("\n".join(printable(str(one)) for one in wrong))

@@ -12,7 +12,7 @@ from ..files.atomic import replace_file
 from ..images.pictures import load_pictures
 from ..model import load
 from .accumulators import add_accumulator, chosen_rule
-from .common import add_json, describe, positive, print_json
+from .common import answer, describe, positive
 
 if TYPE_CHECKING:
     from ..reports.profile import Profile
@@ -39,7 +39,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=positive, metavar="N", help="the first N images only")
     parser.add_argument("--plot", metavar="FILE", help="write a picture as well: .png, .svg or .pdf (needs Matplotlib)")
     add_accumulator(parser, "judge accumulators of B bits in all convolutions and dense layers")
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -57,11 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         result = profile(graph, batches, rule, pictures.names)
     if arguments.plot is not None:
         _plot(result, Path(arguments.plot))
-    if arguments.json:
-        print_json({"model": arguments.model, **result.to_json()})
-    else:
-        print(result.to_text())
-    return 0 if rule is None or result.fits else 1
+    code = 0 if rule is None or result.fits else 1
+    return answer(arguments, {"model": arguments.model, **result.to_json()}, result.to_text(), code)
 
 
 def _check_plot(path: Path) -> None:

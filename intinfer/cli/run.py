@@ -15,7 +15,7 @@ from ..model import Model, load
 from ..reports.text import printable, table
 from ..types import IntArray
 from .answers import digits, ranking, real_values
-from .common import FIT, add_engine, add_fit, add_json, describe, engine_options, positive, print_json, progress
+from .common import FIT, add_engine, add_fit, answer, describe, engine_options, positive, progress
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="write every node's tensor as .npy into the new folder DIR, for several images into a sub-folder each",
     )
     add_engine(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -60,21 +59,17 @@ def run(arguments: argparse.Namespace) -> int:
         shapes = ", ".join(f"{value.name} {value.shape}" for value in model.graph.inputs)
         raise DataError(f"{arguments.model}: takes {shapes}, not an image; call intinfer.load(...).run from Python")
     options = engine_options(arguments, model, len(arguments.images))
-    answers, pixels = [], []
+    described, texts, pixels = [], [], []
     for file in progress(arguments.images):
         array = _loaded(file, model.graph, arguments.fit)
-        answers.append(_outputs(model, array, options, file))
+        outputs = _outputs(model, array, options, file)
+        described.append(_describe(model.graph, file, outputs, arguments.top))
+        texts.append(_text(model.graph, file, outputs, arguments.top))
         if arguments.trace is not None:
             pixels.append(array)
     if arguments.trace is not None:
         _write_traces(model, arguments.images, pixels, arguments.trace)
-    described = [_describe(model.graph, *pair, arguments.top) for pair in zip(arguments.images, answers, strict=True)]
-    if arguments.json:
-        print_json({"model": arguments.model, "images": described})
-    else:
-        texts = [_text(model.graph, *pair, arguments.top) for pair in zip(arguments.images, answers, strict=True)]
-        print("\n\n".join(texts))
-    return 0
+    return answer(arguments, {"model": arguments.model, "images": described}, "\n\n".join(texts))
 
 
 def _loaded(file: str, graph: Graph, fit: str | None) -> Pixels:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..errors import DataError
-from .common import add_json, describe, print_json
+from .common import answer, describe
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="check a stream inside the design, STREAM_tdata and so on below the module under test, against a node",
     )
     parser.add_argument("--top", metavar="MODULE", default="dut", help="module under test, for bind.sv (default: dut)")
-    add_json(parser)
 
 
 def _monitor(text: str) -> tuple[str, str]:
@@ -69,8 +68,5 @@ def run(arguments: argparse.Namespace) -> int:
     )
     write_bench(Path(arguments.directory), interface, inner, arguments.top)
     folder = str(Path(arguments.directory) / FOLDER)
-    if arguments.json:
-        print_json({"directory": folder, "monitors": inner})
-    else:
-        print(f"wrote {folder}: ports {interface.sentence().replace('`', '')}; {len(inner)} monitors")
-    return 0
+    text = f"wrote {folder}: ports {interface.sentence().replace('`', '')}; {len(inner)} monitors"
+    return answer(arguments, {"directory": folder, "monitors": inner}, text)

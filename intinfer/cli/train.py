@@ -12,7 +12,7 @@ from ..errors import DataError
 from ..graph import ImageInput, Value
 from ..images.dataset import Dataset, DataSpec, class_folders, load_images
 from ..types import IntType
-from .common import add_json, describe, note, positive, print_json
+from .common import answer, describe, note, positive
 
 if TYPE_CHECKING:
     from intinfer_converters.train import TrainConfig
@@ -46,7 +46,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bf16", action="store_true", help="bfloat16 arithmetic, except in the last epochs")
     parser.add_argument("--compile", action="store_true", help="torch.compile the network; needs a C++ compiler")
     parser.add_argument("--seed", type=int, metavar="N", help="of weights, order and augmentation (default: 0)")
-    add_json(parser)
 
 
 def _stages(text: str) -> tuple[str, ...]:
@@ -76,11 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
     if data.classes:
         note(f"to name the classes: intinfer convert --classes {','.join(data.classes)}")
     correct = round(result.test_accuracy * result.test_count)
-    if arguments.json:
-        print_json({"checkpoint": str(result.path), "images": result.test_count, "accuracy": result.test_accuracy})
-    else:
-        print(f"wrote {result.path}: {correct:,} of {result.test_count:,} test images correct")
-    return 0
+    document = {"checkpoint": str(result.path), "images": result.test_count, "accuracy": result.test_accuracy}
+    return answer(arguments, document, f"wrote {result.path}: {correct:,} of {result.test_count:,} test images correct")
 
 
 def _start(checkpoint: str, net: str) -> Any:

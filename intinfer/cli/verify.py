@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DataError
 from ..files.atomic import write_file
 from ..reports.text import printable
-from .common import add_json, describe, frame_ranges, positive, print_json
+from .common import answer, describe, frame_ranges, positive
 
 if TYPE_CHECKING:
     from intinfer_golden.verification.compare import Comparison, Verification
@@ -48,7 +48,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--full", action="store_true", help="compare channels that an image does not demand as well")
     parser.add_argument("--no-causes", action="store_true", help="do not look for the mistake of the design")
     parser.add_argument("--junit", metavar="FILE", help="write the outcome as JUnit XML as well")
-    add_json(parser)
     streams = parser.add_argument_group("the stream in a .vcd or .fst")
     streams.add_argument(
         "--signal",
@@ -101,15 +100,11 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if arguments.junit is not None:
         write_file(arguments.junit, junit_xml(verification))
-    if arguments.json:
-        print_json(_document(verification, arguments.full) | _commands(verification))
-    else:
-        for comparison in verification.comparisons:
-            print("\n".join(lines(comparison)))
-        print(_summary(verification))
-        for name, line in commands(verification).items():
-            print(f"  {name}: {line}")
-    return 0 if verification.equal else 1
+    found = commands(verification)
+    document = _document(verification, arguments.full) | {"explain": None, "minimal": None, **found}
+    text = [line for comparison in verification.comparisons for line in lines(comparison)]
+    text += [_summary(verification), *(f"  {name}: {line}" for name, line in found.items())]
+    return answer(arguments, document, "\n".join(text), 0 if verification.equal else 1)
 
 
 def _stream(arguments: argparse.Namespace) -> Stream | None:
@@ -139,12 +134,6 @@ def _document(verification: Verification, full: bool) -> dict[str, Any]:
         "dumps": [_entry(comparison) for comparison in verification.comparisons],
         "without_dump": list(verification.without_dump),
     }
-
-
-def _commands(verification: Verification) -> dict[str, Any]:
-    from intinfer_golden.verification.report import commands
-
-    return {"explain": None, "minimal": None, **commands(verification)}
 
 
 def _entry(comparison: Comparison) -> dict[str, Any]:
