@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 RULES = (
     "MACs: multiply-accumulates of convolutions and dense layers on one image; padded taps and generated weights count",
     "weights: stored convolution and dense weights; no biases, thresholds or batch norm; generated weights not counted",
+    "params (--json): the same number; the papers of MDGNet and MOGNET count these weights as their parameters",
     "weight bits: weights x bits of their code (binary 1, ternary 2, intK K)",
-    "params: as the network's paper counts them; of a model file, the same as weights",
     "activation bits: elements of the layer's output x bits of their range",
     "BOPs: MACs x weight width x input width",
 )
@@ -27,7 +27,7 @@ PEAK_RULE = (
     "done, sums before a threshold included"
 )
 
-COUNTS = ("macs", "weights", "weight_bits", "params", "activation_bits", "bops")
+COUNTS = ("macs", "weights", "weight_bits", "activation_bits", "bops")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,6 @@ class LayerCost:
     macs: int = 0
     weights: int = 0
     weight_bits: int = 0
-    params: int = 0
     activation_bits: int = 0
     bops: int = 0
 
@@ -95,27 +94,13 @@ class CostReport:
         """Stored weights of all nodes."""
         return self.total("weights")
 
-    @property
-    def weight_bits(self) -> int:
-        """Bits that the stored weights of all nodes take."""
-        return self.total("weight_bits")
-
-    @property
-    def params(self) -> int:
-        return self.total("params")
-
-    @property
-    def bops(self) -> int:
-        """Bit operations of all nodes, on one image."""
-        return self.total("bops")
-
     def to_json(self) -> dict[str, Any]:
-        """Totals at the top, the same keys in `layers`."""
-        document: dict[str, Any] = {count: self.total(count) for count in COUNTS}
+        """Totals at the top, the same keys in `layers`; `params` is `weights` under the name that papers give it."""
+        document: dict[str, Any] = {count: self.total(count) for count in COUNTS} | {"params": self.weights}
         document["peak_activation_bits"] = self.peak_activation_bits
         if self.paper is not None:
             document["paper"] = {"name": self.paper.paper} | {total.key: total.value for total in self.paper.totals}
-        document["layers"] = [asdict(layer) for layer in self.layers]
+        document["layers"] = [asdict(layer) | {"params": layer.weights} for layer in self.layers]
         return document
 
     def to_text(self) -> str:
@@ -131,7 +116,7 @@ class CostReport:
             for layer in self.layers
         ]
         rows.append(("total", "", "", "", *(self.total(count) for count in COUNTS)))
-        header = ("layer", "op", "in", "out", "MACs", "weights", "weight bits", "params", "activation bits", "BOPs")
+        header = ("layer", "op", "in", "out", "MACs", "weights", "weight bits", "activation bits", "BOPs")
         lines = [table(header, rows)]
         rules: tuple[str, ...] = RULES
         if self.peak_activation_bits is not None:
@@ -152,21 +137,9 @@ def graph_cost(graph: GraphLike) -> CostReport:
     layers: list[LayerCost] = []
     for node in graph.nodes:
         inputs = graph.operands(node)
-        cost = node.op.cost(inputs, node.output)
-        layers.append(
-            LayerCost(
-                name=node.name,
-                op=node.op.kind,
-                inputs=tuple(value.shape for value in inputs),
-                output=node.output.shape,
-                macs=cost.macs,
-                weights=cost.weights,
-                weight_bits=cost.weight_bits,
-                params=cost.weights,
-                activation_bits=_bits(node.output),
-                bops=cost.bops,
-            )
-        )
+        shapes = tuple(value.shape for value in inputs)
+        counts = asdict(node.op.cost(inputs, node.output)) | {"activation_bits": _bits(node.output)}
+        layers.append(LayerCost(node.name, node.op.kind, shapes, node.output.shape, **counts))
     return CostReport(tuple(layers), max(_live_bits(graph)))
 
 

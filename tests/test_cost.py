@@ -26,15 +26,14 @@ def test_tiny_graph_by_hand() -> None:
         macs=6 * 8 * 8 * 27,
         weights=6 * 27,
         weight_bits=2 * 6 * 27,
-        params=6 * 27,
         activation_bits=6 * 64 * conv_bits,
         bops=6 * 8 * 8 * 27 * 2 * 8,
     )
     # the pooled sums of four 2-bit levels are 0..12, 4 bits
     assert (rows["fc"].macs, rows["fc"].weights, rows["fc"].weight_bits, rows["fc"].bops) == (96, 96, 96, 96 * 4)
     assert rows["Act"] == LayerCost("Act", "threshold", ((6, 8, 8),), (6, 8, 8), activation_bits=6 * 64 * 2)
-    assert (report.macs, report.weights, report.weight_bits) == (6 * 64 * 27 + 96, 6 * 27 + 96, 2 * 6 * 27 + 96)
-    assert (report.params, report.bops) == (report.weights, 6 * 64 * 27 * 16 + 96 * 4)
+    assert (report.macs, report.weights) == (6 * 64 * 27 + 96, 6 * 27 + 96)
+    assert (report.total("weight_bits"), report.total("bops")) == (2 * 6 * 27 + 96, 6 * 64 * 27 * 16 + 96 * 4)
     # alive at once at most: the image and the convolution's sums of it
     assert report.peak_activation_bits == 3 * 64 * 8 + 6 * 64 * conv_bits
 
@@ -68,23 +67,24 @@ def test_peak_counts_the_inputs_before_the_first_node() -> None:
 def test_json_has_totals_and_the_same_keys_a_layer() -> None:
     report = graph_cost(tiny_graph())
     document = report.to_json()
-    assert list(document) == [*COUNTS, "peak_activation_bits", "layers"]
+    assert list(document) == [*COUNTS, "params", "peak_activation_bits", "layers"]
     assert [layer["name"] for layer in document["layers"]] == ["conv", "Act", "pool", "sum", "flatten", "fc"]
-    for count in COUNTS:
+    for count in (*COUNTS, "params"):
         assert document[count] == sum(layer[count] for layer in document["layers"])
+    assert document["params"] == document["weights"] == report.weights
 
 
 def test_text_of_a_report_that_no_graph_made() -> None:
     layers = (
-        LayerCost("conv1", "conv2d", ((3, 4, 4),), (10, 4, 4), 4320, 270, 540, 290, 2400, 69120),
-        LayerCost("fc", "dense", ((10,),), (2,), 20, 20, 20, 22, 12, 80),
+        LayerCost("conv1", "conv2d", ((3, 4, 4),), (10, 4, 4), 4320, 270, 540, 2400, 69120),
+        LayerCost("fc", "dense", ((10,),), (2,), 20, 20, 20, 12, 80),
     )
     text = CostReport(layers).to_text()
     assert text.splitlines() == [
-        "layer  op      in     out      MACs  weights  weight bits  params  activation bits    BOPs",
-        "conv1  conv2d  3x4x4  10x4x4  4,320      270          540     290            2,400  69,120",
-        "fc     dense   10     2          20       20           20      22               12      80",
-        "total                         4,340      290          560     312            2,412  69,200",
+        "layer  op      in     out      MACs  weights  weight bits  activation bits    BOPs",
+        "conv1  conv2d  3x4x4  10x4x4  4,320      270          540            2,400  69,120",
+        "fc     dense   10     2          20       20           20               12      80",
+        "total                         4,340      290          560            2,412  69,200",
         "",
         *RULES,
     ]

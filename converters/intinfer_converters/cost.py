@@ -70,10 +70,10 @@ def _rows(module: Any) -> list[LayerCost]:
 
 
 def _counts(layer: Convolution, read: IntType, size: int) -> dict[str, int]:
-    """What a convolution that reads such integers and gives `size` elements costs; papers count all its weights."""
+    """What a convolution that reads such integers and gives `size` elements costs."""
     macs, weights = layer.taps * size, 0 if layer.generated else layer.taps * layer.out_channels
-    counts = {"macs": macs, "weights": weights, "params": weights, "weight_bits": weights * layer.code.bits}
-    return {**counts, "bops": macs * layer.code.bits * read.bits}
+    bits = layer.code.bits
+    return {"macs": macs, "weights": weights, "weight_bits": weights * bits, "bops": macs * bits * read.bits}
 
 
 MEGABYTE, GIGA = 8 * 10**6, 10**9

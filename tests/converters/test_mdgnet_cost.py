@@ -83,7 +83,7 @@ cls.dw 10 10 3 1 10 3 1 90 90
 def test_weights_and_macs(net):
     report = net_cost(net)
     assert (report.weights, report.macs) == TOTALS[net]
-    assert report.weight_bits == 2 * report.weights  # all ternary
+    assert report.total("weight_bits") == 2 * report.weights  # all ternary
 
 
 def test_every_layer_of_32_1():
