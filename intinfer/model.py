@@ -14,7 +14,7 @@ from .cost import graph_cost
 from .errors import DataError, RangeError
 from .graph import Graph, GraphLike, graph_of
 from .inputs import Arrays, Batch
-from .ops.windowed import Windowed
+from .ops.geometry import Windowed
 from .types import IntArray
 
 if TYPE_CHECKING:

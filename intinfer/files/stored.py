@@ -18,7 +18,7 @@ from ..graph import Value
 from ..limits import MAX_ELEMENTS
 from ..ops import Op
 from ..ops.base import need_map
-from ..ops.windowed import Windowed
+from ..ops.geometry import Windowed
 from ..tensor import CellularWeights, IntTensor
 from ..types import IntArray
 from . import packing

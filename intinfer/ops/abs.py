@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -21,8 +20,8 @@ class Abs(Nonlinear, Elementwise, Free):
         the shape of the input, from the least to the greatest |z| of the input's range.
     """
 
-    kind: ClassVar[str] = "abs"
-    since: ClassVar[int] = 2
+    kind = "abs"
+    since = 2
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
         (x,) = inputs

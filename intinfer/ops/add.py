@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -26,9 +25,9 @@ class Add(PixelwiseLinear, Elementwise, Free):
         the shape of the inputs, from the sum of the least to the sum of the greatest m_i * x_i.
     """
 
-    kind: ClassVar[str] = "add"
-    since: ClassVar[int] = 1
-    arity: ClassVar[int | None] = None
+    kind = "add"
+    since = 1
+    arity = None
     multipliers: tuple[int, ...]
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from ..errors import GraphError
 from ..graph import Shape, Value
@@ -29,8 +28,8 @@ class Affine(PixelwiseLinear, Elementwise, Free):
         the shape of the input, from the least to the greatest M[c] * z + B[c] over channels and ends of the input.
     """
 
-    kind: ClassVar[str] = "affine"
-    since: ClassVar[int] = 1
+    kind = "affine"
+    since = 1
     multiplier: IntTensor
     offset: IntTensor
 

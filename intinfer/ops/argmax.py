@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -21,8 +20,8 @@ class ArgMax(Nonlinear, ReadsAll, Free):
         (1, H, W) or (1,), 0 .. C - 1.
     """
 
-    kind: ClassVar[str] = "argmax"
-    since: ClassVar[int] = 1
+    kind = "argmax"
+    since = 1
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
         (x,) = inputs

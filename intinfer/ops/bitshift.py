@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from ..errors import GraphError
 from ..graph import Shape, Value
@@ -22,9 +21,9 @@ class Bitshift(Monotone, Elementwise, Free):
         the shape of the inputs, from the merge of their lo to the merge of their hi (k = 1: the greater lo and hi).
     """
 
-    kind: ClassVar[str] = "bitshift"
-    since: ClassVar[int] = 1
-    arity: ClassVar[int | None] = 2
+    kind = "bitshift"
+    since = 1
+    arity = 2
     bits: int
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:

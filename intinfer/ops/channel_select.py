@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -27,8 +26,8 @@ class ChannelSelect(PixelwiseLinear, Free):
         as many channels as indices, the range of the input.
     """
 
-    kind: ClassVar[str] = "channel_select"
-    since: ClassVar[int] = 1
+    kind = "channel_select"
+    since = 1
     indices: IntTensor
 
     @classmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -24,8 +23,8 @@ class Clamp(Monotone, Elementwise, Free):
         the shape of the input, its ends clamped.
     """
 
-    kind: ClassVar[str] = "clamp"
-    since: ClassVar[int] = 1
+    kind = "clamp"
+    since = 1
     lo: int
     hi: int
 

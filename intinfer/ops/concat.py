@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -23,9 +22,9 @@ class Concat(PixelwiseLinear, Free):
         the sum of the channels, the smallest range that holds those of all inputs.
     """
 
-    kind: ClassVar[str] = "concat"
-    since: ClassVar[int] = 1
-    arity: ClassVar[int | None] = None
+    kind = "concat"
+    since = 1
+    arity = None
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
         if len({x.shape[1:] for x in inputs}) != 1:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -43,8 +42,8 @@ class Conv2d(WindowedLinear, Accumulating):
         of all channels (`types.md`).
     """
 
-    kind: ClassVar[str] = "conv2d"
-    since: ClassVar[int] = 1
+    kind = "conv2d"
+    since = 1
     weight: Weights
     stride: Pair
     pads: Pads

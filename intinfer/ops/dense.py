@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -31,8 +30,8 @@ class Dense(WholeLinear, ReadsAll, Accumulating):
         (O,); the range as for conv2d.
     """
 
-    kind: ClassVar[str] = "dense"
-    since: ClassVar[int] = 1
+    kind = "dense"
+    since = 1
     weight: IntTensor
     accumulator: Accumulator
 

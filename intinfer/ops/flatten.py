@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -23,8 +22,8 @@ class Flatten(WholeLinear, Free):
         (C * H * W,), the range of the input.
     """
 
-    kind: ClassVar[str] = "flatten"
-    since: ClassVar[int] = 1
+    kind = "flatten"
+    since = 1
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
         (x,) = inputs

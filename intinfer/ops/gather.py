@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -32,8 +31,8 @@ class Gather(Nonlinear, Free):
         the shape of `index`, the range of the input, which takes in `fill` where an index is -1.
     """
 
-    kind: ClassVar[str] = "gather"
-    since: ClassVar[int] = 1
+    kind = "gather"
+    since = 1
     index: IntTensor
     fill: int = 0
 

@@ -1,7 +1,8 @@
-"""Sliding-window geometry: four explicit pads, stride, dilation. Nothing is implied ("same" has no meaning here)."""
+"""Sliding windows: four explicit pads, stride, dilation. Nothing is implied ("same" has no meaning here)."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from ..errors import GraphError
 from ..types import IntArray
+from .base import Op
 
 Pair = tuple[int, int]
 Pads = tuple[int, int, int, int]
@@ -68,3 +70,17 @@ class Window:
         view = np.lib.stride_tricks.sliding_window_view(padded, self.reach, axis=(2, 3))
         windows: IntArray = view[:, :, :: self.stride[0], :: self.stride[1], :: self.dilation[0], :: self.dilation[1]]
         return windows
+
+
+class Windowed(Op):
+    """An op whose only input is a map that a window slides over, with an explicit border."""
+
+    @property
+    @abstractmethod
+    def window(self) -> Window:
+        """Kernel, stride, pads and dilation. Raises GraphError when they are no window."""
+
+    @abstractmethod
+    def rule_steps(self, height: int, width: int) -> int:
+        """Say how many steps the type rule takes on a map that large, 0 when they do not grow with it. A model file may
+        ask for so many in all (spec/model_file.md, section Limits)."""

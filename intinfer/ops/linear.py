@@ -14,8 +14,7 @@ import numpy as np
 from ..graph import Value
 from ..types import IntArray
 from .base import Op
-from .geometry import Window
-from .windowed import Windowed
+from .geometry import Window, Windowed
 
 
 @dataclass(frozen=True, eq=False)

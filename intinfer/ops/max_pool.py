@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from ..errors import GraphError
 from ..graph import Shape, Value
 from ..types import LIMIT, IntArray, IntType, Range
 from .base import Channelwise, Example, Free, Nonlinear, need_map
-from .geometry import Pads, Pair, Window
-from .windowed import Windowed
+from .geometry import Pads, Pair, Window, Windowed
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +24,8 @@ class MaxPool(Windowed, Nonlinear, Channelwise, Free):
         (C, OH, OW) as for conv2d, the range of the input. A window that sees nothing but padding is refused.
     """
 
-    kind: ClassVar[str] = "max_pool"
-    since: ClassVar[int] = 1
+    kind = "max_pool"
+    since = 1
     kernel: Pair
     stride: Pair
     pads: Pads

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -22,9 +21,9 @@ class Mux(Nonlinear, Selecting, Free):
         the shape of I1 and I0, the smallest range that holds both of theirs.
     """
 
-    kind: ClassVar[str] = "mux"
-    since: ClassVar[int] = 1
-    arity: ClassVar[int | None] = 3
+    kind = "mux"
+    since = 1
+    arity = 3
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
         select, if_one, if_zero = inputs

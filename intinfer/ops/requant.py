@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -28,8 +27,8 @@ class Requant(Monotone, Elementwise, Free):
         the shape of the input, lo..hi.
     """
 
-    kind: ClassVar[str] = "requant"
-    since: ClassVar[int] = 1
+    kind = "requant"
+    since = 1
     multiplier: IntTensor
     offset: IntTensor
     shift: IntTensor

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from ..errors import GraphError
 from ..graph import Shape, Value
@@ -26,8 +25,8 @@ class SumPool(WindowedLinear, Channelwise, Free):
         (C, OH, OW) as for conv2d, KH * KW times the range of the input, which takes in 0 when there is padding.
     """
 
-    kind: ClassVar[str] = "sum_pool"
-    since: ClassVar[int] = 1
+    kind = "sum_pool"
+    since = 1
     kernel: Pair
     stride: Pair
     pads: Pads

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 
@@ -32,8 +31,8 @@ class Table(Nonlinear, Elementwise, Free):
         the shape of the input, lo..hi.
     """
 
-    kind: ClassVar[str] = "table"
-    since: ClassVar[int] = 1
+    kind = "table"
+    since = 1
     entries: IntTensor
     start: int
     lo: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -24,8 +23,8 @@ class Tgap(Monotone, Channelwise, Free):
         (C,), 0..1.
     """
 
-    kind: ClassVar[str] = "tgap"
-    since: ClassVar[int] = 1
+    kind = "tgap"
+    since = 1
     top: int
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:

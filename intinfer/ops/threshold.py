@@ -7,7 +7,6 @@ out = base + step * #{j : z <= T[c, j]}   for a descending channel (gamma < 0)
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -59,8 +58,8 @@ class Threshold(Monotone, Elementwise, Free):
         the shape of the input, base .. base + step * N.
     """
 
-    kind: ClassVar[str] = "threshold"
-    since: ClassVar[int] = 1
+    kind = "threshold"
+    since = 1
     thresholds: IntTensor
     descending: IntTensor
     base: int
