@@ -13,7 +13,7 @@ from oracles.affine import affine_functions, exhaustive, extremes
 
 from intinfer import reference
 from intinfer.accumulator import Accumulator, TapOrder
-from intinfer.bounds import Bounds, channel_ranges, linear_form, pixel_ranges, positions
+from intinfer.bounds import Bounds, bounds_of
 from intinfer.builder import GraphBuilder
 from intinfer.errors import GraphError, RangeError
 from intinfer.graph import Graph, Value
@@ -134,7 +134,7 @@ def chains(draw: st.DrawFn) -> Graph:
 
 def form_of(graph: Graph, value: str, at):
     """(constant, coefficients by flat index of the ancestor), by intinfer."""
-    form = linear_form(graph, value, at)
+    form = bounds_of(graph).form(value, at)
     ancestor = graph.values[form.ancestor]
     dense = np.zeros(ancestor.shape, dtype=np.int64)
     assert (form.coefficients != 0).all()
@@ -147,15 +147,15 @@ def form_of(graph: Graph, value: str, at):
 @given(chains())
 @settings(max_examples=120)
 def test_chains_are_bounded_exactly(graph):
-    ranges = channel_ranges(graph)
+    ranges = bounds_of(graph).channels
     for name, value in graph.values.items():
         lo, hi = extremes(graph, name)
         rest = tuple(range(1, len(value.shape)))
         assert ranges[name][0].tolist() == lo.min(axis=rest).tolist(), name
         assert ranges[name][1].tolist() == hi.max(axis=rest).tolist(), name
         for pixel in np.ndindex(*value.shape[1:]):
-            found = pixel_ranges(graph, name, pixel)
-            forms = [linear_form(graph, name, (channel, *pixel)) for channel in range(value.shape[0])]
+            found = bounds_of(graph).ranges_at(name, pixel)
+            forms = [bounds_of(graph).form(name, (channel, *pixel)) for channel in range(value.shape[0])]
             for form, ends in zip(forms, zip(*(row.tolist() for row in found), strict=True), strict=True):
                 begins = ranges[form.ancestor]
                 terms = [
@@ -179,7 +179,7 @@ def test_forms_and_positions_are_those_of_the_affine_functions(graph, data):
         assert own_constant == constant[at]
         assert dense.tolist() == coefficients[at].tolist() if type_.lo < type_.hi else not dense.any()
     channel = data.draw(st.integers(0, graph.values[name].shape[0] - 1))
-    chosen = positions(graph, name, channel)
+    chosen = bounds_of(graph).positions(name, channel)
     assert chosen == list(dict.fromkeys(chosen))
     sizes = [np.count_nonzero(coefficients[at]) for at in chosen]
     assert sizes == sorted(sizes, reverse=True)
@@ -197,7 +197,7 @@ def test_the_oracle_of_affine_functions_agrees_with_every_input():
     graph = builder.finish()
     for name, (lo, hi) in exhaustive(graph, ("a", "b")).items():
         np.testing.assert_array_equal(extremes(graph, name), (lo, hi))
-        ranges = channel_ranges(graph)[name]
+        ranges = bounds_of(graph).channels[name]
         assert (ranges[0].tolist(), ranges[1].tolist()) == (
             lo.min(axis=(1, 2)).tolist(),
             hi.max(axis=(1, 2)).tolist(),
@@ -208,7 +208,7 @@ def test_the_oracle_of_affine_functions_agrees_with_every_input():
 @settings(max_examples=60)
 def test_any_network_stays_inside_and_types_are_never_left(case):
     graph, images = case
-    ranges = channel_ranges(graph)
+    ranges = bounds_of(graph).channels
     try:
         trace = reference.trace(graph, images)
     except RangeError:  # an accumulator that traps ends the run
@@ -239,9 +239,9 @@ def pointwise_then_grouped(accumulator=WIDE):
 def test_a_pointwise_convolution_and_the_one_behind_it_are_bounded_as_one():
     graph = pointwise_then_grouped()
     assert graph.values["gc"].type == IntType(-42, 42)
-    lo, hi = channel_ranges(graph)["gc"]
+    lo, hi = bounds_of(graph).channels["gc"]
     assert (lo.tolist(), hi.tolist()) == ([0, -14], [0, 14])
-    form = linear_form(graph, "y", (1, 0, 1))
+    form = bounds_of(graph).form("y", (1, 0, 1))
     assert (form.ancestor, form.constant) == ("x", 1)
     assert form.indices.tolist() == [[0, 0, 1], [0, 0, 2], [1, 0, 1], [1, 0, 2]]
     assert form.coefficients.tolist() == [2, -2, 2, -2]
@@ -251,13 +251,13 @@ def test_a_pointwise_convolution_and_the_one_behind_it_are_bounded_as_one():
 def test_a_rule_that_cannot_overflow_is_linear_and_one_that_may_ends_the_chain():
     fits = pointwise_then_grouped(Accumulator.wrap(5))  # -14..14 fits 5 bits, the type rule says 7
     assert Bounds(fits).fits("gc")
-    assert linear_form(fits, "y", (0, 0, 0)).ancestor == "x"
-    assert [ends.tolist() for ends in channel_ranges(fits)["y"]] == [[1, -27], [1, 29]]
+    assert bounds_of(fits).form("y", (0, 0, 0)).ancestor == "x"
+    assert [ends.tolist() for ends in bounds_of(fits).channels["y"]] == [[1, -27], [1, 29]]
     wraps = pointwise_then_grouped(Accumulator.wrap(4))
     assert not Bounds(wraps).fits("gc")
-    assert linear_form(wraps, "y", (0, 0, 0)).ancestor == "gc"
-    assert [ends.tolist() for ends in channel_ranges(wraps)["gc"]] == [[0, -8], [0, 7]]
-    assert [ends.tolist() for ends in channel_ranges(wraps)["y"]] == [[1, -15], [1, 15]]
+    assert bounds_of(wraps).form("y", (0, 0, 0)).ancestor == "gc"
+    assert [ends.tolist() for ends in bounds_of(wraps).channels["gc"]] == [[0, -8], [0, 7]]
+    assert [ends.tolist() for ends in bounds_of(wraps).channels["y"]] == [[1, -15], [1, 15]]
 
 
 @pytest.mark.parametrize(("order", "fits"), [(TapOrder.CKK, False), (TapOrder.KKC, True)])
@@ -265,11 +265,11 @@ def test_partial_sums_decide_whether_an_order_overflows(order, fits):
     """Channel after channel the first sums reach 42; pixel by pixel they cancel."""
     graph = pointwise_then_grouped(Accumulator.saturate(6, order))
     assert Bounds(graph).fits("gc") is fits
-    assert linear_form(graph, "y", (0, 0, 1)).ancestor == ("x" if fits else "gc")
-    assert channel_ranges(graph)["gc"][1].tolist() == [0 if fits else 31, 14], "channel 1 reaches 28 on the way"
+    assert bounds_of(graph).form("y", (0, 0, 1)).ancestor == ("x" if fits else "gc")
+    assert bounds_of(graph).channels["gc"][1].tolist() == [0 if fits else 31, 14], "channel 1 reaches 28 on the way"
     assert Bounds(graph).sums("gc")[1].tolist() == [0, 14]
     trap = pointwise_then_grouped(Accumulator.trap(6, order))
-    assert channel_ranges(trap)["gc"][1].tolist() == [0, 14], "what a run ends with is an exact sum"
+    assert bounds_of(trap).channels["gc"][1].tolist() == [0, 14], "what a run ends with is an exact sum"
 
 
 @given(chains(), st.sampled_from(TapOrder), st.integers(1, 4))
@@ -325,7 +325,7 @@ def test_ops_that_are_not_linear_are_exact_channel_by_channel(name):
     builder.output("y", builder.add(MAPS[name], z, name="y"))
     graph = builder.finish()
     lo, hi = exhaustive(graph, ("y",))["y"]
-    got = channel_ranges(graph)["y"]
+    got = bounds_of(graph).channels["y"]
     if name == "table":  # an interval is what is known of its input, with the values between
         assert [ends.tolist() for ends in got] == [[0, 1], [5, 7]]
     else:
@@ -344,7 +344,7 @@ def test_merges_and_decisions():
     mux = builder.add(Mux(), select, a, low, name="mux")
     builder.output("m", builder.add(Bitshift(2), mux, low, name="shift"))
     builder.output("y", builder.add(ArgMax(), mixed, name="y"))
-    ranges = {name: (lo.tolist(), hi.tolist()) for name, (lo, hi) in channel_ranges(builder.finish()).items()}
+    ranges = {name: (lo.tolist(), hi.tolist()) for name, (lo, hi) in bounds_of(builder.finish()).channels.items()}
     assert ranges["mixed"] == ([1, 1, 3], [1, 1, 3])
     assert ranges["select"] == ([0, 0, 1], [0, 0, 1])
     assert ranges["mux"] == ([1, 1, 0], [1, 1, 3])
@@ -359,11 +359,11 @@ def test_a_join_of_several_values_ends_a_form_and_bounds_add_up():
     y = builder.add(conv([[[[1, 1]]]]), both, name="y")
     builder.output("z", builder.add(Add((1, -1)), y, builder.add(conv([[[[1, 1]]]]), a, name="s"), name="z"))
     graph = builder.finish()
-    assert linear_form(graph, "both", (0, 0, 1)).indices.tolist() == [[0, 0, 1]]
-    assert linear_form(graph, "both", (0, 0, 1)).ancestor == "both"
-    assert linear_form(graph, "y", (0, 0, 0)).ancestor == "both"
-    assert [ends.tolist() for ends in channel_ranges(graph)["y"]] == [[-12], [6]]
-    assert [ends.tolist() for ends in channel_ranges(graph)["z"]] == [[-12], [0]], "what a gives cancels"
+    assert bounds_of(graph).form("both", (0, 0, 1)).indices.tolist() == [[0, 0, 1]]
+    assert bounds_of(graph).form("both", (0, 0, 1)).ancestor == "both"
+    assert bounds_of(graph).form("y", (0, 0, 0)).ancestor == "both"
+    assert [ends.tolist() for ends in bounds_of(graph).channels["y"]] == [[-12], [6]]
+    assert [ends.tolist() for ends in bounds_of(graph).channels["z"]] == [[-12], [0]], "what a gives cancels"
 
 
 def test_branches_of_different_strides_meet_differently_at_each_column():
@@ -374,8 +374,8 @@ def test_branches_of_different_strides_meet_differently_at_each_column():
     far = builder.add(conv([[[[1]]]], stride=(1, 2), pads=(0, 0, 0, 1)), x, name="far")
     builder.output("y", builder.add(Add((1, -1)), near, far, name="y"))
     graph = builder.finish()
-    assert [ends.tolist() for ends in channel_ranges(graph)["y"]] == [[-7], [7]]
-    assert sorted(positions(graph, "y", 0)) == [(0, 0, 0), (0, 0, 1), (0, 0, 2)]
+    assert [ends.tolist() for ends in bounds_of(graph).channels["y"]] == [[-7], [7]]
+    assert sorted(bounds_of(graph).positions("y", 0)) == [(0, 0, 0), (0, 0, 1), (0, 0, 2)]
 
 
 def test_large_weights_and_constants_stay_exact():
@@ -387,9 +387,9 @@ def test_large_weights_and_constants_stay_exact():
     big = builder.add(Add((1, 2**61)), big, builder.add(Affine(IntTensor([2**61]), ZERO), still, name="s"), name="b")
     builder.output("y", builder.add(conv([[[[2**20, -(2**20)]]]]), big, name="y"))
     graph = builder.finish()
-    form = linear_form(graph, "y", (0, 0, 0))
+    form = bounds_of(graph).form("y", (0, 0, 0))
     assert (form.ancestor, form.constant, form.coefficients.tolist()) == ("x", 0, [2**51, -(2**51)])
-    assert [ends.tolist() for ends in channel_ranges(graph)["y"]] == [[-(2**51)], [2**51]]
+    assert [ends.tolist() for ends in bounds_of(graph).channels["y"]] == [[-(2**51)], [2**51]]
 
 
 def test_every_linear_op_is_known():
@@ -400,13 +400,13 @@ def test_every_linear_op_is_known():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda g: linear_form(g, "no", (0,)), "no value named 'no' in the graph"),
+        (lambda g: bounds_of(g).form("no", (0,)), "no value named 'no' in the graph"),
         (
-            lambda g: linear_form(g, "pw", (0, 1, 0)),
+            lambda g: bounds_of(g).form("pw", (0, 1, 0)),
             r"value 'pw' has shape \(2, 1, 4\): there is no element \(0, 1, 0\)",
         ),
-        (lambda g: linear_form(g, "pw", (0,)), r"there is no element \(0,\)"),
-        (lambda g: positions(g, "pw", 2), "value 'pw' has 2 channels: there is no channel 2"),
+        (lambda g: bounds_of(g).form("pw", (0,)), r"there is no element \(0,\)"),
+        (lambda g: bounds_of(g).positions("pw", 2), "value 'pw' has 2 channels: there is no channel 2"),
         (lambda g: Bounds(g).partial_sums("nope", WIDE), "no node named 'nope'"),
     ],
 )

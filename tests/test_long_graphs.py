@@ -11,7 +11,7 @@ import pytest
 
 from intinfer import reference
 from intinfer.accumulator import Accumulator
-from intinfer.bounds import channel_forms, channel_ranges, linear_form, positions
+from intinfer.bounds import bounds_of
 from intinfer.builder import GraphBuilder
 from intinfer.cost import graph_cost
 from intinfer.engine.session import Session
@@ -46,7 +46,7 @@ def chain(linear: bool) -> Graph:
         Session,
         lambda graph: Session(graph, every_value=True),
         graph_cost,
-        channel_ranges,
+        lambda graph: bounds_of(graph).channels,
         each_node,
         each_chain,
         lambda graph: profile(graph, [np.zeros((1, 1, 2, 2), dtype=np.int64)]).to_text(),
@@ -64,7 +64,7 @@ def test_a_long_chain(walk: Callable[[Graph], object], linear: bool) -> None:
 
 def test_ranges_along_a_chain_of_affine_maps() -> None:
     """x -> 1 - x, over and over."""
-    ranges = channel_ranges(chain(True))
+    ranges = bounds_of(chain(True)).channels
     assert [[int(end[0]) for end in ranges[name]] for name in ("n0", "n1", "n3998", "n3999")] == [
         [-254, 1],
         [0, 255],
@@ -84,12 +84,12 @@ def test_forms_of_all_channels_are_those_of_each() -> None:
     builder.output("y", value)
     graph = builder.finish()
     for name in ("x", "a", "b", "c"):
-        found = channel_forms(graph, name)
+        found = bounds_of(graph).forms(name)
         assert len(found) == graph.values[name].shape[0]
         for channel, forms in enumerate(found):
-            assert [place for place, _ in forms] == positions(graph, name, channel)
+            assert [place for place, _ in forms] == bounds_of(graph).positions(name, channel)
             for place, form in forms:
-                alone = linear_form(graph, name, place)
+                alone = bounds_of(graph).form(name, place)
                 assert (form.ancestor, form.constant) == (alone.ancestor, alone.constant)
                 assert form.indices.tolist() == alone.indices.tolist()
                 assert form.coefficients.tolist() == alone.coefficients.tolist()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import intinfer
 from intinfer import reference
 from intinfer.accumulator import Accumulator, TapOrder
-from intinfer.bounds import channel_ranges
+from intinfer.bounds import bounds_of
 from intinfer.builder import GraphBuilder
 from intinfer.cost import graph_cost
 from intinfer.engine.session import Session
@@ -218,6 +218,6 @@ def test_a_model_is_taken_where_a_graph_is(tmp_path):
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes() == to_bytes(model.graph)
     assert reference.run(model, {"a": A, "b": B})["merged"].tolist() == M
     assert graph_cost(model).macs == graph_cost(model.graph).macs
-    assert channel_ranges(model)["t"][1].tolist() == [7, 7]
+    assert bounds_of(model).channels["t"][1].tolist() == [7, 7]
     with pytest.raises(GraphError, match="a Model or a Graph is needed, got str"):
         intinfer.save("m.npz", tmp_path / "c.npz")

@@ -17,9 +17,8 @@ from ..ops.base import Nonlinear
 from ..ops.linear import Box
 from ..ops.mac import Accumulating
 from ..types import IntArray, Range
-from .forms import Sums, one_hot, pull_back, step
+from .forms import Sums, Table, of_single_elements, one_hot, pull_back, step
 from .partial import partial_range
-from .table import Table, of_single_elements
 from .windows import Windows, representatives
 
 Place = tuple[int, ...]
@@ -71,7 +70,11 @@ class Bounds:
 
     @property
     def channels(self) -> dict[str, Range]:
-        """Proven range of each channel of each value, inputs included: lo and hi, (C,)."""
+        """The proven lowest and highest value of each channel of every value by name, inputs included, int64 (C,) each.
+
+        Never wider than the value's type. Exact along linear chains, over all border patterns, when what the chain
+        begins with may be anything in the range of its channel.
+        """
         self._analyse()
         return self._ranges
 
@@ -93,7 +96,18 @@ class Bounds:
         return name not in self._ends
 
     def form(self, value: str, at: tuple[int, ...]) -> LinearForm:
-        """See `linear_form`."""
+        """Say what one element of a value is in terms of the nearest value before it that is not linear.
+
+        Which ops are linear these say themselves (`ops.linear.Linear`); conv2d and dense are where their accumulator is
+        proven not to overflow. A value that joins several values which are not linear (an add of two activations)
+        ends the form, as does one that is itself an input or made by another op: its form is the element itself.
+
+        Args:
+            at: (c, y, x), or (c,) of a vector.
+
+        Raises:
+            GraphError: no such value or element.
+        """
         shape = self._shape(value)
         if len(at) != len(shape) or not all(0 <= i < extent for i, extent in zip(at, shape, strict=True)):
             raise GraphError(f"value {value!r} has shape {shape}: there is no element {at}")
@@ -101,7 +115,8 @@ class Bounds:
         return next(self._forms(value, sums))
 
     def forms(self, value: str) -> list[list[tuple[Place, LinearForm]]]:
-        """Give for each channel the places that `positions` lists, with their forms: much faster than one by one."""
+        """List for each channel of a value (element, its `form`) for each of its `positions`, in their order: much
+        faster than one by one. Raises GraphError when there is no such value."""
         pixels = self._pixels(value)
         rows = zip(*(self.forms_at(value, pixel) for pixel in pixels), strict=True)
         found = [
@@ -116,7 +131,10 @@ class Bounds:
         return [form for sums in self._pulled(value, channels, pixel) for form in self._forms(value, sums)]
 
     def ranges_at(self, value: str, pixel: Place) -> Range:
-        """Give for each channel the lowest and the highest value of the form of its element at a pixel."""
+        """Give for each channel of a value the range of the `form` of its element at a pixel (y, x), () of a vector.
+
+        Raises GraphError when there is no such value.
+        """
         self._analyse()
         channels = np.arange(self._shape(value)[0])
         found = [sums.extremes(self._ranges) for sums in self._pulled(value, channels, pixel)]
@@ -146,7 +164,12 @@ class Bounds:
         return (LinearForm(ancestor, some[:, :ndim], numbers, constant) for some, numbers, constant in parts)
 
     def positions(self, value: str, channel: int) -> list[Place]:
-        """See `positions`."""
+        """A few elements (c, y, x) of a channel whose forms stand for all of the channel, up to a shift: one for each
+        pattern of taps inside the map and in the padding, the largest form first. Of a vector: (c,) alone.
+
+        Raises:
+            GraphError: no such value or channel.
+        """
         shape = self._shape(value)
         if not 0 <= channel < shape[0]:
             raise GraphError(f"value {value!r} has {shape[0]} channels: there is no channel {channel}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..accumulator import MIN_BITS, Accumulator, signed_bits
+from ..accumulator import Accumulator, accumulator_bits
 from ..graph import GraphLike, graph_of
 from ..ops.mac import Accumulating, sum_range
 from ..reports.text import table
@@ -51,9 +51,11 @@ class AccumulatorWidths:
 
     @property
     def channel_bits(self) -> tuple[int, ...]:
-        return tuple(_bits(type_) for type_ in self.needed)
+        """The narrowest width of each channel."""
+        return tuple(accumulator_bits(type_) for type_ in self.needed)
 
     def to_json(self) -> dict[str, Any]:
+        """Give the node's entry of `intinfer inspect --accumulators --json`."""
         return {
             "name": self.name,
             "op": self.op,
@@ -99,6 +101,7 @@ def accumulator_widths(graph: GraphLike) -> list[AccumulatorWidths]:
 
 
 def to_json(widths: Sequence[AccumulatorWidths]) -> dict[str, Any]:
+    """The entry of every node, and the bits of one register an output channel."""
     return {"accumulators": [width.to_json() for width in widths], "register_bits": _totals(widths)}
 
 
@@ -109,7 +112,7 @@ def to_text(widths: Sequence[AccumulatorWidths]) -> str:
             w.name,
             str(w.rule),
             w.products,
-            _bits(w.type_rule),
+            accumulator_bits(w.type_rule),
             w.bits,
             "" if w.fits else "may overflow",
             str(_union(w.needed)),
@@ -136,21 +139,16 @@ def _types(lo: Any, hi: Any) -> tuple[IntType, ...]:
     return tuple(IntType(a, b) for a, b in zip(lo.tolist(), hi.tolist(), strict=True))
 
 
-def _bits(type_: IntType) -> int:
-    """The width of an accumulator that holds the range."""
-    return max(MIN_BITS, signed_bits(type_))
-
-
 def _union(types: Sequence[IntType]) -> IntType:
     return IntType(min(t.lo for t in types), max(t.hi for t in types))
 
 
 def _range(type_: IntType) -> dict[str, int]:
-    return {"lo": type_.lo, "hi": type_.hi, "bits": _bits(type_)}
+    return {"lo": type_.lo, "hi": type_.hi, "bits": accumulator_bits(type_)}
 
 
 def _picture(width: AccumulatorWidths) -> str:
-    held, proven, ruled = width.rule.bits, width.bits, _bits(width.type_rule)
+    held, proven, ruled = width.rule.bits, width.bits, accumulator_bits(width.type_rule)
     marks = ["#" if bit < min(proven, held) else "!" if bit < proven else "+" for bit in range(max(proven, ruled))]
     return "".join(marks) + "." * (held - len(marks))
 
@@ -163,7 +161,7 @@ def _histogram(bits: Sequence[int]) -> str:
 def _totals(widths: Sequence[AccumulatorWidths]) -> dict[str, int]:
     return {
         "declared": sum(w.rule.bits * len(w.channels) for w in widths),
-        "type_rule": sum(_bits(w.type_rule) * len(w.channels) for w in widths),
+        "type_rule": sum(accumulator_bits(w.type_rule) * len(w.channels) for w in widths),
         "proven_a_node": sum(w.bits * len(w.channels) for w in widths),
         "proven_a_channel": sum(sum(w.channel_bits) for w in widths),
     }

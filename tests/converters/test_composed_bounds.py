@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from intinfer import reference
-from intinfer.bounds import channel_ranges, linear_form, positions
+from intinfer.bounds import bounds_of
 
 torch = pytest.importorskip("torch")
 
@@ -36,7 +36,7 @@ def test_composed_chains_on_the_papers_networks(net, pointwise, grouped):
 
     torch.manual_seed(3)
     graph = convert(build(net))
-    ranges = channel_ranges(graph)
+    ranges = bounds_of(graph).channels
     lo, hi = ranges[grouped]
     wanted = composite(graph, pointwise, grouped)
     assert ranges[pointwise][0].max() <= 0 <= ranges[pointwise][1].min()
@@ -48,8 +48,8 @@ def test_composed_chains_on_the_papers_networks(net, pointwise, grouped):
         channels = values.swapaxes(0, 1).reshape(values.shape[1], -1)
         assert (ranges[name][0] <= channels.min(axis=1)).all(), name
         assert (channels.max(axis=1) <= ranges[name][1]).all(), name
-    at = positions(graph, grouped, 0)[0]
-    form = linear_form(graph, grouped, at)
+    at = bounds_of(graph).positions(grouped, 0)[0]
+    form = bounds_of(graph).form(grouped, at)
     assert form.ancestor == graph.node(pointwise).inputs[0]
     top = graph.values[form.ancestor].type.hi
     assert form.range(0, top) == (lo[0], hi[0])

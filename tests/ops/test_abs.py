@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from oracles import naive
 
-from intinfer.bounds import channel_ranges
+from intinfer.bounds import bounds_of
 from intinfer.builder import GraphBuilder
 from intinfer.ops import Abs
 from intinfer.strategies import cases
@@ -40,6 +40,6 @@ def test_channels_are_bounded_by_all_numbers_between_their_ends():
     entries = [[min(max(z, lo), hi) for z in range(-9, 10)] for lo, hi in spans]
     builder.output("y", builder.abs(builder.table(x, entries, name="t", lo=-9, hi=9), name="y"))
     wanted = [[abs(z) for z in range(lo, hi + 1)] for lo, hi in spans]
-    lo, hi = channel_ranges(builder.finish())["y"]
+    lo, hi = bounds_of(builder.finish()).channels["y"]
     assert lo.tolist() == [min(values) for values in wanted]
     assert hi.tolist() == [max(values) for values in wanted]

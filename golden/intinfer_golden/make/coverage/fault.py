@@ -9,8 +9,8 @@ from itertools import takewhile
 
 import numpy as np
 
-from intinfer import bounds
 from intinfer.accumulator import Accumulator, Overflow
+from intinfer.bounds import bounds_of
 from intinfer.graph import Graph, Node, Value
 from intinfer.ops import Gather, Op
 from intinfer.ops.mac import Accumulating, weighted_sums
@@ -94,7 +94,7 @@ class Site:
             places = self.prover.forms(self.name, True).places
             channels = ([self._wrapped(at) for at in places(self.name, c)] for c in range(self.node.output.shape[0]))
             return all(len({end for ends in channel for end in ends}) == 1 for channel in channels)
-        lo, hi = bounds.channel_ranges(self.graph)[self.name]
+        lo, hi = bounds_of(self.graph).channels[self.name]
         return bool((lo == hi).all())
 
     @cached_property
@@ -163,7 +163,7 @@ class Site:
         elif self.rule is Overflow.WRAP:
             yield from (self._wrapped((c, *place)) for c in channels)
         else:
-            lo, hi = bounds.pixel_ranges(self.graph, self.name, place)
+            lo, hi = bounds_of(self.graph).ranges_at(self.name, place)
             yield from zip(lo.tolist(), hi.tolist(), strict=True)
 
     def why_constant(self) -> str:

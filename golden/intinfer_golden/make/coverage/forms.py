@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from intinfer import bounds
 from intinfer.accumulator import Accumulator, Overflow
-from intinfer.bounds import LinearForm
+from intinfer.bounds import LinearForm, bounds_of
 from intinfer.graph import Graph
 from intinfer.ops.mac import Accumulating
 
@@ -39,7 +38,7 @@ class Forms:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self._ranges = bounds.channel_ranges(graph)
+        self._ranges = bounds_of(graph).channels
         self._linear: dict[tuple[str, Place], LinearForm] = {}
         self._forms: dict[tuple[str, Place], Form] = {}
         self._places: dict[str, list[list[Place]]] = {}
@@ -47,7 +46,7 @@ class Forms:
     def places(self, value: str, channel: int) -> list[Place]:
         """Elements that stand for all of a channel, the one with the largest window first."""
         if value not in self._places:
-            found = bounds.channel_forms(self.graph, value)
+            found = bounds_of(self.graph).forms(value)
             self._linear |= {(value, place): linear for row in found for place, linear in row}
             self._places[value] = [[place for place, _ in row] for row in found]
         return self._places[value][channel]
@@ -56,7 +55,7 @@ class Forms:
         """The form of one element of a value."""
         key = (value, place)
         if key not in self._forms:
-            linear = self._linear.get(key) or bounds.linear_form(self.graph, value, place)
+            linear = self._linear.get(key) or bounds_of(self.graph).form(value, place)
             lo, hi = (ends[linear.indices[:, 0]] for ends in self._ranges[linear.ancestor])
             self._forms[key] = Form(place, linear, Sums(linear.coefficients, lo, hi, linear.constant))
         return self._forms[key]
@@ -93,7 +92,7 @@ def overflows(graph: Graph, name: str) -> Overflow | None:
     node = graph.node_by_name.get(name)
     if node is None or not isinstance(node.op, Accumulating):
         return None
-    return None if bounds.bounds_of(graph).fits(name) else node.op.accumulator.overflow
+    return None if bounds_of(graph).fits(name) else node.op.accumulator.overflow
 
 
 class Prover:
