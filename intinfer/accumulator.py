@@ -31,6 +31,11 @@ def signed_bits(type_: IntType) -> int:
     return type_.union(IntType(-1, 0)).bits
 
 
+def accumulator_bits(type_: IntType) -> int:
+    """The width of the narrowest accumulator that holds a range; of more than MAX_BITS there is none."""
+    return max(MIN_BITS, signed_bits(type_))
+
+
 class Overflow(StrEnum):
     """What an accumulator does at the edge of its width, as the text of this module says."""
 
@@ -108,7 +113,7 @@ class Accumulator:
     @classmethod
     def proving(cls, proven: IntType) -> Accumulator:
         """The narrowest accumulator that is proven to hold the range `proven`."""
-        return cls.prove(max(MIN_BITS, signed_bits(proven)))
+        return cls.prove(accumulator_bits(proven))
 
     @property
     def type(self) -> IntType:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..types import IntType
+from ..accumulator import signed_bits
 from .profile import Profile
 
 SEEN, PROVEN, SKIPPED = "#1f5fa8", "#c9d3de", "#e3a24f"
@@ -37,8 +37,8 @@ def plot_profile(profile: Profile, path: str | Path) -> None:
 
     sums = [r for r in profile.ranges if r.proven.signed]
     names = [r.name for r in sums]
-    right.barh(names, [_signed_bits(r.proven) for r in sums], color=PROVEN, label="proven")
-    right.barh(names, [_signed_bits(r.seen) for r in sums], color=SEEN, height=0.45, label="seen")
+    right.barh(names, [signed_bits(r.proven) for r in sums], color=PROVEN, label="proven")
+    right.barh(names, [signed_bits(r.seen) for r in sums], color=SEEN, height=0.45, label="seen")
     right.set(title="accumulators: signed bits", xlabel="bits")
     right.legend(loc="best")
     for axis in (left, middle, right):
@@ -46,7 +46,3 @@ def plot_profile(profile: Profile, path: str | Path) -> None:
         axis.tick_params(axis="y", labelsize=7)
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)
-
-
-def _signed_bits(type_: IntType) -> int:
-    return type_.union(IntType(-1, 0)).bits

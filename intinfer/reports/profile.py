@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..accumulator import Accumulator
+from ..accumulator import Accumulator, signed_bits
 from ..engine.session import Session, SkipCounts
 from ..graph import GraphLike, graph_of
 from ..images.dataset import Pixels
@@ -56,10 +56,12 @@ class Profile:
 
     @property
     def macs(self) -> int:
+        """Multiply-accumulates of one image, all computed."""
         return sum(layer.macs for layer in self.layers)
 
     @property
     def executed(self) -> float:
+        """Multiply-accumulates of one image with skipping, the mean."""
         return sum(layer.executed for layer in self.layers)
 
     @property
@@ -93,9 +95,10 @@ class Profile:
         layers = [(x.name, x.macs, round(x.executed), _percent(x.executed, x.macs)) for x in self.layers]
         layers.append(("total", self.macs, round(self.executed), _percent(self.executed, self.macs)))
         parts.append(table(("layer", "MACs", "executed", "share"), layers))
-        ranges = [
-            (r.name, str(r.proven), str(r.seen), f"{r.proven.bits}", f"{_width(r.seen, r.proven)}") for r in self.ranges
-        ]
+        ranges = []
+        for r in self.ranges:
+            bits_seen = signed_bits(r.seen) if r.proven.signed else r.seen.bits
+            ranges.append((r.name, str(r.proven), str(r.seen), str(r.proven.bits), str(bits_seen)))
         parts.append(table(("node", "proven", "seen", "bits", "bits seen"), ranges))
         if self.accumulators:
             parts.append(verdict_text(self.accumulators))
@@ -104,11 +107,6 @@ class Profile:
 
 def _percent(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "-"
-
-
-def _width(seen: IntType, proven: IntType) -> int:
-    """Bits for the values seen, in the signedness of the proven range."""
-    return seen.union(IntType(-1, 0)).bits if proven.signed else seen.bits
 
 
 def profile(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..accumulator import MIN_BITS, Accumulator, Overflow, signed_bits
+from ..accumulator import Accumulator, Overflow, accumulator_bits
 from ..bounds import bounds_of
 from ..graph import Graph, Node
 from ..kernels.partial_sums import PartialSums
@@ -61,11 +61,12 @@ class AccumulatorVerdict:
     @property
     def bits_seen(self) -> int:
         """The narrowest width that these images needed."""
-        return max(MIN_BITS, signed_bits(self.seen))
+        return accumulator_bits(self.seen)
 
     @property
     def bits_proven(self) -> int:
-        return max(MIN_BITS, signed_bits(self.proven))
+        """The narrowest width that is proven to be enough for all images."""
+        return accumulator_bits(self.proven)
 
     def to_json(self) -> dict[str, Any]:
         """Give the verdict as a document."""
