@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -196,21 +197,76 @@ def test_zoo_needs_no_torch() -> None:
     assert mognet[3].startswith("n=128,g=4,k=3,")
 
 
+REDIRECTIONS = [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full"]
+CALLS = {"inspect": 0, "cost": 0, "run": 2, "--version": 0, "rnu": 2}
+"""Verb, and the exit code it has where nothing is wrong with the streams."""
+
+FORKS = """
+import json, os, sys
+import intinfer.cli.cost, intinfer.cli.inspect, intinfer.cli.run
+import intinfer.engine.plan
+from intinfer.cli import main
+
+def redirected(text, out, err):
+    # as a shell does it: 0, 1 and 2 are what the text says, and the interpreter's streams are made of them
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    os.closerange(3, 256)
+    for part in text.split():
+        number = {"<": 0, ">": 1, "2": 2}[part[0]]
+        os.close(number)
+        if part.endswith("/dev/full"):
+            assert os.open("/dev/full", os.O_WRONLY) == number
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+            stream = open(number, mode, 1 if number == 2 else -1, closefd=False)
+        except OSError:
+            stream = None
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+ends = []
+for where, arguments in json.loads(sys.argv[1]):
+    out, err = (os.open(f"{len(ends)}.{name}", os.O_RDWR | os.O_CREAT) for name in ("out", "err"))
+    pid = os.fork()
+    if not pid:
+        redirected(where, out, err)
+        raise SystemExit(main(arguments))
+    ends.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+print(json.dumps(ends))
+"""
+"""Every call in a process of its own, whose interpreter has not to be started for it."""
+
+
+@pytest.fixture(scope="module")
+def with_streams(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], tuple[int, str, str]]:
+    """Exit code, stdout and stderr of each of CALLS under each of REDIRECTIONS."""
+    folder = tmp_path_factory.mktemp("streams")
+    intinfer.save(tiny_graph(), folder / "m.npz")
+    cases = [(where, verb) for where in REDIRECTIONS for verb in CALLS]
+    calls = json.dumps([(where, [verb, "m.npz", *["none.png"] * (verb == "run")]) for where, verb in cases])
+    done = subprocess.run([sys.executable, "-c", FORKS, calls], cwd=folder, capture_output=True, text=True, check=True)
+    texts = [[(folder / f"{i}.{name}").read_text() for name in ("out", "err")] for i in range(len(cases))]
+    return {case: (code, *text) for case, code, text in zip(cases, json.loads(done.stdout), texts, strict=True)}
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-@pytest.mark.parametrize("where", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full"])
-@pytest.mark.parametrize(("verb", "code"), [("inspect", 0), ("cost", 0), ("run", 2), ("--version", 0), ("rnu", 2)])
-def test_streams_that_are_closed_or_full(where: str, verb: str, code: int, model: str) -> None:
+@pytest.mark.parametrize("where", REDIRECTIONS)
+@pytest.mark.parametrize("verb", CALLS)
+def test_streams_that_are_closed_or_full(
+    where: str, verb: str, with_streams: dict[tuple[str, str], tuple[int, str, str]]
+) -> None:
     """Nobody is told on a stream that is not there; answers that cannot be given are an error."""
-    line = f"'{sys.executable}' -m intinfer {verb} '{model}' {'none.png' if verb == 'run' else ''} {where}"
-    done = subprocess.run(["sh", "-c", line], text=True, capture_output=True, check=False)
-    assert "Traceback" not in done.stdout + done.stderr
-    assert done.returncode == (2 if where == ">/dev/full" else code)
+    code, out, err = with_streams[where, verb]
+    assert "Traceback" not in out + err
+    assert code == (2 if where == ">/dev/full" else CALLS[verb])
     if "2>" in where:
-        assert done.stderr == ""
-    elif where == ">/dev/full" and code == 0:
-        assert done.stderr == "intinfer: error: standard output: No space left on device\n"
+        assert err == ""
+    elif where == ">/dev/full" and CALLS[verb] == 0:
+        assert err == "intinfer: error: standard output: No space left on device\n"
     if ">" not in where.replace("2>", ""):
-        assert (done.stdout != "") == (code == 0)
+        assert (out != "") == (CALLS[verb] == 0)
 
 
 def test_a_file_does_not_get_the_number_of_a_closed_stream(tmp_path: Path, model: str) -> None:
