@@ -60,6 +60,7 @@ def arrays(type_: IntType, shape: tuple[int, ...]) -> st.SearchStrategy[IntArray
 
 
 def tensors(lo: int, hi: int, shape: tuple[int, ...]) -> st.SearchStrategy[IntTensor]:
+    """Constants of integers lo..hi in the narrowest code."""
     return arrays(IntType(lo, hi), shape).map(IntTensor)
 
 
@@ -75,16 +76,19 @@ class Operands:
         self.values: list[Value] = []
 
     def input(self, shape: tuple[int, ...], type_: IntType) -> Value:
+        """Declare a new input of the graph."""
         value = self.builder.input(f"in{len(self.values)}", shape, type_)
         self.values.append(value)
         return value
 
     def add(self, op: ops.Op, *inputs: Value) -> Value:
+        """Append a node of this op."""
         value = self.builder.add(op, *inputs, name=f"{op.kind}{len(self.values)}")
         self.values.append(value)
         return value
 
     def shape(self) -> tuple[int, int, int]:
+        """Draw a small (C, H, W)."""
         channels, height, width = (self.draw(st.integers(1, top)) for top in (4, 5, 5))
         return channels, height, width
 
@@ -98,12 +102,14 @@ class Operands:
         return self.narrowed(self.draw(st.sampled_from(fitting)), lo, hi)
 
     def map(self, lo: int, hi: int) -> Value:
+        """A map (C, H, W) inside lo..hi."""
         if self.fresh:
             return self.value(lo, hi, self.shape())
         maps = [value for value in self.values if len(value.shape) == 3]
         return self.narrowed(self.draw(st.sampled_from(maps)), lo, hi)
 
     def vector(self, lo: int, hi: int) -> Value:
+        """A vector (C,) inside lo..hi."""
         if self.fresh:
             return self.value(lo, hi, self.shape()[:1])
         value = self.value(lo, hi)
@@ -117,11 +123,13 @@ class Operands:
         return self.add(ops.Tgap(7), levels)
 
     def narrowed(self, value: Value, lo: int, hi: int) -> Value:
+        """The value, clamped where it may leave lo..hi."""
         if lo <= value.type.lo and value.type.hi <= hi:
             return value
         return self.add(ops.Clamp(lo, hi), value)
 
     def finish(self) -> Graph:
+        """The graph, whose outputs are the last value and up to two others."""
         others = self.draw(st.lists(st.sampled_from(self.values), max_size=2, unique_by=lambda value: value.name))
         for value in {value.name: value for value in (self.values[-1], *others)}.values():
             self.builder.output(f"out_{value.name}", value)
@@ -160,11 +168,13 @@ def axes(draw: st.DrawFn, extent: int, dilated: bool = True) -> dict[str, int]:
 
 
 def geometry(y: dict[str, int], x: dict[str, int]) -> dict[str, Any]:
+    """The attributes stride, pads and dilation of an op that slides a window so along both axes."""
     pads = (y["before"], x["before"], y["after"], x["after"])
     return {"stride": (y["stride"], x["stride"]), "pads": pads, "dilation": (y["dilation"], x["dilation"])}
 
 
 def conv2d(operands: Operands) -> Value:
+    """Draw a node of the op conv2d."""
     draw, value = operands.draw, operands.map(-(2**20), 2**20)
     channels, height, width = value.shape
     y, x = draw(axes(height)), draw(axes(width))
@@ -191,6 +201,7 @@ def conv2d(operands: Operands) -> Value:
 
 
 def dense(operands: Operands) -> Value:
+    """Draw a node of the op dense."""
     value = operands.vector(-(2**20), 2**20)
     weight = operands.draw(tensors(-128, 127, (operands.draw(st.integers(1, 4)), value.shape[0])))
     worst = value.shape[0] * 128 * 2**20
@@ -198,6 +209,7 @@ def dense(operands: Operands) -> Value:
 
 
 def threshold(operands: Operands) -> Value:
+    """Draw a node of the op threshold."""
     draw, value = operands.draw, operands.value(-(2**40), 2**40)
     rows, count = _rows(draw, value.shape[0]), draw(st.integers(1, 7))
     falling = draw(st.lists(st.integers(0, 1), min_size=rows, max_size=rows))
@@ -211,6 +223,7 @@ def threshold(operands: Operands) -> Value:
 
 
 def requant(operands: Operands) -> Value:
+    """Draw a node of the op requant."""
     draw, value = operands.draw, operands.value(-(2**30), 2**30)
     limits = ((-(2**20), 2**20), (-(2**50), 2**50), (0, 62))
     multiplier, offset, shift = (draw(tensors(lo, hi, (_rows(draw, value.shape[0]),))) for lo, hi in limits)
@@ -221,12 +234,14 @@ def requant(operands: Operands) -> Value:
 
 
 def bitshift(operands: Operands) -> Value:
+    """Draw a node of the op bitshift."""
     bits = operands.draw(st.integers(1, 8))
     a = operands.value(0, 2**bits - 1)
     return operands.add(ops.Bitshift(bits), a, operands.value(0, 2**bits - 1, a.shape))
 
 
 def add(operands: Operands) -> Value:
+    """Draw a node of the op add."""
     first = operands.value(-(2**40), 2**40)
     more = [operands.value(-(2**40), 2**40, first.shape) for _ in range(operands.draw(st.integers(1, 2)))]
     factor = st.integers(-9, 9).filter(bool)
@@ -234,6 +249,7 @@ def add(operands: Operands) -> Value:
 
 
 def affine(operands: Operands) -> Value:
+    """Draw a node of the op affine."""
     value = operands.value(-(2**40), 2**40)
     channels = value.shape[:1]
     op = ops.Affine(
@@ -243,6 +259,7 @@ def affine(operands: Operands) -> Value:
 
 
 def table(operands: Operands) -> Value:
+    """Draw a node of the op table."""
     draw, lo = operands.draw, operands.draw(st.integers(-20, 5))
     value = operands.value(lo, lo + 15)
     shape = (_rows(draw, value.shape[0]), value.type.hi - value.type.lo + 1)
@@ -253,11 +270,13 @@ def table(operands: Operands) -> Value:
 
 
 def tgap(operands: Operands) -> Value:
+    """Draw a node of the op tgap."""
     top = 2 ** operands.draw(st.integers(1, 8)) - 1
     return operands.add(ops.Tgap(top), operands.map(0, top))
 
 
 def mux(operands: Operands) -> Value:
+    """Draw a node of the op mux."""
     if operands.fresh:
         shape = operands.shape()
         inputs = [operands.value(0, 1, shape[:1]), operands.value(-9, 9, shape), operands.value(-999, 999, shape)]
@@ -268,6 +287,7 @@ def mux(operands: Operands) -> Value:
 
 
 def concat(operands: Operands) -> Value:
+    """Draw a node of the op concat."""
     values = [operands.value(-(2**40), 2**40)]
     for _ in range(operands.draw(st.integers(0, 2))):
         values.append(operands.value(-(2**40), 2**40, values[0].shape))
@@ -275,6 +295,7 @@ def concat(operands: Operands) -> Value:
 
 
 def channel_select(operands: Operands) -> Value:
+    """Draw a node of the op channel_select."""
     draw, value = operands.draw, operands.value(-(2**62), 2**62)
     channels = value.shape[0]
     groups = draw(st.sampled_from([g for g in range(1, channels + 1) if channels % g == 0]))
@@ -289,6 +310,7 @@ def channel_select(operands: Operands) -> Value:
 
 
 def max_pool(operands: Operands) -> Value:
+    """Draw a node of the op max_pool."""
     draw, value = operands.draw, operands.map(-(2**62), 2**62)
     both = [draw(axes(extent)) for extent in value.shape[1:]]
     for axis in both:  # pads below the kernel's extent without dilation: every window then holds a real pixel
@@ -300,6 +322,7 @@ def max_pool(operands: Operands) -> Value:
 
 
 def sum_pool(operands: Operands) -> Value:
+    """Draw a node of the op sum_pool."""
     value = operands.map(-(2**40), 2**40)
     y, x = (operands.draw(axes(extent, dilated=False)) for extent in value.shape[1:])
     where = geometry(y, x)
@@ -307,11 +330,13 @@ def sum_pool(operands: Operands) -> Value:
 
 
 def clamp(operands: Operands) -> Value:
+    """Draw a node of the op clamp."""
     limits = operands.draw(int_types())
     return operands.add(ops.Clamp(limits.lo, limits.hi), operands.value(-(2**62), 2**62))
 
 
 def gather(operands: Operands) -> Value:
+    """Draw a node of the op gather."""
     draw, value = operands.draw, operands.value(-(2**62), 2**62)
     shape = draw(st.one_of(st.tuples(st.integers(1, 6)), st.tuples(*[st.integers(1, 4)] * 3)))
     count = int(np.prod(shape))

@@ -21,10 +21,12 @@ class _Stream:
         self.failure: OSError | None = None
 
     def write(self, text: str) -> int:
+        """Write the text, or nowhere after a failure; its length, as `TextIO` gives it."""
         self._attempt(lambda: self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
+        """Flush what is written, or nothing after a failure."""
         self._attempt(self._stream.flush)
 
     def _attempt(self, action: Callable[[], object]) -> None:
