@@ -16,6 +16,17 @@ Arrays = npt.NDArray[np.integer] | Mapping[str, npt.NDArray[np.integer]]
 """An integer array for the only input of a graph, or arrays by input name."""
 
 
+def image_input(graph: Graph, model: str = "the model", call: str = "intinfer.load(...).run") -> Value:
+    """The only input of a graph, which images become.
+
+    Raises DataError for a graph of several; it names the `model`, and what to `call` with arrays for all of them.
+    """
+    if len(graph.inputs) != 1:
+        shapes = ", ".join(f"{value.name} {value.shape}" for value in graph.inputs)
+        raise DataError(f"{model} takes {shapes}, not an image; call {call} from Python")
+    return graph.inputs[0]
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
     """As many images of every input of a graph: integers of any dtype, inside the inputs' types.

@@ -17,7 +17,7 @@ from .errors import IntinferError, ModelFileError
 from .files import npz
 from .files.atomic import write_file
 from .files.attributes import decode_attributes, encode_attributes
-from .files.stored import TensorReader, TensorWriter
+from .files.stored import TensorPacker, TensorReader
 from .files.strict_json import Json, check_canonical, choice, dump, integer, items, parse, record, shown, text
 from .graph import Graph, GraphLike, ImageInput, Node, Output, Shape, Value, graph_of
 from .limits import MAX_ENDS, MAX_FRACTION_DIGITS, MAX_LIST, MAX_NAME, MAX_NODES, MAX_NOTE
@@ -107,7 +107,7 @@ def _read(path: str | os.PathLike[str]) -> bytes:
 
 
 def _encode(graph: Graph) -> bytes:
-    tensors = TensorWriter()
+    tensors = TensorPacker()
     header: Json = {
         "format": FORMAT,
         "version": version_of(graph),
@@ -187,7 +187,7 @@ def _value_from_json(doc: dict[str, Json], where: str) -> Value:
     return Value(text(doc["name"], f"{where}.name", MAX_NAME), shape, IntType(lo, hi))
 
 
-def _node_to_json(node: Node, where: str, tensors: TensorWriter) -> Json:
+def _node_to_json(node: Node, where: str, tensors: TensorPacker) -> Json:
     if OPS.get(node.op.kind) is not type(node.op):
         raise ModelFileError(f"{where}: op {node.op.kind!r} is not one of intinfer.ops.OPS")
     return {

@@ -54,19 +54,17 @@ def _accumulating(graph: Graph) -> list[Node]:
 def _adapted(node: Node, before: IntType, x: Value, rule: Accumulator | None) -> Op:
     """The op on its new input `x`, whose type was `before`."""
     if rule is not None and isinstance(node.op, Accumulating):
-        return node.op.accumulating(_checked(node, node.op.accumulator, rule))
+        declared = node.op.accumulator
+        if declared.overflow is not Overflow.PROVE and rule.bits > declared.bits:
+            raise GraphError(
+                f"node {node.name!r}: its accumulator is {declared.bits} bits, {declared.overflow}, and cannot become "
+                f"one of {rule.bits}: thresholds behind it may be clipped to its width; begin with the network it was "
+                "made from"
+            )
+        return node.op.accumulating(rule)
     try:
         return node.op.adapted(x, before)
     except GraphError as error:
         raise GraphError(
             f"node {node.name!r} ({node.op.kind}): {error}; leave the accumulators before it as they are"
         ) from None
-
-
-def _checked(node: Node, before: Accumulator, rule: Accumulator) -> Accumulator:
-    if before.overflow is not Overflow.PROVE and rule.bits > before.bits:
-        raise GraphError(
-            f"node {node.name!r}: its accumulator is {before.bits} bits, {before.overflow}, and cannot become one of "
-            f"{rule.bits}: thresholds behind it may be clipped to its width; begin with the network it was made from"
-        )
-    return rule

@@ -143,11 +143,9 @@ def test_folder_by_name_sorted_and_interleaved(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_streamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from intinfer.images import image as image_module
-
     opened: list[str] = []
-    original = image_module.load_image
-    monkeypatch.setattr(image_module, "load_image", lambda p, *rest: opened.append(p.name) or original(p, *rest))
+    original = dataset_module.load_image
+    monkeypatch.setattr(dataset_module, "load_image", lambda p, *rest: opened.append(p.name) or original(p, *rest))
     path = folder(tmp_path / "d", {"dog/a.png": 0, "dog/b.png": 1, "dog/c.png": 2})
     batches = load_dataset(path, GRAPH).batches(size=1)
     assert opened == []
@@ -187,7 +185,7 @@ def test_a_bad_image_in_a_folder_is_named_when_it_is_read(tmp_path: Path) -> Non
 
 def test_models_that_are_no_image_classifiers(tmp_path: Path) -> None:
     assert refusal(npz(tmp_path / "a.npz"), two_ended_graph()) == (
-        "the model takes a (2, 3, 3), b (2, 3, 3), not images; call intinfer.load(...).run from Python"
+        "the model takes a (2, 3, 3), b (2, 3, 3), not an image; call intinfer.load(...).run from Python"
     )
     from intinfer.builder import GraphBuilder
     from intinfer.graph import ImageInput

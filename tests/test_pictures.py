@@ -58,5 +58,5 @@ def test_refusals(tmp_path, make, message):
 
 
 def test_a_graph_without_an_image_input():
-    with pytest.raises(DataError, match=r"^the model takes a \(2, 3, 3\), b \(2, 3, 3\), not images; call intinfer"):
+    with pytest.raises(DataError, match=r"^the model takes a \(2, 3, 3\), b \(2, 3, 3\), not an image; call intinfer"):
         load_pictures(["x.png"], two_ended_graph())

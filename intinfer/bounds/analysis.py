@@ -17,7 +17,7 @@ from ..ops.base import Nonlinear
 from ..ops.linear import Box
 from ..ops.mac import Accumulating
 from ..types import IntArray, Range
-from .forms import Sums, Table, of_single_elements, one_hot, pull_back, step
+from .forms import LinearSums, RangeTable, of_single_elements, one_hot, pull_back, step
 from .partial import partial_range
 from .windows import Windows, representatives
 
@@ -140,18 +140,18 @@ class Bounds:
         found = [sums.extremes(self._ranges) for sums in self._pulled(value, channels, pixel)]
         return np.concatenate([lo for lo, _ in found]), np.concatenate([hi for _, hi in found])
 
-    def _pulled(self, value: str, channels: IntArray, pixel: Place) -> Iterator[Sums]:
+    def _pulled(self, value: str, channels: IntArray, pixel: Place) -> Iterator[LinearSums]:
         """Elements of some channels at a pixel in terms of their ancestor."""
         start, count = 0, 1
         while start < len(channels):  # the first channel alone tells how many to take at once
             part = channels[start : start + count]
             box = one_hot(part, self.graph.values[value], *pixel)
             zero = np.zeros(len(part), dtype=np.int64)
-            sums = pull_back(self.graph, self._single_ends, Sums(zero, {value: box}))
+            sums = pull_back(self.graph, self._single_ends, LinearSums(zero, {value: box}))
             yield sums
             start, count = start + count, max(1, MAX_COEFFICIENTS // max(sums.widest, self._shape(value)[0]))
 
-    def _forms(self, value: str, sums: Sums) -> Iterator[LinearForm]:
+    def _forms(self, value: str, sums: LinearSums) -> Iterator[LinearForm]:
         """Give one form for each sum."""
         ancestor, rows = self._ancestors[value] or value, len(sums.constant)
         box = sums.boxes.get(ancestor, Box(0, 0, np.zeros((rows, 1, 1, 1), dtype=np.int64)))
@@ -220,7 +220,7 @@ class Bounds:
     def _analyse(self) -> None:
         if self._analysed:
             return
-        tables: dict[str, Table] = {}
+        tables: dict[str, RangeTable] = {}
         for value in self.graph.inputs:
             channels = np.ones(value.shape[0], dtype=np.int64)
             self._ranges[value.name] = channels * value.type.lo, channels * value.type.hi
@@ -228,7 +228,7 @@ class Bounds:
             self._ranges[node.name] = self._node(node, tables)
         self._analysed = True
 
-    def _node(self, node: Node, tables: dict[str, Table]) -> Range:
+    def _node(self, node: Node, tables: dict[str, RangeTable]) -> Range:
         if isinstance(node.op, Nonlinear):
             inputs = [self.graph.values[name] for name in node.inputs]
             lo, hi = node.op.channel_range(inputs, [self._ranges[name] for name in node.inputs])
@@ -247,7 +247,7 @@ class Bounds:
         tables[node.name] = table
         return sums
 
-    def _linear(self, node: Node, tables: Mapping[str, Table]) -> Table:
+    def _linear(self, node: Node, tables: Mapping[str, RangeTable]) -> RangeTable:
         """The table of a linear node's sums."""
         rows, columns = (windows.classes_of_reads(node.name) for windows in self._windows)
         ys, xs = representatives(rows), representatives(columns)
@@ -256,9 +256,9 @@ class Bounds:
         for i, y in enumerate(ys):
             for j, x in enumerate(xs):
                 lo[:, i, j], hi[:, i, j] = self._at(node, y, x, tables)
-        return Table(lo, hi, rows, columns)
+        return RangeTable(lo, hi, rows, columns)
 
-    def _at(self, node: Node, y: int, x: int, tables: Mapping[str, Table]) -> Range:
+    def _at(self, node: Node, y: int, x: int, tables: Mapping[str, RangeTable]) -> Range:
         """The range of each channel's sum at one pixel."""
         channels = node.output.shape[0]
         lo, hi = np.empty(channels, dtype=np.int64), np.empty(channels, dtype=np.int64)

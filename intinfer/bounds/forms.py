@@ -5,7 +5,7 @@ it is int64 modulo 2^64, which is exact: values are proven to stay within ±2^62
 value of at least two integers do too, and reduction modulo 2^64 commutes with every sum and product on the way.
 A value of one integer only (lo = hi) is taken as the constant it is.
 
-What follows without composing anything is read off a `Table`, the ranges of a value by channel and class of pixel.
+What follows without composing anything is read off a `RangeTable`, the ranges of a value by channel and class of pixel.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..types import IntArray, Range
 
 
 @dataclass(frozen=True, eq=False)
-class Sums:
+class LinearSums:
     """R sums: `constant` (R,) and, by the name of a value, the coefficients on it.
 
     `widest` is the largest number of coefficients a sum that was held on the way.
@@ -50,7 +50,7 @@ def one_hot(channels: IntArray, value: Value, y: int = 0, x: int = 0) -> Box:
     return Box(y, x, coefficients)
 
 
-def pull_back(graph: Graph, ends: frozenset[str] | set[str], start: Sums) -> Sums:
+def pull_back(graph: Graph, ends: frozenset[str] | set[str], start: LinearSums) -> LinearSums:
     """`start` in terms of the values in `ends`; every other value on the way is made by a linear node.
 
     A box on a value in `ends` stays where it is, unless the value is a constant.
@@ -71,10 +71,10 @@ def pull_back(graph: Graph, ends: frozenset[str] | set[str], start: Sums) -> Sum
             constant += found.constant
             for source, more in found.boxes.items():
                 waiting[source] = waiting[source].merged(more) if source in waiting else more
-    return Sums(constant, done, widest)
+    return LinearSums(constant, done, widest)
 
 
-def step(graph: Graph, node: Node, box: Box) -> Sums:
+def step(graph: Graph, node: Node, box: Box) -> LinearSums:
     """Coefficients on the output of a linear node as coefficients on its inputs, overflow left out of account."""
     assert isinstance(node.op, Linear)
     constant, found = node.op.pull_back([graph.values[name] for name in node.inputs], box)
@@ -82,11 +82,11 @@ def step(graph: Graph, node: Node, box: Box) -> Sums:
     for name, part in zip(node.inputs, found, strict=True):
         if part is not None:
             boxes[name] = boxes[name].merged(part) if name in boxes else part
-    return Sums(np.broadcast_to(constant, len(box.coefficients)), boxes)
+    return LinearSums(np.broadcast_to(constant, len(box.coefficients)), boxes)
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class RangeTable:
     """Ranges of a value by channel and class of pixel: lo and hi (C, classes of rows, classes of columns)."""
 
     lo: IntArray
@@ -104,7 +104,7 @@ class Table:
         return lo, hi
 
 
-def of_single_elements(sums: Sums, tables: Mapping[str, Table]) -> Range | None:
+def of_single_elements(sums: LinearSums, tables: Mapping[str, RangeTable]) -> Range | None:
     """The range of sums that are each of one element of one value, from that element's; None for any others.
 
     Nothing has to be composed there: however long a chain of such nodes is, each takes the time of one.

@@ -12,7 +12,7 @@ from ..graph import Graph, Node
 from ..ops.linear import Box
 from ..ops.mac import Accumulating, Taps
 from ..types import IntArray, Range
-from .forms import Sums, pull_back
+from .forms import LinearSums, pull_back
 
 MAX_WORK = 2**30
 """Coefficients that partial sums may touch when their chain is composed; beyond, elements count as independent."""
@@ -97,14 +97,14 @@ def _forms(graph: Graph, ends: set[str], ranges: Mapping[str, Range], source: st
     elements, padding = taps.elements, taps.padding
     shape = (*graph.values[source].shape, 1, 1)[:3]
     inside = elements[:, 1] >= 0
-    start = Sums(padding, {})
+    start = LinearSums(padding, {})
     if inside.any():
         top, left = elements[inside, 1:].min(axis=0)
         bottom, right = elements[inside, 1:].max(axis=0) + 1
         box = np.zeros((len(elements), shape[0], bottom - top, right - left), dtype=np.int64)
         c, y, x = elements[inside].T
         box[np.flatnonzero(inside), c, y - top, x - left] = 1
-        start = Sums(padding, {source: Box(int(top), int(left), box)})
+        start = LinearSums(padding, {source: Box(int(top), int(left), box)})
     sums = pull_back(graph, ends, start)
     parts, lows, highs = [np.zeros((len(elements), 0), np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for name, found in sums.boxes.items():

@@ -49,10 +49,10 @@ def chosen_rule(arguments: argparse.Namespace, overflow: Overflow | None = None)
         return None
     if not MIN_BITS <= arguments.acc_bits <= MAX_BITS:
         raise DataError(f"--acc-bits {arguments.acc_bits}: {MIN_BITS}..{MAX_BITS} are possible")
-    if arguments.overflow is None and overflow is None:
+    chosen = arguments.overflow or overflow
+    if chosen is None:
         raise DataError(f"--acc-bits {arguments.acc_bits}: say --overflow {', '.join(Overflow)} as well")
-    rule = overflow if arguments.overflow is None else Overflow(arguments.overflow)
-    assert rule is not None
+    rule = Overflow(chosen)
     if rule not in (Overflow.SATURATE, Overflow.TRAP):
         for name in ("--acc-order", "--acc-fold"):
             if others[name] is not None:

@@ -8,6 +8,7 @@ from .common import answer, describe
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `intinfer cache`."""
     describe(
         parser,
         "Say where the kernels of the fast engine lie once they are compiled, how many there are, and their bytes.\n"
@@ -19,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Say where compiled kernels lie, how many and how large they are, and remove them if that is asked."""
     from ..kernels import store
 
     path, (kernels, size) = store.path(), store.size()

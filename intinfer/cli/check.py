@@ -27,6 +27,7 @@ REPRODUCER = "check-failure"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `intinfer check`."""
     describe(
         parser,
         "Run the source in its own float framework and the integer model beside it, on the same images, and\n"
@@ -73,6 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Compare a model with its source; 1 for a mismatch that float rounding does not explain."""
     if arguments.seed < 0:
         raise DataError(f"--seed {arguments.seed} is negative; give 0 or more")
     code = limited(arguments, arguments.argv)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+from ..errors import RangeError
 from ..graph import Graph
+from ..inputs import Arrays
 from ..model import ENGINES, Model
 from ..ops import Op
 from ..reports.text import elided, printable
 from ..tensor import CellularWeights, IntTensor
+from ..types import IntArray
 
 MAX_NOTE = 2_000
 """Characters."""
@@ -50,6 +53,18 @@ def engine_options(arguments: argparse.Namespace, model: Model, images: int) -> 
     }
 
 
+def outputs_of(model: Model, images: Arrays, options: Mapping[str, Any], what: str) -> dict[str, IntArray]:
+    """Every output by its name, of one image or several, which `what` names when an accumulator traps.
+
+    Raises RangeError.
+    """
+    try:
+        result = model.run(images, **options)
+    except RangeError as error:
+        raise RangeError(f"{what}: {error}") from None
+    return result if isinstance(result, dict) else {model.graph.outputs[0].name: result}
+
+
 def describe(parser: argparse.ArgumentParser, description: str, *examples: str) -> None:
     """The text of `--help`."""
     parser.description = description
@@ -58,9 +73,25 @@ def describe(parser: argparse.ArgumentParser, description: str, *examples: str) 
 
 def positive(text: str) -> int:
     """The type of an option that counts something."""
-    if not text.isascii() or not text.isdigit() or not 1 <= len(text) <= 9 or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return natural(text, 1)
+
+
+def natural(text: str, least: int = 0) -> int:
+    """The type of an option that counts from 0."""
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
     return int(text)
+
+
+def real(text: str, most: float = 1e9, needed: str = "a number above 0") -> float:
+    """The type of an option that is a number above 0, up to `most`; the message says `needed`."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {needed}")
+    return number
 
 
 def frame_ranges(text: str) -> list[tuple[int, int]]:

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..accumulator import Accumulator
 from ..errors import DataError, GraphError
 from ..graph import Graph
 from ..model_file import save
+from ..narrow import narrow
 from ..reports.text import table
 from .accumulators import add_accumulator, chosen_rule
 from .common import answer, constants_text, describe, stored_bits
@@ -24,6 +24,7 @@ NOTES = ("wide multipliers", "exact pixels", "approximate adds")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `intinfer convert`."""
     describe(
         parser,
         "Turn a trained network into an exact integer model and print what became what. The model file appears whole\n"
@@ -52,6 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Write the model of a source, and say what became what."""
     from intinfer_converters.sources import SourceOptions, need_kind
 
     source, output = Path(arguments.source), Path(arguments.output)
@@ -71,9 +73,10 @@ def run(arguments: argparse.Namespace) -> int:
     if code is not None:
         return code
     report, converted = _convert(arguments, source, options, classes)
-    graph = converted
-    if rule is not None:
-        graph = _narrowed(source, converted, rule, arguments.acc_nodes or "*")
+    try:
+        graph = converted if rule is None else narrow(converted, rule, arguments.acc_nodes or "*")
+    except GraphError as error:
+        raise DataError(f"{source}: {error}") from None
     save(graph, output)
     nodes = [{"name": node.name, "op": node.op.kind, "source": list(node.source)} for node in graph.nodes]
     document = {"model": arguments.output, "nodes": nodes, "stored_bits": stored_bits(graph)}
@@ -85,15 +88,6 @@ def run(arguments: argparse.Namespace) -> int:
         document["calibration"] = report.as_dict()
         parts.insert(0, str(report))
     return answer(arguments, document, "\n\n".join([*parts, _text(graph, output)]))
-
-
-def _narrowed(source: Path, graph: Graph, rule: Accumulator, nodes: str) -> Graph:
-    from ..narrow import narrow
-
-    try:
-        return narrow(graph, rule, nodes)
-    except GraphError as error:
-        raise DataError(f"{source}: {error}") from None
 
 
 def _accumulators(before: Graph, after: Graph) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from .common import answer, describe
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `intinfer cost`."""
     describe(
         parser,
         "Count MACs, BOPs, weights and their bits, and activation memory, per layer and in total; the rules are\n"
@@ -23,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Count what a model or a network of the zoo costs."""
     if arguments.net is None:
         report = graph_cost(load(arguments.model))
     else:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from ..errors import DataError, RangeError
-from ..images.dataset import Pixels, load_dataset
-from ..model import Model, load
-from ..types import IntArray
+from ..errors import DataError
+from ..images.dataset import load_dataset
+from ..model import load
 from .answers import winners
-from .common import add_engine, answer, describe, engine_options, positive
+from .common import add_engine, answer, describe, engine_options, outputs_of, positive
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `intinfer eval`."""
     describe(
         parser,
         "Accuracy of a model over labelled images: an .npz with `images` (N, H, W, C uint8), `labels` and optionally\n"
@@ -32,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Count the images whose largest logit is that of their label."""
     from tqdm import tqdm
 
     model = load(arguments.model)
@@ -44,19 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
     done = correct = 0
     with tqdm(total=total, unit="image", leave=False, disable=None) as bar:
         for images, labels in dataset.batches(limit=arguments.limit):
-            predicted = _predicted(model, images, options, f"{arguments.data}, images from {done}")
-            correct += int((predicted == labels).sum())
+            logits = outputs_of(model, images, options, f"{arguments.data}, images from {done}")[output.name]
+            correct += int((winners(output, logits) == labels).sum())
             done += len(labels)
             bar.update(len(labels))
     document = {"images": total, "correct": correct, "accuracy": correct / total}
     text = f"{correct:,} of {total:,} images correct: accuracy {100 * correct / total:.2f} %"
     return answer(arguments, document, text)
-
-
-def _predicted(model: Model, images: Pixels, options: dict[str, Any], what: str) -> IntArray:
-    try:
-        logits = model.run(images, **options)
-    except RangeError as error:  # an accumulator that traps
-        raise RangeError(f"{what}: {error}") from None
-    assert not isinstance(logits, dict), "load_dataset takes graphs of one output only"
-    return winners(model.graph.outputs[0], logits)

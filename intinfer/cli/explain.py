@@ -10,17 +10,20 @@ import numpy as np
 
 from ..errors import DataError
 from ..graph import Graph
+from ..images.dataset import stored_images
 from ..images.image import load_image
+from ..inputs import image_input
 from ..model import load
 from ..reports.text import printable
 from ..types import IntArray
-from .common import FIT, add_fit, answer, describe
+from .common import FIT, add_fit, answer, describe, natural
 
 if TYPE_CHECKING:
     from intinfer_golden.verification.explain import FrameExplanation
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `intinfer explain`."""
     describe(
         parser,
         "Follow one element of a node by hand: every product and partial sum with what the accumulator did, every\n"
@@ -43,13 +46,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--node", metavar="X", help="the node (default: the one that gives the only output)")
     parser.add_argument("--at", metavar="C,Y,X", type=_place, required=True, help="its element; of a vector C alone")
     parser.add_argument(
-        "--index", metavar="N", type=_number, help="image of an .npz or .npy, counted from 0 (default: 0)"
+        "--index", metavar="N", type=natural, help="image of an .npz or .npy, counted from 0 (default: 0)"
     )
     parser.add_argument("--frame", metavar="N", help="frame of a set, counted from 0, or its label")
     parser.add_argument(
         "--depth",
         metavar="D",
-        type=_number,
+        type=natural,
         default=0,
         help="explain what the element is made of as well, so many nodes back, up to sums (default: 0)",
     )
@@ -57,17 +60,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_fit(parser, "an image of another size; see intinfer run --help")
 
 
-def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
-    return int(text)
-
-
 def _place(text: str) -> tuple[int, ...]:
-    return tuple(_number(part) for part in text.split(","))
+    return tuple(natural(part) for part in text.split(","))
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Follow one element by hand; 1 when a set holds another value."""
     folder = Path(arguments.model)
     missing = arguments.frame is not None and not folder.exists()
     return _of_set(arguments) if folder.is_dir() or missing else _of_model(arguments)
@@ -122,16 +120,11 @@ def _verdict(found: FrameExplanation, directory: Path) -> str:
 
 def _image(graph: Graph, arguments: argparse.Namespace) -> IntArray:
     """(C, H, W)"""
-    if len(graph.inputs) != 1:
-        shapes = ", ".join(f"{value.name} {value.shape}" for value in graph.inputs)
-        raise DataError(f"{arguments.model}: takes {shapes}, not an image; call intinfer_golden.explain from Python")
-    path = Path(arguments.image)
+    value, path = image_input(graph, f"{arguments.model}:", "intinfer_golden.explain"), Path(arguments.image)
     if path.suffix not in (".npz", ".npy") and graph.image is not None:
         if arguments.index is not None:
             raise DataError(f"{path}: is one image; --index is for an .npz of images")
-        return load_image(path, graph.inputs[0], graph.image, arguments.fit, FIT).astype(np.int64)
-    from ..images.dataset import stored_images
-
+        return load_image(path, value, graph.image, arguments.fit, FIT).astype(np.int64)
     if arguments.fit is not None:
         raise DataError(f"{path}: images of an .npz are taken as they are; leave --fit out")
     images = stored_images(path, graph)

@@ -28,6 +28,7 @@ A_PROCESS = 8
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Write golden vectors, and say what is in them."""
     from intinfer_golden.make.journal import partial_of
 
     check_options(arguments)

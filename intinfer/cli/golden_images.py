@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import DataError
 from ..images.dataset import load_dataset, stored_images
 from ..images.image import load_image
+from ..inputs import image_input
 from ..model import Model
 from .common import FIT, note
 
@@ -26,25 +27,17 @@ def asked_frames(arguments: argparse.Namespace, model: Model) -> Frames:
     """The images of the command line, not yet decoded where they are files."""
     from intinfer_golden.make.frames import Frames
 
-    graph, files = model.graph, [Path(name) for name in arguments.images]
-    image = graph.image
-    if len(graph.inputs) != 1:
-        shapes = ", ".join(f"{value.name} {value.shape}" for value in graph.inputs)
-        raise DataError(
-            f"{arguments.model}: takes {shapes}, not an image; call intinfer_golden.write_vectors from Python"
-        )
-    value = graph.inputs[0]
+    graph, image, files = model.graph, model.graph.image, [Path(name) for name in arguments.images]
+    value = image_input(graph, f"{arguments.model}:", "intinfer_golden.write_vectors")
     several = [path for path in files if path.suffix in (".npz", ".npy") or path.is_dir()]
     if several and len(files) > 1:
         raise DataError(f"{several[0]}: is a data set, give it alone, not with {len(files) - 1} others")
     if several and files[0].is_dir():
         dataset = load_dataset(files[0], graph, arguments.fit, FIT)
         count, read = len(dataset), dataset.read
-    elif several:
+    elif several or image is None:
         pixels = stored_images(files[0], graph)
         count, read = len(pixels), lambda start, stop: pixels[start:stop]
-    elif image is None:
-        raise DataError(f"{files[0]}: the model takes {value.shape}, not pictures; give an .npz or .npy of integers")
     else:
         count = len(files)
 

@@ -6,7 +6,7 @@ import argparse
 
 from ..errors import DataError
 from ..limits import MAX_NAME
-from .common import add_fit, describe, frame_ranges, positive
+from .common import add_fit, describe, frame_ranges, natural, positive, real
 from .golden_layout import add_words
 
 TIME_LIMIT = 60
@@ -14,6 +14,7 @@ TIME_LIMIT = 60
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `intinfer golden`."""
     describe(
         parser,
         "Write golden vectors into the new folder DIR: every node's tensor (of a convolution or dense layer the\n"
@@ -113,8 +114,8 @@ def _add_stimuli(parser: argparse.ArgumentParser) -> None:
     stimuli.add_argument(
         "--cover", metavar="PERCENT", type=_percent, help="of bins to reach (default: 100 for parts, none otherwise)"
     )
-    stimuli.add_argument("--seed", metavar="N", type=_natural, help="of the search (default: 0)")
-    stimuli.add_argument("--rounds", metavar="R", type=_natural, help="of the search; a manifest says how many it took")
+    stimuli.add_argument("--seed", metavar="N", type=natural, help="of the search (default: 0)")
+    stimuli.add_argument("--rounds", metavar="R", type=natural, help="of the search; a manifest says how many it took")
     stimuli.add_argument(
         "--time-limit",
         metavar="S",
@@ -148,18 +149,8 @@ def _fold(text: str) -> dict[str, int]:
     return folds
 
 
-def _natural(text: str) -> int:
-    return 0 if text == "0" else positive(text)
-
-
 def _percent(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and up to 100")
-    return number
+    return real(text, 100, "a number above 0 and up to 100")
 
 
 def check_options(arguments: argparse.Namespace) -> None:

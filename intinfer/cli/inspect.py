@@ -15,6 +15,7 @@ from .common import answer, constants, constants_text, describe, stored_bits
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `intinfer inspect`."""
     describe(
         parser,
         "Show what a model is: inputs, nodes with shapes and value ranges, accumulator widths, the constants stored\n"
@@ -29,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Show what a model holds, or how wide its accumulators must be."""
     graph = load(arguments.model).graph
     if arguments.accumulators:
         from ..bounds.widths import accumulator_widths, to_json, to_text

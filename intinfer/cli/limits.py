@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from ..errors import DataError
 from ..files import children
 from ..files.parent import follow_parent
+from .common import real
 
 CHILD = "INTINFER_CHILD"
 """Set in the child to "address space in bytes, CPU seconds"."""
@@ -32,9 +33,9 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
     """`--time-limit` and `--memory-limit`."""
     group = parser.add_argument_group("limits", "of the process that reads the source")
     group.add_argument(
-        "--time-limit", type=_number, metavar="S", help=f"seconds after which it is stopped (default: {TIME})"
+        "--time-limit", type=real, metavar="S", help=f"seconds after which it is stopped (default: {TIME})"
     )
-    group.add_argument("--memory-limit", type=_number, metavar="GIB", help="of memory (default: what the machine has)")
+    group.add_argument("--memory-limit", type=real, metavar="GIB", help="of memory (default: what the machine has)")
 
 
 def limited(arguments: argparse.Namespace, argv: Sequence[str] | None) -> int | None:
@@ -93,13 +94,3 @@ def _machine_gib() -> float:
     with contextlib.suppress(AttributeError, ValueError, OSError):
         return RESERVED + os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
     return 64.0
-
-
-def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return number

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DataError
+from ..files.children import clean_end
 from ..reports.text import printable
 from .common import answer, describe, positive
 
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `intinfer mutants`."""
     describe(
         parser,
         "Break a design in every way of a list, one at a time, and say which of these wrong designs the bench of its\n"
@@ -56,6 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Try a bench on wrong designs; 1 when it passes one of them."""
     from intinfer_golden.mutants import Journal, checked, designs_of, wrong_designs
     from intinfer_golden.mutants.own import chosen
     from intinfer_golden.mutants.report import document, survivors, table
@@ -76,28 +76,12 @@ def run(arguments: argparse.Namespace) -> int:
         return answer(arguments, listed, "\n".join(printable(str(one)) for one in wrong))
     journal = None if arguments.resume is None else Journal(Path(arguments.resume), designs)
     finished = journal is not None and all(journal.known(one) is not None for one in wrong)
-    with _clean_end():
+    with clean_end():
         right = designs if finished else [checked(design) for design in designs]
         outcomes = list(_outcomes(wrong, right, arguments.jobs or os.cpu_count() or 1, journal))
     left = [f"survived: {outcome.wrong}" for outcome in survivors(outcomes)]
     lines = [*table(outcomes), *(left or ["every wrong design is failed by the bench"])]
     return answer(arguments, document(outcomes), "\n".join(map(printable, lines)), 1 if left else 0)
-
-
-@contextmanager
-def _clean_end() -> Iterator[None]:
-    """SIGTERM ends simulations and removes their files, as an interrupt does."""
-
-    def stop(number: int, _: object) -> None:
-        sys.exit(128 + number)
-
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, stop) if main else None
-    try:
-        yield
-    finally:
-        if main:
-            signal.signal(signal.SIGTERM, before)
 
 
 def _outcomes(wrong: list[Wrong], designs: list[Design], jobs: int, journal: Journal | None) -> Iterator[Outcome]:

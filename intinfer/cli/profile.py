@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..accumulator import Overflow
 from ..errors import DataError
@@ -14,14 +13,12 @@ from ..model import load
 from .accumulators import add_accumulator, chosen_rule
 from .common import answer, describe, positive
 
-if TYPE_CHECKING:
-    from ..reports.profile import Profile
-
 BATCH = 16
 PICTURES = (".png", ".svg", ".pdf")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `intinfer profile`."""
     describe(
         parser,
         "Run images and report how often each multiplexer selects, the MACs executed with channel skipping against\n"
@@ -42,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Report what images make a model do; 1 when an accumulator that is judged would not have held its sums."""
     from tqdm import tqdm
 
     from ..reports.profile import profile
@@ -55,7 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
     with tqdm(pictures.batches(BATCH, arguments.limit), total=-(-total // BATCH), leave=False, disable=None) as batches:
         result = profile(graph, batches, rule, pictures.names)
     if arguments.plot is not None:
-        _plot(result, Path(arguments.plot))
+        from ..reports.plot import plot_profile
+
+        replace_file(arguments.plot, lambda part: plot_profile(result, part))
     code = 0 if rule is None or result.fits else 1
     return answer(arguments, {"model": arguments.model, **result.to_json()}, result.to_text(), code)
 
@@ -68,9 +68,3 @@ def _check_plot(path: Path) -> None:
         raise DataError(f"{path}: is a folder; give a file name")
     if not path.parent.is_dir():
         raise DataError(f"{path}: the folder {path.parent} does not exist; create it first")
-
-
-def _plot(result: Profile, path: Path) -> None:
-    from ..reports.plot import plot_profile
-
-    replace_file(path, lambda part: plot_profile(result, part))

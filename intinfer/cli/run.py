@@ -8,17 +8,19 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError, RangeError
+from ..errors import DataError
 from ..graph import Graph
 from ..images.image import Pixels, load_image
+from ..inputs import image_input
 from ..model import Model, load
 from ..reports.text import printable, table
 from ..types import IntArray
 from .answers import digits, ranking, real_values
-from .common import FIT, add_engine, add_fit, answer, describe, engine_options, positive, progress
+from .common import FIT, add_engine, add_fit, answer, describe, engine_options, outputs_of, positive, progress
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `intinfer run`."""
     describe(
         parser,
         "Run images through a model and print, for each, the integer logits, their exact real values\n"
@@ -50,19 +52,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Print the outputs of images, and the top classes."""
     model = load(arguments.model)
     if arguments.trace is not None:
         from intinfer_golden.make.trace import check_new_directory
 
         check_new_directory(Path(arguments.trace))
-    if len(model.graph.inputs) != 1:
-        shapes = ", ".join(f"{value.name} {value.shape}" for value in model.graph.inputs)
-        raise DataError(f"{arguments.model}: takes {shapes}, not an image; call intinfer.load(...).run from Python")
+    image_input(model.graph, f"{arguments.model}:")
     options = engine_options(arguments, model, len(arguments.images))
     described, texts, pixels = [], [], []
     for file in progress(arguments.images):
         array = _loaded(file, model.graph, arguments.fit)
-        outputs = _outputs(model, array, options, file)
+        outputs = outputs_of(model, array, options, file)
         described.append(_describe(model.graph, file, outputs, arguments.top))
         texts.append(_text(model.graph, file, outputs, arguments.top))
         if arguments.trace is not None:
@@ -86,14 +87,6 @@ def _loaded(file: str, graph: Graph, fit: str | None) -> Pixels:
         raise DataError(f"{file}: has {len(images)} images; run takes one a file, eval and profile many")
     only: Pixels = images[0]
     return only
-
-
-def _outputs(model: Model, array: Pixels, options: dict[str, Any], file: str) -> dict[str, IntArray]:
-    try:
-        result = model.run(array, **options)
-    except RangeError as error:  # an accumulator that traps
-        raise RangeError(f"{file}: {error}") from None
-    return result if isinstance(result, dict) else {model.graph.outputs[0].name: result}
 
 
 def _classifies(graph: Graph) -> bool:

@@ -10,6 +10,7 @@ from .common import answer, describe
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `intinfer testbench`."""
     from intinfer_golden.testbench.interface import TLAST
 
     describe(
@@ -52,6 +53,7 @@ def _monitor(text: str) -> tuple[str, str]:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Write the benches of a set anew."""
     from intinfer_golden.testbench import FOLDER, Interface, write_bench
 
     inner = dict(arguments.monitor)

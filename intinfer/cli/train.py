@@ -21,6 +21,7 @@ STAGES = ("float", "weights", "full")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `intinfer train`."""
     describe(
         parser,
         "Train a network in three stages: float, quantised weights, quantised weights and activations; then\n"
@@ -60,6 +61,8 @@ def _epochs(text: str) -> tuple[int, ...]:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Train a network and write its checkpoint."""
+    from intinfer_converters.checkpoint import load_net
     from intinfer_converters.nets import net_arguments
     from intinfer_converters.train import TrainError, train
 
@@ -68,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         config = _config(arguments)
         data = _load(arguments.data, net, ())
         test = _load(arguments.test, net, data.classes)
-        start = arguments.net if arguments.start is None else _start(arguments.start, arguments.net)
+        start = arguments.net if arguments.start is None else load_net(arguments.start, arguments.net)
         result = train(start, *_arrays(data), *_arrays(test), config, arguments.output)
     except TrainError as error:
         raise DataError(str(error)) from None
@@ -77,12 +80,6 @@ def run(arguments: argparse.Namespace) -> int:
     correct = round(result.test_accuracy * result.test_count)
     document = {"checkpoint": str(result.path), "images": result.test_count, "accuracy": result.test_accuracy}
     return answer(arguments, document, f"wrote {result.path}: {correct:,} of {result.test_count:,} test images correct")
-
-
-def _start(checkpoint: str, net: str) -> Any:
-    from intinfer_converters.checkpoint import load_net
-
-    return load_net(checkpoint, net)
 
 
 def _config(arguments: argparse.Namespace) -> TrainConfig:

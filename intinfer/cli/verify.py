@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `intinfer verify`."""
     describe(
         parser,
         "Compare a simulator's dumps with golden vectors, value by value. A dump is named like the node's file in\n"
@@ -83,6 +84,7 @@ def _frames(text: str) -> list[tuple[int, int]]:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Compare dumps with a set; 1 when one differs."""
     from intinfer_golden.verification.compare import verify
     from intinfer_golden.verification.junit import junit_xml
     from intinfer_golden.verification.report import commands

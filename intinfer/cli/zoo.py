@@ -10,6 +10,7 @@ from .common import answer, describe
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `intinfer zoo`."""
     describe(
         parser,
         "List the networks that --net knows, with their arguments and defaults, and the weights and MACs of the\n"
@@ -19,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """List the networks."""
     from intinfer_converters.nets import NETS
 
     networks, rows = [], []

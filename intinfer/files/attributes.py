@@ -19,14 +19,14 @@ from ..ops import Op
 from ..ops.geometry import Pads, Pair
 from ..rounding import RoundMode
 from ..tensor import CellularWeights, IntTensor, Weights
-from .stored import TensorChecker, TensorReader, TensorWriter, automaton_from_json
+from .stored import TensorChecker, TensorPacker, TensorReader, automaton_from_json
 from .strict_json import Json, choice, integer, items, record, shown
 
 MAX_TUPLE = 2**16
 MAX_WINDOW = 2**12
 """The largest kernel, stride, dilation or pad."""
 
-Tensors = TensorWriter | TensorChecker
+Tensors = TensorPacker | TensorChecker
 
 _Enum = TypeVar("_Enum", bound=StrEnum)
 
@@ -120,10 +120,6 @@ def _ints_codec(name: str, length: int | None, lo: int | None = None, hi: int | 
     return Codec(name, tuple, encode, decode)
 
 
-def _encode_tensor(value: Any, where: str, tensors: Tensors) -> Json:
-    return tensors.reference(value, where)
-
-
 def _decode_tensor(item: Any, where: str, tensors: TensorReader) -> IntTensor:
     return tensors.tensor(item, where)
 
@@ -131,7 +127,7 @@ def _decode_tensor(item: Any, where: str, tensors: TensorReader) -> IntTensor:
 def _encode_weights(value: Any, where: str, tensors: Tensors) -> Json:
     if isinstance(value, CellularWeights):
         return tensors.automaton(value, where)
-    return _encode_tensor(value, where, tensors)
+    return tensors.reference(value, where)
 
 
 def _decode_weights(item: Any, where: str, tensors: TensorReader) -> Weights:
@@ -175,7 +171,7 @@ CODECS: dict[object, Codec] = {
     tuple[int, ...]: _ints_codec("ints", None),
     Pair: _ints_codec("pair", 2, 0, MAX_WINDOW),
     Pads: _ints_codec("pads", 4, 0, MAX_WINDOW),
-    IntTensor: Codec("tensor", IntTensor, _encode_tensor, _decode_tensor),
+    IntTensor: Codec("tensor", IntTensor, _encode_weights, _decode_tensor),
     Weights: Codec("weights", Weights, _encode_weights, _decode_weights),
     Accumulator: Codec("accumulator", Accumulator, _encode_accumulator, _decode_accumulator),
 }

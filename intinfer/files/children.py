@@ -81,7 +81,7 @@ def workers(count: int, begin: Callable[..., object], *arguments: Any) -> Iterat
         pool.shutdown(cancel_futures=True)
 
 
-class _Worker(SpawnProcess):
+class _QuietWorker(SpawnProcess):
     """A process that is begun with SIGINT blocked: Python would print a traceback for one that comes before
     `_begin_worker`, which lets it through."""
 
@@ -98,7 +98,7 @@ class _Worker(SpawnProcess):
 
 
 class _Context(SpawnContext):
-    Process = _Worker
+    Process = _QuietWorker
 
 
 def _begin_worker(begin: Callable[..., object], *arguments: Any) -> None:
@@ -111,8 +111,21 @@ def _begin_worker(begin: Callable[..., object], *arguments: Any) -> None:
 
 @contextmanager
 def _killed_in_the_end(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    with clean_end(process.kill):
+        try:
+            yield
+        finally:
+            process.kill()  # nothing happens to one that has ended
+
+
+@contextmanager
+def clean_end(*first: Callable[[], object]) -> Iterator[None]:
+    """SIGTERM in the body calls the functions given, and then ends this process as an interrupt does: what the body
+    holds is released."""
+
     def stop(number: int, _: object) -> None:
-        process.kill()
+        for function in first:
+            function()
         sys.exit(128 + number)
 
     main = threading.current_thread() is threading.main_thread()
@@ -120,7 +133,6 @@ def _killed_in_the_end(process: subprocess.Popen[bytes]) -> Iterator[None]:
     try:
         yield
     finally:
-        process.kill()  # nothing happens to one that has ended
         if main:
             signal.signal(signal.SIGTERM, before)
 

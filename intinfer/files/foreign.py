@@ -31,7 +31,7 @@ REASON = 160
 
 
 @dataclass(frozen=True)
-class Form:
+class ArrayForm:
     """What an array's header says."""
 
     shape: tuple[int, ...]
@@ -60,7 +60,7 @@ class Npz:
     def __contains__(self, name: str) -> bool:
         return name in self._members
 
-    def form(self, name: str) -> Form:
+    def form(self, name: str) -> ArrayForm:
         """Shape and type of an array, which is not read."""
         with self._open(name) as file:
             return _form(file, self._members[name].file_size)
@@ -98,7 +98,7 @@ def open_npz(path: Path) -> Iterator[Npz]:
         yield arrays
 
 
-def read_npy(path: Path, accept: Callable[[Form], None] = lambda form: None) -> npt.NDArray[Any]:
+def read_npy(path: Path, accept: Callable[[ArrayForm], None] = lambda form: None) -> npt.NDArray[Any]:
     """The array of a `.npy` file; `accept` may refuse its form before it is read. Raises DataError."""
     need_file(path, "a .npy file")
     with open(path, "rb") as file, readable(path, ".npy", "numpy.save"):
@@ -148,14 +148,14 @@ def reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:REASON]
 
 
-def _form(file: IO[bytes], size: int) -> Form:
+def _form(file: IO[bytes], size: int) -> ArrayForm:
     """The form of the array that an open file of `size` bytes holds."""
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"format {version[0]}.{version[1]}")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)
-    form = Form(shape, dtype)
+    form = ArrayForm(shape, dtype)
     if dtype.hasobject:
         raise ValueError("Object arrays cannot be loaded when allow_pickle=False")
     if min(shape, default=0) < 0 or form.bytes != size - file.tell():

@@ -1,7 +1,7 @@
 """The constant tensors of `model.npz`: packed members, automata, and the budget that bounds what a file can cost.
 
 A few bytes can name much work: an automaton of 10^9 cells, one tensor that ten thousand nodes refer to, a pool
-whose windows are mostly padding. `Budget` adds up what all nodes ask for and refuses a file beyond the limits,
+whose windows are mostly padding. `FileBudget` adds up what all nodes ask for and refuses a file beyond the limits,
 before anything is allocated.
 """
 
@@ -37,7 +37,7 @@ _CHUNK = 2**16
 """Elements packed at once: packing takes some 9 bytes a bit. A multiple of 8, so chunks meet at whole bytes."""
 
 
-class Budget:
+class FileBudget:
     """What the nodes read so far ask for, against the limits of `spec/model_file.md`, section Limits."""
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class Budget:
             self.charge(where, f"steps of {op.kind} windows", op.rule_steps(height, width), MAX_SCANNED)
 
 
-class TensorWriter:
+class TensorPacker:
     """Collects packed tensors as members t0, t1, ... in order of first use; equal tensors share one."""
 
     def __init__(self) -> None:
@@ -100,10 +100,10 @@ class TensorWriter:
 
 
 class TensorChecker:
-    """What `TensorWriter` is asked for, held against the reader's limits; nothing is packed."""
+    """What `TensorPacker` is asked for, held against the reader's limits; nothing is packed."""
 
     def __init__(self) -> None:
-        self.budget = Budget()
+        self.budget = FileBudget()
         self._seen: dict[int, IntTensor] = {}
 
     def reference(self, tensor: IntTensor, where: str) -> Json:
@@ -122,7 +122,7 @@ class TensorReader:
     """Unpacks members on first use and knows in the end which were never used."""
 
     def __init__(self, members: Mapping[str, memoryview]) -> None:
-        self.budget = Budget()
+        self.budget = FileBudget()
         self._members = members
         self._read: dict[str, IntTensor] = {}
 
@@ -182,7 +182,7 @@ def automaton_to_json(weights: CellularWeights) -> Json:
     return {"rule": weights.rule, "cells": len(weights.seed), "rows": weights.rows, "seed": seed}
 
 
-def automaton_from_json(item: Json, where: str, budget: Budget) -> CellularWeights:
+def automaton_from_json(item: Json, where: str, budget: FileBudget) -> CellularWeights:
     """Read what `automaton_to_json` writes. Raises ModelFileError, also for more than the budget has."""
     doc = record(item, where, ("rule", "cells", "rows", "seed"))
     cells = integer(doc["cells"], f"{where}.cells", 2, MAX_CELLS)

@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, RangeError
-from ..files.foreign import Form, Npz, open_npz, read_npy
+from ..files.foreign import ArrayForm, Npz, open_npz, read_npy
 from ..graph import Graph, GraphLike, ImageInput, Value, graph_of
+from ..inputs import image_input
 from ..types import IntArray
+from .image import load_image
 
 Pixels = npt.NDArray[Any]
 MAX_LISTED = 3
@@ -35,14 +37,11 @@ class DataSpec:
 
         Raises DataError for other graphs.
         """
-        if len(graph.inputs) != 1:
-            shapes = ", ".join(f"{value.name} {value.shape}" for value in graph.inputs)
-            raise DataError(f"the model takes {shapes}, not images; call intinfer.load(...).run from Python")
-        shapes = ", ".join(f"{out.name} {graph.values[out.value].shape}" for out in graph.outputs)
-        shape = graph.values[graph.outputs[0].value].shape
+        value, shape = image_input(graph), graph.values[graph.outputs[0].value].shape
         if len(graph.outputs) != 1 or len(shape) != 1 or shape[0] < 2:
+            shapes = ", ".join(f"{out.name} {graph.values[out.value].shape}" for out in graph.outputs)
             raise DataError(f"the model gives {shapes}, not one vector of class logits; there is no class to compare")
-        return cls(graph.inputs[0], graph.image, shape[0], graph.classes)
+        return cls(value, graph.image, shape[0], graph.classes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +108,6 @@ def class_folders(path: str | PathLike[str]) -> tuple[str, ...]:
 
 
 def _folder(path: Path, spec: DataSpec, fit: str | None, option: str | None) -> Dataset:
-    from .image import load_image
-
     image = spec.image
     if image is None:
         raise DataError(f"{path}: the model takes {spec.input.shape}, not pictures; give an .npz with `images`")
@@ -195,7 +192,7 @@ def stored_images(path: Path, graph: Graph) -> Pixels:
         return _images(path, arrays, value, pictures)
 
 
-def _check_form(path: Path, form: Form, value: Value, pictures: bool) -> None:
+def _check_form(path: Path, form: ArrayForm, value: Value, pictures: bool) -> None:
     """Raise DataError for images of another shape or type than the input needs, or none at all."""
     if pictures:
         channels, height, width = value.shape

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import DataError, RangeError
+from ..files.foreign import reason
 from ..graph import ImageInput, Value
 
 Pixels = npt.NDArray[np.uint8]
@@ -83,8 +84,7 @@ def _open(path: Path, mode: str, size: tuple[int, int], fit: str, option: str | 
             "first"
         ) from None
     except Exception as error:  # a foreign parser on a foreign file: any exception means the same
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DataError(f"{path}: is damaged ({reason[:160]}); copy or export it again") from None
+        raise DataError(f"{path}: is damaged ({reason(error)}); copy or export it again") from None
     raise DataError(f"{path}: {problem}")
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import DataError
-from ..graph import GraphLike, ImageInput, Value, graph_of
+from ..graph import GraphLike, graph_of
+from ..inputs import image_input
 from .dataset import Pixels, stored_images
+from .image import load_image
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,27 +46,21 @@ def load_pictures(paths: Sequence[str], graph: GraphLike) -> Pictures:
         DataError: one line naming the file or folder. Of image files, when they are read.
     """
     graph = graph_of(graph)
-    image = graph.image
-    if len(graph.inputs) != 1:
-        shapes = ", ".join(f"{value.name} {value.shape}" for value in graph.inputs)
-        raise DataError(f"the model takes {shapes}, not images; call intinfer.load(...).run from Python")
-    value = graph.inputs[0]
+    image, value = graph.image, image_input(graph)
     names: list[str] = []
     readers: list[Callable[[], Pixels]] = []
     for text in paths:
         path = Path(text)
         if not path.exists():
             raise DataError(f"{path}: no such file or folder")
-        if (path.suffix in (".npz", ".npy") or image is None) and not path.is_dir():
+        if image is None or (path.suffix in (".npz", ".npy") and not path.is_dir()):
             pixels = stored_images(path, graph)
             names += [f"{path}[{i}]" for i in range(len(pixels))]
-            readers += [_stored(pixels, i) for i in range(len(pixels))]
-        elif image is None:
-            raise DataError(f"{path}: the model takes {value.shape}, not pictures; give an .npz or .npy of integers")
+            readers += [partial(pixels.__getitem__, i) for i in range(len(pixels))]
         else:
             files = _files(path) if path.is_dir() else [path]
             names += [str(file) for file in files]
-            readers += [_from_file(file, value, image) for file in files]
+            readers += [partial(load_image, file, value, image) for file in files]
     return Pictures(tuple(names), lambda i: readers[i]())
 
 
@@ -76,16 +73,3 @@ def _files(folder: Path) -> list[Path]:
     if not files:
         raise DataError(f"{folder}: there are no files in it; give a folder with images")
     return files
-
-
-def _stored(pixels: Pixels, index: int) -> Callable[[], Pixels]:
-    return lambda: pixels[index]
-
-
-def _from_file(file: Path, value: Value, image: ImageInput) -> Callable[[], Pixels]:
-    def read() -> Pixels:
-        from .image import load_image
-
-        return load_image(file, value, image)
-
-    return read
