@@ -8,6 +8,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -70,10 +71,12 @@ class Import:
     late: bool
 
 
+@cache
 def parsed(module: str) -> ast.Module:
     return ast.parse(MODULES[module].read_text(encoding="utf-8"), str(MODULES[module]))
 
 
+@cache
 def imports(module: str) -> list[Import]:
     """What a module imports, as absolute dotted names; `from a import b` gives a.b, module or not."""
     found: list[Import] = []

@@ -24,11 +24,13 @@ class Abs(Nonlinear, Elementwise, Free):
     since = 2
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        """Take any input; the range is that of |z|."""
         (x,) = inputs
         lo, hi = x.type.lo, x.type.hi
         return x.shape, IntType(max(lo, -hi, 0), max(-lo, hi))
 
     def reference(self, *inputs: IntArray) -> IntArray:
+        """Compute |z|."""
         (z,) = inputs
         return np.abs(z)
 
@@ -39,4 +41,5 @@ class Abs(Nonlinear, Elementwise, Free):
 
     @classmethod
     def example(cls) -> Example:
+        """Give one with small constants."""
         return cls(), (((2, 4, 5), IntType(-4, 3)),)

@@ -31,6 +31,7 @@ class Add(PixelwiseLinear, Elementwise, Free):
     multipliers: tuple[int, ...]
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        """Refuse inputs of different shapes, other than one multiplier an input, and sums that may leave ±2^62."""
         if len(inputs) < 2 or len(self.multipliers) != len(inputs) or 0 in self.multipliers:
             raise GraphError(f"{len(inputs)} inputs need as many non-zero multipliers, at least 2: {self.multipliers}")
         shape = need_same_shape(*inputs)
@@ -40,14 +41,17 @@ class Add(PixelwiseLinear, Elementwise, Free):
         return shape, IntType(sum(lo for lo, _ in ends), sum(hi for _, hi in ends))
 
     def reference(self, *inputs: IntArray) -> IntArray:
+        """Add up the products in int64."""
         total = np.zeros(inputs[0].shape, dtype=np.int64)
         for multiplier, x in zip(self.multipliers, inputs, strict=True):
             total += multiplier * x
         return total
 
     def pull_back(self, inputs: Sequence[Value], box: Box) -> Pulled:
+        """Scale the coefficients by each input's multiplier."""
         return 0, [box.on(box.coefficients * np.int64(multiplier)) for multiplier in self.multipliers]
 
     @classmethod
     def example(cls) -> Example:
+        """Give one with small constants."""
         return cls((1, -2)), (((2, 4, 5), IntType(0, 7)), ((2, 4, 5), IntType(0, 7)))

@@ -34,6 +34,7 @@ class Affine(PixelwiseLinear, Elementwise, Free):
     offset: IntTensor
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        """Refuse constants that are not one a channel, and products that may leave ±2^62."""
         (x,) = inputs
         need_per_channel(self.multiplier, x, "multiplier")
         need_per_channel(self.offset, x, "offset")
@@ -44,13 +45,16 @@ class Affine(PixelwiseLinear, Elementwise, Free):
         return x.shape, IntType(min(min(e[:2]) for e in ends), max(max(e[:2]) for e in ends))
 
     def reference(self, *inputs: IntArray) -> IntArray:
+        """Multiply and add, channel by channel."""
         (z,) = inputs
         return z * per_channel(self.multiplier.values, z.ndim) + per_channel(self.offset.values, z.ndim)
 
     def pull_back(self, inputs: Sequence[Value], box: Box) -> Pulled:
+        """Scale the coefficients by M, and add up what B contributes."""
         constant = box.coefficients.sum(axis=(2, 3)) @ self.offset.values
         return constant, [box.on(box.coefficients * self.multiplier.values[:, None, None])]
 
     @classmethod
     def example(cls) -> Example:
+        """Give one with small constants."""
         return cls(IntTensor([2, -3]), IntTensor([0, 5])), (((2, 4, 5), IntType(0, 7)),)

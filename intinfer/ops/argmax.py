@@ -24,10 +24,12 @@ class ArgMax(Nonlinear, ReadsAll, Free):
     since = 1
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        """Take any input; the indices of its channels come out."""
         (x,) = inputs
         return (1, *x.shape[1:]), IntType(0, x.shape[0] - 1)
 
     def reference(self, *inputs: IntArray) -> IntArray:
+        """Find the first channel of the largest value."""
         (x,) = inputs
         winner: IntArray = np.argmax(x, axis=1, keepdims=True).astype(np.int64)
         return winner
@@ -40,4 +42,5 @@ class ArgMax(Nonlinear, ReadsAll, Free):
 
     @classmethod
     def example(cls) -> Example:
+        """Give one with small constants."""
         return cls(), (((2, 4, 5), IntType(0, 7)),)

@@ -123,6 +123,7 @@ class Monotone(Nonlinear):
     """Pixel by pixel and, in each channel, monotone in the same direction for all inputs: the ends tell."""
 
     def channel_range(self, inputs: Sequence[Value], ranges: Sequence[Range]) -> Range:
+        """Compute the results of the ends of each channel's range."""
         ends = [np.stack(pair)[:, :, None, None] for pair in ranges]
         results = self.reference(*ends).reshape(2, -1)
         return results.min(axis=0), results.max(axis=0)
@@ -132,6 +133,7 @@ class Channelwise(Op):
     """Channel c of the result reads channel c of every input, and nothing else."""
 
     def demand(self, inputs: Sequence[Value], out: Mask, select: Mask | None = None) -> tuple[Mask, ...]:
+        """Ask every input for the channels that are live."""
         return (out,) * len(inputs)
 
 
@@ -143,6 +145,7 @@ class ReadsAll(Op):
     """Any channel of the result reads all channels."""
 
     def demand(self, inputs: Sequence[Value], out: Mask, select: Mask | None = None) -> tuple[Mask, ...]:
+        """Ask every input for all channels, when any is live."""
         return tuple(np.full(x.shape[0], bool(out.any())) for x in inputs)
 
 
@@ -154,6 +157,7 @@ class Free(Op):
     """An op without multiply-accumulates and weights: it costs nothing by the papers' count."""
 
     def cost(self, inputs: Sequence[Value], output: Value) -> OpCost:
+        """Count nothing."""
         return OpCost()
 
 

@@ -27,6 +27,7 @@ class Bitshift(Monotone, Elementwise, Free):
     bits: int
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        """Refuse inputs of different shapes and inputs that are not levels of `bits` bits."""
         a, b = inputs
         shape = need_same_shape(a, b)
         if not 1 <= self.bits <= 32:
@@ -39,9 +40,11 @@ class Bitshift(Monotone, Elementwise, Free):
         return shape, IntType((a.type.lo + b.type.lo) >> 1, (a.type.hi + b.type.hi) >> 1)
 
     def reference(self, *inputs: IntArray) -> IntArray:
+        """Halve the sum, rounded down; of single bits take the OR."""
         a, b = inputs
         return a | b if self.bits == 1 else (a + b) >> 1
 
     @classmethod
     def example(cls) -> Example:
+        """Give one with small constants."""
         return cls(3), (((2, 4, 5), IntType(0, 7)), ((2, 4, 5), IntType(0, 4)))

@@ -43,6 +43,7 @@ class ChannelSelect(PixelwiseLinear, Free):
         return cls(IntTensor(np.arange(start, stop)))
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        """Refuse an empty or nested list of indices, and indices of no channel."""
         (x,) = inputs
         if len(self.indices.shape) != 1 or not self.indices.shape[0]:
             raise GraphError(f"indices have shape {self.indices.shape}, (C,) with C >= 1 is needed")
@@ -52,10 +53,12 @@ class ChannelSelect(PixelwiseLinear, Free):
         return (self.indices.shape[0], *x.shape[1:]), x.type
 
     def reference(self, *inputs: IntArray) -> IntArray:
+        """Pick the channels."""
         (x,) = inputs
         return x[:, self.indices.values]
 
     def pull_back(self, inputs: Sequence[Value], box: Box) -> Pulled:
+        """Add the coefficients of each channel up at the one that it is."""
         rows, _, height, width = box.coefficients.shape
         target = np.zeros((rows, inputs[0].shape[0], height, width), dtype=np.int64)
         indices = self.indices.values
@@ -67,10 +70,12 @@ class ChannelSelect(PixelwiseLinear, Free):
         return 0, [box.on(target)]
 
     def demand(self, inputs: Sequence[Value], out: Mask, select: Mask | None = None) -> tuple[Mask, ...]:
+        """Ask for the channels that live ones are."""
         demand = np.zeros(inputs[0].shape[0], dtype=bool)
         demand[self.indices.values[out]] = True
         return (demand,)
 
     @classmethod
     def example(cls) -> Example:
+        """Give one with small constants."""
         return cls(IntTensor([1, 0, 1])), (((2, 4, 5), IntType(0, 7)),)

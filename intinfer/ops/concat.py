@@ -27,6 +27,7 @@ class Concat(PixelwiseLinear, Free):
     arity = None
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        """Refuse maps that differ beyond channels."""
         if len({x.shape[1:] for x in inputs}) != 1:
             raise GraphError("inputs differ beyond channels: " + ", ".join(f"{x.name!r} {x.shape}" for x in inputs))
         type_ = inputs[0].type
@@ -35,12 +36,15 @@ class Concat(PixelwiseLinear, Free):
         return (sum(x.shape[0] for x in inputs), *inputs[0].shape[1:]), type_
 
     def reference(self, *inputs: IntArray) -> IntArray:
+        """Join along channels."""
         return np.concatenate(inputs, axis=1)
 
     def pull_back(self, inputs: Sequence[Value], box: Box) -> Pulled:
+        """Split the coefficients where the inputs join."""
         return 0, [box.on(part) for part in np.split(box.coefficients, self._ends(inputs), axis=1)]
 
     def demand(self, inputs: Sequence[Value], out: Mask, select: Mask | None = None) -> tuple[Mask, ...]:
+        """Split the mask where the inputs join."""
         return tuple(np.split(out, self._ends(inputs)))
 
     @staticmethod
@@ -50,4 +54,5 @@ class Concat(PixelwiseLinear, Free):
 
     @classmethod
     def example(cls) -> Example:
+        """Give one with small constants."""
         return cls(), (((2, 4, 5), IntType(0, 7)), ((3, 4, 5), IntType(-1, 1)))

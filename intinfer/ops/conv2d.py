@@ -54,11 +54,14 @@ class Conv2d(WindowedLinear, Accumulating):
 
     @property
     def window(self) -> Window:
+        """Kernel, stride, pads and dilation. Raises GraphError for a weight that has no kernel."""
         if len(self.weight.shape) != 4 or 0 in self.weight.shape:
             raise GraphError(f"weight has shape {self.weight.shape}, (O, I/groups, KH, KW) is needed")
         return Window((self.weight.shape[2], self.weight.shape[3]), self.stride, self.pads, self.dilation)
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        """Refuse weights and groups that do not fit, pad values outside the input's type, and what the accumulator
+        refuses."""
         (x,) = inputs
         channels, height, width = need_map(x)
         window = self.window
@@ -79,6 +82,7 @@ class Conv2d(WindowedLinear, Accumulating):
         return (out_channels, *window.output(height, width)), self.accumulator.infer(proven)
 
     def reference(self, *inputs: IntArray) -> IntArray:
+        """Sum the products of each window under the accumulator's rule."""
         (x,) = inputs
         windows = self.window.view(self.window.pad(x, np.array(self.pad_value, dtype=np.int64)))
         images, channels, height, width = windows.shape[:4]
@@ -95,6 +99,7 @@ class Conv2d(WindowedLinear, Accumulating):
         return sums.reshape(images, self.weight.shape[0], height, width)
 
     def rule_steps(self, height: int, width: int) -> int:
+        """The type rule looks at weights only."""
         return 0
 
     def demand(self, inputs: Sequence[Value], out: Mask, select: Mask | None = None) -> tuple[Mask, ...]:
@@ -103,6 +108,7 @@ class Conv2d(WindowedLinear, Accumulating):
         return (np.repeat(live, inputs[0].shape[0] // self.groups),)
 
     def taps(self, x: Value, order: TapOrder | None, y: int, column: int) -> Iterator[Taps]:
+        """List the products of the sums at one pixel, a group of channels at a time."""
         channels, height, width = x.shape
         outputs, a_group, kh, kw = self.weight.shape
         taps = [(c, i, j) for c in range(a_group) for i in range(kh) for j in range(kw)]
@@ -120,6 +126,7 @@ class Conv2d(WindowedLinear, Accumulating):
             yield Taps(part, self.weight.values[part][:, c, i, j], elements, np.where(outside, pad_value[channel], 0))
 
     def pull_back(self, inputs: Sequence[Value], box: Box) -> Pulled:
+        """Spread the coefficients over the window that each sum reads; the border adds a constant."""
         (x,) = inputs
         channels = box.picked
         taps = self._taps(x, box.coefficients) if channels is None else self._taps_of_sums(x, channels)
@@ -150,5 +157,6 @@ class Conv2d(WindowedLinear, Accumulating):
 
     @classmethod
     def example(cls) -> Example:
+        """Give one with small constants."""
         weight = IntTensor([[[[1, 0, -1]], [[1, 1, 1]]]], "ternary")
         return cls(weight, (2, 1), (0, 1, 0, 1), (0,), (1, 1), 1, Accumulator.prove(8)), (((2, 4, 5), IntType(0, 7)),)

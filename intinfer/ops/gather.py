@@ -37,6 +37,7 @@ class Gather(Nonlinear, Free):
     fill: int = 0
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        """Refuse an index that is no shape of a value, and places that the input does not have."""
         (x,) = inputs
         shape = self.index.shape
         if len(shape) not in (1, 3) or min(shape) < 1:
@@ -48,6 +49,7 @@ class Gather(Nonlinear, Free):
         return shape, x.type.union(constant) if low < 0 else x.type
 
     def reference(self, *inputs: IntArray) -> IntArray:
+        """Take each element from its place, or the constant."""
         (x,) = inputs
         flat = x.reshape(len(x), math.prod(x.shape[1:]))
         index = self.index.values
@@ -62,6 +64,7 @@ class Gather(Nonlinear, Free):
         return low.min(axis=1), high.max(axis=1)
 
     def demand(self, inputs: Sequence[Value], out: Mask, select: Mask | None = None) -> tuple[Mask, ...]:
+        """Ask for the channels in which live elements have their place."""
         (x,) = inputs
         places = self.index.values.reshape(out.size, -1)[out]
         demand = np.zeros(x.shape[0], dtype=bool)
@@ -70,4 +73,5 @@ class Gather(Nonlinear, Free):
 
     @classmethod
     def example(cls) -> Example:
+        """Give one with small constants."""
         return cls(IntTensor([[[-1, 0, 1], [-1, 20, 21]]]), 0), (((2, 4, 5), IntType(0, 7)),)

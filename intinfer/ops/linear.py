@@ -80,6 +80,7 @@ class PixelwiseLinear(Linear):
     """A pixel of the result reads the same pixel of every input."""
 
     def reads(self, axis: int, position: int, extents: Sequence[int]) -> Sequence[tuple[int, int] | None]:
+        """Read the same row (column) of every input."""
         return [(i, position) for i in range(len(extents))]
 
 
@@ -87,6 +88,7 @@ class WholeLinear(Linear):
     """The result, a vector, reads every pixel of its only input."""
 
     def reads(self, axis: int, position: int, extents: Sequence[int]) -> Sequence[tuple[int, int] | None]:
+        """Read every row (column) of the input."""
         return [(0, row) for row in range(extents[0])]
 
 
@@ -94,6 +96,7 @@ class WindowedLinear(Windowed, Linear):
     """A pixel of the result reads a window of its only input."""
 
     def reads(self, axis: int, position: int, extents: Sequence[int]) -> Sequence[tuple[int, int] | None]:
+        """Read the rows (columns) that the kernel covers there; those in the border are None."""
         window = self.window
         start = position * window.stride[axis] - window.pads[axis]
         rows = [start + tap * window.dilation[axis] for tap in range(window.kernel[axis])]

@@ -66,6 +66,7 @@ class Accumulating(Linear):
         return self.accumulator.overflow is Overflow.TRAP
 
     def cost(self, inputs: Sequence[Value], output: Value) -> OpCost:
+        """Count every product of every output, padded taps included; generated weights are not stored."""
         products = prod(self.weight.shape[1:])
         macs = products * output.size
         stored = self.weight.shape[0] * products if self.weight.stored_bits else 0

@@ -33,9 +33,11 @@ class MaxPool(Windowed, Nonlinear, Channelwise, Free):
 
     @property
     def window(self) -> Window:
+        """Kernel, stride, pads and dilation."""
         return Window(self.kernel, self.stride, self.pads, self.dilation)
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        """Refuse vectors, windows that do not fit, and windows that hold nothing but padding."""
         (x,) = inputs
         channels, height, width = need_map(x)
         window = self.window
@@ -45,6 +47,7 @@ class MaxPool(Windowed, Nonlinear, Channelwise, Free):
         return shape, x.type
 
     def reference(self, *inputs: IntArray) -> IntArray:
+        """Take the largest of each window, where padding is below every value."""
         (x,) = inputs
         result: IntArray = self.window.view(self.window.pad(x, -2 * LIMIT)).max(axis=(4, 5))
         return result
@@ -62,6 +65,7 @@ class MaxPool(Windowed, Nonlinear, Channelwise, Free):
                 raise GraphError(f"pads {window.pads}: window {index} of axis {'HW'[axis]} holds nothing but padding")
 
     def channel_range(self, inputs: Sequence[Value], ranges: Sequence[Range]) -> Range:
+        """Take the range of the input's channel: every window holds one of its values."""
         return ranges[0]
 
     def rule_steps(self, height: int, width: int) -> int:
@@ -71,4 +75,5 @@ class MaxPool(Windowed, Nonlinear, Channelwise, Free):
 
     @classmethod
     def example(cls) -> Example:
+        """Give one with small constants."""
         return cls((2, 3), (2, 2), (0, 1, 0, 1), (1, 1)), (((2, 4, 5), IntType(0, 7)),)

@@ -26,6 +26,7 @@ class Mux(Nonlinear, Selecting, Free):
     arity = 3
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        """Refuse branches of different shapes, and select bits that are not one a channel."""
         select, if_one, if_zero = inputs
         channels, _, _ = need_map(if_one)
         shape = need_same_shape(if_one, if_zero)
@@ -36,6 +37,7 @@ class Mux(Nonlinear, Selecting, Free):
         return shape, if_one.type.union(if_zero.type)
 
     def reference(self, *inputs: IntArray) -> IntArray:
+        """Choose by the bit of each channel."""
         select, if_one, if_zero = inputs
         return np.where(select[:, :, None, None] == 1, if_one, if_zero)
 
@@ -51,4 +53,5 @@ class Mux(Nonlinear, Selecting, Free):
 
     @classmethod
     def example(cls) -> Example:
+        """Give one with small constants."""
         return cls(), (((2,), IntType(0, 1)), ((2, 4, 5), IntType(0, 7)), ((2, 4, 5), IntType(-1, 1)))

@@ -37,6 +37,8 @@ class Requant(Monotone, Elementwise, Free):
     hi: int
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        """Refuse constants that are neither one nor one a channel, shifts outside 0..62, and products that may leave
+        ±2^62."""
         (x,) = inputs
         for what, tensor in (("multiplier", self.multiplier), ("offset", self.offset), ("shift", self.shift)):
             if tensor.shape not in ((1,), (x.shape[0],)):
@@ -50,6 +52,7 @@ class Requant(Monotone, Elementwise, Free):
         return x.shape, IntType(self.lo, self.hi)
 
     def reference(self, *inputs: IntArray) -> IntArray:
+        """Multiply, add, shift with the stated rounding, clip."""
         (z,) = inputs
         product = z * per_channel(self.multiplier.values, z.ndim) + per_channel(self.offset.values, z.ndim)
         rounded = shift_right(product, per_channel(self.shift.values, z.ndim), self.rounding)
@@ -57,5 +60,6 @@ class Requant(Monotone, Elementwise, Free):
 
     @classmethod
     def example(cls) -> Example:
+        """Give one with small constants."""
         op = cls(IntTensor([77]), IntTensor([4, -9]), IntTensor([6]), RoundMode.HALF_UP, 0, 3)
         return op, (((2, 4, 5), IntType(0, 7)),)

@@ -33,9 +33,11 @@ class SumPool(WindowedLinear, Channelwise, Free):
 
     @property
     def window(self) -> Window:
+        """Kernel, stride and pads, without dilation."""
         return Window(self.kernel, self.stride, self.pads)
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        """Refuse vectors, windows that do not fit, and sums that may leave ±2^62."""
         (x,) = inputs
         channels, height, width = need_map(x)
         taps = self.window.kernel[0] * self.window.kernel[1]
@@ -45,16 +47,20 @@ class SumPool(WindowedLinear, Channelwise, Free):
         return (channels, *self.window.output(height, width)), IntType(taps * element.lo, taps * element.hi)
 
     def reference(self, *inputs: IntArray) -> IntArray:
+        """Sum each window, where padding is 0."""
         (x,) = inputs
         result: IntArray = self.window.view(self.window.pad(x, 0)).sum(axis=(4, 5))
         return result
 
     def rule_steps(self, height: int, width: int) -> int:
+        """The type rule looks at the kernel's extent only."""
         return 0
 
     def pull_back(self, inputs: Sequence[Value], box: Box) -> Pulled:
+        """Spread the coefficients over the window that each sum reads; a border of 0 adds nothing."""
         return self.spread(inputs[0], box, lambda i, j: box.coefficients, 0)
 
     @classmethod
     def example(cls) -> Example:
+        """Give one with small constants."""
         return cls((4, 5), (1, 1), (0, 0, 0, 0)), (((2, 4, 5), IntType(0, 7)),)

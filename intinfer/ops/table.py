@@ -39,6 +39,7 @@ class Table(Nonlinear, Elementwise, Free):
     hi: int
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        """Refuse entries that do not cover the input's type exactly, or leave the declared range."""
         (x,) = inputs
         size = x.type.hi - x.type.lo + 1
         if size > MAX_ENTRIES:
@@ -54,6 +55,7 @@ class Table(Nonlinear, Elementwise, Free):
         return x.shape, IntType(self.lo, self.hi)
 
     def reference(self, *inputs: IntArray) -> IntArray:
+        """Look each value up in the row of its channel."""
         (z,) = inputs
         rows = np.broadcast_to(self.entries.values, (z.shape[1], self.entries.shape[1]))
         channel = np.arange(z.shape[1]).reshape((1, -1) + (1,) * (z.ndim - 2))
@@ -75,4 +77,5 @@ class Table(Nonlinear, Elementwise, Free):
 
     @classmethod
     def example(cls) -> Example:
+        """Give one with small constants."""
         return cls(IntTensor([[0, 0, 1, 1, 1, 2, 2, 3]]), 0, 0, 3), (((2, 4, 5), IntType(0, 7)),)

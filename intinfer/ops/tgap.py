@@ -28,6 +28,7 @@ class Tgap(Monotone, Channelwise, Free):
     top: int
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        """Refuse vectors, inputs that are not levels 0..top, and sums whose double may leave ±2^62."""
         (x,) = inputs
         channels, height, width = need_map(x)
         if self.top < 1 or not IntType(0, self.top).contains(x.type):
@@ -37,6 +38,7 @@ class Tgap(Monotone, Channelwise, Free):
         return (channels,), IntType(0, 1)
 
     def reference(self, *inputs: IntArray) -> IntArray:
+        """Compare twice the sum of each channel with top times its pixels."""
         (x,) = inputs
         pixels = x.shape[2] * x.shape[3]
         select: IntArray = (2 * x.sum(axis=(2, 3)) > self.top * pixels).astype(np.int64)
@@ -44,4 +46,5 @@ class Tgap(Monotone, Channelwise, Free):
 
     @classmethod
     def example(cls) -> Example:
+        """Give one with small constants."""
         return cls(7), (((2, 4, 5), IntType(0, 7)),)

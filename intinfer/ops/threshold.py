@@ -66,6 +66,8 @@ class Threshold(Monotone, Elementwise, Free):
     step: int
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
+        """Refuse shapes that do not fit, a step below 1, and thresholds out of order or outside the range that can tell
+        values apart."""
         (x,) = inputs
         shape = self.thresholds.shape
         if len(shape) != 2 or shape[0] not in (1, x.shape[0]) or shape[1] < 1:
@@ -85,6 +87,7 @@ class Threshold(Monotone, Elementwise, Free):
         return x.shape, IntType(self.base, self.base + self.step * shape[1])
 
     def reference(self, *inputs: IntArray) -> IntArray:
+        """Count the thresholds crossed, for up to COMPARED of them one by one."""
         (z,) = inputs
         sign = 1 - 2 * self.descending.values  # z <= T is -z >= -T
         signed = z * per_channel(sign, z.ndim)
@@ -107,4 +110,5 @@ class Threshold(Monotone, Elementwise, Free):
 
     @classmethod
     def example(cls) -> Example:
+        """Give one with small constants."""
         return cls(IntTensor([[1, 3, 6], [5, 4, 0]]), IntTensor([0, 1]), 0, 1), (((2, 4, 5), IntType(0, 7)),)

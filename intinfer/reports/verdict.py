@@ -124,6 +124,7 @@ class _Watched:
         self.overflow: FirstOverflow | None = None
 
     def add(self, traced: Mapping[str, IntArray], images: int) -> None:
+        """Look at the next images, which `images` others were before."""
         if self.partial is None:
             self._final_sums(traced[self.node.name], images)
             return
@@ -149,6 +150,7 @@ class _Watched:
         self.overflow = FirstOverflow(image, file, channel, y, x, products, self.products, value)
 
     def verdict(self, graph: Graph) -> AccumulatorVerdict:
+        """Say what the images put into the accumulator; there was one at least."""
         lo, hi = bounds_of(graph).sums(self.node.name)
         return AccumulatorVerdict(
             self.node.name,
