@@ -15,7 +15,8 @@ demo: .venv/installed
 test: .venv/installed check test-core
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-# The core alone, in an environment of its own that has neither torch nor onnx; what simulates is left to `test`.
+# The core alone, in an environment of its own that has neither torch nor onnx; what simulates, and most of the examples
+# that Hypothesis draws, are left to `test`, which repeats all of it.
 test-core: .venv-core/installed
 	CI= WITHOUT_TOOLS=1 .venv-core/bin/python -m pytest -n 2 -m "not slow" --ignore tests/converters --ignore tests/onnx_tests --ignore tests/fuzz \
 		--ignore tests/rtl --ignore-glob '*/test_testbench*' --ignore-glob '*/test_mutants*' tests intinfer golden

@@ -174,7 +174,6 @@ def geometry(y: dict[str, int], x: dict[str, int]) -> dict[str, Any]:
 
 
 def conv2d(operands: Operands) -> Value:
-    """Draw a node of the op conv2d."""
     draw, value = operands.draw, operands.map(-(2**20), 2**20)
     channels, height, width = value.shape
     y, x = draw(axes(height)), draw(axes(width))
@@ -201,7 +200,6 @@ def conv2d(operands: Operands) -> Value:
 
 
 def dense(operands: Operands) -> Value:
-    """Draw a node of the op dense."""
     value = operands.vector(-(2**20), 2**20)
     weight = operands.draw(tensors(-128, 127, (operands.draw(st.integers(1, 4)), value.shape[0])))
     worst = value.shape[0] * 128 * 2**20
@@ -209,7 +207,6 @@ def dense(operands: Operands) -> Value:
 
 
 def threshold(operands: Operands) -> Value:
-    """Draw a node of the op threshold."""
     draw, value = operands.draw, operands.value(-(2**40), 2**40)
     rows, count = _rows(draw, value.shape[0]), draw(st.integers(1, 7))
     falling = draw(st.lists(st.integers(0, 1), min_size=rows, max_size=rows))
@@ -223,25 +220,21 @@ def threshold(operands: Operands) -> Value:
 
 
 def requant(operands: Operands) -> Value:
-    """Draw a node of the op requant."""
     draw, value = operands.draw, operands.value(-(2**30), 2**30)
     limits = ((-(2**20), 2**20), (-(2**50), 2**50), (0, 62))
     multiplier, offset, shift = (draw(tensors(lo, hi, (_rows(draw, value.shape[0]),))) for lo, hi in limits)
     clip = draw(int_types(-(2**40), 2**40))
-    return operands.add(
-        ops.Requant(multiplier, offset, shift, draw(st.sampled_from(RoundMode)), clip.lo, clip.hi), value
-    )
+    op = ops.Requant(multiplier, offset, shift, draw(st.sampled_from(RoundMode)), clip.lo, clip.hi)
+    return operands.add(op, value)
 
 
 def bitshift(operands: Operands) -> Value:
-    """Draw a node of the op bitshift."""
     bits = operands.draw(st.integers(1, 8))
     a = operands.value(0, 2**bits - 1)
     return operands.add(ops.Bitshift(bits), a, operands.value(0, 2**bits - 1, a.shape))
 
 
 def add(operands: Operands) -> Value:
-    """Draw a node of the op add."""
     first = operands.value(-(2**40), 2**40)
     more = [operands.value(-(2**40), 2**40, first.shape) for _ in range(operands.draw(st.integers(1, 2)))]
     factor = st.integers(-9, 9).filter(bool)
@@ -249,17 +242,13 @@ def add(operands: Operands) -> Value:
 
 
 def affine(operands: Operands) -> Value:
-    """Draw a node of the op affine."""
     value = operands.value(-(2**40), 2**40)
     channels = value.shape[:1]
-    op = ops.Affine(
-        operands.draw(tensors(-(2**15), 2**15, channels)), operands.draw(tensors(-(2**45), 2**45, channels))
-    )
-    return operands.add(op, value)
+    multiplier, offset = (operands.draw(tensors(-(2**bits), 2**bits, channels)) for bits in (15, 45))
+    return operands.add(ops.Affine(multiplier, offset), value)
 
 
 def table(operands: Operands) -> Value:
-    """Draw a node of the op table."""
     draw, lo = operands.draw, operands.draw(st.integers(-20, 5))
     value = operands.value(lo, lo + 15)
     shape = (_rows(draw, value.shape[0]), value.type.hi - value.type.lo + 1)
@@ -270,13 +259,11 @@ def table(operands: Operands) -> Value:
 
 
 def tgap(operands: Operands) -> Value:
-    """Draw a node of the op tgap."""
     top = 2 ** operands.draw(st.integers(1, 8)) - 1
     return operands.add(ops.Tgap(top), operands.map(0, top))
 
 
 def mux(operands: Operands) -> Value:
-    """Draw a node of the op mux."""
     if operands.fresh:
         shape = operands.shape()
         inputs = [operands.value(0, 1, shape[:1]), operands.value(-9, 9, shape), operands.value(-999, 999, shape)]
@@ -287,7 +274,6 @@ def mux(operands: Operands) -> Value:
 
 
 def concat(operands: Operands) -> Value:
-    """Draw a node of the op concat."""
     values = [operands.value(-(2**40), 2**40)]
     for _ in range(operands.draw(st.integers(0, 2))):
         values.append(operands.value(-(2**40), 2**40, values[0].shape))
@@ -295,7 +281,6 @@ def concat(operands: Operands) -> Value:
 
 
 def channel_select(operands: Operands) -> Value:
-    """Draw a node of the op channel_select."""
     draw, value = operands.draw, operands.value(-(2**62), 2**62)
     channels = value.shape[0]
     groups = draw(st.sampled_from([g for g in range(1, channels + 1) if channels % g == 0]))
@@ -310,7 +295,6 @@ def channel_select(operands: Operands) -> Value:
 
 
 def max_pool(operands: Operands) -> Value:
-    """Draw a node of the op max_pool."""
     draw, value = operands.draw, operands.map(-(2**62), 2**62)
     both = [draw(axes(extent)) for extent in value.shape[1:]]
     for axis in both:  # pads below the kernel's extent without dilation: every window then holds a real pixel
@@ -322,7 +306,6 @@ def max_pool(operands: Operands) -> Value:
 
 
 def sum_pool(operands: Operands) -> Value:
-    """Draw a node of the op sum_pool."""
     value = operands.map(-(2**40), 2**40)
     y, x = (operands.draw(axes(extent, dilated=False)) for extent in value.shape[1:])
     where = geometry(y, x)
@@ -330,13 +313,11 @@ def sum_pool(operands: Operands) -> Value:
 
 
 def clamp(operands: Operands) -> Value:
-    """Draw a node of the op clamp."""
     limits = operands.draw(int_types())
     return operands.add(ops.Clamp(limits.lo, limits.hi), operands.value(-(2**62), 2**62))
 
 
 def gather(operands: Operands) -> Value:
-    """Draw a node of the op gather."""
     draw, value = operands.draw, operands.value(-(2**62), 2**62)
     shape = draw(st.one_of(st.tuples(st.integers(1, 6)), st.tuples(*[st.integers(1, 4)] * 3)))
     count = int(np.prod(shape))
