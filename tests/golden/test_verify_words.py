@@ -22,7 +22,7 @@ from intinfer.ops import Clamp
 from intinfer.types import IntType
 from intinfer_golden import verify
 from intinfer_golden.verification.compare import Comparison
-from intinfer_golden.verification.dumps.text import MemoryText, plain_words
+from intinfer_golden.verification.dumps.text import memory_words, plain_words
 from intinfer_golden.verification.report import describe
 
 
@@ -432,7 +432,7 @@ def test_texts_are_read_alike_at_once_and_word_by_word(data: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "d.mem"
         file.write_bytes((text + "\n// end").encode())
-        slow = list(MemoryText(file, radix).parts()) if not (plain and plain[1] == len(items)) else []
+        slow = list(memory_words(file, radix)) if not (plain and plain[1] == len(items)) else []
     if plain is None or not slow:
         return
     once, (words_,) = plain[0], slow

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import cycle, islice
+from itertools import chain, cycle, islice
 from pathlib import Path
+from typing import NamedTuple
 
 from intinfer.errors import DataError
 
 from .foreign import short, text_blocks
-from .text import Comments, Holes, MemoryText, items, plain_decimals, plain_words
+from .text import Comments, Holes, items, memory_words, plain_decimals, plain_words
 from .words import ParsedWord, Words, parts_of
 
 _RADICES = {"BIN": 2, "OCT": 8, "DEC": 10, "UNS": 10, "HEX": 16}
@@ -41,184 +42,165 @@ _DIGIT = {2: 1, 16: 4}
 """Bits of a digit, where a word's digits say how wide it is."""
 
 
-class CoeText:
-    """`memory_initialization_radix=R; memory_initialization_vector=` and words, blanks or commas between, a semicolon
-    last. Negative numbers, of radix 10, are two's complement of the memory's width, which the file does not say."""
+def coe_words(path: Path) -> Iterator[Words]:
+    """The words of `memory_initialization_radix=R; memory_initialization_vector=` and words, blanks or commas between,
+    a semicolon last; a block at a time.
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._radix, self._line = path, 0, 1
-        self._holes, self._comments = Holes(rb",\s*,", b","), Comments({b";": b"\n"})
-
-    def parts(self) -> Iterator[Words]:
-        """The words, a block at a time. Raises DataError for what is no such file."""
-        done = False
-        for block in text_blocks(self._path, b",;"):
-            body = block if self._radix else self._without_head(block)
-            if not done:
-                words, semicolon, rest = body.partition(b";")
-                yield from self._of_block(words)
-                self._line += words.count(b"\n")
-                done, body = bool(semicolon), semicolon + rest
-            if after := self._comments.without(body).split():  # the semicolon that ends the words begins a comment
-                item = short(after[0].decode("ascii", "backslashreplace"))
-                raise DataError(f"{self._path}: {item} stands after the semicolon that ends the words; remove it")
-        if not self._radix:
-            self._without_head(b"")
-
-    def _without_head(self, block: bytes) -> bytes:
-        head = _COE_HEAD.match(block)
-        if head is None or head[1].lstrip(b"0") not in (b"2", b"10", b"16"):
-            raise DataError(
-                f"{self._path}: does not begin with memory_initialization_radix=16; (or 2, or 10) and "
-                "memory_initialization_vector=; write both before the words"
-            )
-        self._radix = int(head[1])
-        self._line += head[0].count(b"\n")
-        return block[head.end() :]
-
-    def _of_block(self, block: bytes) -> Iterator[Words]:
-        if line := self._holes.line(block, self._line):
-            raise DataError(f"{self._path}: line {line}: a word is missing beside a comma; write all of them")
-        bare = block.replace(b",", b" ")
-        if self._radix in _DIGIT and (plain := plain_words(bare, self._radix, self._line)) and plain[0].unknown is None:
-            yield plain[0]
-        elif self._radix == 10 and b"+" not in bare and (numbers := plain_decimals(bare, self._line)) is not None:
-            yield replace(numbers, kind="bits")
-        else:
-            tokens = (_item(item, self._radix, str(self._path), line) for line, item in items(bare, self._line))
-            yield from parts_of(tokens, digit=_DIGIT.get(self._radix, 0))
-
-
-class MifText:
-    """`address : word;`, `address : word word ...;` and `[first..last] : word;` between CONTENT BEGIN and END.
-
-    Under the same suffix Xilinx has binary words alone.
-
-    Negative numbers, of DATA_RADIX = DEC, are two's complement of WIDTH bits.
+    Negative numbers, of radix 10, are two's complement of the memory's width, which the file does not say. Raises
+    DataError for what is no such file.
     """
+    blocks = text_blocks(path, b",;")
+    begin = next(blocks, b"")
+    head = _COE_HEAD.match(begin)
+    if head is None or head[1].lstrip(b"0") not in (b"2", b"10", b"16"):
+        raise DataError(
+            f"{path}: does not begin with memory_initialization_radix=16; (or 2, or 10) and "
+            "memory_initialization_vector=; write both before the words"
+        )
+    holes, comments = Holes(rb",\s*,", b","), Comments({b";": b"\n"})
+    radix, line, done = int(head[1]), 1 + head[0].count(b"\n"), False
+    for block in chain([begin[head.end() :]], blocks):
+        if not done:
+            words, semicolon, rest = block.partition(b";")
+            if hole := holes.line(words, line):
+                raise DataError(f"{path}: line {hole}: a word is missing beside a comma; write all of them")
+            yield from _coe_block(words.replace(b",", b" "), radix, line, str(path))
+            line += words.count(b"\n")
+            done, block = bool(semicolon), semicolon + rest
+        if after := comments.without(block).split():  # the semicolon that ends the words begins a comment
+            item = short(after[0].decode("ascii", "backslashreplace"))
+            raise DataError(f"{path}: {item} stands after the semicolon that ends the words; remove it")
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._line, self._count = path, 1, 0
-        self._comments = Comments(_MIF_COMMENTS)
-        self._fields: dict[str, str] = {}
-        self._width: int | None = None
 
-    def parts(self) -> Iterator[Words]:
-        """The words, some at a time. Raises DataError for what is neither kind of file."""
-        if self._intel():
-            yield from (replace(words, slot=self._width or 0, digit=1) for words in parts_of(self._tokens()))
-        else:
-            yield from MemoryText(self._path, 2).parts()
+def _coe_block(block: bytes, radix: int, line: int, path: str) -> Iterator[Words]:
+    """Words with blanks between them, of which the first stands in `line` or behind it."""
+    if radix in _DIGIT and (plain := plain_words(block, radix, line)) and plain[0].unknown is None:
+        yield plain[0]
+    elif radix == 10 and b"+" not in block and (numbers := plain_decimals(block, line)) is not None:
+        yield replace(numbers, kind="bits")
+    else:
+        tokens = (_item(item, radix, f"{path}: line {number}", number) for number, item in items(block, line))
+        yield from parts_of(tokens, digit=_DIGIT.get(radix, 0))
 
-    def _intel(self) -> bool:
-        found = next((bare for block in self._blocks() if (bare := block.strip())), b"")
-        self._comments.open = b""
-        return bool(re.search(rb"[=:;]|\bCONTENT\b", found, re.IGNORECASE))
 
-    def _blocks(self) -> Iterator[bytes]:
-        """The text without comments; lines stay lines."""
-        for block in text_blocks(self._path, b";%"):
-            yield self._comments.without(block)
+class _Head(NamedTuple):
+    """What stands before CONTENT BEGIN: radices, whether words may be negative, and the bits of a word, None where the
+    file does not say."""
 
-    def _statements(self) -> Iterator[tuple[int, str]]:
-        """What stands before each semicolon, and last what stands behind them all; with the line it begins in."""
-        left = b""
-        for block in self._blocks():
-            *whole, left = (left + block).split(b";")
-            if len(left) > MAX_STATEMENT:
-                raise DataError(
-                    f"{self._path}: line {self._line}: no semicolon within {MAX_STATEMENT:,} characters; end each "
-                    "'address : word' with one"
-                )
-            for statement in whole:
-                yield self._placed(statement)
-        yield self._placed(left)
+    address: int
+    data: int
+    signed: bool
+    width: int | None
 
-    def _placed(self, statement: bytes) -> tuple[int, str]:
-        text = statement.decode("ascii", "backslashreplace")
-        line = self._line + _leading(text)
-        self._line += text.count("\n")
-        return line, text.strip()
+    @classmethod
+    def of(cls, fields: Mapping[str, str], path: Path) -> _Head:
+        """Raises DataError for a radix or a width that there is not."""
+        address, data = fields.get("ADDRESS_RADIX", "HEX"), fields.get("DATA_RADIX", "HEX")
+        for name in (address, data):
+            if name not in _RADICES:
+                raise DataError(f"{path}: radix {short(name)} is unknown; there are {', '.join(_RADICES)}")
+        text = fields.get("WIDTH")
+        if text is not None and (not re.fullmatch(r"[0-9]{1,9}", text) or not 0 < int(text) <= MAX_WIDTH):
+            raise DataError(f"{path}: WIDTH = {short(text)} is not 1 to {MAX_WIDTH:,} bits; dump it again")
+        return cls(_RADICES[address], _RADICES[data], data == "DEC", None if text is None else int(text))
 
-    def _tokens(self) -> Iterator[ParsedWord]:
-        began = ended = False
-        address = data = 16
-        for line, text in self._statements():
-            if ended and text:
-                raise DataError(f"{self._path}: line {line}: {short(text)} stands after END; remove it")
-            if not began:
-                content = _MIF_CONTENT.search(text)
-                self._fields |= {key.upper(): value.upper() for key, value in _MIF_FIELD.findall(text)}
-                if content is None:
-                    continue
-                began, address, data = True, self._radix("ADDRESS_RADIX"), self._radix("DATA_RADIX")
-                self._width = self._bits()
-                line += text.count("\n", 0, content.end()) + _leading(text[content.end() :])
-                text = text[content.end() :].strip()
-            if text.upper() == "END":
-                ended = True
-            elif not ended:
-                yield from self._statement(text, address, data, line)
-        if not began:
-            raise DataError(f"{self._path}: has no CONTENT BEGIN before its words; dump it again")
-        if not ended:
-            raise DataError(f"{self._path}: the file is cut, END; is missing; dump it again")
 
-    def _bits(self) -> int | None:
-        """Bits of a word, None where the file does not say."""
-        text = self._fields.get("WIDTH")
-        if text is None:
-            return None
-        if not re.fullmatch(r"[0-9]{1,9}", text) or not 0 < int(text) <= MAX_WIDTH:
-            raise DataError(f"{self._path}: WIDTH = {short(text)} is not 1 to {MAX_WIDTH:,} bits; dump it again")
-        return int(text)
+def mif_words(path: Path) -> Iterator[Words]:
+    """The words of `address : word;`, `address : word word ...;` and `[first..last] : word;` between CONTENT BEGIN and
+    END, some at a time. Under the same suffix Xilinx has binary words alone.
 
-    def _radix(self, field: str) -> int:
-        name = self._fields.get(field, "HEX")
-        if name not in _RADICES:
-            raise DataError(f"{self._path}: radix {short(name)} is unknown; there are {', '.join(_RADICES)}")
-        return _RADICES[name]
+    Negative numbers, of DATA_RADIX = DEC, are two's complement of WIDTH bits. Raises DataError for what is neither kind
+    of file.
+    """
+    first = next((bare for block in _without_comments(path) if (bare := block.strip())), b"")
+    if not re.search(rb"[=:;]|\bCONTENT\b", first, re.IGNORECASE):
+        yield from memory_words(path, 2)
+        return
+    statements = _statements(path)
+    fields: dict[str, str] = {}
+    for line, text in statements:
+        fields |= {key.upper(): value.upper() for key, value in _MIF_FIELD.findall(text)}
+        if content := _MIF_CONTENT.search(text):
+            head, rest = _Head.of(fields, path), text[content.end() :]
+            begin = line + text.count("\n", 0, content.end()) + _leading(rest)
+            break
+    else:
+        raise DataError(f"{path}: has no CONTENT BEGIN before its words; dump it again")
+    tokens = _mif_tokens(chain([(begin, rest.strip())], statements), head, path)
+    yield from (replace(words, slot=head.width or 0, digit=1) for words in parts_of(tokens))
 
-    def _statement(self, text: str, address: int, data: int, line: int) -> Iterator[ParsedWord]:
-        if not text:
-            return
-        where = f"{self._path}: line {line}"
-        left, colon, right = text.partition(":")
-        words = right.split()
-        if not colon or not words:
-            raise DataError(f"{where}: {short(text)} is not 'address : word;'")
-        many = _MIF_RANGE.fullmatch(left.strip())
-        try:
-            first = _address(many[1] if many else left.strip(), address)
-            last = _address(many[2], address) if many else first + len(words) - 1
-        except ValueError:
-            raise DataError(f"{where}: {short(left.strip())} is not an address of radix {address}") from None
-        if first != self._count or last < first:
+
+def _without_comments(path: Path) -> Iterator[bytes]:
+    """The text of a file in blocks; lines stay lines."""
+    comments = Comments(_MIF_COMMENTS)
+    return (comments.without(block) for block in text_blocks(path, b";%"))
+
+
+def _statements(path: Path) -> Iterator[tuple[int, str]]:
+    """What stands before each semicolon, and last what stands behind them all; with the line it begins in."""
+    left, line = b"", 1
+    for block in chain(_without_comments(path), [b";"]):
+        *whole, left = (left + block).split(b";")
+        if len(left) > MAX_STATEMENT:
             raise DataError(
-                f"{where}: address {short_number(first)} comes after {self._count} words; dump all words from address "
-                "0, in order"
+                f"{path}: line {line}: no semicolon within {MAX_STATEMENT:,} characters; end each 'address : word' "
+                "with one"
             )
-        if last - first >= MAX_RANGE:
-            raise DataError(
-                f"{where}: {short(left.strip())} are {short_number(last - first + 1)} words; write more than "
-                f"{MAX_RANGE:,} out"
-            )
-        tokens = [self._word(word, data, line) for word in words]
-        yield from islice(cycle(tokens), last - first + 1)
-        self._count += last - first + 1
+        for statement in whole:
+            text = statement.decode("ascii", "backslashreplace")
+            yield line + _leading(text), text.strip()
+            line += text.count("\n")
 
-    def _word(self, item: str, data: int, line: int) -> ParsedWord:
-        where, width = f"{self._path}: line {line}: {short(item)}", self._width
-        if item.startswith("-") and self._fields.get("DATA_RADIX") != "DEC":
-            raise DataError(f"{where} is not a word of radix {data}; signed words have DATA_RADIX = DEC")
-        token = _item(item, data, str(self._path), line)
-        if width is None:
-            if token.number < 0:
-                raise DataError(f"{where} is negative, and WIDTH is missing; write WIDTH = bits of a word;")
-            return token
-        if token.number < -(1 << width - 1) or token.number >> width > 0:
-            raise DataError(f"{where} does not fit into WIDTH = {width} bits; dump it again")
-        return token._replace(number=token.number & (1 << width) - 1)
+
+def _mif_tokens(statements: Iterable[tuple[int, str]], head: _Head, path: Path) -> Iterator[ParsedWord]:
+    """The words of all statements up to END, behind which nothing may stand."""
+    count, ended = 0, False
+    for line, text in statements:
+        if ended and text:
+            raise DataError(f"{path}: line {line}: {short(text)} stands after END; remove it")
+        if text.upper() == "END":
+            ended = True
+        elif text:
+            words, times = _statement(text, head, count, f"{path}: line {line}", line)
+            yield from islice(cycle(words), times)
+            count += times
+    if not ended:
+        raise DataError(f"{path}: the file is cut, END; is missing; dump it again")
+
+
+def _statement(text: str, head: _Head, count: int, where: str, line: int) -> tuple[list[ParsedWord], int]:
+    """The words of a statement behind `count` words, and how many it stands for: they are repeated to be so many."""
+    left, colon, right = text.partition(":")
+    words, place = right.split(), left.strip()
+    if not colon or not words:
+        raise DataError(f"{where}: {short(text)} is not 'address : word;'")
+    many = _MIF_RANGE.fullmatch(place)
+    try:
+        first = _address(many[1] if many else place, head.address)
+        last = _address(many[2], head.address) if many else first + len(words) - 1
+    except ValueError:
+        raise DataError(f"{where}: {short(place)} is not an address of radix {head.address}") from None
+    if first != count or last < first:
+        raise DataError(
+            f"{where}: address {short_number(first)} comes after {count} words; dump all words from address 0, in order"
+        )
+    if last - first >= MAX_RANGE:
+        raise DataError(
+            f"{where}: {short(place)} are {short_number(last - first + 1)} words; write more than {MAX_RANGE:,} out"
+        )
+    return [_mif_word(word, head, where, line) for word in words], last - first + 1
+
+
+def _mif_word(item: str, head: _Head, where: str, line: int) -> ParsedWord:
+    what, width = f"{where}: {short(item)}", head.width
+    if item.startswith("-") and not head.signed:
+        raise DataError(f"{what} is not a word of radix {head.data}; signed words have DATA_RADIX = DEC")
+    token = _item(item, head.data, where, line)
+    if width is None and token.number < 0:
+        raise DataError(f"{what} is negative, and WIDTH is missing; write WIDTH = bits of a word;")
+    if width is not None and (token.number < -(1 << width - 1) or token.number >> width > 0):
+        raise DataError(f"{what} does not fit into WIDTH = {width} bits; dump it again")
+    return token if width is None else token._replace(number=token.number & (1 << width) - 1)
 
 
 def _address(text: str, radix: int) -> int:
@@ -237,7 +219,7 @@ def short_number(number: int) -> str:
     return f"{number:,}" if number < 10**18 else "far too large"
 
 
-def _item(item: str, radix: int, path: str, line: int) -> ParsedWord:
+def _item(item: str, radix: int, where: str, line: int) -> ParsedWord:
     if not _WORDS[radix].fullmatch(item):
-        raise DataError(f"{path}: line {line}: {short(item)} is not a word of radix {radix}")
+        raise DataError(f"{where}: {short(item)} is not a word of radix {radix}")
     return ParsedWord(int(item, radix), 0, item, line)

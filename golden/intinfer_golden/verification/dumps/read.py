@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from intinfer.errors import DataError
 
 from .foreign import opened, short
-from .memories import CoeText, MifText
+from .memories import coe_words, mif_words
 from .npy import read_npy
-from .text import DecimalText, MemoryText
+from .text import decimal_words, memory_words
 from .words import WidthError, Words
 
 _TEXT: dict[str, Callable[[Path], Iterator[Words]]] = {
-    **dict.fromkeys((".mem", ".memh", ".hex"), lambda path: MemoryText(path, 16).parts()),
-    **dict.fromkeys((".memb", ".xmif"), lambda path: MemoryText(path, 2).parts()),
-    ".coe": lambda path: CoeText(path).parts(),
-    ".mif": lambda path: MifText(path).parts(),
-    **dict.fromkeys((".csv", ".txt"), lambda path: DecimalText(path).parts()),
+    **dict.fromkeys((".mem", ".memh", ".hex"), partial(memory_words, radix=16)),
+    **dict.fromkeys((".memb", ".xmif"), partial(memory_words, radix=2)),
+    ".coe": coe_words,
+    ".mif": mif_words,
+    **dict.fromkeys((".csv", ".txt"), decimal_words),
 }
 _DECIMAL = (".csv", ".txt")
 _BITS = tuple(suffix for suffix in _TEXT if suffix not in _DECIMAL)

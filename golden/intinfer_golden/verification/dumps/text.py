@@ -25,6 +25,7 @@ _DECIMAL = re.compile(r"[+-]?[0-9]{1,4000}")
 _UNKNOWN_DECIMAL = re.compile(r"(?:\d+'[sS]?[bBdDhH])?[xXzZ]+")
 _HEADER = re.compile(rb"[ \t]*(?:#|\"?[A-Za-z_])")
 _DIGITS = str.maketrans("xXzZ?", "00000")
+_TO_BLANKS = bytes.maketrans(b",;", b"  ")
 _PLAIN = b"0123456789+- \t\n\f\v"
 
 _X, _BLANK, _OTHER = 16, 32, 64
@@ -76,47 +77,48 @@ class Comments:
         return b"".join(bare)
 
 
-class MemoryText:
-    """Memory files (IEEE 1800, 21.4) of radix 16 or 2, read a block at a time."""
+def memory_words(path: Path, radix: int) -> Iterator[Words]:
+    """The words of a memory file (IEEE 1800, 21.4) of radix 16 or 2, a block at a time.
 
-    def __init__(self, path: Path, radix: int) -> None:
-        self._path, self._radix = path, radix
-        self._line, self._count, self._prefixed = 1, 0, 0
-        self._comments = Comments(_COMMENTS)
-
-    def parts(self) -> Iterator[Words]:
-        """The words, a block at a time. Raises DataError for what is no such text."""
-        for number, block in enumerate(text_blocks(self._path)):
-            if number == 0 and block.lstrip().startswith(b":"):
-                raise DataError(f"{self._path}: is an Intel HEX file; dump with {_NAMES[self._radix][1]}")
-            yield from self._of_block(block)
-            self._line += block.count(b"\n")
-        if self._comments.open == b"/*":
-            raise DataError(f"{self._path}: a comment /* has no end; the file is cut, dump it again")
-        if self._count and self._prefixed == self._count:  # in some words only, it is a nibble of unknown bits
-            raise DataError(f"{self._path}: all words have a 0x prefix; memory files have bare digits")
-
-    def _of_block(self, block: bytes) -> Iterator[Words]:
-        plain = None if self._comments.open else plain_words(block, self._radix, self._line)
+    Raises DataError for what is no such text.
+    """
+    comments = Comments(_COMMENTS)
+    line, count, prefixed = 1, 0, 0
+    for number, block in enumerate(text_blocks(path)):
+        if number == 0 and block.lstrip().startswith(b":"):
+            raise DataError(f"{path}: is an Intel HEX file; dump with {_NAMES[radix][1]}")
+        plain = None if comments.open else plain_words(block, radix, line)
         if plain is not None:
-            words, prefixed = plain
-            self._prefixed += prefixed
-            self._count += len(words)
-            yield words
-            return
-        yield from parts_of(self._tokens(self._comments.without(block)), digit=4 if self._radix == 16 else 1)
+            yield plain[0]
+            count, prefixed = count + len(plain[0]), prefixed + plain[1]
+        else:
+            tokens = list(_memory_tokens(comments.without(block), radix, line, count, str(path)))
+            yield from parts_of(tokens, digit=4 if radix == 16 else 1)
+            count += len(tokens)
+            prefixed += sum(token.text[:2] in ("0x", "0X") and len(token.text) > 2 for token in tokens)
+        line += block.count(b"\n")
+    if comments.open == b"/*":
+        raise DataError(f"{path}: a comment /* has no end; the file is cut, dump it again")
+    if count and prefixed == count:  # in some words only, it is a nibble of unknown bits
+        raise DataError(f"{path}: all words have a 0x prefix; memory files have bare digits")
 
-    def _tokens(self, block: bytes) -> Iterator[ParsedWord]:
-        name, task = _NAMES[self._radix]
-        for line, item in items(block, self._line):
-            if item.startswith("@"):
-                _check_address(item, self._count, f"{self._path}: line {line}")
-                continue
-            if not _WORDS[self._radix].fullmatch(item) or item.startswith("_"):
-                raise DataError(f"{self._path}: line {line}: {short(item)} is not a {name} word; dump with {task}")
-            yield word(item, self._radix, line)
-            self._count += 1
-            self._prefixed += item[:2] in ("0x", "0X") and len(item) > 2
+
+def _memory_tokens(block: bytes, radix: int, line: int, count: int, path: str) -> Iterator[ParsedWord]:
+    """The words of a block without comments, which begins in `line` and behind `count` words."""
+    name, task = _NAMES[radix]
+    for number, item in items(block, line):
+        where = f"{path}: line {number}"
+        if not item.startswith("@"):
+            if not _WORDS[radix].fullmatch(item) or item.startswith("_"):
+                raise DataError(f"{where}: {short(item)} is not a {name} word; dump with {task}")
+            yield word(item, radix, number)
+            count += 1
+        elif not re.fullmatch(r"@[0-9a-fA-F]{1,16}", item):
+            raise DataError(f"{where}: {short(item)} is not an address; write @ and up to 16 hexadecimal digits")
+        elif int(item[1:], 16) != count:
+            raise DataError(
+                f"{where}: address {item} comes after {count} words; dump all words from address 0, in order"
+            )
 
 
 def items(block: bytes, line: int) -> Iterator[tuple[int, str]]:
@@ -196,13 +198,6 @@ def word(item: str, radix: int, place: int) -> ParsedWord:
     return ParsedWord(int(digits.translate(_DIGITS), radix), int(unknown, radix), item, place)
 
 
-def _check_address(item: str, count: int, where: str) -> None:
-    if not re.fullmatch(r"@[0-9a-fA-F]{1,16}", item):
-        raise DataError(f"{where}: {short(item)} is not an address; write @ and up to 16 hexadecimal digits")
-    if int(item[1:], 16) != count:
-        raise DataError(f"{where}: address {item} comes after {count} words; dump all words from address 0, in order")
-
-
 # ------------------------------------------------------------------------------------------------------------ decimal
 
 
@@ -221,59 +216,46 @@ class Holes:
         return 0
 
 
-class DecimalText:
+def decimal_words(path: Path) -> Iterator[Words]:
     """Decimal numbers with blanks, commas or semicolons between them, one or several a line, perhaps behind a line of
-    names."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._line = path, 1
-        self._holes = Holes(rb"[,;\n][ \t\f\v]*[,;]", b"\n", b" \t\f\v")
-
-    def parts(self) -> Iterator[Words]:
-        """The numbers, a block at a time. Raises DataError for what is no such text."""
-        first = True
-        for block in text_blocks(self._path, b",;"):
-            lines = block.count(b"\n")
-            if first and block.strip():
-                block, first = self._without_header(block), False
-            if line := self._holes.line(block, self._line):
-                raise DataError(
-                    f"{self._path}: line {line}: a number is missing beside a comma or semicolon; write all of them"
-                )
-            yield from self._of_block(block)
-            self._line += lines
-
-    def _without_header(self, block: bytes) -> bytes:
-        """The first line that is not empty may be a comment or names."""
-        start = len(block) - len(block.lstrip())
-        begin = block.rfind(b"\n", 0, start) + 1
-        line, newline, rest = block[begin:].partition(b"\n")
-        names = [item.strip(b' \t"') for item in re.split(rb"[,;]", line)]
-        words = any(_UNKNOWN_DECIMAL.fullmatch(name.decode("ascii", "replace")) for name in names)
-        if not _HEADER.match(line) or words or (b"#" not in line[:1] and any(name[:1].isdigit() for name in names)):
-            return block
-        return block[:begin] + newline + rest
-
-    def _of_block(self, block: bytes) -> Iterator[Words]:
+    names; a block at a time. Raises DataError for what is no such text."""
+    holes = Holes(rb"[,;\n][ \t\f\v]*[,;]", b"\n", b" \t\f\v")
+    line, first = 1, True
+    for block in text_blocks(path, b",;"):
+        lines = block.count(b"\n")
+        if first and block.strip():
+            block, first = _without_header(block), False
+        if hole := holes.line(block, line):
+            raise DataError(f"{path}: line {hole}: a number is missing beside a comma or semicolon; write all of them")
         bare = block.translate(_TO_BLANKS)
-        plain = plain_decimals(bare, self._line)
-        if plain is not None:
+        if (plain := plain_decimals(bare, line)) is not None:
             yield plain
         else:
-            yield from parts_of(self._tokens(bare), "numbers")
-
-    def _tokens(self, block: bytes) -> Iterator[ParsedWord]:
-        for line, item in items(block, self._line):
-            unknown = _UNKNOWN_DECIMAL.fullmatch(item)
-            if not unknown and not _DECIMAL.fullmatch(item):
-                raise DataError(
-                    f"{self._path}: line {line}: {short(item)} is not a decimal integer; write integers with "
-                    "blanks, commas or line ends between them"
-                )
-            yield ParsedWord(0, -1, item, line) if unknown else ParsedWord(int(item), 0, item, line)
+            yield from parts_of(_decimal_tokens(bare, line, str(path)), "numbers")
+        line += lines
 
 
-_TO_BLANKS = bytes.maketrans(b",;", b"  ")
+def _without_header(block: bytes) -> bytes:
+    """The first line that is not empty may be a comment or names."""
+    start = len(block) - len(block.lstrip())
+    begin = block.rfind(b"\n", 0, start) + 1
+    line, newline, rest = block[begin:].partition(b"\n")
+    names = [item.strip(b' \t"') for item in re.split(rb"[,;]", line)]
+    words = any(_UNKNOWN_DECIMAL.fullmatch(name.decode("ascii", "replace")) for name in names)
+    if not _HEADER.match(line) or words or (b"#" not in line[:1] and any(name[:1].isdigit() for name in names)):
+        return block
+    return block[:begin] + newline + rest
+
+
+def _decimal_tokens(block: bytes, line: int, path: str) -> Iterator[ParsedWord]:
+    for number, item in items(block, line):
+        unknown = _UNKNOWN_DECIMAL.fullmatch(item)
+        if not unknown and not _DECIMAL.fullmatch(item):
+            raise DataError(
+                f"{path}: line {number}: {short(item)} is not a decimal integer; write integers with blanks, commas or "
+                "line ends between them"
+            )
+        yield ParsedWord(0, -1, item, number) if unknown else ParsedWord(int(item), 0, item, number)
 
 
 def plain_decimals(block: bytes, line: int) -> Words | None:
