@@ -1,12 +1,12 @@
 """Guesses at why a whole dump differs: each is told only when it explains every demanded value."""
 
-from . import bits, codes, moved, shifted, whole
+from . import codes, moved, whole
 from .case import Case, Mask
 
 __all__ = ["Case", "Mask", "hints"]
 
-_OF_VALUES = (codes.sign, moved.channels, moved.directions, moved.frames, codes.hints, codes.scale)
-_OF_WORDS = (moved.orders, bits.hints, whole.fold, shifted.shift, shifted.missing, whole.node)
+_OF_VALUES = (codes.sign, moved.channels, moved.directions, moved.frames, codes.codes, codes.scale)
+_OF_WORDS = (moved.orders, codes.bits, whole.fold, moved.shift, moved.missing, whole.node)
 
 
 def hints(case: Case) -> list[str]:

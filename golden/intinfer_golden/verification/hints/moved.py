@@ -1,4 +1,5 @@
-"""Values that stand elsewhere: the axes in another order or direction, channels and images exchanged."""
+"""Values that stand elsewhere: axes in another order or direction, channels and images exchanged, a beat too many or
+too few at the start, an image that is not there."""
 
 from __future__ import annotations
 
@@ -6,15 +7,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import permutations
+from math import prod
 
 import numpy as np
 
 from ...describe.tensors import Tensor
 from ..dumps import Dump, Packing
-from .case import Case, index_of
+from .case import SAMPLE, Case, index_of, matches, varied
 
 _USUAL = ("NCHW", "NHWC", "NC")
 _AXES = {"N": "images", "C": "channels", "H": "rows", "W": "columns"}
+_UNITS = {"C": "pixel", "W": "row", "H": "column", "HW": "channel", "CW": "row", "CH": "column", "CHW": "image"}
 
 
 def orders(case: Case) -> Iterator[str]:
@@ -72,3 +75,54 @@ def frames(case: Case) -> Iterator[str]:
     if len(different) == 2 and case.explained_along("N", order):
         one, two = (case.numbers[n] for n in different.tolist())
         yield f"images: n={one} and n={two} are exchanged"
+
+
+def shift(case: Case) -> Iterator[str]:
+    """A unit too many or too few at the start: a word, a pixel, a row, an image."""
+    for size, name in _units(case).items():
+        if len(case.dump.words) < case.dump.packing.words(len(case.expected)) and name.startswith("1 image"):
+            continue  # an image that is missing, which is said so
+        if _right_from(case, size):
+            yield f"off by one: the dump is {name} late; from its word {size} on it is right"
+        if _right_from(case, -size):
+            yield f"off by one: the dump is {name} early; it begins with what word {size} should be"
+
+
+def _units(case: Case) -> dict[int, str]:
+    """Words of each unit, the smallest first."""
+    order, shape, packing = case.tensor.order, case.tensor.file_shape, case.dump.packing
+    units = {1: "1 word"}
+    for first in range(len(order) - 1, 0, -1):
+        words = packing.words(prod(shape[first:]))
+        name = _UNITS.get("".join(sorted(order[first:])), f"pass along {order[first]}")
+        units.setdefault(words, f"1 {name} of {words} words")
+    return units
+
+
+def _right_from(case: Case, size: int) -> bool:
+    """Whether the dump without its first `size` words, or with as many more before it, is right where both are, and
+    that is no chance; the first words are tried alone before."""
+    words, packing = case.dump.words, case.dump.packing
+    start = packing.elements(max(-size, 0))
+    for part in (words.head(SAMPLE + abs(size)), words):
+        dump = Dump.of(part.from_word(size), packing)
+        both = slice(start, min(len(dump), len(case.expected)))
+        if both.stop <= start or dump.spare[packing.place(start)[0] : packing.place(both.stop - 1)[0] + 1].any():
+            return False
+        if not matches(dump, both, case.expected[both], case.demanded[both]):
+            return False
+    return 2 * (both.stop - start) >= len(case.expected) and varied(case.expected[both][case.demanded[both]])
+
+
+def missing(case: Case) -> Iterator[str]:
+    """One image is not there."""
+    count, frame = case.tensor.shape[0], len(case.expected) // case.tensor.shape[0]
+    if count < 2 or len(case.dump) != len(case.expected) - frame:
+        return
+    expected, demanded = case.expected.reshape(count, -1), case.demanded.reshape(count, -1)
+    wrong = (case.dump.values.reshape(count - 1, -1) != expected[:-1]) | case.dump.bad.reshape(count - 1, -1)
+    different = np.flatnonzero((wrong & demanded[:-1]).any(axis=1))
+    gone = int(different[0]) if len(different) else count - 1
+    rest, asked = np.delete(expected, gone, axis=0).reshape(-1), np.delete(demanded, gone, axis=0).reshape(-1)
+    if varied(rest[asked]) and not case.dump.spare.any() and matches(case.dump, slice(None), rest, asked):
+        yield f"images: n={case.numbers[gone]} is missing, all others are right"
