@@ -86,8 +86,7 @@ def _frames(text: str) -> list[tuple[int, int]]:
 def run(arguments: argparse.Namespace) -> int:
     """Compare dumps with a set; 1 when one differs."""
     from intinfer_golden.verification.compare import verify
-    from intinfer_golden.verification.junit import junit_xml
-    from intinfer_golden.verification.report import commands
+    from intinfer_golden.verification.report import commands, junit_xml
     from intinfer_golden.verification.report import describe as lines
 
     verification = verify(

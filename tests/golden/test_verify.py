@@ -22,8 +22,7 @@ from intinfer_golden import verify
 from intinfer_golden.describe.manifest import load
 from intinfer_golden.make.demand import demand_masks
 from intinfer_golden.verification.compare import Comparison, Verification
-from intinfer_golden.verification.junit import junit_xml
-from intinfer_golden.verification.report import describe
+from intinfer_golden.verification.report import describe, junit_xml
 
 GRAPH = block_graph()
 IMAGES = images()

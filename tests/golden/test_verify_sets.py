@@ -17,8 +17,7 @@ from intinfer_golden import verify
 from intinfer_golden.describe.names import file_stem
 from intinfer_golden.describe.regions import isolate
 from intinfer_golden.verification.dumps.waveform import Stream
-from intinfer_golden.verification.junit import junit_xml
-from intinfer_golden.verification.report import describe
+from intinfer_golden.verification.report import describe, junit_xml
 
 GRAPH = block_graph()
 TRACE = reference.trace(GRAPH, images())

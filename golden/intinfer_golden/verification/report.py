@@ -1,4 +1,4 @@
-"""The outcome of `verify` as lines for people, and command lines that go on from a difference."""
+"""The outcome of `verify` as lines for people, command lines that go on from a difference, and JUnit XML."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
+from xml.etree import ElementTree
 
 from intinfer.reports.text import printable
 
@@ -25,14 +26,15 @@ def describe(comparison: Comparison) -> list[str]:
     ignored = f", {comparison.ignored:,} not demanded and ignored" if comparison.ignored else ""
     kind = "node" if comparison.constant is None else "constant"
     head = f"{comparison.dump}: {kind} {comparison.name}{source}: "
-    if comparison.equal:
+    if (first := comparison.first) is None:
         lines = [f"{head}equal, {comparison.compared:,} values compared{ignored}"]
     else:
         lines = [
             f"{head}DIFFERENT, {comparison.differences:,} of {comparison.compared:,} values compared{ignored}",
             f"  first: {describe_first(comparison)}",
-            *_word(comparison),
         ]
+        if first.expected_word or first.actual_word:
+            lines.append(f"  word: expected {first.expected_word or 'nothing'}, actual {first.actual_word or 'none'}")
     if comparison.elements_per_word != comparison.vectors_per_word:
         lines.append(
             f"  read with {comparison.elements_per_word} value a word; the vectors have {comparison.vectors_per_word}"
@@ -77,13 +79,6 @@ def _ranges(frames: Sequence[int]) -> str:
     if len(text) > SHOWN_FRAMES:
         text = f"{text[:SHOWN_FRAMES].rpartition(',')[0]},..."
     return f"{text} ({len(frames):,} in all)" if len(frames) > 1 else text
-
-
-def _word(comparison: Comparison) -> list[str]:
-    first = comparison.first
-    if first is None or (first.expected_word is None and first.actual_word is None):
-        return []
-    return [f"  word: expected {first.expected_word or 'nothing'}, actual {first.actual_word or 'none'}"]
 
 
 def describe_first(comparison: Comparison) -> str:
@@ -134,3 +129,35 @@ def _option(name: str, value: str) -> list[str]:
 def _line(*words: str) -> str | None:
     text = shlex.join(["intinfer", *words])
     return text if text.isprintable() else None
+
+
+def junit_xml(verification: Verification) -> bytes:
+    """For a CI server: a test suite with one test case a dump, and a skipped one a node without dump.
+
+    No times: the same outcome gives the same bytes.
+    """
+    failed = sum(not comparison.equal for comparison in verification.comparisons)
+    skipped = len(verification.without_dump)
+    counts = {
+        "tests": str(len(verification.comparisons) + skipped),
+        "failures": str(failed),
+        "errors": "0",
+        "skipped": str(skipped),
+    }
+    suites = ElementTree.Element("testsuites", {"name": "intinfer verify", **counts})
+    suite = ElementTree.SubElement(suites, "testsuite", {"name": "intinfer verify", **counts})
+    for comparison in verification.comparisons:
+        case = _case(suite, comparison.name, comparison.dump)
+        if not comparison.equal:
+            message = printable(describe_first(comparison))
+            failure = ElementTree.SubElement(case, "failure", {"message": message, "type": "difference"})
+            failure.text = "\n".join(describe(comparison))
+    for name in verification.without_dump:
+        ElementTree.SubElement(_case(suite, name, "no dump"), "skipped", {"message": "no dump was given"})
+    ElementTree.indent(suites, " ")
+    text: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return text + b"\n"
+
+
+def _case(suite: ElementTree.Element, node: str, dump: str) -> ElementTree.Element:
+    return ElementTree.SubElement(suite, "testcase", {"classname": printable(node), "name": printable(dump)})
