@@ -27,7 +27,7 @@ from intinfer_golden.ops import FACTS, facts_of
 from intinfer_golden.ops.base import Elementwise, OpFacts, PerChannel, Routing, Served, Stateless
 from intinfer_golden.ops.mac import MacFacts
 from intinfer_golden.verification.diagnose import solve
-from intinfer_golden.verification.diagnose.families import SOLVED
+from intinfer_golden.verification.diagnose.diagnoses import SOLVED
 
 TESTS = Path(__file__).parent
 SPEC = Path(__file__).parent.parent / "intinfer" / "spec"

@@ -1,17 +1,23 @@
-"""All that explains a dump: every usual mistake of every node is tried, the dump's own node first."""
+"""All that explains a dump: every usual mistake of every node is tried, the dump's own node first.
+
+Of a node those that its op's facts list, those that any op can make, and those whose numbers the dump tells.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from intinfer.errors import IntinferError
+from intinfer.ops import Add, Affine, Clamp, Conv2d, Dense, Gather, Op, Requant, SumPool, Table, Tgap, Threshold
 
+from ...ops import facts_of
 from ..hints import Case
-from .families import families_of
+from . import history, operands, results, solve
 from .scene import Budget, Scene, Values
-from .suspect import Suspect, suspects
+from .suspect import Family, Suspect, suspects
 
 MAX_VALUES = 2**24
 """Values that are diagnosed; several copies of them are held in memory."""
@@ -19,6 +25,25 @@ SHOWN = 8
 """Explanations that are told."""
 OF_A_FAMILY = 3
 """Of them, of one node and family: what explains little is explained by many that are alike."""
+
+_OF_ANY: tuple[Family, ...] = (operands.mistakes, history.mistakes, results.mistakes)
+_WEIGHTS = (solve.weights.mistakes, solve.inputs.permuted, solve.channels.groups, solve.inputs.read_anywhere)
+_CHANNELS = solve.channels.mistakes
+
+SOLVED: dict[type[Op], tuple[Family, ...]] = {
+    Conv2d: (*_WEIGHTS, _CHANNELS, solve.sums.convolution),
+    Dense: (*_WEIGHTS, _CHANNELS, solve.sums.constant),
+    Threshold: (solve.constants.threshold, _CHANNELS),
+    Requant: (solve.constants.scalars, _CHANNELS),
+    Affine: (solve.constants.scalars, _CHANNELS, solve.sums.constant),
+    Table: (solve.constants.entry, _CHANNELS),
+    Tgap: (solve.constants.limit, _CHANNELS),
+    Clamp: (solve.constants.limits, _CHANNELS),
+    Gather: (solve.constants.fill, _CHANNELS),
+    Add: (_CHANNELS, solve.sums.add),
+    SumPool: (_CHANNELS, solve.sums.constant),
+}
+"""Solvers for the constants of an op; at any other op channels alone are solved for."""
 
 
 @dataclass
@@ -68,7 +93,9 @@ def told(scene: Scene) -> list[str]:
 def _explanations(suspect: Suspect) -> Iterator[tuple[str, bool]]:
     """What explains the dump, and whether it does so in some frames, channels, rows or columns alone."""
     alone = len(suspect.scene.frames) < 2
-    for family in families_of(suspect):
+    solvers = (*_OF_ANY, *SOLVED.get(type(suspect.op), (_CHANNELS,)))
+    listed = facts_of(suspect.scene.graph, suspect.node).families()
+    for family in chain(listed, (solver(suspect, suspect.op) for solver in solvers)):
         found, kinds = 0, set()
         for mistake in family:
             if mistake.kind in kinds or (mistake.history and alone) or (scope := suspect.explains(mistake)) is None:
