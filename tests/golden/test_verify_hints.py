@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from intinfer_golden.describe.codes import Code
 from intinfer_golden.describe.manifest import VectorSet
 from intinfer_golden.describe.tensors import Tensor
-from intinfer_golden.verification.dumps import Dump, Packing, Words
+from intinfer_golden.verification.dumps import Dump, Words
 from intinfer_golden.verification.dumps.words import ParsedWord
 from intinfer_golden.verification.hints import Case, hints
 
@@ -53,7 +53,7 @@ class Made:
         pairs = enumerate(zip(numbers, hidden, strict=True), 1)
         read = Words.of_tokens(ParsedWord(number, mask, f"{number:x}", i) for i, (number, mask) in pairs)
         expected = np.array([value for run in runs(self.array, self.order) for value in run])
-        dump = Dump.of(read, Packing.of(tensor, self.read_fold))
+        dump = Dump.of(read, replace(tensor, fold=self.read_fold or self.fold))
         asked = np.ones(len(expected), dtype=bool) if demanded is None else demanded
         return hints(Case(tensor, expected, asked, read, dump, NOTHING_ELSE, range(shape[0])))
 

@@ -10,7 +10,7 @@ from intinfer.errors import DataError
 from ..describe.layout import Slot
 from ..describe.manifest import VectorSet
 from ..describe.tensors import Tensor
-from .dumps import Packing, Words
+from .dumps import Words
 from .dumps.waveform import Beats, Stream, read_stream
 
 MAX_SLOT = 32
@@ -29,7 +29,7 @@ class Extent:
     """
 
     words: Words
-    packing: Packing
+    packing: Tensor
     expected: int
     raw: Words
     passes: int = 1
@@ -45,9 +45,9 @@ def extent_of_words(words: Words, tensor: Tensor, path: Path) -> Extent:
     """
     if words.kind == "bytes":
         packing, size = _of_bytes(words, tensor, path)
-        return Extent(words.joined(size), packing, packing.words(tensor.elements), words, 1)
-    packed, single = Packing.of(tensor), Packing.of(tensor, 1)
-    most, least = single.words(tensor.elements), packed.words(tensor.elements)
+        return Extent(words.joined(size), packing, packing.words_of(tensor.elements), words, 1)
+    packed, single = tensor, replace(tensor, fold=1)
+    most, least = single.words_of(tensor.elements), packed.words_of(tensor.elements)
     notes: tuple[str, ...] = ()
     if words.kind == "bits" and len(words) != least and (len(words) != most or words.wider(single.word_bits)):
         kept = words.without_unknown_end()
@@ -61,7 +61,7 @@ def extent_of_words(words: Words, tensor: Tensor, path: Path) -> Extent:
         packing = replace(packing, slot=Slot()) if packing.fold == 1 else packing  # integers fill no slot
     else:
         packing = single if 2 * count > most + least else packed
-    return Extent(words, packing, packing.words(tensor.elements), words, 1, notes)
+    return Extent(words, packing, packing.words_of(tensor.elements), words, 1, notes)
 
 
 def extent_of_stream(
@@ -80,7 +80,7 @@ def extent_of_stream(
             "name one that carries whole words with --data"
         )
     if passes is not None:
-        permitted: list[tuple[Packing, int]] | None = [(packing, passes) for packing in packings]
+        permitted: list[tuple[Tensor, int]] | None = [(packing, passes) for packing in packings]
     else:
         permitted = _by_inputs(beats, inputs, packings)
     packing, number = _chosen(beats, tensor, packings, permitted)
@@ -89,7 +89,7 @@ def extent_of_stream(
         notes.append(
             f"{beats.dropped:,} words before the reset ({beats.reset_name}) at time {beats.reset} are left out"
         )
-    size = packing.words(tensor.elements)
+    size = packing.words_of(tensor.elements)
     times, rest = divmod(len(beats.words), size)
     if number > 1:
         why = f", as the words of {', '.join(inputs)} say" if passes is None and permitted else ""
@@ -102,21 +102,21 @@ def extent_of_stream(
     return Extent(beats.words, packing, number * size, beats.words, number, tuple(notes))
 
 
-def _packings(words: Words, tensor: Tensor) -> list[Packing]:
+def _packings(words: Words, tensor: Tensor) -> list[Tensor]:
     """As many elements a word as the vectors have, or one, if not many words are wider."""
-    packed, single = Packing.of(tensor), Packing.of(tensor, 1)
+    packed, single = tensor, replace(tensor, fold=1)
     return [packed] if packed == single or 8 * words.wider(single.word_bits) > len(words) else [packed, single]
 
 
 def _chosen(
-    beats: Beats, tensor: Tensor, packings: list[Packing], permitted: list[tuple[Packing, int]] | None
-) -> tuple[Packing, int]:
+    beats: Beats, tensor: Tensor, packings: list[Tensor], permitted: list[tuple[Tensor, int]] | None
+) -> tuple[Tensor, int]:
     """The packing and the number of passes that the number of words fits, or else comes nearest to.
 
     Args:
         permitted: what it can be; None: one pass, or any number after a reset that took words back.
     """
-    words = {packing: packing.words(tensor.elements) for packing in packings}
+    words = {packing: packing.words_of(tensor.elements) for packing in packings}
     count = len(beats.words)
     fitting = [(packing, count // size) for packing, size in words.items() if count and count % size == 0]
     if permitted is None:
@@ -127,10 +127,10 @@ def _chosen(
     return min(permitted, key=lambda pair: abs(pair[1] * words[pair[0]] - count))
 
 
-def _of_bytes(words: Words, tensor: Tensor, path: Path) -> tuple[Packing, int]:
+def _of_bytes(words: Words, tensor: Tensor, path: Path) -> tuple[Tensor, int]:
     count = len(words)
-    packed, single = Packing.of(tensor), Packing.of(tensor, 1)
-    least, most = (packing.words(tensor.elements) * packing.word_bytes for packing in (packed, single))
+    packed, single = tensor, replace(tensor, fold=1)
+    least, most = (packing.words_of(tensor.elements) * packing.word_bytes for packing in (packed, single))
     if count == most != least:
         return single, single.word_bytes
     if count != least:
@@ -138,7 +138,7 @@ def _of_bytes(words: Words, tensor: Tensor, path: Path) -> tuple[Packing, int]:
             (packing, size)
             for packing in (single, packed)
             for size in (2**k for k in range(1, MAX_SLOT.bit_length()))
-            if count == size * packing.words(tensor.elements) and packing.word_bytes < size
+            if count == size * packing.words_of(tensor.elements) and packing.word_bytes < size
         ]
         if wide:  # both where words of one element are as long as all of a word: what is above them tells
             return min(wide, key=lambda pair: words.joined(pair[1]).wider(pair[0].word_bits) > 0)
@@ -156,7 +156,7 @@ def _inputs(stream: Stream, node: str, vectors: VectorSet) -> dict[str, Tensor]:
     return {name: vectors.values[port.node].tensor for name, port in vectors.ports.items() if port.direction == "in"}
 
 
-def _by_inputs(beats: Beats, inputs: dict[str, Tensor], packings: list[Packing]) -> list[tuple[Packing, int]] | None:
+def _by_inputs(beats: Beats, inputs: dict[str, Tensor], packings: list[Tensor]) -> list[tuple[Tensor, int]] | None:
     """How often the set went in, by the words of every input, which are packed as those of the output are; None where
     that is not known, or no whole number."""
     if beats.inputs is None or not inputs:
@@ -165,7 +165,7 @@ def _by_inputs(beats: Beats, inputs: dict[str, Tensor], packings: list[Packing])
     for number, packing in enumerate(packings):
         times = set()
         for name, tensor in inputs.items():
-            size = Packing.of(tensor, 1 if number else None).words(tensor.elements)
+            size = replace(tensor, fold=1 if number else tensor.fold).words
             times.add(beats.inputs[name] // size if beats.inputs[name] % size == 0 else 0)
         if len(times) == 1 and 0 not in times:
             found.append((packing, times.pop()))

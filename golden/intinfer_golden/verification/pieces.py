@@ -10,10 +10,11 @@ import numpy as np
 
 from intinfer.types import IntArray
 
+from ..describe.formats.words import pack
 from ..describe.tensors import Tensor
 from .constants import Memory
-from .dumps import Dump, Packing, Words
-from .dumps.dump import sign_top
+from .dumps import Dump, Words
+from .dumps.dump import place_of, sign_top, span_of
 from .extent import Extent
 from .hints import Case, Mask
 from .sets import Match, check, golden
@@ -84,7 +85,7 @@ class Pieces:
         self._top = sign_top(extent.words, extent.packing)
         self._frames = tensor.shape[0]
         self._size = tensor.elements // self._frames
-        self._words = extent.packing.words(self._size)
+        self._words = extent.packing.words_of(self._size)
 
     def tally(self) -> Tally:
         """Compare all of the dump. Raises DataError where a file of the set is not the one that was written."""
@@ -171,7 +172,7 @@ class Pieces:
         there = index < len(dump)
         problem = dump.problem(index) if there else f"the dump ends after {len(extent.words)} words"
         actual = int(dump.values[index]) if there and not dump.bad[index] else None
-        word, lane = packing.place(index)
+        word, lane = place_of(packing, index)
         number, frame = divmod(place // self._words, self._frames)
         value: int | None = int(expected[index])
         if isinstance(self._match.entry, Memory):
@@ -224,7 +225,7 @@ def wrong_values(dump: Dump, expected: IntArray, asked: Mask) -> Mask:
     wrong[:length] = (dump.values[:length] != expected[:length]) | dump.bad[:length]
     wrong &= asked
     for word in np.flatnonzero(dump.spare).tolist():
-        span = dump.packing.span(word)
+        span = span_of(dump.packing, word)
         if span.stop <= length and asked[span.start : span.stop].any():
             wrong[span.stop - 1] = True
     return wrong
@@ -248,7 +249,8 @@ def _where(words: Words, word: int) -> dict[str, int | None]:
     return {"line": None, "time": None, words.unit: known}
 
 
-def _word_hex(packing: Packing, expected: IntArray, word: int) -> str:
+def _word_hex(packing: Tensor, expected: IntArray, word: int) -> str:
     """A word as it should be."""
-    span = packing.span(word)
-    return f"0x{packing.word(expected[span.start : span.stop]):0{-(-packing.word_bits // 4)}x}"
+    run, inside = divmod(word, packing.words_per_run)
+    row = pack(packing, expected[run * packing.run : (run + 1) * packing.run])[inside]
+    return f"0x{int.from_bytes(row.tobytes(), 'little'):0{-(-packing.word_bits // 4)}x}"

@@ -2,94 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from intinfer.types import IntArray
 
-from ...describe.codes import Code
 from ...describe.formats.words import slots_of
-from ...describe.layout import Slot
-from ...describe.tensors import Tensor
+from ...describe.tensors import Scalar, Tensor
 from .words import Bytes, Words, mask_above
 
 Flags = npt.NDArray[np.bool_]
-Scalar = TypeVar("Scalar", bound=np.generic)
 
 _CHUNK_BITS = 2**24
 """Bits that are looked at together."""
 
 
 @dataclass(frozen=True)
-class Packing:
-    """How elements stand in words: `fold` a word, each in a `slot`, and a new word at the start of each `run` of
-    elements."""
-
-    code: Code
-    run: int
-    fold: int
-    slot: Slot = field(default_factory=Slot)
-
-    @classmethod
-    def of(cls, tensor: Tensor, fold: int | None = None) -> Packing:
-        """The packing of a tensor in no tiles; `fold` elements a word, or as many as in its files."""
-        return cls(tensor.code, tensor.run, fold or tensor.fold, tensor.slot)
-
-    @property
-    def words_per_run(self) -> int:
-        """Words of a run, the last of which may be partial."""
-        return -(-self.run // self.fold)
-
-    @property
-    def slot_bits(self) -> int:
-        """Bits of an element with those that fill up its slot."""
-        return self.slot.bits(self.code)
-
-    @property
-    def word_bits(self) -> int:
-        """Bits of a word."""
-        return self.fold * self.slot_bits
-
-    @property
-    def word_bytes(self) -> int:
-        """Whole bytes of a word."""
-        return -(-self.word_bits // 8)
-
-    def words(self, elements: int) -> int:
-        """Words of so many elements, whole runs."""
-        return elements // self.run * self.words_per_run
-
-    def elements(self, words: int) -> int:
-        """Elements of so many words."""
-        runs, rest = divmod(words, self.words_per_run)
-        return runs * self.run + min(rest * self.fold, self.run)
-
-    def place(self, index: int) -> tuple[int, int]:
-        """Word and lane of an element."""
-        run, inside = divmod(index, self.run)
-        return run * self.words_per_run + inside // self.fold, inside % self.fold
-
-    def span(self, word: int) -> range:
-        """The elements in a word."""
-        run, inside = divmod(word, self.words_per_run)
-        start = run * self.run + inside * self.fold
-        return range(start, min(start + self.fold, (run + 1) * self.run))
-
-    def word(self, values: IntArray) -> int:
-        """The word of up to `fold` values."""
-        slots = self.slot.encode(self.code, values).tolist()
-        lanes = range(len(slots)) if self.slot.lsb_first else range(self.fold - 1, self.fold - 1 - len(slots), -1)
-        return sum(slot << lane * self.slot_bits for lane, slot in zip(lanes, slots, strict=True))
-
-
-@dataclass(frozen=True)
 class Dump:
-    """A dump of a tensor.
+    """A dump of a tensor in no tiles.
 
     Attributes:
+        packing: the tensor, with as many elements a word as the dump has.
         values: int64, one an element; of a bad one its low bits, 0 where they are unknown.
         unknown: bool, elements with X or Z.
         bad: bool, elements that hold no value of the code: unknown, or in a word that is too wide or outside the code.
@@ -97,14 +32,14 @@ class Dump:
     """
 
     words: Words
-    packing: Packing
+    packing: Tensor
     values: IntArray
     unknown: Flags
     bad: Flags
     spare: Flags
 
     @classmethod
-    def of(cls, words: Words, packing: Packing, top: int = 0) -> Dump:
+    def of(cls, words: Words, packing: Tensor, top: int = 0) -> Dump:
         """Args: top: bits that words are sign-extended to, see `sign_top`; 0 where they are not."""
         if words.kind == "bytes":
             words = words.joined(packing.word_bytes)
@@ -135,7 +70,7 @@ class Dump:
 
     def problem(self, index: int) -> str:
         """Why an element holds no value, or its word is not what it seems; empty when there is nothing to say."""
-        word, _ = self.packing.place(index)
+        word, _ = place_of(self.packing, index)
         text = self.words.text(word)
         if self.unknown[index] or (self.bad[index] and self.words.unknown_at(word)):
             return f"{text} has unknown bits"
@@ -152,23 +87,42 @@ class Dump:
         return ""
 
 
-def lanes_of(bits: Bytes, packing: Packing) -> npt.NDArray[np.uint64]:
+def elements_in(packing: Tensor, words: int) -> int:
+    """Elements of so many words."""
+    runs, rest = divmod(words, packing.words_per_run)
+    return runs * packing.run + min(rest * packing.fold, packing.run)
+
+
+def place_of(packing: Tensor, index: int) -> tuple[int, int]:
+    """Word and lane of an element."""
+    run, inside = divmod(index, packing.run)
+    return run * packing.words_per_run + inside // packing.fold, inside % packing.fold
+
+
+def span_of(packing: Tensor, word: int) -> range:
+    """The elements in a word."""
+    run, inside = divmod(word, packing.words_per_run)
+    start = run * packing.run + inside * packing.fold
+    return range(start, min(start + packing.fold, (run + 1) * packing.run))
+
+
+def lanes_of(bits: Bytes, packing: Tensor) -> npt.NDArray[np.uint64]:
     """(words, fold): the slots of each word as they stand there, that of element 0 first."""
     lanes = slots_of(bits[:, : packing.word_bytes], packing.fold, packing.slot_bits)
     return lanes if packing.slot.lsb_first else lanes[:, ::-1]
 
 
-def _elements(lanes: npt.NDArray[Scalar], packing: Packing) -> npt.NDArray[Scalar]:
+def _elements(lanes: npt.NDArray[Scalar], packing: Tensor) -> npt.NDArray[Scalar]:
     """The used lanes as a vector, one an element."""
     if packing.fold == 1:
         return lanes.reshape(-1)
     missing = -len(lanes) % packing.words_per_run
     whole = np.concatenate([lanes, np.zeros((missing, packing.fold), lanes.dtype)])
     runs = whole.reshape(-1, packing.words_per_run * packing.fold)[:, : packing.run]
-    return runs.reshape(-1)[: packing.elements(len(lanes))]
+    return runs.reshape(-1)[: elements_in(packing, len(lanes))]
 
 
-def _spare(lanes: npt.NDArray[np.uint64], packing: Packing) -> Flags:
+def _spare(lanes: npt.NDArray[np.uint64], packing: Tensor) -> Flags:
     """Words whose unused lanes are not 0."""
     flags = np.zeros(len(lanes), dtype=bool)
     used = packing.run % packing.fold
@@ -178,7 +132,7 @@ def _spare(lanes: npt.NDArray[np.uint64], packing: Packing) -> Flags:
     return flags
 
 
-def sign_top(words: Words, packing: Packing) -> int:
+def sign_top(words: Words, packing: Tensor) -> int:
     """How many bits the words of a memory are sign-extended to, where every known word is and one is negative; else 0.
 
     Only numbers have a sign: words of one element in two's complement, or of several if they are written as negative
@@ -200,7 +154,7 @@ def sign_top(words: Words, packing: Packing) -> int:
     return max(top, width) if all(_fits(part, packing, top).all() for part in parts) else 0
 
 
-def _fits(words: Words, packing: Packing, top: int) -> Flags:
+def _fits(words: Words, packing: Tensor, top: int) -> Flags:
     """Words with nothing above the elements: known zeros, or the sign of a number, or in all bits up to number `top`
     that of the highest element."""
     number = top > 0 or (packing.code.signed and words.kind == "numbers" and packing.fold == 1)

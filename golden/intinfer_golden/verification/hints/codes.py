@@ -9,7 +9,7 @@ import numpy as np
 from intinfer.types import IntArray
 
 from ...describe.codes import Code
-from ..dumps import Packing
+from ...describe.tensors import Tensor
 from ..dumps.words import Bytes
 from .case import Case, Change, varied
 
@@ -128,7 +128,7 @@ def bits(case: Case) -> Iterator[str]:
             yield text
 
 
-def _changes(packing: Packing) -> Iterator[tuple[str, Change]]:
+def _changes(packing: Tensor) -> Iterator[tuple[str, Change]]:
     """What is tried; of two that are the same only one."""
     fold, width, word, size = packing.fold, packing.code.bits, packing.word_bits, packing.word_bytes
     digits = -(-word // 4)

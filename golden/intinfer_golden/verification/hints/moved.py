@@ -12,7 +12,8 @@ from math import prod
 import numpy as np
 
 from ...describe.tensors import Tensor
-from ..dumps import Dump, Packing
+from ..dumps import Dump
+from ..dumps.dump import elements_in, place_of
 from .case import SAMPLE, Case, index_of, matches, varied
 
 _USUAL = ("NCHW", "NHWC", "NC")
@@ -29,7 +30,7 @@ def orders(case: Case) -> Iterator[str]:
         if _effective(other) in seen or other.words != len(case.dump.words):
             continue
         seen.add(_effective(other))
-        dump = Dump.of(case.dump.words, Packing.of(other)) if other.fold > 1 else case.dump
+        dump = Dump.of(case.dump.words, other) if other.fold > 1 else case.dump
         if not dump.spare.any() and case.explained_by_places(partial(index_of, other), dump):
             ours = "".join(case.tensor.order)
             swapped = name.replace("H", "w").replace("W", "h").upper() == ours
@@ -80,7 +81,7 @@ def frames(case: Case) -> Iterator[str]:
 def shift(case: Case) -> Iterator[str]:
     """A unit too many or too few at the start: a word, a pixel, a row, an image."""
     for size, name in _units(case).items():
-        if len(case.dump.words) < case.dump.packing.words(len(case.expected)) and name.startswith("1 image"):
+        if len(case.dump.words) < case.dump.packing.words_of(len(case.expected)) and name.startswith("1 image"):
             continue  # an image that is missing, which is said so
         if _right_from(case, size):
             yield f"off by one: the dump is {name} late; from its word {size} on it is right"
@@ -93,7 +94,7 @@ def _units(case: Case) -> dict[int, str]:
     order, shape, packing = case.tensor.order, case.tensor.file_shape, case.dump.packing
     units = {1: "1 word"}
     for first in range(len(order) - 1, 0, -1):
-        words = packing.words(prod(shape[first:]))
+        words = packing.words_of(prod(shape[first:]))
         name = _UNITS.get("".join(sorted(order[first:])), f"pass along {order[first]}")
         units.setdefault(words, f"1 {name} of {words} words")
     return units
@@ -103,11 +104,14 @@ def _right_from(case: Case, size: int) -> bool:
     """Whether the dump without its first `size` words, or with as many more before it, is right where both are, and
     that is no chance; the first words are tried alone before."""
     words, packing = case.dump.words, case.dump.packing
-    start = packing.elements(max(-size, 0))
+    start = elements_in(packing, max(-size, 0))
     for part in (words.head(SAMPLE + abs(size)), words):
         dump = Dump.of(part.from_word(size), packing)
         both = slice(start, min(len(dump), len(case.expected)))
-        if both.stop <= start or dump.spare[packing.place(start)[0] : packing.place(both.stop - 1)[0] + 1].any():
+        if (
+            both.stop <= start
+            or dump.spare[place_of(packing, start)[0] : place_of(packing, both.stop - 1)[0] + 1].any()
+        ):
             return False
         if not matches(dump, both, case.expected[both], case.demanded[both]):
             return False

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from ..dumps import Dump, Packing, Words
+from ...describe.tensors import Tensor
+from ..dumps import Dump, Words
 from ..sets import check, golden
 from .case import Case, matches, varied
 
@@ -16,17 +18,17 @@ MAX_FOLD = 4096
 
 def fold(case: Case) -> Iterator[str]:
     """Another number of elements a word; each run in words of its own, or packed on without a gap."""
-    tensor, code = case.tensor, case.tensor.code
-    frame = tensor.elements // tensor.shape[0]
-    runs = dict.fromkeys((tensor.run, frame, tensor.elements))
+    tensor, axes = case.tensor, len(case.tensor.axes)
     seen = {(case.dump.packing.fold, case.dump.packing.run)}
-    for run in runs:
+    for inner in (1, axes - 1, axes):
+        run = replace(tensor, run_axes=inner).run
         for elements in range(1, min(run, MAX_FOLD) + 1):
-            packing = Packing(code, run, elements, tensor.slot)
+            packing = replace(tensor, run_axes=inner, fold=elements)
             if run % elements == 0 and run != tensor.run and tensor.run % elements == 0:
                 continue  # the gaps are where the vectors have them
-            if (elements, run) in seen or packing.words(tensor.elements) != _count(case.words, packing):
+            if (elements, run) in seen or packing.words_of(tensor.elements) != _count(case.words, packing):
                 continue
+            seen.add((elements, run))
             if case.explained(Dump.of(case.words, packing)):
                 gap = "" if run == tensor.run else f", with no new word at each pass along {tensor.fold_axis}"
                 many = "element" if elements == 1 else "elements"
@@ -34,7 +36,7 @@ def fold(case: Case) -> Iterator[str]:
                 return
 
 
-def _count(words: Words, packing: Packing) -> int | None:
+def _count(words: Words, packing: Tensor) -> int | None:
     """How many words there would be; None when bytes are left over."""
     if words.kind != "bytes":
         return len(words)
@@ -58,8 +60,8 @@ def _agreement(case: Case, name: str) -> int:
         return 0
     elements = entry.tensor.elements // entry.tensor.shape[0] * len(case.numbers)
     for fold_ in sorted({entry.tensor.fold, 1}, reverse=True):
-        packing = Packing.of(entry.tensor, fold_)
-        if packing.words(elements) != _count(case.words, packing):
+        packing = replace(entry.tensor, fold=fold_)
+        if packing.words_of(elements) != _count(case.words, packing):
             continue
         check(case.vectors, entry)
         dump, (expected, asked) = Dump.of(case.words, packing), golden(case.vectors, entry, case.numbers)
