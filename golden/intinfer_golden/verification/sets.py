@@ -29,9 +29,9 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class Listed:
-    """A set of an index: `path` is its folder's name, `nodes` what it computes."""
+    """A set of an index: `path` is its folder's name, `nodes` what it computes; a set alone has no name and no path."""
 
-    name: str
+    name: str | None
     path: str
     nodes: tuple[str, ...]
 
@@ -74,10 +74,9 @@ class Sets:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._directory, self._listed = directory, _listed(directory)
+        self._directory, listed = directory, _listed(directory)
         self._load = cache(lambda path: manifest.load(directory / path))
-        if self._listed is None:
-            self._load("")
+        self._listed = listed or (Listed(None, "", _results(self._load(""))),)
 
     def match(self, path: Path, node: str | None, port: str | None = None) -> Match:
         """The tensor of a dump, by the node's name, the name of a port, or else by the file's.
@@ -87,22 +86,18 @@ class Sets:
 
         Raises DataError when there is none, or several.
         """
-        chosen, number = None, 0
-        if self._listed is not None:
-            folders = {listed.path: listed for listed in self._listed}
+        chosen, folders = self._listed[0], {listed.path: listed for listed in self._listed}
+        if chosen.name is not None:
             parents = [folders[parent] for parent in path.parts[-2::-1] if parent in folders]
             chosen = self._chosen(parents, path, node) if port is None else self._with_port(parents, path, port)
-            number = self._listed.index(chosen)
-        vectors = self._load("" if chosen is None else chosen.path)
+        vectors = self._load(chosen.path)
         entry = _entry(vectors, path, node if port is None else _node_of(vectors, port))
         position = list(vectors.values).index(entry.tensor.node)
-        place = (number, position, not entry.tensor.attribute)
-        return Match(None if chosen is None else chosen.name, place, vectors, entry)
+        place = (self._listed.index(chosen), position, not entry.tensor.attribute)
+        return Match(chosen.name, place, vectors, entry)
 
     def outputs(self) -> list[tuple[str | None, str]]:
         """Every node that a dump could be of, with its set, in order. Inputs are given to a design, not dumped."""
-        if self._listed is None:
-            return [(None, name) for name, entry in self._load("").values.items() if entry.tensor.role != "input"]
         return [(listed.name, node) for listed in self._listed for node in listed.nodes]
 
     def _has(self, listed: Listed, path: Path, node: str | None) -> bool:
@@ -111,7 +106,6 @@ class Sets:
 
     def _with_port(self, parents: Sequence[Listed], path: Path, port: str) -> Listed:
         """Every set has ports of the same names, so a folder of the path says which set is meant."""
-        assert self._listed is not None, "asked among several sets"
         if not parents and len(self._listed) > 1:
             raise DataError(
                 f"{path}: {len(self._listed)} sets of {self._directory} may have a port {short(port)}; give one of "
@@ -120,10 +114,11 @@ class Sets:
         return parents[0] if parents else self._listed[0]
 
     def _chosen(self, parents: Sequence[Listed], path: Path, node: str | None) -> Listed:
-        assert self._listed is not None, "asked among several sets"
         wanted = node or path.stem
         found = list(islice((listed for listed in parents if self._has(listed, path, node)), 1))
-        names = {listed: _names(listed.nodes, node is None) for listed in self._listed}
+        names = {
+            listed: (*listed.nodes, *map(file_stem, listed.nodes if node is None else ())) for listed in self._listed
+        }
         found = found or [listed for listed in self._listed if wanted in names[listed]]
         if not found:  # a constant; only sets that compute its node are read
             stem = wanted.removeprefix(f"{FOLDER}/")
@@ -160,9 +155,9 @@ def _node_of(vectors: VectorSet, port: str) -> str:
     )
 
 
-def _names(nodes: tuple[str, ...], files: bool) -> tuple[str, ...]:
-    """What nodes may be called, and where `files` what their files are."""
-    return (*nodes, *map(file_stem, nodes)) if files else nodes
+def _results(vectors: VectorSet) -> tuple[str, ...]:
+    """What the nodes of a set give."""
+    return tuple(name for name, entry in vectors.values.items() if entry.tensor.role != "input")
 
 
 def _entry(vectors: VectorSet, path: Path, node: str | None) -> Stored:
