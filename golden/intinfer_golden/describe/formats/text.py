@@ -51,7 +51,7 @@ class WordText(Format):
         line = self.body_bytes(tensor, tensor.elements) // tensor.words
         before = self.before(tensor)
         text = np.frombuffer(body, dtype=np.uint8).reshape(-1, line)[:, before : before + self._digits(tensor)]
-        return from_hexadecimal(text) if self.radix == 16 else from_binary(text)
+        return packed(text - np.where(text > ord("9"), ord("a") - 10, ord("0")).astype(np.uint8), self.radix)
 
     def _digits(self, tensor: Tensor) -> int:
         return -(-tensor.word_bits // 4) if self.radix == 16 else tensor.word_bits
@@ -146,21 +146,18 @@ def hexadecimal(words: WordBytes) -> Text:
     return pairs.view(np.uint8)
 
 
-def from_hexadecimal(digits: Text) -> WordBytes:
-    """The words of lower-case digits, the inverse of `hexadecimal`."""
-    nibbles: Text = digits - np.where(digits > ord("9"), ord("a") - 10, ord("0")).astype(np.uint8)
-    nibbles = np.pad(nibbles, ((0, 0), (digits.shape[1] % 2, 0)))
-    return (nibbles[:, ::2] * np.uint8(16) + nibbles[:, 1::2])[:, ::-1]
-
-
 def binary(words: WordBytes) -> Text:
     """Eight digits a byte."""
     return np.unpackbits(words[:, ::-1], axis=1) + np.uint8(ord("0"))
 
 
-def from_binary(digits: Text) -> WordBytes:
-    """The words of binary digits, the inverse of `binary`."""
-    return np.packbits(np.pad(digits - ord("0"), ((0, 0), (-digits.shape[1] % 8, 0))), axis=1)[:, ::-1]
+def packed(digits: Text, radix: int) -> WordBytes:
+    """The words of the values of digits of radix 16 or 2, the most significant first: rows of bytes, the least
+    significant first."""
+    if radix == 2:
+        return np.packbits(digits[:, ::-1], axis=1, bitorder="little")
+    even = np.pad(digits, ((0, 0), (digits.shape[1] % 2, 0)))
+    return (even[:, ::2] << np.uint8(4) | even[:, 1::2])[:, ::-1]
 
 
 def comment(tensor: Tensor, mark: str) -> bytes:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from intinfer.errors import DataError
 from intinfer.types import IntArray
 
+from ...describe.formats.text import packed
 from .foreign import short, text_blocks
 from .places import Places
 from .words import ParsedWord, Words, parts_of
@@ -149,13 +150,13 @@ def plain_words(block: bytes, radix: int, line: int) -> tuple[Words, int] | None
     unknown, texts = None, {}
     if hidden.any():
         digits[hidden] = 0
-        unknown = _packed(hidden * np.uint8(radix - 1), radix)
+        unknown = packed(hidden * np.uint8(radix - 1), radix)
         unknown[hidden.sum(axis=1) == lengths] = 255  # X alone is unknown however wide the word is
         rows = np.flatnonzero(hidden.any(axis=1))[:64].tolist()
         texts = {row: short(block[starts[row] : ends[row]].decode("ascii")) for row in rows}
     size = 4 if radix == 16 else 1
     words = Words(
-        _packed(digits, radix),
+        packed(digits, radix),
         np.broadcast_to(np.zeros((), dtype=bool), (len(starts),)),
         unknown,
         "bits",
@@ -176,14 +177,6 @@ def _items(blank: npt.NDArray[np.bool_]) -> tuple[IntArray, IntArray]:
 def lines_of(raw: npt.NDArray[np.uint8], starts: IntArray, line: int) -> Places:
     """The line of each item of a block that begins in `line`."""
     return Places.of(line + np.searchsorted(np.flatnonzero(raw == ord("\n")), starts).astype(np.int64))
-
-
-def _packed(digits: npt.NDArray[np.uint8], radix: int) -> npt.NDArray[np.uint8]:
-    """Rows of digits, the most significant first, as rows of bytes, the least significant first."""
-    if radix == 2:
-        return np.packbits(digits[:, ::-1], axis=1, bitorder="little")
-    even = np.pad(digits, ((0, 0), (digits.shape[1] % 2, 0)))
-    return (even[:, ::2] << np.uint8(4) | even[:, 1::2])[:, ::-1]
 
 
 def word(item: str, radix: int, place: int) -> ParsedWord:
