@@ -17,7 +17,7 @@ from intinfer_golden.describe.codes import Code
 from intinfer_golden.describe.manifest import VectorSet
 from intinfer_golden.describe.tensors import Tensor
 from intinfer_golden.verification.dumps import Dump, Words
-from intinfer_golden.verification.dumps.words import ParsedWord
+from intinfer_golden.verification.dumps.words import ParsedWord, parts_of
 from intinfer_golden.verification.hints import Case, hints
 
 SHAPE = (3, 6, 4, 5)
@@ -51,7 +51,7 @@ class Made:
             hidden[word] = unknown << flip[1]
             numbers[word] &= ~hidden[word]
         pairs = enumerate(zip(numbers, hidden, strict=True), 1)
-        read = Words.of_tokens(ParsedWord(number, mask, f"{number:x}", i) for i, (number, mask) in pairs)
+        read = Words.of_parts(list(parts_of(ParsedWord(number, mask, f"{number:x}", i) for i, (number, mask) in pairs)))
         expected = np.array([value for run in runs(self.array, self.order) for value in run])
         dump = Dump.of(read, replace(tensor, fold=self.read_fold or self.fold))
         asked = np.ones(len(expected), dtype=bool) if demanded is None else demanded

@@ -444,4 +444,4 @@ def test_texts_are_read_alike_at_once_and_word_by_word(data: Any) -> None:
     assert lists[0] == lists[1]
     assert once.places is not None
     assert words_.places is not None
-    assert (once.places.tolist(), once.slot, once.texts) == (words_.places.tolist(), words_.slot, words_.texts)
+    assert (list(once.places), once.slot, once.texts) == (list(words_.places), words_.slot, words_.texts)

@@ -54,10 +54,6 @@ class Places:
         part, inside = self.parts[number], word - self.starts[number]
         return part[inside] if isinstance(part, range) else part[0] + int(part[1][inside])
 
-    def tolist(self) -> list[int]:
-        """All numbers, one a word."""
-        return [self[word] for word in range(self.count)]
-
 
 def _part(array: IntArray) -> Part:
     first, last = int(array[0]), int(array[-1])

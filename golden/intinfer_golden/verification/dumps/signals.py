@@ -38,12 +38,10 @@ class Signal:
 
     def bits(self, before: dict[bytes, bytes], now: dict[bytes, bytes]) -> str:
         """Its `size` digits 0, 1 and x before what has changed."""
-        found = []
-        for code, size, _ in self.pieces:
-            value = (before.get(code) or now[code]).translate(_TO_BITS).decode("ascii")
-            fill = "x" if value[0] == "x" else "0"
-            found.append(value.rjust(size, fill))
-        return "".join(found)
+        values = [
+            ((before.get(code) or now[code]).translate(_TO_BITS).decode("ascii"), size) for code, size, _ in self.pieces
+        ]
+        return "".join(value.rjust(size, "x" if value[0] == "x" else "0") for value, size in values)
 
     def token(self, before: dict[bytes, bytes], now: dict[bytes, bytes], time: int) -> ParsedWord:
         """The word that it holds before what has changed, at `time`."""

@@ -104,7 +104,7 @@ class ValueChanges:
             elif token == b"$var":
                 self._variable(self._until_end("$var"), scope, names, codes)
             elif token in _SKIPPED:
-                self._skip(token)
+                deque(self._to_end(token.decode("ascii")), maxlen=0)
             else:
                 raise self.error(f"{short(token.decode('ascii', 'backslashreplace'))} stands among the declarations")
         raise self.error("it ends before $enddefinitions")
@@ -123,9 +123,6 @@ class ValueChanges:
                 return
             yield token
         raise self.error(f"{what} without $end")
-
-    def _skip(self, keyword: bytes) -> None:
-        deque(self._to_end(keyword.decode("ascii")), maxlen=0)
 
     def _variable(
         self, parts: list[str], scope: list[str], names: dict[str, dict[Variable, None]], codes: dict[bytes, int]
@@ -189,7 +186,7 @@ class ValueChanges:
             elif token == b"$dumpoff":
                 off = True
             elif token in _SKIPPED:
-                self._skip(token)
+                deque(self._to_end(token.decode("ascii")), maxlen=0)
             elif token not in _VALUES:
                 raise self.error(f"time {self._time}: {short(token.decode('ascii', 'backslashreplace'))} is no change")
         if before or off:

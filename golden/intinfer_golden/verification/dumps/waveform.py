@@ -206,24 +206,21 @@ class _Reader:
                 f"NAME{more}"
             )
         prefix = self._prefix(open_parts) if open_parts else ""
-        signals = {}
-        for part in wanted:
-            given = getattr(stream, part)
-            signals[part] = self._signals.signal(given or f"{prefix}t{part}", part)
-        return signals
+        return {part: self._signals.signal(getattr(stream, part) or f"{prefix}t{part}", part) for part in wanted}
 
     def _prefix(self, parts: Sequence[str]) -> str:
         """The full prefix in which the parts are, with _ or . at its end."""
         asked = (self._stream.prefix or "").removesuffix("_").removesuffix(".")
-        found: list[str] = []
-        for mark in "_.":
-            names = [self._signals.known(f"{asked}{mark}t{part}") for part in parts]
-            pairs = zip(parts, names, strict=True)
-            fronts = [{full.replace("\\", "")[: -len(f"t{part}")] for full in known} for part, known in pairs]
-            found = found or sorted(set.intersection(*fronts), key=lambda front: (front.count("."), front))
+        known = {mark: {p: self._signals.known(f"{asked}{mark}t{p}") for p in parts} for mark in "_."}
+        fronts = [
+            set.intersection(
+                *({full.replace("\\", "")[: -len(f"t{p}")] for full in names} for p, names in each.items())
+            )
+            for each in known.values()
+        ]
+        found = sorted(fronts[0] or fronts[1], key=lambda front: (front.count("."), front))
         if not found:
-            known = {p: any(self._signals.known(f"{asked}{mark}t{p}") for mark in "_.") for p in parts}
-            missing = next((part for part in parts if not known[part]), parts[0])
+            missing = next((part for part in parts if not any(each[part] for each in known.values())), parts[0])
             more = ", or give --valid-only where there is none" if missing == "ready" else ""
             raise self._signals.missing(f"{asked}_t{missing}", missing, more)
         kinds = {tuple(self._signals.signal(f"{front}t{part}", part).pieces for part in parts) for front in found}

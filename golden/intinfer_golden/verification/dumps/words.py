@@ -72,11 +72,6 @@ class Words:
     digit: int = 1
 
     @classmethod
-    def of_tokens(cls, tokens: Iterable[ParsedWord], kind: str = "bits", unit: str = "line", digit: int = 0) -> Words:
-        """Args: digit: bits that each character of a token stands for, 0 where `slot` is not to be known."""
-        return cls.of_parts(list(parts_of(tokens, kind, unit, digit)), kind, unit)
-
-    @classmethod
     def of_parts(cls, parts: Sequence[Words], kind: str = "bits", unit: str = "line") -> Words:
         """Parts of one dump, one after the other; `kind` and `unit` of a dump without any.
 
@@ -212,7 +207,11 @@ class Words:
 
 
 def parts_of(tokens: Iterable[ParsedWord], kind: str = "bits", unit: str = "line", digit: int = 0) -> Iterator[Words]:
-    """Tokens as words, some at a time."""
+    """Tokens as words, some at a time.
+
+    Args:
+        digit: bits that each character of a token stands for, 0 where `slot` is not to be known.
+    """
     rest = iter(tokens)
     while found := list(islice(rest, _TOKENS)):
         yield _of_list(found, kind, unit, digit)
