@@ -18,7 +18,8 @@ from intinfer.ops import Affine, Conv2d, Threshold
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 from intinfer_golden import verify
-from intinfer_golden.verification.diagnose.evidence import Evidence, interval, spans
+from intinfer_golden.describe.spans import ranges
+from intinfer_golden.verification.diagnose.evidence import Evidence, interval
 from intinfer_golden.verification.diagnose.where import where
 
 
@@ -259,7 +260,7 @@ def test_evidence() -> None:
 
 
 def test_words_of_numbers() -> None:
-    assert spans([1, 2, 3, 5, 8, 9]) == "1..3, 5, 8..9"
+    assert ranges([1, 2, 3, 5, 8, 9], "..", ", ") == "1..3, 5, 8..9"
     assert (interval(3, 3), interval(1, 4), interval(None, 7), interval(7, None)) == (
         "3",
         "between 1 and 4",

@@ -46,10 +46,10 @@ def split(frames: Sequence[int]) -> list[tuple[int, int]]:
     return spans
 
 
-def ranges(frames: Sequence[int]) -> str:
-    """Frames as text.
+def ranges(frames: Sequence[int], to: str = "-", between: str = ",") -> str:
+    """Frames as text, with `to` inside a range and `between` two.
 
-    >>> ranges([0, 2, 3, 4, 9])
-    '0,2-4,9'
+    >>> ranges([0, 2, 3, 4, 9]), ranges([1, 2, 3, 5, 8, 9], "..", ", ")
+    ('0,2-4,9', '1..3, 5, 8..9')
     """
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in split(frames))
+    return between.join(str(first) if first == last else f"{first}{to}{last}" for first, last in split(frames))

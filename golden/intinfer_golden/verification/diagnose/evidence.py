@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import comb, log2
 
-from ...describe.spans import split
-
 STRUCTURAL_BITS = 6.0
 """Evidence that a mistake without free parameters needs: a dump of a few values is explained by too many."""
 SOLVED_BITS = 10.0
@@ -39,14 +37,6 @@ class Evidence:
         if choices == 1:
             return known >= STRUCTURAL_BITS
         return self.differences > 1 and known - log2(choices) >= SOLVED_BITS
-
-
-def spans(numbers: list[int]) -> str:
-    """
-    >>> spans([1, 2, 3, 5, 8, 9])
-    '1..3, 5, 8..9'
-    """
-    return ", ".join(str(first) if first == last else f"{first}..{last}" for first, last in split(numbers))
 
 
 def interval(lo: int | None, hi: int | None) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...describe.spans import ranges
 from ..hints import Mask
-from .evidence import spans
 from .scene import Scene, seen_along
 
 
@@ -56,7 +56,7 @@ def _scope(scene: Scene, axis: int) -> Scope | None:
         choices = extent ** min(len(bad), extent - len(bad), 8)
     mask = np.isin(np.arange(extent), kept).reshape([-1 if i == axis else 1 for i in range(wrong.ndim)])
     told = [scene.numbers[n] for n in kept] if axis == 0 else kept
-    text = f"in {name if len(kept) == 1 else name + 's'} {spans(told)} alone"
+    text = f"in {name if len(kept) == 1 else name + 's'} {ranges(told, '..', ', ')} alone"
     if axis != 1 and len(kept) > 2 and kept[1] - kept[0] > 1:
         text = f"in {name}s {told[0]}, {told[1]}, {told[2]} ... alone"
     return Scope(text, mask, max(2, choices))

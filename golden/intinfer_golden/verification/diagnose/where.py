@@ -7,8 +7,8 @@ from math import comb, log2
 
 import numpy as np
 
+from ...describe.spans import ranges
 from ..hints import Mask
-from .evidence import spans
 from .scene import seen_along
 
 SHOWN = 6
@@ -69,7 +69,8 @@ def _along(axis: str, bad: list[int], all_: list[int]) -> str:
     if len(bad) == len(all_) - 1:
         (right,) = set(all_) - set(bad)
         return f"not {letter}={right}"
-    return f"only {letter}={spans(bad)}" if spans(bad).count(",") < SHOWN else ""
+    shown = ranges(bad, "..", ", ")
+    return f"only {letter}={shown}" if shown.count(",") < SHOWN else ""
 
 
 def _border(wrong: Mask, asked: Mask, axes: tuple[str, ...]) -> str:
