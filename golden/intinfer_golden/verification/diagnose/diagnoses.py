@@ -27,7 +27,7 @@ OF_A_FAMILY = 3
 """Of them, of one node and family: what explains little is explained by many that are alike."""
 
 _OF_ANY: tuple[Family, ...] = (operands.mistakes, history.mistakes, results.mistakes)
-_WEIGHTS = (solve.weights.mistakes, solve.inputs.permuted, solve.channels.groups, solve.inputs.read_anywhere)
+_WEIGHTS = (solve.weights.mistakes, solve.weights.permuted, solve.channels.groups, solve.weights.read_anywhere)
 _CHANNELS = solve.channels.mistakes
 
 SOLVED: dict[type[Op], tuple[Family, ...]] = {
@@ -66,17 +66,14 @@ class Diagnoses:
         if len(case.expected) > MAX_VALUES:
             return (f"none is looked for: two frames have {len(case.expected):,} values, more than {MAX_VALUES:,}",)
         try:
-            return tuple(self._causes(case))
+            vectors = case.vectors
+            if vectors.directory not in self._values:
+                self._values[vectors.directory] = Values(vectors.graph(), vectors)
+            values = self._values[vectors.directory]
+            scene = Scene.of(case, values.graph, values, self._budget)
+            return tuple(told(scene)) if scene is not None and scene.wrong.any() else ()
         except IntinferError as error:
             return (f"none is looked for: {error}",)
-
-    def _causes(self, case: Case) -> list[str]:
-        vectors = case.vectors
-        if vectors.directory not in self._values:
-            self._values[vectors.directory] = Values(vectors.graph(), vectors)
-        values = self._values[vectors.directory]
-        scene = Scene.of(case, values.graph, values, self._budget)
-        return told(scene) if scene is not None and scene.wrong.any() else []
 
 
 def told(scene: Scene) -> list[str]:
