@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from intinfer.graph import Node, Value
+from intinfer.graph import Node
 from intinfer.ops import Conv2d, Dense, Mux, Op, Table, Tgap
 from intinfer.ops.base import Channelwise
 from intinfer.types import IntArray
@@ -41,11 +41,6 @@ class Suspect:
     def op(self) -> Op:
         """The node's op."""
         return self.node.op
-
-    @property
-    def x(self) -> Value:
-        """The first input."""
-        return self.scene.graph.values[self.node.inputs[0]]
 
     @property
     def dumped(self) -> bool:

@@ -96,12 +96,18 @@ def _operands(suspect: Suspect) -> Iterator[Mistake]:
         if source is None or len(set(source)) == 1:
             continue  # told as one that selects for all
         places = moved(source)
-        text = f"operand {name}'s channels are permuted: {described(source)}"
-        if len(places) == 1:
-            text = f"channel {places[0]} takes channel {source[places[0]]} of operand {name}"
-        elif len(set(source)) < count:
-            text = f"operand {name}'s channels are taken from others: {described(source)}"
+        one = f"channel {places[0]} takes channel {source[places[0]]} of operand {name}"
+        text = _told(
+            source, one, f"operand {name}'s channels are taken from others", f"operand {name}'s channels are permuted"
+        )
         yield Mistake(text, suspect.before(i, lambda x, s=source: x[:, s]), count ** len(places))
+
+
+def _told(source: list[int], one: str, some: str, all_: str) -> str:
+    """`one` channel that is taken from another place, `some` that leave a channel out, or `all_` in another order."""
+    if len(moved(source)) == 1:
+        return one
+    return f"{some if len(set(source)) < len(source) else all_}: {described(source)}"
 
 
 def _channels(suspect: Suspect) -> Iterator[Mistake]:
@@ -114,11 +120,8 @@ def _channels(suspect: Suspect) -> Iterator[Mistake]:
     places = moved(source)
     if len(places) == 2 and len(set(source)) == count:
         return
-    text = f"output channels are permuted: {described(source)}"
-    if len(places) == 1:
-        text = f"output channel {places[0]} gives channel {source[places[0]]}"
-    elif len(set(source)) < count:
-        text = f"output channels give others: {described(source)}"
+    one = f"output channel {places[0]} gives channel {source[places[0]]}"
+    text = _told(source, one, "output channels give others", "output channels are permuted")
     yield Mistake(text, suspect.after(lambda y: y[:, source]), count ** len(places))
 
 
