@@ -45,9 +45,9 @@ def extent_of_words(words: Words, tensor: Tensor, path: Path) -> Extent:
     """
     if words.kind == "bytes":
         packing, size = _of_bytes(words, tensor, path)
-        return Extent(words.joined(size), packing, packing.words_of(tensor.elements), words, 1)
+        return Extent(words.joined(size), packing, packing.words, words, 1)
     packed, single = tensor, replace(tensor, fold=1)
-    most, least = single.words_of(tensor.elements), packed.words_of(tensor.elements)
+    most, least = single.words, packed.words
     notes: tuple[str, ...] = ()
     if words.kind == "bits" and len(words) != least and (len(words) != most or words.wider(single.word_bits)):
         kept = words.without_unknown_end()
@@ -57,11 +57,10 @@ def extent_of_words(words: Words, tensor: Tensor, path: Path) -> Extent:
             words = words.head(length)
     count = len(words)
     if words.kind == "numbers":
-        packing = packed if count == least != most else single
-        packing = replace(packing, slot=Slot()) if packing.fold == 1 else packing  # integers fill no slot
+        packing = packed if count == least != most else replace(single, slot=Slot())  # integers fill no slot
     else:
         packing = single if 2 * count > most + least else packed
-    return Extent(words, packing, packing.words_of(tensor.elements), words, 1, notes)
+    return Extent(words, packing, packing.words, words, 1, notes)
 
 
 def extent_of_stream(
@@ -79,18 +78,15 @@ def extent_of_stream(
             f"{path}: signal {beats.name!r} has {beats.width} bits, a word of {tensor.node} has {tensor.word_bits}; "
             "name one that carries whole words with --data"
         )
-    if passes is not None:
-        permitted: list[tuple[Tensor, int]] | None = [(packing, passes) for packing in packings]
-    else:
-        permitted = _by_inputs(beats, inputs, packings)
-    packing, number = _chosen(beats, tensor, packings, permitted)
+    given = None if passes is None else [(packing, passes) for packing in packings]
+    permitted = given or _by_inputs(beats, inputs, packings)
+    packing, number = _chosen(beats, packings, permitted)
     notes = []
     if beats.dropped:
         notes.append(
             f"{beats.dropped:,} words before the reset ({beats.reset_name}) at time {beats.reset} are left out"
         )
-    size = packing.words_of(tensor.elements)
-    times, rest = divmod(len(beats.words), size)
+    times, rest = divmod(len(beats.words), packing.words)
     if number > 1:
         why = f", as the words of {', '.join(inputs)} say" if passes is None and permitted else ""
         notes.append(f"the set has to come {number} times, one after the other{why}; each is compared")
@@ -99,7 +95,7 @@ def extent_of_stream(
             f"the words are {times} times as many as the set has; if the bench repeats it so often, give --passes "
             f"{times}"
         )
-    return Extent(beats.words, packing, number * size, beats.words, number, tuple(notes))
+    return Extent(beats.words, packing, number * packing.words, beats.words, number, tuple(notes))
 
 
 def _packings(words: Words, tensor: Tensor) -> list[Tensor]:
@@ -108,29 +104,26 @@ def _packings(words: Words, tensor: Tensor) -> list[Tensor]:
     return [packed] if packed == single or 8 * words.wider(single.word_bits) > len(words) else [packed, single]
 
 
-def _chosen(
-    beats: Beats, tensor: Tensor, packings: list[Tensor], permitted: list[tuple[Tensor, int]] | None
-) -> tuple[Tensor, int]:
+def _chosen(beats: Beats, packings: list[Tensor], permitted: list[tuple[Tensor, int]] | None) -> tuple[Tensor, int]:
     """The packing and the number of passes that the number of words fits, or else comes nearest to.
 
     Args:
         permitted: what it can be; None: one pass, or any number after a reset that took words back.
     """
-    words = {packing: packing.words_of(tensor.elements) for packing in packings}
     count = len(beats.words)
-    fitting = [(packing, count // size) for packing, size in words.items() if count and count % size == 0]
+    fitting = [(packing, count // packing.words) for packing in packings if count and count % packing.words == 0]
     if permitted is None:
         fitting.sort(key=lambda pair: pair[1])  # of one element a word where it can be: most words are that narrow
         if fitting and (fitting[0][1] == 1 or beats.dropped):
             return fitting[0]
         permitted = [(packing, 1) for packing in packings]
-    return min(permitted, key=lambda pair: abs(pair[1] * words[pair[0]] - count))
+    return min(permitted, key=lambda pair: abs(pair[1] * pair[0].words - count))
 
 
 def _of_bytes(words: Words, tensor: Tensor, path: Path) -> tuple[Tensor, int]:
     count = len(words)
     packed, single = tensor, replace(tensor, fold=1)
-    least, most = (packing.words_of(tensor.elements) * packing.word_bytes for packing in (packed, single))
+    least, most = (packing.words * packing.word_bytes for packing in (packed, single))
     if count == most != least:
         return single, single.word_bytes
     if count != least:
@@ -138,7 +131,7 @@ def _of_bytes(words: Words, tensor: Tensor, path: Path) -> tuple[Tensor, int]:
             (packing, size)
             for packing in (single, packed)
             for size in (2**k for k in range(1, MAX_SLOT.bit_length()))
-            if count == size * packing.words_of(tensor.elements) and packing.word_bytes < size
+            if count == size * packing.words and packing.word_bytes < size
         ]
         if wide:  # both where words of one element are as long as all of a word: what is above them tells
             return min(wide, key=lambda pair: words.joined(pair[1]).wider(pair[0].word_bits) > 0)
@@ -163,10 +156,8 @@ def _by_inputs(beats: Beats, inputs: dict[str, Tensor], packings: list[Tensor]) 
         return None
     found = []
     for number, packing in enumerate(packings):
-        times = set()
-        for name, tensor in inputs.items():
-            size = replace(tensor, fold=1 if number else tensor.fold).words
-            times.add(beats.inputs[name] // size if beats.inputs[name] % size == 0 else 0)
-        if len(times) == 1 and 0 not in times:
-            found.append((packing, times.pop()))
+        sizes = {name: replace(tensor, fold=1 if number else tensor.fold).words for name, tensor in inputs.items()}
+        (times, rest), *others = {divmod(beats.inputs[name], size) for name, size in sizes.items()}
+        if times and not rest and not others:
+            found.append((packing, times))
     return found or None
