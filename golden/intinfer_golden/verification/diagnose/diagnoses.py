@@ -15,7 +15,7 @@ from intinfer.ops import Add, Affine, Clamp, Conv2d, Dense, Gather, Op, Requant,
 
 from ...ops import facts_of
 from ..hints import Case
-from . import history, operands, results, solve
+from . import operands, results, solve
 from .scene import Budget, Scene, Values
 from .suspect import Family, Suspect, suspects
 
@@ -26,7 +26,7 @@ SHOWN = 8
 OF_A_FAMILY = 3
 """Of them, of one node and family: what explains little is explained by many that are alike."""
 
-_OF_ANY: tuple[Family, ...] = (operands.mistakes, history.mistakes, results.mistakes)
+_OF_ANY: tuple[Family, ...] = (operands.mistakes, results.of_frames, results.mistakes)
 _WEIGHTS = (solve.weights.mistakes, solve.weights.permuted, solve.channels.groups, solve.weights.read_anywhere)
 _CHANNELS = solve.channels.mistakes
 
