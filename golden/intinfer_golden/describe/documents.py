@@ -1,4 +1,7 @@
-"""The one place that reads the JSON files of a set: they may come from anywhere, so nothing is parsed unbounded."""
+"""The one place that reads the JSON files of a set: they may come from anywhere, so nothing is parsed unbounded.
+
+And what a path that is no set of vectors is, and what to give in its place.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,9 @@ MAX_BYTES = 2**26
 MAX_ITEMS = 2**23
 """Values of a document."""
 MAX_DEPTH = 32
+
+MOST_NAMED = 3
+"""Sets that an error names."""
 
 AGAIN = "make the vectors again with intinfer golden"
 
@@ -56,3 +62,21 @@ def parse(path: Path, remedy: str) -> Any:
 
 def _refuse(number: str) -> NoReturn:
     raise ValueError(f"{number} is no number of JSON")
+
+
+def no_set(directory: Path, manifest: str) -> str:
+    """Why there is no set in `directory`, which has no file `manifest`, and what to do, in one line."""
+    wanted = "give a folder that intinfer golden made"
+    if not directory.exists():
+        partial = directory.with_name(f"{directory.name}.partial")
+        cut = f"{partial} is of a run that was cut short, which golden --resume finishes"
+        return f"{directory}: no such folder; {cut if partial.is_dir() else wanted}"
+    what = f"has no {manifest}" if directory.is_dir() else "is a file"
+    around = [path for path in (directory.parent, directory.parent.parent) if (path / manifest).is_file()]
+    if around:
+        return f"{directory}: {what}; give the set that it is a part of, {around[0]}"
+    sets = sorted(path.parent for path in directory.glob(f"*/{manifest}"))
+    if sets:
+        more = f" or {len(sets) - MOST_NAMED} more" if len(sets) > MOST_NAMED else ""
+        return f"{directory}: {what}, but its folders do; give one: {', '.join(map(str, sets[:MOST_NAMED]))}{more}"
+    return f"{directory}: {what}; {wanted}"

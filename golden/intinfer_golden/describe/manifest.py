@@ -21,7 +21,6 @@ from intinfer.types import IntArray
 
 from . import documents
 from .entries import Written, carried, tensor_of
-from .folders import no_set
 from .formats import FORMATS
 from .tensors import Tensor
 
@@ -199,7 +198,7 @@ def read(directory: Path) -> tuple[dict[str, Any], VectorSet]:
     `load`."""
     path = directory / NAME
     if not path.is_file():
-        raise DataError(no_set(directory, NAME))
+        raise DataError(documents.no_set(directory, NAME))
     document = documents.read(path, FORMAT, VERSION, "manifest of golden vectors")
     try:
         return document, _vectors(directory, document)

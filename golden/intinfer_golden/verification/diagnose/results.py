@@ -1,5 +1,4 @@
-"""Results that are moved, stuck, cut or of another channel, whatever the op; frames that come late or twice, and what is
-left of the one before."""
+"""Results that are moved, stuck, cut, or those of another channel or another frame, whatever the op."""
 
 from __future__ import annotations
 
