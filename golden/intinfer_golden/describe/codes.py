@@ -12,7 +12,7 @@ from intinfer.errors import DataError
 from intinfer.files.packing import Encoding
 from intinfer.types import IntArray, IntType, container
 
-Words = npt.NDArray[np.uint64]
+CodeWords = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +83,13 @@ class Code:
         """The smallest NumPy container, little-endian."""
         return container(self.lo, self.hi).newbyteorder("<")
 
-    def encode(self, values: IntArray) -> Words:
+    def encode(self, values: IntArray) -> CodeWords:
         """The words of values inside lo..hi, masked to the width."""
         plain = (values + 1) // 2 if self.name == "bipolar" else values
-        words: Words = np.ascontiguousarray(plain, dtype=np.int64).view(np.uint64) & np.uint64(self.mask)
+        words: CodeWords = np.ascontiguousarray(plain, dtype=np.int64).view(np.uint64) & np.uint64(self.mask)
         return words
 
-    def decode(self, words: Words) -> IntArray:
+    def decode(self, words: CodeWords) -> IntArray:
         """The values of words below 2^bits."""
         if self.name == "bipolar":
             return 2 * words.astype(np.int64) - 1

@@ -9,7 +9,7 @@ from typing import Any
 from intinfer.errors import DataError
 from intinfer.types import IntArray
 
-from .codes import Code, Words
+from .codes import Code, CodeWords
 
 ELEMENT0 = ("low", "high")
 """The ends of a word that element 0 may stand in."""
@@ -69,7 +69,7 @@ class Slot:
         """Whether the bits above an element are its sign."""
         return code.name in ("twos_complement", "ternary") and not self.zero
 
-    def encode(self, code: Code, values: IntArray) -> Words:
+    def encode(self, code: Code, values: IntArray) -> CodeWords:
         """The slots of values inside the code."""
         if not self.repeats_sign(code):
             return code.encode(values)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from intinfer.graph import Shape
 from intinfer.types import IntArray
 
-from .codes import Code, Words
+from .codes import Code, CodeWords
 from .layout import Slot
 from .names import file_stem
 
@@ -83,7 +83,7 @@ class Tensor:
 
     @property
     def words_per_run(self) -> int:
-        """Words of a run, the last of which may be partial."""
+        """CodeWords of a run, the last of which may be partial."""
         return -(-self.run // self.fold)
 
     @property
@@ -108,12 +108,12 @@ class Tensor:
 
     @property
     def words(self) -> int:
-        """Words in a file."""
+        """CodeWords in a file."""
         return self.words_of(self.elements)
 
     @property
     def frame_words(self) -> int | None:
-        """Words of one image; None for a constant."""
+        """CodeWords of one image; None for a constant."""
         return self.words // self.shape[0] if self.axes[0] == "N" else None
 
     @property
@@ -148,7 +148,7 @@ class Tensor:
         return f"{_FOLDERS.get(self.role, 'values')}/{file_stem(self.node)}{attribute}"
 
     def words_of(self, elements: int) -> int:
-        """Words of so many elements in a file: whole runs, as many in each group."""
+        """CodeWords of so many elements in a file: whole runs, as many in each group."""
         rows = elements // self.run // self.groups
         return self.groups * -(-rows // self.pe) * self.words_per_run
 
@@ -161,7 +161,7 @@ class Tensor:
         extents = self.file_shape if self.axes[0] != "N" else (-1, *self.file_shape[1:])
         return vector.reshape(extents).transpose([self.order.index(axis) for axis in self.axes])
 
-    def arrange(self, elements: Words) -> Words:
+    def arrange(self, elements: CodeWords) -> CodeWords:
         """A vector in the order of files, whole runs and as many in each group, as (memories, words, lanes).
 
         Element 0 of a word comes first; lanes without an element are 0.
@@ -174,7 +174,7 @@ class Tensor:
         tiles = tiles.reshape(self.groups, down, self.pe, across, self.fold)
         return tiles.transpose(self._tile_axes).reshape(self.memories, -1, self.lanes)
 
-    def gather(self, lanes: Words) -> Words:
+    def gather(self, lanes: CodeWords) -> CodeWords:
         """The inverse of `arrange`: a vector in the order of files; unused lanes are not looked at."""
         pieces = lanes.size // self.lanes // self.words_per_run
         rows = self.rows if self.pe > 1 else pieces // self.groups

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from intinfer.types import IntArray
+from intinfer.types import IntArray, Mask
 
 from ..describe.formats.words import pack
 from ..describe.tensors import Tensor
@@ -16,7 +16,7 @@ from .constants import Memory
 from .dumps import Dump, Words
 from .dumps.dump import place_of, sign_top, span_of
 from .extent import Extent
-from .hints import Case, Mask
+from .hints import Case
 from .sets import Match, check, golden
 
 _CHUNK = 2**19
@@ -246,7 +246,7 @@ def _where(words: Words, word: int) -> dict[str, int | None]:
     """Line or time of a word."""
     places = words.places
     known = None if places is None or word >= len(places) else places[word]
-    return {"line": None, "time": None, words.unit: known}
+    return {"line": None, "time": None, "time" if words.kind == "beats" else "line": known}
 
 
 def _word_hex(packing: Tensor, expected: IntArray, word: int) -> str:

@@ -10,10 +10,9 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from intinfer.errors import DataError, close_names
-from intinfer.types import IntArray
+from intinfer.types import IntArray, Mask
 
 from ..describe import documents, index, manifest
 from ..describe.manifest import Stored, VectorSet
@@ -205,7 +204,7 @@ def check(vectors: VectorSet, entry: Stored) -> None:
         mask.check()
 
 
-def golden(vectors: VectorSet, entry: Stored, numbers: Sequence[int]) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+def golden(vectors: VectorSet, entry: Stored, numbers: Sequence[int]) -> tuple[IntArray, Mask]:
     """What is expected of some frames of a tensor that `check` was called for, and which of it is demanded: vectors in
     the order of files."""
     spans = [(first, last + 1) for first, last in split(numbers)]
@@ -213,7 +212,7 @@ def golden(vectors: VectorSet, entry: Stored, numbers: Sequence[int]) -> tuple[I
     return expected, np.concatenate([_demanded(vectors, entry.tensor, *span) for span in spans])
 
 
-def _demanded(vectors: VectorSet, tensor: Tensor, start: int, stop: int) -> npt.NDArray[np.bool_]:
+def _demanded(vectors: VectorSet, tensor: Tensor, start: int, stop: int) -> Mask:
     """Which values of some frames are compared: of inputs and constants all."""
     if tensor.attribute:
         return np.ones(tensor.elements, dtype=bool)

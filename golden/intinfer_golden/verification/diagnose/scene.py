@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from intinfer.graph import Graph, Node
 from intinfer.ops import Conv2d, Dense
-from intinfer.types import IntArray
+from intinfer.types import IntArray, Mask
 
 from ...describe.manifest import Stored, VectorSet
 from ...designs import Place
-from ..hints import Case, Mask
+from ..hints import Case
 from .evidence import Evidence
 
 CHUNK = 2**22

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from intinfer.types import Mask
+
 from ...describe.spans import ranges
-from ..hints import Mask
 from .scene import Scene, seen_along
 
 

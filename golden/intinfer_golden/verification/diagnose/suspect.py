@@ -12,12 +12,11 @@ import numpy as np
 from intinfer.graph import Node
 from intinfer.ops import Conv2d, Dense, Mux, Op, Table, Tgap
 from intinfer.ops.base import Channelwise
-from intinfer.types import IntArray
+from intinfer.types import IntArray, Mask
 
 from ...designs import Change, Mistake, of_channel, wrapped
 from ...designs.mac import Mac
 from ...designs.orders import matched
-from ..hints.case import Mask
 from .scene import CHUNK, Scene, seen_along, work
 from .scopes import Scope, scopes_of
 

@@ -7,8 +7,9 @@ from math import comb, log2
 
 import numpy as np
 
+from intinfer.types import Mask
+
 from ...describe.spans import ranges
-from ..hints import Mask
 from .scene import seen_along
 
 SHOWN = 6

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from intinfer.types import IntArray
+from intinfer.types import IntArray, Mask
 
-from ...describe.formats.words import slots_of
+from ...describe.formats.words import WordBytes, slots_of
 from ...describe.tensors import Scalar, Tensor
-from .words import Bytes, Words, mask_above
-
-Flags = npt.NDArray[np.bool_]
+from .words import Words, mask_above
 
 _CHUNK_BITS = 2**24
 """Bits that are looked at together."""
@@ -34,9 +32,9 @@ class Dump:
     words: Words
     packing: Tensor
     values: IntArray
-    unknown: Flags
-    bad: Flags
-    spare: Flags
+    unknown: Mask
+    bad: Mask
+    spare: Mask
 
     @classmethod
     def of(cls, words: Words, packing: Tensor, top: int = 0) -> Dump:
@@ -106,7 +104,7 @@ def span_of(packing: Tensor, word: int) -> range:
     return range(start, min(start + packing.fold, (run + 1) * packing.run))
 
 
-def lanes_of(bits: Bytes, packing: Tensor) -> npt.NDArray[np.uint64]:
+def lanes_of(bits: WordBytes, packing: Tensor) -> npt.NDArray[np.uint64]:
     """(words, fold): the slots of each word as they stand there, that of element 0 first."""
     lanes = slots_of(bits[:, : packing.word_bytes], packing.fold, packing.slot_bits)
     return lanes if packing.slot.lsb_first else lanes[:, ::-1]
@@ -122,7 +120,7 @@ def _elements(lanes: npt.NDArray[Scalar], packing: Tensor) -> npt.NDArray[Scalar
     return runs.reshape(-1)[: elements_in(packing, len(lanes))]
 
 
-def _spare(lanes: npt.NDArray[np.uint64], packing: Tensor) -> Flags:
+def _spare(lanes: npt.NDArray[np.uint64], packing: Tensor) -> Mask:
     """Words whose unused lanes are not 0."""
     flags = np.zeros(len(lanes), dtype=bool)
     used = packing.run % packing.fold
@@ -154,7 +152,7 @@ def sign_top(words: Words, packing: Tensor) -> int:
     return max(top, width) if all(_fits(part, packing, top).all() for part in parts) else 0
 
 
-def _fits(words: Words, packing: Tensor, top: int) -> Flags:
+def _fits(words: Words, packing: Tensor, top: int) -> Mask:
     """Words with nothing above the elements: known zeros, or the sign of a number, or in all bits up to number `top`
     that of the highest element."""
     number = top > 0 or (packing.code.signed and words.kind == "numbers" and packing.fold == 1)
@@ -162,7 +160,7 @@ def _fits(words: Words, packing: Tensor, top: int) -> Flags:
     rows = words.widened(packing.word_bytes)
     size = rows.shape[1]
     above, ones = rows & mask_above(size, first), mask_above(size, first)
-    fits: Flags = np.logical_not(above.any(axis=1))
+    fits: Mask = np.logical_not(above.any(axis=1))
     if top:
         fits |= (above == ones & ~mask_above(size, top)).all(axis=1)
     if words.negative.any():

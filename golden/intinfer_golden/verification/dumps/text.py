@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intinfer.errors import DataError
-from intinfer.types import IntArray
+from intinfer.types import IntArray, Mask
 
 from ...describe.formats.text import packed
 from .foreign import short, text_blocks
@@ -168,7 +168,7 @@ def plain_words(block: bytes, radix: int, line: int) -> tuple[Words, int] | None
     return words, int(prefixed.sum())
 
 
-def _items(blank: npt.NDArray[np.bool_]) -> tuple[IntArray, IntArray]:
+def _items(blank: Mask) -> tuple[IntArray, IntArray]:
     """Where items between blanks start and end."""
     edges = np.flatnonzero(np.diff(blank.astype(np.int8), prepend=1, append=1))
     return edges[::2].astype(np.int64), edges[1::2].astype(np.int64)

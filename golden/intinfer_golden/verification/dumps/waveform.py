@@ -130,12 +130,12 @@ class _Found:
             self._flush()
 
     def _flush(self) -> None:
-        self.done += parts_of(self.tokens, "beats", "time")
+        self.done += parts_of(self.tokens, "beats")
         self.tokens.clear()
 
     def words(self) -> Words:
         self._flush()
-        return Words.of_parts(self.done, "beats", "time")
+        return Words.of_parts(self.done, "beats")
 
 
 class _Reader:

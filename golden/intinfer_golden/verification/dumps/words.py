@@ -10,18 +10,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from intinfer.types import Mask
+
+from ...describe.formats.words import WordBytes
 from .foreign import short
 from .places import Places
-
-Bytes = npt.NDArray[np.uint8]
-Flags = npt.NDArray[np.bool_]
 
 _TOKENS = 2**14
 """Tokens that are turned into rows together."""
 _KEPT_TEXTS = 64
 """Words with unknown bits, of those read together, whose text is kept."""
 _UNEVEN = 2**26
-"""Bytes that words of one width may take beyond four times what each of them needs."""
+"""WordBytes that words of one width may take beyond four times what each of them needs."""
 
 
 class ParsedWord(NamedTuple):
@@ -54,31 +54,29 @@ class Words:
         unknown: as `bits`, 1 where a bit is X or Z; None where all are known.
         kind: "bits" of a memory, "beats" of a stream, or "numbers" (a file of decimal text or `.npy`), or "bytes" of a
             file that does not say how many make a word.
-        places: of each word, counted from 1; None in files without.
-        unit: what `places` counts, "line" or "time".
+        places: of each word its time, where these are beats, or its line, counted from 1; None in files without.
         texts: of words with unknown bits, as they stand in the file; of many such words only the first ones.
         slot: bits of the widest word as it is written, 0 where that is not known.
         digit: bits of a digit of that.
     """
 
-    bits: Bytes
-    negative: Flags
-    unknown: Bytes | None
+    bits: WordBytes
+    negative: Mask
+    unknown: WordBytes | None
     kind: str
     places: Places | None = None
-    unit: str = "line"
     texts: dict[int, str] = field(default_factory=dict)
     slot: int = 0
     digit: int = 1
 
     @classmethod
-    def of_parts(cls, parts: Sequence[Words], kind: str = "bits", unit: str = "line") -> Words:
-        """Parts of one dump, one after the other; `kind` and `unit` of a dump without any.
+    def of_parts(cls, parts: Sequence[Words], kind: str = "bits") -> Words:
+        """Parts of one dump, one after the other; `kind` of a dump without any.
 
         Raises WidthError where a few words are far wider than the rest.
         """
         if len(parts) < 2:
-            return parts[0] if parts else _of_list([], kind, unit, 0)
+            return parts[0] if parts else _of_list([], kind, 0)
         size, count = max(part.bits.shape[1] for part in parts), sum(len(part) for part in parts)
         _check_width(count, size, sum(part.bits.size for part in parts))
         bits = np.zeros((count, size), dtype=np.uint8)
@@ -115,7 +113,7 @@ class Words:
         return cls.of_rows(np.frombuffer(data, dtype=np.uint8)[:, None], "bytes")
 
     @classmethod
-    def of_rows(cls, bits: Bytes, kind: str = "bits", slot: int = 0, digit: int = 1) -> Words:
+    def of_rows(cls, bits: WordBytes, kind: str = "bits", slot: int = 0, digit: int = 1) -> Words:
         """Known bits."""
         return cls(bits, _none(len(bits)), None, kind, slot=slot, digit=digit)
 
@@ -156,11 +154,11 @@ class Words:
         count = len(self) // size
         return Words.of_rows(self.bits[: count * size].reshape(count, size), slot=8 * size, digit=8)
 
-    def widened(self, size: int) -> Bytes:
+    def widened(self, size: int) -> WordBytes:
         """`bits` with at least `size` bytes a word: the sign goes on above negative numbers, else 0."""
         return _widened(self.bits, self.negative, size)
 
-    def unknown_widened(self, size: int) -> Bytes | None:
+    def unknown_widened(self, size: int) -> WordBytes | None:
         """`unknown` with at least `size` bytes a word: a word that is unknown in all bits is so above."""
         return None if self.unknown is None else _widened(self.unknown, (self.unknown == 255).all(axis=1), size)
 
@@ -177,7 +175,7 @@ class Words:
         unknown = None if self.unknown is None else self.unknown[start:stop]
         bits, negative = self.bits[start:stop], self.negative[start:stop]
         texts = {word - start: text for word, text in self.texts.items() if start <= word < stop}
-        return Words(bits, negative, unknown, self.kind, None, self.unit, texts, self.slot, self.digit)
+        return Words(bits, negative, unknown, self.kind, None, texts, self.slot, self.digit)
 
     def known(self) -> Words:
         """Those that have no unknown bits; places and texts stay behind."""
@@ -206,7 +204,7 @@ class Words:
         return Words(bits, np.pad(self.negative[start:], (missing, 0)), hidden, self.kind)
 
 
-def parts_of(tokens: Iterable[ParsedWord], kind: str = "bits", unit: str = "line", digit: int = 0) -> Iterator[Words]:
+def parts_of(tokens: Iterable[ParsedWord], kind: str = "bits", digit: int = 0) -> Iterator[Words]:
     """Tokens as words, some at a time.
 
     Args:
@@ -214,10 +212,10 @@ def parts_of(tokens: Iterable[ParsedWord], kind: str = "bits", unit: str = "line
     """
     rest = iter(tokens)
     while found := list(islice(rest, _TOKENS)):
-        yield _of_list(found, kind, unit, digit)
+        yield _of_list(found, kind, digit)
 
 
-def _of_list(found: list[ParsedWord], kind: str, unit: str, digit: int) -> Words:
+def _of_list(found: list[ParsedWord], kind: str, digit: int) -> Words:
     sizes = [_bits(token) // 8 + 1 for token in found]
     size = max(sizes, default=1)
     _check_width(len(found), size, sum(sizes))
@@ -231,10 +229,10 @@ def _of_list(found: list[ParsedWord], kind: str, unit: str, digit: int) -> Words
     negative = np.array([number < 0 for number in numbers], dtype=bool)
     places = Places.of(np.array([token.place for token in found], dtype=np.int64))
     slot = digit * max((len(token.text.replace("_", "")) for token in found), default=0)
-    return Words(_rows(numbers, size), negative, unknown, kind, places, unit, texts, slot, digit)
+    return Words(_rows(numbers, size), negative, unknown, kind, places, texts, slot, digit)
 
 
-def mask_above(size: int, width: int) -> Bytes:
+def mask_above(size: int, width: int) -> WordBytes:
     """A word of `size` bytes with 1 in every bit from number `width` on."""
     mask = ((1 << (8 * size)) - 1) >> width << width
     return np.frombuffer(mask.to_bytes(size, "little"), dtype=np.uint8)
@@ -247,12 +245,12 @@ def _check_width(count: int, size: int, needed: int) -> None:
         )
 
 
-def _none(count: int) -> Flags:
+def _none(count: int) -> Mask:
     """No flag set, in no memory."""
     return np.broadcast_to(np.zeros((), dtype=bool), (count,))
 
 
-def _widened(rows: Bytes, ones: Flags, size: int) -> Bytes:
+def _widened(rows: WordBytes, ones: Mask, size: int) -> WordBytes:
     if rows.shape[1] >= size:
         return rows
     above = np.where(ones, np.uint8(255), np.uint8(0))[:, None]
@@ -265,6 +263,6 @@ def _bits(token: ParsedWord) -> int:
     return max(number.bit_length(), token.unknown.bit_length())
 
 
-def _rows(numbers: Sequence[int], size: int) -> Bytes:
+def _rows(numbers: Sequence[int], size: int) -> WordBytes:
     data = b"".join(number.to_bytes(size, "little", signed=number < 0) for number in numbers)
     return np.frombuffer(data, dtype=np.uint8).reshape(len(numbers), size)

@@ -1,9 +1,9 @@
 """Guesses at why a whole dump differs: each is told only when it explains every demanded value."""
 
 from . import codes, moved, whole
-from .case import Case, Mask
+from .case import Case
 
-__all__ = ["Case", "Mask", "hints"]
+__all__ = ["Case", "hints"]
 
 _OF_VALUES = (codes.sign, moved.channels, moved.directions, moved.frames, codes.codes, codes.scale)
 _OF_WORDS = (moved.orders, codes.bits, whole.fold, moved.shift, moved.missing, whole.node)

@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
-from intinfer.types import IntArray
+from intinfer.types import IntArray, Mask
 
+from ...describe.formats.words import WordBytes
 from ...describe.manifest import VectorSet
 from ...describe.tensors import Tensor
 from ..dumps import Dump, Words
-from ..dumps.words import Bytes
 
-Mask = npt.NDArray[np.bool_]
-Change = Callable[[Bytes], Bytes]
+Change = Callable[[WordBytes], WordBytes]
 """Of words, as rows of bytes with the least significant first."""
 
 SAMPLE = 4096

@@ -9,8 +9,8 @@ import numpy as np
 from intinfer.types import IntArray
 
 from ...describe.codes import Code
+from ...describe.formats.words import WordBytes
 from ...describe.tensors import Tensor
-from ..dumps.words import Bytes
 from .case import Case, Change, varied
 
 _MAPS = {
@@ -156,7 +156,7 @@ def _reversed(width: int, unit: int, group: int | None = None) -> Change:
     """The low `width` bits with their pieces of `unit` bits in reverse, in each `group` of pieces or in all."""
     pieces = group or width // unit
 
-    def changed(beats: Bytes) -> Bytes:
+    def changed(beats: WordBytes) -> WordBytes:
         bits = np.unpackbits(beats, axis=1, bitorder="little")
         moved = bits[:, :width].reshape(len(bits), -1, pieces, unit)[:, :, ::-1]
         bits[:, :width] = moved.reshape(len(bits), width)
