@@ -145,7 +145,10 @@ class Signals:
         if up and any(left > right for left, right in ranges):
             raise DataError(f"{self._where}: signal {shown!r} has ranges that go up and down; dump it whole")
         spans = sorted((min(ends), max(ends), piece) for ends, piece in zip(ranges, pieces, strict=True))
-        written = [_written(piece) for _, _, piece in (spans if up else spans[::-1])]
+        written = [
+            f"[{piece.left}]" if piece.left == piece.right else f"[{piece.left}:{piece.right}]"
+            for _, _, piece in (spans if up else spans[::-1])
+        ]
         if spans[0][0] != 0:
             raise DataError(
                 f"{self._where}: of signal {shown!r} only {', '.join(written[:_SHOWN])} is declared, bit 0 is missing; "
@@ -161,7 +164,3 @@ class Signals:
             size = high + 1
         found = [(piece.code, piece.size, size - 1 - high if up else low) for low, high, piece in spans]
         return Signal(name, size, tuple(found if up else found[::-1]))
-
-
-def _written(piece: Variable) -> str:
-    return f"[{piece.left}]" if piece.left == piece.right else f"[{piece.left}:{piece.right}]"

@@ -157,8 +157,7 @@ class ValueChanges:
                 if code in now:
                     if codes[code] != 1:
                         raise self.error(f"time {self._time}: one bit for a vector of {codes[code]}")
-                    if code not in before:
-                        before[code] = now[code]
+                    before.setdefault(code, now[code])
                     now[code] = value
                 elif code not in codes:
                     raise self._unknown(code)
@@ -168,14 +167,11 @@ class ValueChanges:
                     if off or not triggers.isdisjoint(before):
                         yield TimeStep(self._time, before, off)
                         off = False
-                    if before:
-                        before = {}
-                    self._time = time
+                    before, self._time = {}, time
             elif first in b"bB":
                 code = next(tokens, b"")
                 if code in now:
-                    if code not in before:
-                        before[code] = now[code]
+                    before.setdefault(code, now[code])
                     now[code] = self._vector(token[1:], codes[code])
                 elif code not in codes:
                     raise self._unknown(code)

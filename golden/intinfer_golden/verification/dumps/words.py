@@ -136,8 +136,7 @@ class Words:
         digits = str(number) if self.kind == "numbers" or number < 0 else f"{number:x}"
         if unknown:
             nibbles = range(max(len(digits), -(-unknown.bit_length() // 4)))
-            whole = [f"{number >> 4 * i & 15:x}" if not unknown >> 4 * i & 15 else "x" for i in nibbles]
-            digits = "".join(reversed(whole))
+            digits = "".join("x" if unknown >> 4 * i & 15 else f"{number >> 4 * i & 15:x}" for i in reversed(nibbles))
         return short(digits)
 
     def bits_used(self) -> int:
@@ -220,12 +219,9 @@ def _of_list(found: list[ParsedWord], kind: str, digit: int) -> Words:
     size = max(sizes, default=1)
     _check_width(len(found), size, sum(sizes))
     numbers = [token.number for token in found]
-    unknown = None
-    texts: dict[int, str] = {}
-    if any(token.unknown for token in found):
-        unknown = _rows([token.unknown for token in found], size)
-        texts = {i: short(token.text) for i, token in enumerate(found) if token.unknown}
-        texts = dict(islice(texts.items(), _KEPT_TEXTS))
+    hidden = [i for i, token in enumerate(found) if token.unknown]
+    unknown = _rows([token.unknown for token in found], size) if hidden else None
+    texts = {i: short(found[i].text) for i in hidden[:_KEPT_TEXTS]}
     negative = np.array([number < 0 for number in numbers], dtype=bool)
     places = Places.of(np.array([token.place for token in found], dtype=np.int64))
     slot = digit * max((len(token.text.replace("_", "")) for token in found), default=0)
