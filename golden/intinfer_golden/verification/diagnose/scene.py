@@ -138,8 +138,7 @@ class Scene:
         """Frames that tell most: the first, middle and last that differ, and some that do not."""
         bad = self.wrong_frames
         good = sorted(set(self.frames) - set(bad))
-        chosen = {*bad[:2], bad[len(bad) // 2], bad[-1], *good[:1], *good[-1:]}
-        return sorted(chosen)
+        return sorted({*bad[:2], bad[len(bad) // 2], bad[-1], *good[:1], *good[-1:]})
 
     def same(self, one: IntArray, other: IntArray) -> Mask:
         """Whether values have the same words."""

@@ -251,8 +251,8 @@ def suspects(scene: Scene) -> Iterator[Suspect]:
         if node.name in distance:
             for name in node.inputs:
                 distance[name] = min(distance.get(name, 10**9), distance[node.name] + 1)
-    order = {node.name: i for i, node in enumerate(graph.nodes)}
-    for name in sorted((name for name in distance if name in order), key=lambda x: (distance[x], -order[x])):
+    near = sorted(distance.keys() & graph.node_by_name.keys(), key=lambda name: (distance[name], -graph.place[name]))
+    for name in near:
         after = {name}
         for node in graph.nodes:
             if after & set(node.inputs):

@@ -115,11 +115,9 @@ def _channels(suspect: Suspect) -> Iterator[Mistake]:
     count, frames = suspect.channels, suspect.scene.sample
     right = suspect.right(frames).swapaxes(0, 1)
     source = suspect.sources(lambda _: right, frames) if suspect.wrong_channels else None
-    if source is None:
+    if source is None or (len(moved(source)) == 2 and len(set(source)) == count):
         return
     places = moved(source)
-    if len(places) == 2 and len(set(source)) == count:
-        return
     one = f"output channel {places[0]} gives channel {source[places[0]]}"
     text = _told(source, one, "output channels give others", "output channels are permuted")
     yield Mistake(text, suspect.after(lambda y: y[:, source]), count ** len(places))

@@ -83,10 +83,9 @@ def scalars(suspect: Suspect, op: Requant | Affine) -> Iterator[Mistake]:
 def _scalars(suspect: Suspect, op: Requant | Affine) -> Iterator[Mistake]:
     """One multiplier, offset or shift: the interval of values that explain the dump."""
     for name, tensor in stored(op).items():
-        several, channel = tensor.shape[0] > 1, suspect.wrong_channel
-        if several and channel is None:
+        several = tensor.shape[0] > 1
+        if (c := suspect.wrong_channel if several else 0) is None:
             continue
-        c = channel if several and channel is not None else 0
         own = int(tensor.values[c])
         solved = _solved(suspect, op, name, slice(c, c + 1) if several else slice(None))
         if solved is not None and not solved[0] <= own <= solved[1]:
