@@ -143,12 +143,11 @@ def verify(
         raise DataError(f"{what} is named for {len(dumps)} dumps; give one dump with it")
     if passes is not None and (stream is None or passes < 1):
         raise DataError(f"{passes} passes of the set: give 1 or more, of a stream in a waveform")
-    paths = [Path(dump) for dump in dumps]
     port = stream.port if stream is not None and node is None else None
     if stream is not None and node is None and port is None:
         raise DataError("a stream is named without its node; say which with --node")
-    found = [(path, sets.match(path, node, port)) for path in paths]
-    found.sort(key=lambda pair: pair[1].place)
+    matches = ((path, sets.match(path, node, port)) for path in map(Path, dumps))
+    found = sorted(matches, key=lambda pair: pair[1].place)
     constants = [path for path, match in found if isinstance(match.entry, Memory)]
     if constants and stream is not None:
         raise DataError(f"{constants[0]}: {node} is a constant, which no stream carries; dump its memory")
@@ -177,8 +176,7 @@ def _compare(
     if stream is None:
         extent = extent_of_words(read_words(path), tensor, path)
     else:
-        selected = None if frames is None else 1
-        extent = extent_of_stream(path, stream, tensor, match.vectors, passes or selected)
+        extent = extent_of_stream(path, stream, tensor, match.vectors, passes or (None if frames is None else 1))
     pieces = Pieces(match, tensor, held, full, extent)
     tally = pieces.tally()
     first = tally.first or pieces.length()
@@ -205,7 +203,7 @@ def _compare(
         ignored=tally.ignored,
         differences=tally.differences,
         first=first,
-        frames=0 if tensor.attribute else whole.shape[0],
+        frames=0 if tensor.attribute else count,
         wrong_frames=() if tensor.attribute else tuple(sorted({held[place] for place in tally.wrong_frames})),
         errors=tally.sorted_errors(),
         hints=tuple(hints(case)) if case else (),

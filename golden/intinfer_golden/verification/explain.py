@@ -203,8 +203,7 @@ def describe(explanation: Explanation, nonzero: bool = False) -> list[str]:
     lines += [f"  {line}" for line in _table(shown)]
     if len(shown) < len(steps.rows):
         lines.append(f"  {len(steps.rows) - len(shown)} products of 0 are not shown")
-    lines += [f"  {name}: {fact}" for name, fact in steps.facts.items()]
-    lines.append(f"  result: {explanation.value}")
+    lines += [*(f"  {name}: {fact}" for name, fact in steps.facts.items()), f"  result: {explanation.value}"]
     for part in explanation.inputs:
         lines += ["", *(f"  {line}" if line else "" for line in describe(part, nonzero))]
     return [printable(line) for line in lines]

@@ -100,8 +100,7 @@ class Pieces:
                 tally.ignored += int((~asked).sum())
                 tally.differences += int(wrong.sum())
                 tally.errors.update(_errors(dump, expected, wrong))
-                found = np.flatnonzero(wrong.reshape(len(frames), -1).any(axis=1)) + frames.start
-                tally.wrong_frames.update(found.tolist())
+                tally.wrong_frames.update(np.array(frames)[wrong.reshape(len(frames), -1).any(axis=1)].tolist())
                 if wrong.any() and (tally.first is None or place < tally.first.word):
                     tally.first = self._difference(dump, expected, int(np.argmax(wrong)), place)
         return tally

@@ -28,9 +28,8 @@ def sign(case: Case) -> Iterator[str]:
         if case.bad:
             bits = dump.packing.word_bits
             kind = "two's complement" if code.signed else "unsigned"
-            each = f"the tensor is {code.bits} bits {kind}"
-            if dump.packing.fold > 1:
-                each = f"a word is {dump.packing.fold} elements of {code.bits} bits"
+            several = f"a word is {dump.packing.fold} elements of {code.bits} bits"
+            each = several if dump.packing.fold > 1 else f"the tensor is {code.bits} bits {kind}"
             yield f"sign: the low {bits} bits of every word are right; {each}"
         return
     if not code.signed or case.bad:
@@ -123,9 +122,7 @@ def _extends(words: np.ndarray[tuple[int], np.dtype[np.uint64]], code: Code, wid
 
 def bits(case: Case) -> Iterator[str]:
     """Single changes of every word that make the dump equal."""
-    for text, change in _changes(case.dump.packing):
-        if case.explained_word_by_word(change):
-            yield text
+    return (text for text, change in _changes(case.dump.packing) if case.explained_word_by_word(change))
 
 
 def _changes(packing: Tensor) -> Iterator[tuple[str, Change]]:
