@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from intinfer.errors import DataError, close_names
 
 from .foreign import short_name
-from .vcd import MAX_OTHERS, Declarations, Variable, last_name
+from .vcd import MAX_OTHERS, ValueChanges, Variable, last_name
 from .words import ParsedWord
 
 MAX_BITS = 2**16
@@ -63,8 +63,8 @@ class Signals:
     codes are one. The backslash of an escaped name may be left out, too.
     """
 
-    def __init__(self, declarations: Declarations, where: str) -> None:
-        self._names, self._codes, self._where = declarations.names, declarations.codes, where
+    def __init__(self, dump: ValueChanges, where: str) -> None:
+        self._names, self._codes, self._where = dump.names, dump.codes, where
         self._by_end: dict[str, list[str]] = {}
         for name in self._names:
             self._by_end.setdefault(last_name(name), []).append(name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from math import prod
 from pathlib import Path
@@ -43,15 +42,6 @@ class Variable(NamedTuple):
     right: int | None
 
 
-@dataclass(frozen=True)
-class Declarations:
-    """Variables by full name without the indices, several where a vector is declared in pieces: those that may be asked
-    for, and some others. `codes` are all that changes may name, with their sizes (0: no number)."""
-
-    names: dict[str, dict[Variable, None]]
-    codes: dict[bytes, int]
-
-
 class TimeStep(NamedTuple):
     """What changed at a time: the values before and after of what changed, by code; `off` after $dumpoff."""
 
@@ -67,6 +57,12 @@ class ValueChanges:
         blocks: its text in pieces that do not cut tokens.
         wanted: names without scopes that may be asked for; of others, of which a netlist has millions, a few are kept.
 
+    Attributes:
+        names: variables by full name without the indices, several where a vector is declared in pieces: those that may
+            be asked for, and some others.
+        codes: all that changes may name, with their sizes (0: no number).
+        now: the values that are watched, by code.
+
     Raises DataError for anything that is no value change dump.
     """
 
@@ -74,8 +70,10 @@ class ValueChanges:
         self._path, self._wanted = path, wanted
         self._tokens = chain.from_iterable(block.split() for block in blocks)
         self._time = 0
-        self.declarations = self._declarations()
+        self.names: dict[str, dict[Variable, None]] = {}
+        self.codes: dict[bytes, int] = {}
         self.now: dict[bytes, bytes] = {}
+        self._declare()
 
     def error(self, what: str) -> DataError:
         """That the file is no value change dump, and why."""
@@ -83,14 +81,12 @@ class ValueChanges:
 
     # ------------------------------------------------------------------------------------------------- declarations
 
-    def _declarations(self) -> Declarations:
+    def _declare(self) -> None:
         scope: list[str] = []
-        names: dict[str, dict[Variable, None]] = {}
-        codes: dict[bytes, int] = {}
         for token in self._tokens:
             if token == b"$enddefinitions":
                 self._until_end("$enddefinitions")
-                return Declarations(names, codes)
+                return
             if token == b"$scope":
                 parts = self._until_end("$scope")
                 scope.append(parts[-1] if parts else "")
@@ -102,7 +98,7 @@ class ValueChanges:
                     raise self.error("$upscope without $scope")
                 scope.pop()
             elif token == b"$var":
-                self._variable(self._until_end("$var"), scope, names, codes)
+                self._variable(self._until_end("$var"), scope)
             elif token in _SKIPPED:
                 deque(self._to_end(token.decode("ascii")), maxlen=0)
             else:
@@ -124,9 +120,8 @@ class ValueChanges:
             yield token
         raise self.error(f"{what} without $end")
 
-    def _variable(
-        self, parts: list[str], scope: list[str], names: dict[str, dict[Variable, None]], codes: dict[bytes, int]
-    ) -> None:
+    def _variable(self, parts: list[str], scope: list[str]) -> None:
+        names, codes = self.names, self.codes
         if len(parts) < 4 or not re.fullmatch(r"[0-9]{1,9}", parts[1]):
             raise self.error(f"{short('$var ' + ' '.join(parts))} is not $var type size code name")
         kind, size, code = parts[0], int(parts[1]), parts[2].encode("utf-8")
@@ -147,7 +142,7 @@ class ValueChanges:
         """The time steps in which a code of `triggers` changes; `now` holds the values of all that are `watched` at the
         end of each."""
         self.now = dict.fromkeys(watched, b"x")
-        now, codes, tokens = self.now, self.declarations.codes, self._tokens
+        now, codes, tokens = self.now, self.codes, self._tokens
         before: dict[bytes, bytes] = {}
         off = False
         for token in tokens:

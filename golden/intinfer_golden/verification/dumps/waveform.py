@@ -141,7 +141,7 @@ class _Found:
 class _Reader:
     def __init__(self, path: Path, dump: ValueChanges, stream: Stream, inputs: Sequence[str]) -> None:
         self._path, self._dump, self._stream = path, dump, stream
-        self._signals = Signals(dump.declarations, str(path))
+        self._signals = Signals(dump, str(path))
         self._parts = self._stream_signals()
         data = self._parts["data"].name
         clock = self._named(stream.clock, "clock", CLOCKS)
