@@ -46,25 +46,25 @@ def unpack(tensor: Tensor, words: WordBytes) -> IntArray:
 
     Unused lanes, the bits of a slot above its element and those above the word are not looked at.
     """
-    slots = slots_of(words, tensor.lanes, tensor.slot_bits)
-    lanes = slots.reshape(tensor.memories, -1, tensor.lanes) & np.uint64(tensor.code.mask)
-    if not tensor.slot.lsb_first:
-        lanes = lanes[:, :, ::-1]
-    return tensor.code.decode(tensor.gather(lanes))
+    lanes = lanes_of(tensor, words).reshape(tensor.memories, -1, tensor.lanes)
+    return tensor.code.decode(tensor.gather(lanes & np.uint64(tensor.code.mask)))
 
 
-def slots_of(words: WordBytes, count: int, bits: int) -> npt.NDArray[np.uint64]:
-    """(words, count): what stands in each slot of `bits` bits of words, the least significant first."""
+def lanes_of(tensor: Tensor, words: WordBytes) -> npt.NDArray[np.uint64]:
+    """(words, lanes): what stands in each slot of words, that of element 0 first; bits above the word are not looked
+    at."""
+    count, bits = tensor.lanes, tensor.slot_bits
     if count * bits <= 64:
         shifts = np.arange(count, dtype=np.uint64) * np.uint64(bits)
-        return (_wide(words)[:, None] >> shifts) & np.uint64((1 << bits) - 1)
-    slots = np.zeros((len(words), count), dtype=np.uint64)
-    size = max(1, _CHUNK_BITS // (count * bits))
-    for start in range(0, len(words), size):
-        part = np.unpackbits(words[start : start + size], axis=1, count=count * bits, bitorder="little")
-        each = _wide(np.packbits(part.reshape(-1, bits), axis=1, bitorder="little"))
-        slots[start : start + size] = each.reshape(-1, count)
-    return slots
+        slots = (_wide(words[:, : tensor.word_bytes])[:, None] >> shifts) & np.uint64((1 << bits) - 1)
+    else:
+        slots = np.zeros((len(words), count), dtype=np.uint64)
+        size = max(1, _CHUNK_BITS // (count * bits))
+        for start in range(0, len(words), size):
+            part = np.unpackbits(words[start : start + size], axis=1, count=count * bits, bitorder="little")
+            each = _wide(np.packbits(part.reshape(-1, bits), axis=1, bitorder="little"))
+            slots[start : start + size] = each.reshape(-1, count)
+    return slots if tensor.slot.lsb_first else slots[:, ::-1]
 
 
 def _narrow(words: npt.NDArray[np.uint64], size: int) -> WordBytes:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from intinfer.types import IntArray, Mask
 
-from ...describe.formats.words import WordBytes, slots_of
+from ...describe.formats.words import lanes_of
 from ...describe.tensors import Scalar, Tensor
 from .words import Words, mask_above
 
@@ -41,14 +41,13 @@ class Dump:
         """Args: top: bits that words are sign-extended to, see `sign_top`; 0 where they are not."""
         if words.kind == "bytes":
             words = words.joined(packing.word_bytes)
-        bits = words.widened(packing.word_bytes)
-        lanes = lanes_of(bits, packing)
+        lanes = lanes_of(packing, words.widened(packing.word_bytes))
         slots = _elements(lanes, packing)
         values = packing.code.decode(slots & np.uint64(packing.code.mask))
         unknown = np.zeros(len(values), dtype=bool)
         spare = _spare(lanes, packing)
         if (rows := words.unknown_widened(packing.word_bytes)) is not None:
-            hidden = lanes_of(rows, packing)
+            hidden = lanes_of(packing, rows)
             unknown = _elements(hidden, packing) != 0
             spare |= _spare(hidden, packing)
         wide = ~_fits(words, packing, top)
@@ -102,12 +101,6 @@ def span_of(packing: Tensor, word: int) -> range:
     run, inside = divmod(word, packing.words_per_run)
     start = run * packing.run + inside * packing.fold
     return range(start, min(start + packing.fold, (run + 1) * packing.run))
-
-
-def lanes_of(bits: WordBytes, packing: Tensor) -> npt.NDArray[np.uint64]:
-    """(words, fold): the slots of each word as they stand there, that of element 0 first."""
-    lanes = slots_of(bits[:, : packing.word_bytes], packing.fold, packing.slot_bits)
-    return lanes if packing.slot.lsb_first else lanes[:, ::-1]
 
 
 def _elements(lanes: npt.NDArray[Scalar], packing: Tensor) -> npt.NDArray[Scalar]:
