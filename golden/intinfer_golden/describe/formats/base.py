@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
@@ -17,21 +18,21 @@ from ..tensors import Tensor
 from .words import WordBytes, pack, unpack
 
 
+@dataclass
 class Piece:
     """Whole runs of a tensor's values on their way into files; words are made once for all formats.
 
-    Args:
+    Attributes:
         values: a vector in the order of files, of the dtype of the tensor's code.
     """
 
-    def __init__(self, tensor: Tensor, values: npt.NDArray[np.integer]) -> None:
-        self.values = values
-        self._tensor = tensor
+    tensor: Tensor
+    values: npt.NDArray[np.integer]
 
     @cached_property
     def words(self) -> WordBytes:
         """(memories, words, bytes)."""
-        return pack(self._tensor, self.values).reshape(self._tensor.memories, -1, self._tensor.word_bytes)
+        return pack(self.tensor, self.values).reshape(self.tensor.memories, -1, self.tensor.word_bytes)
 
 
 class Format(ABC):
@@ -77,13 +78,16 @@ class Raw(Format):
     name = "bin"
 
     def body(self, tensor: Tensor, piece: Piece, first: int, memory: int = 0) -> bytes:
+        """The words of the memory, little-endian, in whole bytes."""
         words: WordBytes = piece.words[memory]
         return words.tobytes()
 
     def body_bytes(self, tensor: Tensor, elements: int) -> int:
+        """As many words as the elements need, each of whole bytes."""
         return tensor.words_of(elements) * tensor.word_bytes
 
     def decode(self, tensor: Tensor, *bodies: bytes) -> IntArray:
+        """The values of the words in all bodies, memory after memory."""
         return unpack(tensor, np.frombuffer(b"".join(bodies), dtype=np.uint8).reshape(-1, tensor.word_bytes))
 
 
@@ -94,17 +98,21 @@ class Npy(Format):
     of_words = False
 
     def header(self, tensor: Tensor) -> bytes:
+        """The header of version 1.0 with dtype, C order and the shape along the axes of files."""
         buffer = io.BytesIO()
         description = {"descr": tensor.code.dtype.str, "fortran_order": False, "shape": tensor.file_shape}
         np.lib.format.write_array_header_1_0(buffer, description)
         return buffer.getvalue()
 
     def body(self, tensor: Tensor, piece: Piece, first: int, memory: int = 0) -> bytes:
+        """The values themselves, little-endian, in the smallest dtype that holds the code."""
         return piece.values.astype(tensor.code.dtype, copy=False).tobytes()
 
     def body_bytes(self, tensor: Tensor, elements: int) -> int:
+        """As many bytes as the elements need in the dtype of the code."""
         return elements * tensor.code.dtype.itemsize
 
     def decode(self, tensor: Tensor, *bodies: bytes) -> IntArray:
+        """The values in the only body."""
         (body,) = bodies
         return np.frombuffer(body, tensor.code.dtype).astype(np.int64)

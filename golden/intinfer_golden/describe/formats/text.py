@@ -35,16 +35,19 @@ class WordText(Format):
         return np.pad(digits, ((0, 0), (0, 1)), constant_values=ord("\n"))
 
     def body(self, tensor: Tensor, piece: Piece, first: int, memory: int = 0) -> bytes:
+        """A line a word: its digits, and what `lines` puts around them."""
         words = piece.words[memory]
         digits = hexadecimal(words) if self.radix == 16 else binary(words)
         return self.lines(tensor, digits[:, digits.shape[1] - self._digits(tensor) :], first).tobytes()
 
     def body_bytes(self, tensor: Tensor, elements: int) -> int:
+        """As many lines as the elements need words, each as long as that of a word of zeros."""
         words = tensor.words_of(elements)
         digits = np.zeros((1, self._digits(tensor)), dtype=np.uint8)
         return words * int(self.lines(tensor, digits, 0).shape[1])
 
     def decode(self, tensor: Tensor, *bodies: bytes) -> IntArray:
+        """The values of the words whose digits stand in the lines of all bodies."""
         return unpack(tensor, np.concatenate([self._words(tensor, body) for body in bodies]))
 
     def _words(self, tensor: Tensor, body: bytes) -> WordBytes:
@@ -63,6 +66,7 @@ class Memh(WordText):
     name = "memh"
 
     def header(self, tensor: Tensor) -> bytes:
+        """Comments that say what the words are."""
         return comment(tensor, "//")
 
 
@@ -75,6 +79,7 @@ class Mem(WordText):
     name = "mem"
 
     def header(self, tensor: Tensor) -> bytes:
+        """The address of the first word, which is 0."""
         return b"@00000000\n"
 
 
@@ -87,9 +92,11 @@ class Coe(WordText):
     name = "coe"
 
     def header(self, tensor: Tensor) -> bytes:
+        """Comments that say what the words are, the radix, and the keyword that the words follow."""
         return comment(tensor, ";") + b"memory_initialization_radix=16;\nmemory_initialization_vector=\n"
 
     def lines(self, tensor: Tensor, digits: Text, first: int) -> Text:
+        """Digits and a comma, or behind the last word of the memory a semicolon."""
         text = np.pad(digits, ((0, 0), (0, 2)), constant_values=ord("\n"))
         text[:, -2] = ord(",")
         if first + len(digits) == tensor.words:
@@ -116,6 +123,7 @@ class Mif(WordText):
     name = "mif"
 
     def header(self, tensor: Tensor) -> bytes:
+        """Comments that say what the words are, depth, width and radices, and CONTENT BEGIN."""
         what = comment(tensor, "--").replace(b"%", b"\\x25")  # a % of a name is not to open a comment
         return (
             what + b"DEPTH = %d;\nWIDTH = %d;\n" % (tensor.words, tensor.word_bits) + b"ADDRESS_RADIX = HEX;\n"
@@ -123,12 +131,15 @@ class Mif(WordText):
         )
 
     def footer(self, tensor: Tensor) -> bytes:
+        """The END that CONTENT BEGIN asks for."""
         return b"END;\n"
 
     def before(self, tensor: Tensor) -> int:
+        """The digits of the address, and a colon between blanks."""
         return _address_digits(tensor) + 3
 
     def lines(self, tensor: Tensor, digits: Text, first: int) -> Text:
+        """Address, colon, digits and semicolon."""
         places = np.arange(first, first + len(digits), dtype="<u8").view(np.uint8).reshape(-1, 8)
         addresses = hexadecimal(places)[:, 16 - _address_digits(tensor) :]
         between = np.broadcast_to(np.frombuffer(b" : ", dtype=np.uint8), (len(digits), 3))
@@ -163,13 +174,12 @@ def packed(digits: Text, radix: int) -> WordBytes:
 def comment(tensor: Tensor, mark: str) -> bytes:
     """Lines that say what the words are, each after `mark`; ASCII, whatever the names are."""
     code = tensor.code
-    extents = dict(zip(tensor.axes, tensor.shape, strict=True))
     what = f"node: {tensor.node}" + (f"; constant: {tensor.attribute}" if tensor.attribute else "")
     mapped = "" if code.map is None else " (" + ", ".join(f"{v} -> {w:x}" for v, w in code.map.items()) + ")"
     lines = [
         f"{what}; role: {tensor.role}",
         f"source: {', '.join(tensor.source) or 'none'}",
-        f"shape: {' '.join(f'{axis}={extent}' for axis, extent in extents.items())}",
+        f"shape: {' '.join(f'{axis}={extent}' for axis, extent in zip(tensor.axes, tensor.shape, strict=True))}",
         f"order: {' '.join(tensor.order)} (last innermost)",
         f"{_packing(tensor)}; element: {code.bits} bits, {code.name}{mapped}{_slot(tensor)}; words: {tensor.words}",
     ]
