@@ -17,7 +17,7 @@ from intinfer.strategies import graphs_with_images
 from intinfer.types import IntArray
 from intinfer_golden.designs.changes import wrapped
 from intinfer_golden.verification.diagnose.diagnoses import told
-from intinfer_golden.verification.diagnose.scene import Budget, Scene, Values
+from intinfer_golden.verification.diagnose.scene import Scene, Values, WorkBudget
 
 
 class Traced(Values):
@@ -44,7 +44,9 @@ def test_any_dump_of_any_node(data: st.DataObject) -> None:
     noise = rng.integers(node.output.type.lo, node.output.type.hi, actual[place].shape, endpoint=True)
     actual[place] = np.where(rng.random(noise.shape) < 0.5, noise, actual[place])
     asked = np.ones(actual.shape, dtype=bool)
-    scene = Scene(graph, Traced(graph, values), node, range(len(actual)), actual, expected, asked, bits, Budget(2e8))
+    scene = Scene(
+        graph, Traced(graph, values), node, range(len(actual)), actual, expected, asked, bits, WorkBudget(2e8)
+    )
     if scene.wrong.any():
         assert all(cause.split(": ")[0] in graph.node_by_name for cause in told(scene))
 
@@ -56,7 +58,7 @@ def test_an_operand_behind_one_that_is_read_twice() -> None:
     late = np.concatenate([inputs["b"][:1], inputs["b"][:-1]])
     actual, expected, node = 3 * inputs["a"] + 3 * late, values["add"], graph.node("add")
     asked = np.ones(actual.shape, dtype=bool)
-    scene = Scene(graph, Traced(graph, values), node, range(12), actual, expected, asked, 6, Budget(2e8))
+    scene = Scene(graph, Traced(graph, values), node, range(12), actual, expected, asked, 6, WorkBudget(2e8))
     assert told(scene)[0] == "add: operand b is that of the frame before"
 
 

@@ -16,7 +16,7 @@ from intinfer.ops import Add, Affine, Clamp, Conv2d, Dense, Gather, Op, Requant,
 from ...ops import facts_of
 from ..hints import Case
 from . import operands, results, solve
-from .scene import Budget, Scene, Values
+from .scene import Scene, Values, WorkBudget
 from .suspect import Family, Suspect, suspects
 
 MAX_VALUES = 2**24
@@ -55,7 +55,7 @@ class Diagnoses:
     """
 
     causes: bool = True
-    _budget: Budget = field(default_factory=Budget)
+    _budget: WorkBudget = field(default_factory=WorkBudget)
     _values: dict[Path, Values] = field(default_factory=dict)
 
     def of(self, case: Case) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ SAMPLE = 6
 
 
 @dataclass
-class Budget:
+class WorkBudget:
     """Work that may still be done, in elements computed: what is tried depends on the sets alone, not on the clock."""
 
     left: float = 1.2e9
@@ -88,10 +88,10 @@ class Scene:
     expected: IntArray
     asked: Mask
     bits: int
-    budget: Budget
+    budget: WorkBudget
 
     @classmethod
-    def of(cls, case: Case, graph: Graph, values: Values, budget: Budget) -> Scene | None:
+    def of(cls, case: Case, graph: Graph, values: Values, budget: WorkBudget) -> Scene | None:
         """None where the dump is not whole, has unknown bits, or is not of a node."""
         node, known = graph.node_by_name.get(case.tensor.node), _known(case)
         if node is None or known is None:
