@@ -106,3 +106,22 @@ def test_solutions_are_as_different_as_they_can_be() -> None:
     solutions = {tuple(sums.solve(140, rng)) for _ in range(20)}
     assert len(solutions) == 20
     assert sums.range[1] < reach.MAX_BITS
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 20)), min_size=1, max_size=60), st.data())
+def test_counts_drawn_at_once_are_those_drawn_one_by_one(items: list[tuple[int, int]], data: st.DataObject) -> None:
+    weights, steps = (list(column) for column in zip(*sorted([(1, 1), *items]), strict=True))
+    knapsack = Knapsack(weights, steps)
+    wanted = data.draw(st.integers(0, knapsack.total))
+    at_once = knapsack.solve(wanted, np.random.default_rng(0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reach, "EXACT", 0)
+        assert knapsack.solve(wanted, np.random.default_rng(0)) == at_once
+    assert at_once is None or sum(w * n for w, n in zip(weights, at_once, strict=True)) == wanted
+
+
+def test_sums_beyond_floating_point_are_solved_exactly() -> None:
+    sums = Sums(np.ones(3, dtype=np.int64), np.zeros(3, np.int64), np.full(3, 2**60))
+    inputs = sums.solve(2**61 + 1, np.random.default_rng(0))
+    assert sum(inputs.tolist()) == 2**61 + 1
+    assert inputs.max() <= 2**60

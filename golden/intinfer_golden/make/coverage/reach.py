@@ -20,6 +20,7 @@ from operator import add, mul, sub
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from intinfer.types import IntArray
 
@@ -28,6 +29,9 @@ MAX_BITS = 2**24
 
 MAX_WORK = 2**32
 """Bits shifted in all; what would take more is not decided."""
+
+EXACT = 2**53
+"""Integers below it are exact as floating-point numbers."""
 
 MAX_NUMBERS = 256
 """Numbers of an interval that are looked at one by one."""
@@ -172,13 +176,11 @@ class Knapsack:
 
     def _walk(self, wanted: int, rng: np.random.Generator) -> list[int] | None:
         """From the heaviest weight down, each a random count that leaves a sum the lighter ones reach."""
-        chosen = [0] * len(self.weights)
-        random = rng.random(len(self.weights)).tolist()
-        left = wanted
+        chosen, random, left = [0] * len(self.weights), rng.random(len(self.weights)), wanted
         for i in range(len(self.weights) - 1, self._easy - 1, -1):
             bits, weight = self._sets[i - self._easy], self.weights[i]
             most = min(self.steps[i], left // weight)
-            start = int(random[i] * (most + 1))
+            start = int(float(random[i]) * (most + 1))
             for count in (*range(start, most + 1), *range(start)):
                 if (bits >> ((left - weight * count) // self.unit)) & 1:
                     break
@@ -186,18 +188,37 @@ class Knapsack:
                 return None
             chosen[i] = count
             left -= weight * count
-        lighter = sum(map(mul, self.weights[: self._easy], self.steps[: self._easy]))
-        for i in range(self._easy - 1, -1, -1):
+        end, uncut = self._uncut(left, random[: self._easy])
+        chosen[end : self._easy] = uncut.tolist()
+        left -= int(uncut @ self._light[0][end:]) if len(uncut) else 0
+        lighter = sum(map(mul, self.weights[:end], self.steps[:end]))
+        draws = random[:end].tolist()
+        for i in range(end - 1, -1, -1):
             weight, most = self.weights[i], self.steps[i]
             lighter -= most * weight
-            least = 0 if left <= lighter else -((lighter - left) // weight)
-            if most * weight > left:
-                most = left // weight
-            if most > least:
-                least += int(random[i] * (most - least + 1))
-            chosen[i] = least
-            left -= weight * least
+            least = max(0, -((lighter - left) // weight))
+            most = min(most, left // weight)
+            chosen[i] = least + int(draws[i] * (most - least + 1))
+            left -= weight * chosen[i]
         return chosen if left == 0 else None
+
+    def _uncut(self, left: int, random: npt.NDArray[np.float64]) -> tuple[int, IntArray]:
+        """Random counts of easy weights from a place on: from the heaviest down, while any count leaves a sum that the
+        lighter ones reach. The others are drawn one by one."""
+        if self.total >= EXACT:
+            return self._easy, np.zeros(0, dtype=np.int64)
+        weights, steps, reach, lighter = self._light
+        counts = (random * (steps + 1)).astype(np.int64)
+        heavier = (weights * counts)[::-1].cumsum()[::-1] - weights * counts
+        cut = (left - heavier > lighter) | (left - heavier < reach)
+        end = int(cut.nonzero()[0].max(initial=-1)) + 1
+        return end, counts[end:]
+
+    @cached_property
+    def _light(self) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+        """The easy weights, their steps, what each reaches, and what the lighter ones reach together, (easy,)."""
+        weights, steps = (np.array(row[: self._easy], dtype=np.int64) for row in (self.weights, self.steps))
+        return weights, steps, weights * steps, (weights * steps).cumsum() - weights * steps
 
     def _near(self, wanted: int) -> tuple[Knapsack, list[int], int] | None:
         """The problem around a vertex of the relaxation: y_i are a start and what the knapsack gives for the rest.
