@@ -25,17 +25,16 @@ class Sequences:
 
     def __init__(self, prints: Callable[[Values], IntArray], family: IntArray) -> None:
         self._prints, self._family = prints, family
-        self._sums = np.zeros(len(family), dtype=np.int64)
-        self._twins = np.arange(len(family))
         self._rng = np.random.default_rng(1)
+        self._sums = family * self._rng.integers(2**61, 2**62)  # sequences of two families differ from the beginning
+        self._twins = np.arange(len(family))
 
     def __call__(self, values: Values) -> Bools:
         prints = self._prints(values)
         factors = 2 * self._rng.integers(0, 2**62, len(prints)) + 1
         self._sums = self._sums + factors @ prints
         told_apart = np.ones(len(self._sums), dtype=bool)
-        keys = np.stack([self._family[self._twins], self._sums[self._twins]], axis=1)
-        self._twins = self._twins[_repeated(keys)]  # what was told apart once stays so
+        self._twins = self._twins[_repeated(self._sums[self._twins, None])]  # what was told apart once stays so
         told_apart[self._twins] = False
         return told_apart
 
@@ -46,7 +45,7 @@ class Sequences:
 
 def _repeated(keys: IntArray) -> Bools:
     """Which rows of (S, K) stand there more than once."""
-    order = np.lexsort(keys.T)
+    order = keys[:, 0].argsort() if keys.shape[1] == 1 else np.lexsort(keys.T)
     keys = keys[order]
     again = np.zeros(len(keys), dtype=bool)
     same = (keys[1:] == keys[:-1]).all(axis=1)
