@@ -51,11 +51,15 @@ class Forms:
             self._places[value] = [[place for place, _ in row] for row in found]
         return self._places[value][channel]
 
+    def linear(self, value: str, place: Place) -> LinearForm:
+        """The linear form of one element of a value."""
+        return self._linear.get((value, place)) or bounds_of(self.graph).form(value, place)
+
     def at(self, value: str, place: Place) -> Form:
-        """The form of one element of a value."""
+        """The form of one element of a value, and its sums."""
         key = (value, place)
         if key not in self._forms:
-            linear = self._linear.get(key) or bounds_of(self.graph).form(value, place)
+            linear = self.linear(value, place)
             lo, hi = (ends[linear.indices[:, 0]] for ends in self._ranges[linear.ancestor])
             self._forms[key] = Form(place, linear, Sums(linear.coefficients, lo, hi, linear.constant))
         return self._forms[key]

@@ -62,7 +62,7 @@ def _along(forms: Forms, value: str, form: Form, axis: int) -> list[int]:
     indices = form.linear.indices
     for at in range(forms.graph.values[value].shape[axis]):
         place = (*form.place[:axis], at, *form.place[axis + 1 :])
-        other = forms.at(value, place).linear
+        other = forms.linear(value, place)
         if other.indices.shape != indices.shape or other.constant != form.linear.constant or not len(indices):
             continue
         shift = int(other.indices[0, axis] - indices[0, axis])
