@@ -33,7 +33,7 @@ from . import journal
 from .blas import one_thread
 from .crosscheck import CrossCheck
 from .demand import demand_masks
-from .frames import Frames, Hashes, Report, image_hashes
+from .frames import Frames, Hashes, Report, fingerprints
 from .journal import FolderError, SetJournal, sync_folder
 from .writer import TensorWriter
 
@@ -171,7 +171,7 @@ class _Run:
         saved = time.monotonic()
         for chunk in job.frames.chunks(job.graph, done, _batch_size(job.graph)):
             start, done = done, done + len(next(iter(chunk.values())))
-            if tuple(image_hashes(job.graph, chunk)) != job.hashes.images[start:done]:
+            if fingerprints(job.graph, chunk) != job.hashes.images[start:done]:
                 raise DataError(f"images {start} to {done - 1} changed while vectors were made of them; begin again")
             self._batch(chunk, start)
             if done < job.frames.count and time.monotonic() - saved >= CHECKPOINT_SECONDS:
