@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class SetJournal:
         path = directory / NAME
         new = directory / _NEW
         with naming(path), open(new, "wb") as file:
-            document = {"format": _FORMAT, "version": _VERSION, **asdict(self)}
+            document = {"format": _FORMAT, "version": _VERSION, **vars(self)}
             file.write(json.dumps(document).encode("ascii"))
             file.flush()
             os.fsync(file.fileno())
