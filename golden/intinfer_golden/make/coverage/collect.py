@@ -10,8 +10,8 @@ from intinfer import reference
 from intinfer.graph import Graph
 
 from ...ops import facts_of
-from . import document, frames
-from .first import FirstFrames
+from . import document
+from .first import FirstFrames, opposites
 from .forms import Prover
 from .group import Intervals, Values
 from .shown import Shown
@@ -34,8 +34,8 @@ class Coverage:
         self.prover = Prover(graph)
         self.turning = Turning(graph, self.prover)
         self.groups = [g for node in graph.nodes for g in facts_of(graph, node).covergroups(self.prover)]
-        self.first = FirstFrames(graph, name, self.prover)
-        self.groups += [frames.covergroup(graph, name), self.first]
+        self.frames, self.first = opposites(graph, name), FirstFrames(graph, name, self.prover)
+        self.groups += [self.frames, self.first]
         for group in self.groups:
             if isinstance(group, Intervals):
                 self.prover.prove(group)

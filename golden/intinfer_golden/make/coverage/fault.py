@@ -60,7 +60,6 @@ class Site:
     def __init__(self, graph: Graph, node: Node, prover: Prover, before: Before) -> None:
         self.graph, self.node, self.prover, self.before = graph, node, prover, before
         self.name = node.name
-        self.values = graph.values
         self.operands: dict[str, Value] = {name: graph.values[name] for name in node.inputs}
         self.free = set(node.inputs) <= {x.name for x in graph.inputs}
         """Whether the node reads only what a frame sets as it likes."""
@@ -69,6 +68,8 @@ class Site:
         if isinstance(op, Accumulating) and op.accumulator.overflow is Overflow.TRAP:
             op = op.accumulating(Accumulator.prove(62))  # a wrong design goes on where the reference stops
         self.op: Op = op
+        self.why_constant = f"{self.name!r} is the same in every frame"
+        """The reason that `constant` is for faults that no frame shows."""
 
     def result(self, values: Values, changed: Values, op: Op | None = None) -> IntArray:
         """What the node, or another op in its place, makes of changed inputs."""
@@ -166,10 +167,6 @@ class Site:
             lo, hi = bounds_of(self.graph).ranges_at(self.name, place)
             yield from zip(lo.tolist(), hi.tolist(), strict=True)
 
-    def why_constant(self) -> str:
-        """The reason that `constant` is for faults that no frame shows."""
-        return f"{self.name!r} is the same in every frame"
-
     def zero(self, numbers: IntArray) -> Bools:
         """Whether adding these numbers to a sum changes nothing."""
         if isinstance(self.node.op, Accumulating) and self.rule is Overflow.WRAP:
@@ -180,3 +177,70 @@ class Site:
 def varies(rows: Sequence[IntArray]) -> Bools:
     """Whether the rows of one of the arrays (K, C) differ, by channel."""
     return np.asarray(np.logical_or.reduce([(array != array[:1]).any(axis=0) for array in rows]))
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """Another order of the elements of a value.
+
+    Attributes:
+        words: what the order is.
+        source: (elements,) where each element comes from, flat.
+        channels: (C,) the same for whole channels, None when pixels move.
+    """
+
+    words: str
+    source: IntArray
+    channels: IntArray | None
+
+    def of(self, array: IntArray) -> IntArray:
+        """Values (N, *shape) in this order."""
+        return array.reshape(len(array), -1)[:, self.source].reshape(array.shape)
+
+    @property
+    def moved(self) -> Bools:
+        """Whether an element comes from elsewhere, (elements,)."""
+        return np.asarray(self.source != np.arange(len(self.source)))
+
+
+def orders(value: Value) -> Iterator[Order]:
+    """Channels reversed and one off; pixels and rows one late."""
+    channels = value.shape[0]
+    places = np.arange(value.size).reshape(channels, -1)
+    index = np.arange(channels)
+    if channels > 1:
+        yield Order(f"channels of {value.name!r} reversed", places[::-1].reshape(-1), index[::-1])
+    if channels > 2:
+        yield Order(f"channels of {value.name!r} one off", np.roll(places, 1, 0).reshape(-1), np.roll(index, 1))
+    if places.shape[1] > 1:
+        yield Order(f"{value.name!r} one pixel late", np.roll(places, 1, 1).reshape(-1), None)
+        rows = places.reshape(value.shape)
+        if min(rows.shape[1:]) > 1:
+            yield Order(f"{value.name!r} one row late", np.roll(rows, 1, 1).reshape(-1), None)
+
+
+Hidden = Callable[[Site, Value, Order], str]
+"""Why no frame shows that an input of an op comes in another order, or ""."""
+
+
+def reordered(site: Site, together: tuple[str, ...], hidden: Hidden) -> Iterator[Faults]:
+    """What a node reads comes in another order: each input alone, but for those that are moved together."""
+    for name in site.operands:
+        if name in together[1:]:
+            continue
+        moving = together if name in together else (name,)
+        for order in orders(site.operands[name]):
+
+            def seen(now: Values, before: Values, order: Order = order, moving: tuple[str, ...] = moving) -> bool:
+                return site.differs(now, {other: order.of(now[other]) for other in moving})
+
+            reasons = [_reason(site, site.operands[other], order, hidden) for other in moving]
+            yield fault(RESET, f"{site.name}: {order.words}", seen, reasons[0] if all(reasons) else "")
+
+
+def _reason(site: Site, value: Value, order: Order, hidden: Hidden) -> str:
+    if site.free and site.constant:  # elsewhere a channel may be constant because of what its input holds
+        return site.why_constant
+    if value.type.lo == value.type.hi:
+        return f"{value.name!r} is always {value.type.lo}"
+    return hidden(site, value, order)

@@ -1,8 +1,8 @@
-"""First frames: what is wrong in frame 0 alone, or only after a certain frame, would show there.
+"""Frames in their order: what is wrong in one alone, in frame 0 or after a certain one, would show there.
 
-Every other group may be covered by frames that come later, when a design has long recovered. These bins are faults of
-one frame (`reorder`, `leaks`): a frame hits one when the reference, made wrong in this way for this frame, gives
-another result at the node.
+Every other group may be covered by frames that come later, when a design has long recovered. The bins of `FirstFrames`
+are faults of one frame (`fault`, `leaks`): a frame hits one when the reference, made wrong in this way for this frame,
+gives another result at the node.
 """
 
 from __future__ import annotations
@@ -15,18 +15,71 @@ import numpy as np
 
 from intinfer import reference
 from intinfer.errors import RangeError
-from intinfer.graph import Graph
+from intinfer.graph import Graph, Value
 
 from ...ops import facts_of
-from . import leaks, reorder
-from .fault import AFTER, ENDS, EQUAL, HIGHEST, LOWEST, Faults, Site
+from . import leaks
+from .fault import AFTER, ENDS, EQUAL, HIGHEST, LOWEST, RESET, Faults, Site, reordered
 from .forms import Prover
-from .frames import Succession
 from .group import Axis, Bools, Covergroup, Values
 
-KIND = "first frames"
 FEW = 256
 """Where a region has no more frames than these, all are tried."""
+
+ORDERS = ("all highest, then all lowest", "all lowest, then all highest", "two equal frames after a different one")
+
+
+class Succession:
+    """What each frame follows, across calls. A reset is followed by frame 0, or, in a test bench, by frame 1.
+
+    Attributes:
+        count: frames so far.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._inputs = graph.inputs
+        self._last: Values = {}
+        self.count = 0
+
+    def __call__(self, values: Values) -> Iterator[tuple[Values, list[int]]]:
+        """The values of each frame alone, with a batch axis of 1, and what comes before it: RESET and the like."""
+        for n in range(len(values[self._inputs[0].name])):
+            now = {name: array[n : n + 1] for name, array in values.items()}
+            last, self._last = self._last, {x.name: now[x.name].copy() for x in self._inputs}
+            self.count += 1
+            kinds = {
+                RESET: self.count <= 2,
+                LOWEST: bool(last) and at_end(self._inputs, last, "lo"),
+                HIGHEST: bool(last) and at_end(self._inputs, last, "hi"),
+                EQUAL: bool(last) and all(np.array_equal(last[name], now[name]) for name in last),
+            }
+            yield now, [after for after, found in kinds.items() if found]
+
+
+def at_end(inputs: tuple[Value, ...], values: Values, end: str) -> bool:
+    """Whether all inputs are at their end, "lo" or "hi", in these frames."""
+    return all((values[x.name] == getattr(x.type, end)).all() for x in inputs)
+
+
+def opposites(graph: Graph, name: str) -> Covergroup:
+    """Bins over the graph's inputs, under the name of the region: frames behind which nothing is left unseen."""
+    succession, changed = Succession(graph), False
+
+    def see(values: Values) -> Bools:
+        nonlocal changed
+        seen = np.zeros(3, dtype=bool)
+        for now, afters in succession(values):
+            seen[0] |= HIGHEST in afters and at_end(graph.inputs, now, "lo")
+            seen[1] |= LOWEST in afters and at_end(graph.inputs, now, "hi")
+            seen[2] |= EQUAL in afters and changed
+            changed = succession.count > 1 and EQUAL not in afters
+        return seen
+
+    sentence = "opposite frames back to back both ways, and an equal frame again: no state leaks from frame to frame"
+    group = Covergroup(name, "frames", sentence, (Axis("order", ORDERS),), see, history=True)
+    if all(x.type.lo == x.type.hi for x in graph.inputs):
+        group.exclude([2], "the inputs have one value only: all frames are equal")
+    return group
 
 
 class FirstFrames(Covergroup):
@@ -42,7 +95,7 @@ class FirstFrames(Covergroup):
         sentence = "a design that is wrong in this way in this frame alone gives another result at the node"
         axes = (Axis("after", AFTER), Axis("fault", words))
         coordinates = np.stack([afters, np.arange(len(words))], axis=1)
-        super().__init__(name, KIND, sentence, axes, self._seen, coordinates=coordinates, history=True)
+        super().__init__(name, "first frames", sentence, axes, self._seen, coordinates=coordinates, history=True)
         self._exclude(graph)
 
     def _seen(self, values: Values) -> Bools:
@@ -94,7 +147,7 @@ class FirstFrames(Covergroup):
 def _of(site: Site) -> Iterator[Faults]:
     yield from leaks.results(site)
     facts = facts_of(site.graph, site.node)
-    yield from reorder.faults(site, facts.together(), facts.hidden)
+    yield from reordered(site, facts.together(), facts.hidden)
     yield from facts.faults(site)
 
 

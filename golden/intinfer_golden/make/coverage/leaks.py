@@ -22,7 +22,7 @@ def results(site: Site) -> Iterator[Faults]:
     yield fault(RESET, f"{where} 0", lambda now, _: bool(site.at(now, first).any()), "it always is" if always else "")
     for after, end in ENDS.items():
         known = site.before[after]
-        reason = site.why_constant() if site.constant else ""
+        reason = site.why_constant if site.constant else ""
         words = f"{site.name}: the result of the frame before again"
         yield fault(after, words, lambda now, before: not np.array_equal(now[site.name], before[site.name]), reason)
         if first == last or known is None:

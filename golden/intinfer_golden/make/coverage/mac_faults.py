@@ -11,10 +11,9 @@ from intinfer.graph import Value
 from intinfer.types import IntArray
 
 from ...designs.mac import Mac
-from .fault import EQUAL, HIGHEST, LOWEST, RESET, Faults, Site, fault
+from .fault import EQUAL, HIGHEST, LOWEST, RESET, Faults, Order, Site, fault
 from .group import Bools, Values
 from .leaks import sums
-from .reorder import Order
 
 ROOM = 8
 """Levels times pixels, and bits of a sum that wraps, from which any two neighbours can differ in one frame that shows

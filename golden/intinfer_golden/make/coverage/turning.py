@@ -52,9 +52,7 @@ class Turning:
         reads = linear.indices[:, 0].tobytes()  # the ranges of what the form reads are those of its channels
         key = (rest.value.name, channel, delta, linear.ancestor, linear.constant, linear.coefficients.tobytes(), reads)
         if key not in self._never:
-            lo, hi = form.sums.range
-            numbers = self.numbers(rest, channel, delta)
-            inside = numbers[(numbers >= lo) & (numbers <= hi)].tolist()
+            inside = self.inside(form, rest, changes, k).tolist()
             found = (form.sums.find(number, number) for number in inside)
             self._never[key] = len(inside) <= PROVEN and all(one.number is None and one.proven for one in found)
         return self._never[key]
@@ -63,7 +61,13 @@ class Turning:
         type_ = rest.value.output.type
         return (type_.hi - type_.lo + 1) * rest.channels <= NUMBERS
 
-    def numbers(self, rest: Rest, channel: int, delta: int) -> IntArray:
+    def inside(self, form: Form, rest: Rest, changes: Changes, k: int) -> IntArray:
+        """Numbers in the range of an element's form at which its change shows; not all, if they are too many."""
+        lo, hi = form.sums.range
+        numbers = self._numbers(rest, int(changes.channel[k]), int(changes.delta[k]))
+        return numbers[(numbers >= lo) & (numbers <= hi)]
+
+    def _numbers(self, rest: Rest, channel: int, delta: int) -> IntArray:
         """Numbers of a channel for which the result is another one when `delta` is added; not all, if not complete."""
         key = (rest.value.name, channel, delta)
         if key not in self._known:

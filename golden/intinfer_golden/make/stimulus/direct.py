@@ -21,18 +21,15 @@ from ..blas import one_thread
 from ..coverage.collect import Coverage, chunks
 from ..coverage.combinations import Combinations
 from ..coverage.fault import EQUAL, HIGHEST, LOWEST, RESET
-from ..coverage.frames import KIND as FRAMES
-from ..coverage.group import Bools, Intervals, Values
-from ..coverage.shown import Shown
+from ..coverage.group import Bools, Values
 from ..frames import Stimulus
 from . import textures
 from .alike import SearchCache
-from .numbers import Numbers
-from .pack import Goal, pack
+from .goals import Goals
+from .pack import pack
 from .search import Search
 from .telling import Telling
 from .textures import Frame
-from .turns import Turns
 
 STALLED = 40
 """Search rounds without a new bin after which the search ends, unless a number of rounds is asked for."""
@@ -169,9 +166,8 @@ class _DirectedRun:
         low, high = textures.constant(self._graph, "lo"), textures.constant(self._graph, "hi")
         names = ("all lowest", "all highest", "all lowest again")
         no_low, no_high, _ = (v is None for v in self._keep(zip(names, (low, high, low), strict=True)))
-        for group in self.coverage.groups:
-            if group.kind == FRAMES and (no_low or no_high):
-                group.exclude([0, 1], "the accumulator of a node traps on one of these frames")
+        if no_low or no_high:
+            self.coverage.frames.exclude([0, 1], "the accumulator of a node traps on one of these frames")
         self._keep_telling("" if no_low else ", after all lowest", LOWEST, EQUAL, twice=True)
         if not no_high:
             self._keep([("all highest again", high)])
@@ -214,8 +210,7 @@ class _DirectedRun:
 
     def solve(self) -> None:
         """Goals of linear forms, packed; moved about first, then exactly where they were solved."""
-        numbers = Numbers(self._graph, self.coverage.prover, self._rng)
-        turns = Turns(self._graph, self.coverage.turning, self._rng)
+        goals = Goals(self._graph, self.coverage, self._rng)
         for turn in range(SOLVED):
             before = self.coverage.open
             if turn == 1:
@@ -223,16 +218,10 @@ class _DirectedRun:
             for group in self.coverage.groups:
                 if self._reached:
                     return
-                goals: list[Goal] = []
-                if isinstance(group, Intervals):
-                    goals += numbers.goals(group, exactly=turn > 0)
-                elif isinstance(group, Shown):
-                    goals += turns.goals(group)
-                if goals:
-                    goals = [goals[i] for i in self._rng.permutation(len(goals))]  # neighbours share their inputs
-                    label = f"{group.node} {group.kind}"
-                    frames = pack(goals, lambda: textures.noise(self._graph, self._rng))
-                    self._try((label, frame) for frame in frames)
+                wanted = goals.of(group, exactly=turn > 0)
+                mixed = [wanted[i] for i in self._rng.permutation(len(wanted))]  # neighbours share their inputs
+                frames = pack(mixed, lambda: textures.noise(self._graph, self._rng))
+                self._try((f"{group.node} {group.kind}", frame) for frame in frames)
             if self._reached or (turn > 0 and self.coverage.open == before):
                 return
 
