@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the outputs of images, and the top classes."""
     model = load(arguments.model)
     if arguments.trace is not None:
-        from intinfer_golden.make.trace import check_new_directory
+        from intinfer_golden.make.replace import check_new_directory
 
         check_new_directory(Path(arguments.trace))
     image_input(model.graph, f"{arguments.model}:")

@@ -11,7 +11,6 @@ from pathlib import Path
 from intinfer.errors import DataError
 
 from ..describe import documents, index, manifest
-from .trace import check_new_directory
 
 _FORMATS = {manifest.NAME: manifest.FORMAT, index.NAME: index.FORMAT}
 _JOURNAL = "journal.json"
@@ -34,6 +33,18 @@ def check_target(directory: Path, force: bool) -> None:
         _check_ours(directory)
     else:
         raise DataError(f"{directory}: exists and is not empty; give another name, or --force to replace a set")
+
+
+def check_new_directory(directory: Path) -> None:
+    """Raise DataError unless `directory` can be made: absent or empty, in a folder that exists."""
+    if not directory.name:
+        raise DataError(f"{directory}: is not the name of a new folder; give one")
+    if not directory.parent.is_dir():
+        raise DataError(f"{directory}: the folder {directory.parent} does not exist; create it first")
+    if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
+        raise DataError(f"{directory}: exists and is not a folder; give another name")
+    if directory.exists() and any(directory.iterdir()):
+        raise DataError(f"{directory}: exists and is not empty; give another name or remove it")
 
 
 def put_in_place(new: Path, directory: Path) -> Path | None:

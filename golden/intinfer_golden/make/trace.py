@@ -19,6 +19,7 @@ from intinfer.inputs import Arrays
 from intinfer.model import Model
 
 from ..describe.names import file_stem
+from .replace import check_new_directory, put_in_place
 
 FORMAT = "intinfer-trace"
 VERSION = 1
@@ -60,24 +61,11 @@ def new_directory(directory: str | PathLike[str]) -> Iterator[Path]:
     partial.mkdir()
     try:
         yield partial
-        if final.exists():
-            final.rmdir()  # empty, as checked; Windows does not rename onto it
-        partial.rename(final)
+        check_new_directory(final)
+        put_in_place(partial, final)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-
-
-def check_new_directory(directory: Path) -> None:
-    """Raise DataError unless `directory` can be made: absent or empty, in a folder that exists."""
-    if not directory.name:
-        raise DataError(f"{directory}: is not the name of a new folder; give one")
-    if not directory.parent.is_dir():
-        raise DataError(f"{directory}: the folder {directory.parent} does not exist; create it first")
-    if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
-        raise DataError(f"{directory}: exists and is not a folder; give another name")
-    if directory.exists() and any(directory.iterdir()):
-        raise DataError(f"{directory}: exists and is not empty; give another name or remove it")
 
 
 def _write(model: Model, image: Arrays, directory: Path) -> None:
