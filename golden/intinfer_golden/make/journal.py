@@ -70,15 +70,17 @@ def read(directory: Path) -> SetJournal | None:
     remedy = f"remove {directory} first"
     document = documents.parse(path, remedy)
     try:
-        if (document.pop("format"), document.pop("version")) != (_FORMAT, _VERSION):
-            raise ValueError("other format or version")
-        return _checked(SetJournal(**document))
+        ours = (document.pop("format"), document.pop("version")) == (_FORMAT, _VERSION)
+        journal = SetJournal(**document)
+        if not (ours and _sound(journal)):
+            raise ValueError
+        return journal
     except (ValueError, TypeError, LookupError, AttributeError):
         raise DataError(f"{path}: is no journal that this intinfer reads; {remedy}") from None
 
 
-def _checked(journal: SetJournal) -> SetJournal:
-    """Raises ValueError or TypeError for one that `write` does not make."""
+def _sound(journal: SetJournal) -> bool:
+    """Whether its fields have the types that `write` gives them; a ValueError, TypeError or AttributeError says no."""
     whole = isinstance(journal.identity, dict) and _natural(journal.images)
     states = all(
         len(state) == 4 and all(number is None or type(number) is int for number in state) for state in journal.tensors
@@ -86,9 +88,7 @@ def _checked(journal: SetJournal) -> SetJournal:
     files = all(
         _natural(length) and isinstance(digest, str) and len(digest) == 64 for length, digest in journal.files.values()
     )
-    if not (whole and states and files):
-        raise ValueError("other types")
-    return journal
+    return whole and states and files
 
 
 def _natural(number: object) -> bool:
@@ -115,8 +115,12 @@ def growing(
     """
     check_target(directory, force)
     partial = partial_of(directory)
-    if not (partial.is_dir() and resume):
-        _create(partial, resume)
+    if partial.exists() and not resume:
+        raise DataError(
+            f"{partial}: is there already, from a run that was killed or still goes on; go on with it by --resume, or "
+            "remove it first"
+        )
+    partial.mkdir(exist_ok=True)
     with _alone(partial):
         yield from _grown(directory, partial, identity, force)
 
@@ -201,15 +205,6 @@ def _check_identity(directory: Path, journal: SetJournal, identity: Mapping[str,
                 f"{directory}: was begun with another {key}; repeat the command that began it with --resume, or remove "
                 "the folder"
             )
-
-
-def _create(partial: Path, resume: bool) -> None:
-    if partial.exists() and not resume:
-        raise DataError(
-            f"{partial}: is there already, from a run that was killed or still goes on; go on with it by --resume, or "
-            "remove it first"
-        )
-    partial.mkdir(exist_ok=True)
 
 
 def sync_folder(directory: Path) -> None:
