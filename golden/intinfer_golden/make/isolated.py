@@ -103,20 +103,15 @@ def write_isolated(
     identity = sets.identity(frames)
     if resume and journal.complete(final, identity):
         return documents.read(final / NAME, FORMAT, VERSION, "index of golden vectors")
+    progress = progress or (lambda done: None)
     with journal.growing(final, identity, resume, force):
-        values = _values_of(model.graph, frames, regions)
-        _grow(sets, identity, values, jobs, progress or (lambda done: None))
+        values, left = _values_of(model.graph, frames, regions), sets.left()
+        whole = len(regions) - len(left)
+        progress(whole)
+        for done, _ in enumerate(_written(sets, left, values, jobs), whole + 1):
+            SetJournal(identity, done).write(sets.folder)
+            progress(done)
         return sets.index()
-
-
-def _grow(sets: _Sets, identity: Mapping[str, Any], values: Given, jobs: int, progress: Progress) -> None:
-    """Write the sets that are not whole, and journal each."""
-    left = sets.left()
-    whole = len(sets.regions) - len(left)
-    progress(whole)
-    for done, _ in enumerate(_written(sets, left, values, jobs), whole + 1):
-        SetJournal(identity, done).write(sets.folder)
-        progress(done)
 
 
 def _check_regions(regions: Sequence[Region]) -> None:

@@ -75,11 +75,6 @@ class Job:
     coverage: Report | None = None
 
     @property
-    def formats(self) -> list[str]:
-        """The formats of the set's files."""
-        return list(self.command["format"])
-
-    @property
     def mode(self) -> str:
         """What the manifest calls it: "isolated" of a region, "network" of the whole graph."""
         return "isolated" if self.region else "network"
@@ -133,7 +128,7 @@ def write_set(job: Job, model: Model, final: Path, resume: bool, force: bool, pr
         return
     with journal.growing(final, job.identity, resume, force) as (partial, found):
         run = _Run(job, model, partial, found)
-        run.images(progress)
+        run.images(progress or (lambda done: None))
         run.finish()
 
 
@@ -145,13 +140,23 @@ class _Run:
         self._directory = directory
         self._found = found
         self._check = CrossCheck(model)
-        self._growing = [TensorWriter(directory, tensor, job.formats) for tensor in job.contents.frames]
+        self._growing = [TensorWriter(directory, tensor, job.command["format"]) for tensor in job.contents.frames]
 
-    def images(self, progress: Progress | None) -> None:
+    @one_thread()
+    def images(self, progress: Progress) -> None:
         """Write what the journal lacks."""
         self._begin()
-        with one_thread():
-            self._batches(progress)
+        job, done, saved = self._job, self._found.images, time.monotonic()
+        progress(done)
+        for chunk in job.frames.chunks(job.graph, done, _batch_size(job.graph)):
+            start, done = done, done + len(next(iter(chunk.values())))
+            if fingerprints(job.graph, chunk) != job.hashes.images[start:done]:
+                raise DataError(f"images {start} to {done - 1} changed while vectors were made of them; begin again")
+            self._batch(chunk, start)
+            if done < job.frames.count and time.monotonic() - saved >= CHECKPOINT_SECONDS:
+                self._checkpoint(done)
+                saved = time.monotonic()
+            progress(done)
 
     def _begin(self) -> None:
         """Start the files, or take up those of the journal."""
@@ -163,22 +168,6 @@ class _Run:
             raise FolderError(f"the journal of {self._directory} is damaged; remove the folder and begin again")
         for entry, state in zip(self._growing, self._found.tensors, strict=True):
             entry.take_up(state, self._found.files)
-
-    def _batches(self, progress: Progress | None) -> None:
-        job, done = self._job, self._found.images
-        if progress:
-            progress(done)
-        saved = time.monotonic()
-        for chunk in job.frames.chunks(job.graph, done, _batch_size(job.graph)):
-            start, done = done, done + len(next(iter(chunk.values())))
-            if fingerprints(job.graph, chunk) != job.hashes.images[start:done]:
-                raise DataError(f"images {start} to {done - 1} changed while vectors were made of them; begin again")
-            self._batch(chunk, start)
-            if done < job.frames.count and time.monotonic() - saved >= CHECKPOINT_SECONDS:
-                self._checkpoint(done)
-                saved = time.monotonic()
-            if progress:
-                progress(done)
 
     def _batch(self, chunk: Mapping[str, IntArray], start: int) -> None:
         """Run images one by one, which is the fastest; the fast engine checks each while the next is computed."""
@@ -227,7 +216,7 @@ class _Run:
         job, directory = self._job, self._directory
         entries = [entry.end() for entry in self._growing]
         for constant in job.contents.constants:
-            writer = TensorWriter(directory, constant.tensor, job.formats, constant.generated)
+            writer = TensorWriter(directory, constant.tensor, job.command["format"], constant.generated)
             writer.begin()
             writer.append(constant.values)
             entries.append(writer.end())
@@ -236,7 +225,7 @@ class _Run:
         for suffix, text in ({} if job.coverage is None else job.coverage.files()).items():
             write_into(directory / f"coverage.{suffix}", text.encode("utf-8"))
         shutil.rmtree(directory / "bench", ignore_errors=True)  # of a run that was killed here
-        if "memh" in job.formats:
+        if "memh" in job.command["format"]:
             write_bench(directory)
 
 
