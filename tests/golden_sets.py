@@ -19,8 +19,8 @@ from intinfer.rounding import RoundMode
 from intinfer.tensor import CellularWeights, IntTensor
 from intinfer.types import IntArray, IntType, Mask
 from intinfer_golden import write_vectors
-from intinfer_golden.make.demand import demand_masks
 from intinfer_golden.make.frames import Stimulus
+from intinfer_golden.make.run import demand_masks
 
 SEED = (0, 1, 1, 0)
 

@@ -56,7 +56,7 @@ def _of_model(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _of_set(arguments: argparse.Namespace) -> dict[str, Any]:
-    from intinfer_golden.make.subset import write_frames
+    from intinfer_golden.make.vectors import write_frames
     from intinfer_golden.verification.sets import open_set
 
     vectors = open_set(Path(arguments.model))

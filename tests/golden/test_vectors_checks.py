@@ -31,8 +31,8 @@ from intinfer.graph import Graph
 from intinfer.strategies import graphs_with_images
 from intinfer_golden import write_vectors
 from intinfer_golden.describe.regions import isolate
-from intinfer_golden.make.demand import demand_masks
 from intinfer_golden.make.frames import Stimulus
+from intinfer_golden.make.run import demand_masks
 
 GRAPH = block_graph()
 IMAGES = images()

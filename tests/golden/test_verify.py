@@ -20,7 +20,7 @@ from intinfer import reference
 from intinfer.errors import DataError
 from intinfer_golden import verify
 from intinfer_golden.describe.manifest import load
-from intinfer_golden.make.demand import demand_masks
+from intinfer_golden.make.run import demand_masks
 from intinfer_golden.verification.compare import Comparison, Verification
 from intinfer_golden.verification.report import describe, junit_xml
 

@@ -22,6 +22,7 @@ from intinfer.errors import DataError, RangeError
 from intinfer.files.atomic import write_into
 from intinfer.graph import Graph, Node
 from intinfer.model import Model
+from intinfer.ops.base import Selecting
 from intinfer.ops.mac import Accumulating
 from intinfer.types import IntArray, Mask
 
@@ -32,7 +33,6 @@ from ..testbench import write_bench
 from . import journal
 from .blas import one_thread
 from .crosscheck import CrossCheck
-from .demand import demand_masks
 from .frames import Frames, Hashes, Report, fingerprints
 from .journal import FolderError, SetJournal, sync_folder
 from .writer import TensorWriter
@@ -227,6 +227,26 @@ class _Run:
         shutil.rmtree(directory / "bench", ignore_errors=True)  # of a run that was killed here
         if "memh" in job.command["format"]:
             write_bench(directory)
+
+
+def demand_masks(graph: Graph, values: Mapping[str, IntArray]) -> dict[str, Mask]:
+    """For each value of one run a bool array (C,): the channels that reach an output of the graph.
+
+    All channels of the outputs are demanded, a multiplexer demands of each branch the channels it selects from it,
+    and demand goes backward through the channel map of each op. A design may leave everything else uncomputed.
+
+    Args:
+        values: the run's values without batch axis, by name; only those that select are looked at.
+    """
+    masks = {name: np.zeros(value.shape[0], dtype=bool) for name, value in graph.values.items()}
+    for out in graph.outputs:
+        masks[out.value][:] = True
+    for node in reversed(graph.nodes):
+        operands = graph.operands(node)
+        select = values[node.inputs[0]] == 1 if isinstance(node.op, Selecting) else None
+        for name, mask in zip(node.inputs, node.op.demand(operands, masks[node.name], select), strict=True):
+            masks[name] |= mask
+    return masks
 
 
 def _batch_size(graph: Graph) -> int:
