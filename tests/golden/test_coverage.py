@@ -374,7 +374,7 @@ def test_the_numbers_add_up_in_the_document() -> None:
 
 
 def test_the_text_is_a_table_with_open_bins_and_reasons() -> None:
-    lines = partial().text().splitlines()
+    lines = partial().files()["txt"].splitlines()
     assert lines[0].split() == ["node", "covergroup", "bins", "hit", "unreachable", "open", "%"]
     assert lines[5].split() == ["total", "30", "10", "7", "13", "43.48"]
     assert "  <b>&'act', threshold sides: channel 0, threshold 0, just crossed" in lines
@@ -419,7 +419,7 @@ class Page(html.parser.HTMLParser):
 
 
 def test_the_page_stands_alone_and_escapes_names() -> None:
-    text = partial().html()
+    text = partial().files()["html"]
     page = Page()
     page.feed(text)
     assert page.open == []

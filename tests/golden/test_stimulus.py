@@ -52,7 +52,7 @@ def test_every_bin_of_a_single_op_is_hit_or_proven_unreachable(kind: str) -> Non
     @given(single(kind))
     def check(graph: Graph) -> None:
         stimulus = directed(graph)
-        assert stimulus.coverage.open == 0, stimulus.coverage.text()
+        assert stimulus.coverage.open == 0, stimulus.coverage.files()["txt"]
         assert stimulus.coverage.percent == 100
         assert stimulus.rounds == 0
         assert counted_again(graph, stimulus).document() == stimulus.coverage.document()

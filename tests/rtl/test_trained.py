@@ -36,7 +36,7 @@ def check(graph: Graph, prefix: str, folder: Path) -> int:
     names = [node.name for node in graph.nodes if node.name.startswith(prefix)]
     for number, region in enumerate(each_node(graph, names)):
         found = directed(region.graph, seed=number)
-        assert found.coverage.percent == 100, f"{region.name}\n{found.coverage.text()}"
+        assert found.coverage.percent == 100, f"{region.name}\n{found.coverage.files()['txt']}"
         directory = folder / str(number)
         images = Stimulus(found.frames, found.labels)
         write_vectors(Model(graph), images, directory, formats=("memh",), fold=8, region=region)

@@ -84,16 +84,9 @@ class Coverage:
         """As JSON-able dict: totals, and every group with its bins, reasons and first open bins."""
         return document.document(self.groups)
 
-    def text(self) -> str:
-        """A table of the groups, the reasons and the first open bins, for people."""
-        return document.text(self.document())
-
-    def html(self) -> str:
-        """The same as a web page of its own: no scripts, no other files."""
-        return document.html(self.document())
-
     def files(self) -> dict[str, str]:
-        """All three by suffix, the document as JSON."""
+        """By suffix the document as JSON, as a table with the reasons and the first open bins, and as a web page of its
+        own: no scripts, no other files."""
         report = self.document()
         return {
             "json": json.dumps(report, indent=1) + "\n",

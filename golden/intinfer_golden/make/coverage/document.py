@@ -17,18 +17,14 @@ SHOWN = 5
 """Open bins and reasons that are spelled out for each group."""
 
 
-def percentage(hit: int, reachable: int) -> float:
-    """100 only when all are hit: 99.996 % is never rounded up."""
-    return 100.0 if hit == reachable else min(99.99, round(100.0 * hit / reachable, 2))
-
-
 def counts(groups: Sequence[Covergroup]) -> dict[str, Any]:
     """bins = hit + unreachable + open, and the percentage hit of those not unreachable."""
     bins = sum(len(group.hit) for group in groups)
     hit = sum(int(group.hit.sum()) for group in groups)
     unreachable = sum(int(group.unreachable.sum()) for group in groups)
-    percent = percentage(hit, bins - unreachable)
-    return {"bins": bins, "hit": hit, "unreachable": unreachable, "open": bins - hit - unreachable, "percent": percent}
+    left = bins - hit - unreachable
+    percent = min(99.99, round(100.0 * hit / (hit + left), 2)) if left else 100.0  # 99.996 is never rounded up
+    return {"bins": bins, "hit": hit, "unreachable": unreachable, "open": left, "percent": percent}
 
 
 def document(groups: Sequence[Covergroup]) -> dict[str, Any]:
