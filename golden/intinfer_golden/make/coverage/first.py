@@ -18,6 +18,7 @@ from intinfer.errors import RangeError
 from intinfer.graph import Graph, Value
 
 from ...ops import facts_of
+from ..stimulus.textures import constant
 from . import leaks
 from .fault import AFTER, ENDS, EQUAL, HIGHEST, LOWEST, RESET, Faults, Site, reordered
 from .forms import Prover
@@ -87,7 +88,8 @@ class FirstFrames(Covergroup):
     certain kind."""
 
     def __init__(self, graph: Graph, name: str, prover: Prover) -> None:
-        self.before = {after: _end(graph, end) for after, end in ((LOWEST, "lo"), (HIGHEST, "hi"))}
+        ends = {LOWEST: constant(graph, "lo"), HIGHEST: constant(graph, "hi")}
+        self.before = {after: _trace(graph, {name: x[None] for name, x in end.items()}) for after, end in ends.items()}
         self.faults = [f for node in graph.nodes for f in _of(Site(graph, node, prover, self.before))]
         self._succession = Succession(graph)
         words = tuple(word for f in self.faults for word in f.words)
@@ -151,12 +153,8 @@ def _of(site: Site) -> Iterator[Faults]:
     yield from facts.faults(site)
 
 
-def _end(graph: Graph, end: str) -> Values | None:
-    """The trace of the frame with all inputs at one end, None when an accumulator traps on it."""
-    return _trace(graph, {x.name: np.full((1, *x.shape), getattr(x.type, end), dtype=np.int64) for x in graph.inputs})
-
-
 def _trace(graph: Graph, frame: Values) -> Values | None:
+    """The trace of a frame with a batch axis; None when an accumulator traps on it."""
     try:
         return reference.trace(graph, frame)
     except RangeError:

@@ -49,9 +49,9 @@ def carried(site: Site, words: str, shows: Callable[[IntArray, IntArray], Bools]
         def seen(now: Values, before: Values) -> bool:
             return bool(shows(site.at(now, site.first_place), site.at(before, site.last_place)).any())
 
-        reason = hidden if after == EQUAL else ""
-        if after != EQUAL and (known := site.before[after]) is not None:
-            reason = _never_shows(site, shows, site.at(known, site.last_place))
+        known = site.before.get(after)
+        never = "" if known is None else _never_shows(site, shows, site.at(known, site.last_place))
+        reason = hidden if after == EQUAL else never
         yield fault(after, f"{site.name}: {words}", seen, reason)
 
 

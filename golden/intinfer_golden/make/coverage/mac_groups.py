@@ -6,6 +6,8 @@ every border tap is beside a pixel.
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from intinfer.accumulator import Overflow
@@ -105,7 +107,9 @@ def _taps(mac: Mac) -> Covergroup:
         view = mac.window.view(mac.padded(values))
         return np.asarray(np.einsum("ncyxij,yx->ncij", view, factors)).reshape(len(view), -1)
 
-    where = mac.window.view(mac.window.pad(_addresses(mac), -1 - np.unique(mac.pad_value, return_inverse=True)[1]))[0]
+    addresses = np.arange(prod(mac.shape), dtype=np.int64).reshape(1, *mac.shape)
+    addresses = np.where(mac.type.lo < mac.type.hi, addresses, -1)  # inputs of one value are all the same
+    where = mac.window.view(mac.window.pad(addresses, -1 - np.unique(mac.pad_value, return_inverse=True)[1]))[0]
     sentence = "over all frames the tap reads another sequence than any other tap of its sums: no two can be exchanged"
     rows, columns = mac.weight.shape[2:]
     axes = (Axis("input channel", mac.shape[0]), Axis("row", rows), Axis("column", columns))
@@ -114,13 +118,6 @@ def _taps(mac: Mac) -> Covergroup:
     same = sequences.twins(where.transpose(0, 3, 4, 1, 2).reshape(len(family), -1))
     group.exclude(same, f"the tap reads what another one reads: inputs are {mac.type}, or it never leaves the border")
     return group
-
-
-def _addresses(mac: Mac) -> IntArray:
-    """A number for each input that can differ from the others, (1, C, H, W)."""
-    if mac.type.lo == mac.type.hi:
-        return np.full((1, *mac.shape), -1, dtype=np.int64)
-    return np.arange(mac.shape[0] * mac.shape[1] * mac.shape[2], dtype=np.int64).reshape(1, *mac.shape)
 
 
 def _border(mac: Mac) -> Covergroup:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -30,6 +29,9 @@ ELEMENTS = 2**20
 
 NOISE = (2, 4, 0, 3, 4)
 """Elements of four that are noise, for each way to compose a frame but the last, which is sparse."""
+
+SOME = 8
+"""Numbers on which a channel's constants and those of another one differ that are kept."""
 
 Trace = Callable[[list[Frame]], list[Values | None]]
 
@@ -115,14 +117,9 @@ class Telling:
             places = rng.permutation(pixels)[: len(told)]
             rows[channel, places] = rng.permutation(numbers)[told % len(numbers)]
         if pixels == 1 and noise == 2:
-            rows[:, 0] = self._distinct(channels, x)
+            levels = min(type_.hi - type_.lo + 1, 2**62)  # channels as different as the type allows
+            rows[:, 0] = rng.permutation(type_.lo + np.arange(channels) % levels * max(1, levels // channels))
         return rows.reshape(x.shape)
-
-    def _distinct(self, count: int, x: Value) -> IntArray:
-        """Numbers of a type as different as it allows."""
-        levels = min(x.type.hi - x.type.lo + 1, 2**62)
-        spread = x.type.lo + np.arange(count) % levels * max(1, levels // count)
-        return self._rng.permutation(spread)
 
     def _changed(self, frame: Frame, turn: int, first: Frame) -> Frame:
         """A copy in which a channel, a pixel or an element comes from another frame."""
@@ -139,7 +136,8 @@ class Telling:
         return changed
 
     def _telling(self, x: Value) -> list[IntArray]:
-        """For each channel of an input numbers at which the ops that read it change, and its ends."""
+        """For each channel of an input its ends, and numbers at which the ops that read it change or give other results
+        by the constants of channel 0 or the next."""
         rows = [np.full((x.shape[0], 2), [x.type.lo, x.type.hi])]
         extra: list[list[int]] = [[] for _ in range(x.shape[0])]
         for node in self._graph.nodes:
@@ -148,20 +146,8 @@ class Telling:
             facts = facts_of(self._graph, node)
             if isinstance(facts, Elementwise):
                 rows += facts.turns()
-            if isinstance(facts, PerChannel):
-                for channel, numbers in enumerate(self._between(facts)):
-                    extra[channel] += numbers
+            for exchange in facts.exchanges() if isinstance(facts, PerChannel) else ():
+                for channel, own in enumerate(extra):
+                    some = exchange.numbers[exchange.differ[:, channel], channel]
+                    own += self._rng.permutation(some)[:SOME].tolist()
         return [np.concatenate([*(part[c] for part in rows), np.array(extra[c], np.int64)]) for c in range(x.shape[0])]
-
-    def _between(self, facts: PerChannel[Any]) -> list[list[int]]:
-        """Numbers at which the constants of a channel and those of channel 0 or the next give different results."""
-        found: list[list[int]] = [[] for _ in range(facts.channels)]
-        for exchange in facts.exchanges():
-            for channel, own in enumerate(found):
-                some = exchange.numbers[exchange.differ[:, channel], channel]
-                own += self._rng.permutation(some)[:SOME].tolist()
-        return found
-
-
-SOME = 8
-"""Numbers of a kind that are kept for each channel."""
