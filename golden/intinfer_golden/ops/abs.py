@@ -12,7 +12,7 @@ from ..designs import Mistake, listed, wrapped
 from ..make.coverage import Covergroup, Prover
 from ..make.coverage.combinations import around_zero
 from .base import Elementwise, Served, Stateless
-from .steps import Cell, Operand, Place, Steps
+from .steps import Operand, Place, Steps
 
 
 class AbsFacts(Stateless, Served, Elementwise[Abs]):
@@ -22,8 +22,8 @@ class AbsFacts(Stateless, Served, Elementwise[Abs]):
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
         z = operands[0].element(at)
-        facts: dict[str, Cell] = {"z": z.number, "sign": "negative" if z.number < 0 else "not negative"}
-        return Steps("z or -z, whichever is not negative", (), facts, -z.number if z.number < 0 else z.number, (z,))
+        sign = "negative" if z.number < 0 else "not negative"
+        return Steps("z or -z, whichever is not negative", (), {"z": z.number, "sign": sign}, abs(z.number), (z,))
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
         return [around_zero(self.node, self.x, "sign")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import accumulate
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from ..designs.sums import narrowed
 from ..make.coverage import Covergroup, Prover
 from ..make.coverage.combinations import MAX_PAIRS, Combinations, ends
 from .base import Elementwise, Served, Stateless
-from .steps import Cell, Operand, Place, Steps, element_row
+from .steps import Operand, Place, Steps, element_row
 
 _MULTIPLIERS = (1, -1, 2, -2, 3, -3, 4, -4, 8, -8, 0)
 """Multipliers that a design may have instead of a small one."""
@@ -25,14 +26,11 @@ class AddFacts(Stateless, Served, Elementwise[Add]):
     of = Add
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
-        rows: list[dict[str, Cell]] = []
-        total = 0
         elements = tuple(x.element(at) for x in operands)
-        for multiplier, element in zip(self.op.multipliers, elements, strict=True):
-            product = multiplier * element.number
-            total += product
-            rows.append(element_row(element, multiplier=multiplier, product=product, sum=total))
-        return Steps("sum of multiplier * value", tuple(rows), {}, total, elements)
+        products = [m * element.number for m, element in zip(self.op.multipliers, elements, strict=True)]
+        columns = zip(elements, self.op.multipliers, products, accumulate(products), strict=True)
+        rows = tuple(element_row(e, multiplier=m, product=product, sum=total) for e, m, product, total in columns)
+        return Steps("sum of multiplier * value", rows, {}, sum(products), elements)
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
         both = ends(self.inputs)
@@ -44,8 +42,7 @@ class AddFacts(Stateless, Served, Elementwise[Add]):
         return [Combinations(self.node, "ends", sentence, self.node.inputs, both, self.channels)]
 
     def mistakes(self) -> Iterator[Mistake]:
-        op = self.op
-        names, multipliers = self.node.inputs, list(op.multipliers)
+        names, multipliers = self.node.inputs, list(self.op.multipliers)
         for i, own in enumerate(multipliers):
             near = (own + 1, own - 1, -own, 2 * own, *(_MULTIPLIERS if abs(own) < 2**20 else ()))
             for value in dict.fromkeys(value for value in near if value != own):
@@ -57,7 +54,7 @@ class AddFacts(Stateless, Served, Elementwise[Add]):
             yield Mistake("the multipliers are in reverse", weighted(multipliers[::-1]))
             if min(multipliers) < 0:
                 yield Mistake("of all multipliers the sign alone counts", weighted(np.sign(multipliers).tolist()))
-        yield from narrowed(op, self.node.output.type)
+        yield from narrowed(self.op, self.node.output.type)
         yield Mistake("the larger operand is given, not the sum", lambda *xs: np.max(xs, axis=0))
         yield Mistake("the bits of the operands are joined (OR), not added", lambda *xs: np.bitwise_or.reduce(xs))
         yield Mistake("the operands are added without carries (XOR)", lambda *xs: np.bitwise_xor.reduce(xs))

@@ -14,7 +14,7 @@ from ..designs import Mistake, listed
 from ..make.coverage import Covergroup, Prover
 from ..make.coverage.combinations import around_zero
 from .base import PerChannel, Served
-from .steps import Cell, Operand, Place, Steps
+from .steps import Operand, Place, Steps
 
 
 class AffineFacts(Served, PerChannel[Affine]):
@@ -26,7 +26,7 @@ class AffineFacts(Served, PerChannel[Affine]):
         z = operands[0].element(at)
         multiplier, offset = int(self.op.multiplier.values[at[0]]), int(self.op.offset.values[at[0]])
         product = z.number * multiplier
-        facts: dict[str, Cell] = {"z": z.number, "M": multiplier, "z * M": product, "B": offset}
+        facts = {"z": z.number, "M": multiplier, "z * M": product, "B": offset}
         return Steps("z * M + B", (), facts, product + offset, (z,))
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
@@ -37,8 +37,8 @@ class AffineFacts(Served, PerChannel[Affine]):
         return np.repeat([[self.x.type.lo], [self.x.type.hi]], self.channels, axis=1), True
 
     def mistakes(self) -> Iterator[Mistake]:
-        op = self.op
-        m, b = (per_channel(t.values, len(self.node.output.shape) + 1) for t in (op.multiplier, op.offset))
+        tensors = (self.op.multiplier, self.op.offset)
+        m, b = (per_channel(t.values, len(self.node.output.shape) + 1) for t in tensors)
         return listed(
             {
                 "the offset is multiplied as well: (z + B) * M": lambda z: (z + b) * m,

@@ -10,7 +10,7 @@ from intinfer.graph import Value
 from intinfer.ops import ArgMax
 from intinfer.types import LIMIT, IntArray
 
-from ..designs import Change, Mistake, at_axis, listed, with_entry
+from ..designs import Change, Mistake, listed
 from ..make.coverage import (
     ENDS,
     RESET,
@@ -38,23 +38,22 @@ class ArgMaxFacts(OpFacts[ArgMax]):
     of = ArgMax
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
-        (x,) = operands
-        rows: list[dict[str, Cell]] = []
-        best = x.element((0, *at[1:]))
-        for c in range(x.shape[0]):
-            element = x.element((c, *at[1:]))
-            best = element if element.number > best.number else best
-            rows.append({"c": c, "value": element.number, "largest at": best.at[0]})
-        return Steps("lowest c with the largest value", tuple(rows), {"largest": best.number}, best.at[0], (best,))
+        elements = [operands[0].element((c, *at[1:])) for c in range(operands[0].shape[0])]
+        largest = [max(elements[: c + 1], key=lambda element: element.number) for c in range(len(elements))]
+        rows: tuple[dict[str, Cell], ...] = tuple(
+            {"c": c, "value": element.number, "largest at": best.at[0]}
+            for c, (element, best) in enumerate(zip(elements, largest, strict=True))
+        )
+        best = largest[-1]
+        return Steps("lowest c with the largest value", rows, {"largest": best.number}, best.at[0], (best,))
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
-        x = self.x
-        classes = x.shape[0]
+        x, classes = self.x, self.x.shape[0]
 
         def tops(values: Values) -> Bools:
             """Which classes hold the largest number of each pixel."""
-            array = _scores(values[x.name])
-            return np.asarray(array == array.max(axis=1, keepdims=True))
+            scores = _scores(values[x.name])
+            return np.asarray(scores == scores.max(axis=1, keepdims=True))
 
         def wins(values: Values) -> Bools:
             top = tops(values)
@@ -67,18 +66,17 @@ class ArgMaxFacts(OpFacts[ArgMax]):
         pairs = [(a, a + 1) for a in range(classes - 1)] + ([(0, classes - 1)] if classes > 2 else [])
         single = x.type.lo == x.type.hi
         win = Covergroup(self.node.name, "winners", "each class wins alone", (Axis("class", classes),), wins)
-        groups = [win]
-        win.exclude(single and classes > 1, f"every input is {x.type.lo}: classes always tie")
-        if pairs:
-            words = tuple(f"classes {a} and {b}" for a, b in pairs)
-            sentence = "two classes share the top, and the lower one wins"
-            tie = Covergroup(self.node.name, "ties", sentence, (Axis("tie", words),), ties)
-            later = [i for i, (a, _) in enumerate(pairs) if a > 0 and single]
-            tie.exclude(later, f"every input is {x.type.lo}: class 0 always shares the top")
-            groups.append(tie)
-        if pairs and x in self.graph.inputs:
-            groups.append(rivals.covergroup(self.node, 1, x.type, lambda values: _scores(values[x.name])[None]))
-        return groups
+        if classes == 1:
+            return [win]
+        win.exclude(single, f"every input is {x.type.lo}: classes always tie")
+        words = tuple(f"classes {a} and {b}" for a, b in pairs)
+        sentence = "two classes share the top, and the lower one wins"
+        tie = Covergroup(self.node.name, "ties", sentence, (Axis("tie", words),), ties)
+        later = [i for i, (a, _) in enumerate(pairs) if a > 0 and single]
+        tie.exclude(later, f"every input is {x.type.lo}: class 0 always shares the top")
+        if x not in self.graph.inputs:
+            return [win, tie]
+        return [win, tie, rivals.covergroup(self.node, 1, x.type, lambda values: _scores(values[x.name])[None])]
 
     def faults(self, site: Site) -> Iterator[Faults]:
         """The running maximum begins with 0 at class 0, or with that of the frame before: only a greater one wins."""
@@ -114,17 +112,16 @@ class ArgMaxFacts(OpFacts[ArgMax]):
 
     def frames(self, rng: np.random.Generator) -> Iterator[Frame]:
         """Each class wins alone, and shares the top with the next one and with the last."""
-        x = self.x
-        classes = x.shape[0]
+        x, classes = self.x, self.x.shape[0]
         winners: list[tuple[int, ...]] = [(c,) for c in range(classes)]
         winners += [(c, c + 1) for c in range(classes - 1)] + [(0, classes - 1)]
         shifts = np.array([(0, *place) for place in np.ndindex(*x.shape[1:])], dtype=np.int64)
+        indices = np.zeros((classes, len(x.shape)), dtype=np.int64)
+        indices[:, 0] = np.arange(classes)
         goals = []
         for top in winners:
             numbers = rng.integers(x.type.lo, max(x.type.hi - 1, x.type.lo), classes, endpoint=True)
             numbers[list(top)] = x.type.hi
-            indices = np.zeros((classes, len(x.shape)), dtype=np.int64)
-            indices[:, 0] = np.arange(classes)
             goals.append(Goal(x.name, indices, numbers, shifts))
         goals += [Goal(x.name, indices, numbers, shifts) for numbers in rivals.close_calls(x.type, classes, rng)]
         yield from pack(goals, lambda: textures.noise(self.graph, rng))
@@ -145,14 +142,10 @@ class ArgMaxFacts(OpFacts[ArgMax]):
         count = self.x.shape[0]
 
         def first(x: IntArray) -> IntArray:
-            index: IntArray = np.argmax(x, axis=1, keepdims=True).astype(np.int64)
-            return index
+            return np.asarray(np.argmax(x, axis=1, keepdims=True), dtype=np.int64)
 
         def last(x: IntArray) -> IntArray:
             return count - 1 - first(x[:, ::-1])
-
-        def without(x: IntArray, channel: int) -> IntArray:
-            return first(with_entry(x, at_axis(1, channel), -LIMIT))
 
         table: dict[str, Change] = {
             "at a tie the last index wins, not the first": last,
@@ -166,8 +159,8 @@ class ArgMaxFacts(OpFacts[ArgMax]):
             "the index is counted from the end": lambda x: count - 1 - first(x),
         }
         if count > 1:
-            table["the first channel is not looked at"] = lambda x: without(x, 0)
-            table["the last channel is not looked at"] = lambda x: without(x, count - 1)
+            table["the first channel is not looked at"] = lambda x: first(x[:, 1:]) + 1
+            table["the last channel is not looked at"] = lambda x: first(x[:, :-1])
         return listed(table | {"the largest value is given, not its index": lambda x: x.max(axis=1, keepdims=True)})
 
 

@@ -31,27 +31,25 @@ class BitshiftFacts(Stateless, Served, Elementwise[Bitshift]):
         return Steps("(a + b) >> 1", rows, {"a + b": total, "lost bit": total % 2}, total // 2, (one, two))
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
-        names, sentence = self.node.inputs, "both inputs at their ends"
-        every = Combinations(self.node, "ends", sentence, names, ends(self.inputs), self.channels)
-        sentence = "pairs of codes: all, or carries through every bit and odd sums beside the ends"
-        return [every, Combinations(self.node, "pairs", sentence, names, self._pairs(), None)]
+        node, pairs = self.node, "pairs of codes: all, or carries through every bit and odd sums beside the ends"
+        return [
+            Combinations(node, "ends", "both inputs at their ends", node.inputs, ends(self.inputs), self.channels),
+            Combinations(node, "pairs", pairs, node.inputs, self._pairs(), None),
+        ]
 
     def _pairs(self) -> IntArray:
         a, b = (v.type for v in self.inputs)
-        spans = [range(t.lo, t.hi + 1) for t in (a, b)]
-        if len(spans[0]) * len(spans[1]) <= MAX_PAIRS:
-            return np.array(list(product(*spans)), dtype=np.int64)
+        if (a.hi - a.lo + 1) * (b.hi - b.lo + 1) <= MAX_PAIRS:
+            return np.array(list(product(range(a.lo, a.hi + 1), range(b.lo, b.hi + 1))), dtype=np.int64)
         powers = [2**i for i in range(self.op.bits)]
-        wide = [(p - 1, 1) for p in powers] + [(1, p - 1) for p in powers] + [(p, p) for p in powers]
+        wide = [pair for p in powers for pair in ((p - 1, 1), (1, p - 1), (p, p))]
         near = [(a.lo, b.lo + 1), (a.lo + 1, b.lo), (a.hi, b.hi - 1), (a.hi - 1, b.hi), (a.lo, b.hi), (a.hi, b.lo)]
         inside = {(x, y) for x, y in wide + near if a.lo <= x <= a.hi and b.lo <= y <= b.hi}
         return np.array(sorted(inside), dtype=np.int64)
 
     def mistakes(self) -> Iterator[Mistake]:
-        op = self.op
         first, second = self.node.inputs
-        bits, top = op.bits, 1 << op.bits
-        mask = top - 1
+        bits, top = self.op.bits, 1 << self.op.bits
         what = "a OR b" if bits == 1 else "(a + b) >> 1"
         of_bits: dict[str, Change] = {"the mean is given, (a + b) >> 1, not a OR b": lambda a, b: (a + b) >> 1}
         of_levels: dict[str, Change] = {
@@ -67,12 +65,12 @@ class BitshiftFacts(Stateless, Served, Elementwise[Bitshift]):
         of_any: dict[str, Change] = {
             f"a XOR b is given, not {what}": lambda a, b: a ^ b,
             f"a AND b is given, not {what}": lambda a, b: a & b,
-            "the result is inverted (NOR)": lambda a, b: mask - (a | b),
-            "the result is inverted (NAND)": lambda a, b: mask - (a & b),
-            "the result is inverted (XNOR)": lambda a, b: mask - (a ^ b),
+            "the result is inverted (NOR)": lambda a, b: top - 1 - (a | b),
+            "the result is inverted (NAND)": lambda a, b: top - 1 - (a & b),
+            "the result is inverted (XNOR)": lambda a, b: top - 1 - (a ^ b),
             f"the sum is given, a + b, cut to {bits} bits: there is no shift": lambda a, b: (a + b) % top,
             "the sum is given, a + b: there is no shift": lambda a, b: a + b,
-            f"the sum is given, a + b, clipped to {mask}: there is no shift": lambda a, b: np.minimum(a + b, mask),
+            f"the sum is given, a + b, clipped to {top - 1}: there is no shift": lambda a, b: (a + b).clip(max=top - 1),
             "the sum is shifted by 2": lambda a, b: (a + b) >> 2,
             "the difference is shifted: (a - b) >> 1": lambda a, b: (a - b) >> 1,
             "the absolute difference is given": lambda a, b: np.abs(a - b),

@@ -11,7 +11,7 @@ from intinfer.types import IntArray
 
 from ..designs import Mistake, listed
 from .base import Routing
-from .steps import Cell, Operand, Place, Steps, element_row
+from .steps import Operand, Place, Steps, copied
 
 
 class ChannelSelectFacts(Routing[ChannelSelect]):
@@ -22,13 +22,10 @@ class ChannelSelectFacts(Routing[ChannelSelect]):
     def explain(self, at: Place, *operands: Operand) -> Steps:
         source = int(self.op.indices.values[at[0]])
         element = operands[0].element((source, *at[1:]))
-        facts: dict[str, Cell] = {f"indices[{at[0]}]": source}
-        return Steps("input[indices[c]]", (element_row(element),), facts, element.number, (element,))
+        return copied("input[indices[c]]", element, {f"indices[{at[0]}]": source})
 
     def mistakes(self) -> Iterator[Mistake]:
-        op = self.op
-        count, indices = self.x.shape[0], op.indices.values
-        size = len(indices)
+        count, indices, size = self.x.shape[0], self.op.indices.values, self.channels
         every = np.arange(size)
         sources: dict[str, IntArray] = {}
         if size <= count:

@@ -14,7 +14,7 @@ from ..designs.limits import limited
 from ..make.coverage import Covergroup, Prover
 from ..make.coverage.combinations import points_of
 from .base import Elementwise, Served, Stateless
-from .steps import Cell, Operand, Place, Steps
+from .steps import Operand, Place, Steps
 
 
 class ClampFacts(Stateless, Served, Elementwise[Clamp]):
@@ -24,7 +24,7 @@ class ClampFacts(Stateless, Served, Elementwise[Clamp]):
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
         z, op = operands[0].element(at), self.op
-        facts: dict[str, Cell] = {"z": z.number, "lo": op.lo, "hi": op.hi}
+        facts = {"z": z.number, "lo": op.lo, "hi": op.hi}
         return Steps("min(max(z, lo), hi)", (), facts, min(max(z.number, op.lo), op.hi), (z,))
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
@@ -38,8 +38,7 @@ class ClampFacts(Stateless, Served, Elementwise[Clamp]):
         return [np.tile(limits.clip(self.x.type.lo, self.x.type.hi), (self.channels, 1))]
 
     def mistakes(self) -> Iterator[Mistake]:
-        op = self.op
-        bits, lo, hi = self.node.output.type.bits, op.lo, op.hi
+        bits, lo, hi = self.node.output.type.bits, self.op.lo, self.op.hi
         crossed = f"values above {hi} give {lo} and values below {lo} give {hi}"
         yield from listed(
             {
@@ -50,4 +49,4 @@ class ClampFacts(Stateless, Served, Elementwise[Clamp]):
                 crossed: lambda z: np.where(z > hi, lo, np.where(z < lo, hi, z)),
             }
         )
-        yield from limited(op, [(lo + 1, hi), (lo, hi - 1), (lo - 1, hi), (lo, hi + 1), (0, hi), (lo, 0)])
+        yield from limited(self.op, [(lo + 1, hi), (lo, hi - 1), (lo - 1, hi), (lo, hi + 1), (0, hi), (lo, 0)])

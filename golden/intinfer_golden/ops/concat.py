@@ -10,7 +10,7 @@ from intinfer.ops import Concat
 
 from ..designs import Mistake
 from .base import Routing
-from .steps import Cell, Operand, Place, Steps, element_row
+from .steps import Operand, Place, Steps, copied
 
 
 class ConcatFacts(Routing[Concat]):
@@ -23,15 +23,13 @@ class ConcatFacts(Routing[Concat]):
         for number, x in enumerate(operands):
             if at[0] < first + x.shape[0]:
                 element = x.element((at[0] - first, *at[1:]))
-                facts: dict[str, Cell] = {"input": number, "its first channel here": first}
-                rows = (element_row(element),)
-                return Steps("channels one input after another", rows, facts, element.number, (element,))
+                facts = {"input": number, "its first channel here": first}
+                return copied("channels one input after another", element, facts)
             first += x.shape[0]
         raise AssertionError("the place was checked")
 
     def mistakes(self) -> Iterator[Mistake]:
-        op = self.op
-        values = self.inputs
+        op, values = self.op, self.inputs
         if len({value.shape[0] for value in values}) == 1:
             mixed = np.arange(self.channels).reshape(len(values), -1).T.reshape(-1)
             text = "the operands' channels are interleaved, not one operand after the other"

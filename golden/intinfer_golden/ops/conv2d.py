@@ -12,7 +12,7 @@ from intinfer.tensor import CellularWeights
 from ..designs import Families, windows
 from ..designs.mac import Mac
 from .mac import MacFacts, Tap
-from .steps import Cell, Operand, Place, Steps
+from .steps import Operand, Place, Steps, tap
 
 
 class Conv2dFacts(MacFacts[Conv2d]):
@@ -33,22 +33,15 @@ class Conv2dFacts(MacFacts[Conv2d]):
         return of_weights, windows.mistakes(mac.window, mac.outputs[1:], reduced), *others
 
     def _taps(self, at: Place, x: Operand, first: int) -> Iterator[Tap]:
-        op, (out, row, column) = self.op, at
-        _, height, width = x.shape
+        op, weight_of = self.op, self.weights(at[0])
         channels, rows, columns = op.weight.shape[1:]
-        weight_of = self.weights(out)
+        order = list(product(range(channels), range(rows), range(columns)))
         if op.accumulator.order is TapOrder.KKC:
             order = [(c, ky, kx) for ky, kx, c in product(range(rows), range(columns), range(channels))]
-        else:
-            order = list(product(range(channels), range(rows), range(columns)))
         for c, ky, kx in order:
-            y = row * op.stride[0] + ky * op.dilation[0] - op.pads[0]
-            x_ = column * op.stride[1] + kx * op.dilation[1] - op.pads[1]
-            inside = 0 <= y < height and 0 <= x_ < width
-            pads = op.pad_value if len(op.pad_value) > 1 else op.pad_value * (first + channels)
-            activation = x.number((first + c, y, x_)) if inside else pads[first + c]
-            where: dict[str, Cell] = {"c": first + c, "y": y if inside else "pad", "x": x_ if inside else "pad"}
-            where |= {"ky": ky, "kx": kx}
+            here, element = tap(op.window, at, (ky, kx), x, first + c)
+            pad = op.pad_value[first + c if len(op.pad_value) > 1 else 0]
+            where = {"c": first + c, **here, "ky": ky, "kx": kx}
             if isinstance(op.weight, CellularWeights):
-                where |= {"automaton": f"row {c} cell {out}"}
-            yield Tap(where, activation, weight_of(c, ky, kx))
+                where |= {"automaton": f"row {c} cell {at[0]}"}
+            yield Tap(where, pad if element is None else element.number, weight_of(c, ky, kx))

@@ -14,6 +14,6 @@ class DenseFacts(MacFacts[Dense]):
     of = Dense
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
-        (x,), weight_of = operands, self.weights(at[0])
-        taps = [Tap({"c": c}, x.number((c,)), weight_of(c)) for c in range(x.shape[0])]
+        weight_of = self.weights(at[0])
+        taps = [Tap({"c": c}, number, weight_of(c)) for c, number in enumerate(operands[0].values.tolist())]
         return self.sum(f"sum of weight[{at[0]}, c] * activation[c]", taps)

@@ -8,10 +8,10 @@ import numpy as np
 
 from intinfer.ops import Flatten
 
-from ..designs import Change, Mistake, listed
+from ..designs import Mistake, listed
 from ..designs.orders import AXES
 from .base import Routing
-from .steps import Operand, Place, Steps, element_row, place_of
+from .steps import Operand, Place, Steps, copied
 
 
 class FlattenFacts(Routing[Flatten]):
@@ -20,9 +20,7 @@ class FlattenFacts(Routing[Flatten]):
     of = Flatten
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
-        (x,) = operands
-        element = x.element(place_of(at[0], x.shape))
-        return Steps("index = (c * H + y) * W + x", (element_row(element),), {}, element.number, (element,))
+        return copied("index = (c * H + y) * W + x", operands[0].flat(at[0]), {})
 
     def mistakes(self) -> Iterator[Mistake]:
         shape = self.x.shape
@@ -31,8 +29,10 @@ class FlattenFacts(Routing[Flatten]):
             written = places.reshape(shape).transpose(order).reshape(-1)
             back = np.argsort(order).tolist()
             read = places.reshape([shape[axis] for axis in order]).transpose(back).reshape(-1)
-            table: dict[str, Change] = {
-                f"the values are flattened in {name} order, not CHW": lambda x, w=written: x.reshape(len(x), -1)[:, w],
-                f"the values are taken to lie in {name} order, not CHW": lambda x, r=read: x.reshape(len(x), -1)[:, r],
-            }
-            yield from listed(table)
+            orders = {"flattened": written, "taken to lie": read}
+            yield from listed(
+                {
+                    f"the values are {what} in {name} order, not CHW": lambda x, s=source: x.reshape(len(x), -1)[:, s]
+                    for what, source in orders.items()
+                }
+            )

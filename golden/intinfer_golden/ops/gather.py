@@ -14,7 +14,7 @@ from ..designs.orders import AXES, channel_orders
 from ..make.coverage import Covergroup, Prover
 from ..make.coverage.routing import told_apart
 from .base import Routing
-from .steps import Cell, Operand, Place, Steps, element_row, place_of
+from .steps import Operand, Place, Steps, copied
 
 
 class GatherFacts(Routing[Gather]):
@@ -23,12 +23,11 @@ class GatherFacts(Routing[Gather]):
     of = Gather
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
-        (x,), index = operands, int(self.op.index.values[at])
-        facts: dict[str, Cell] = {f"index[{', '.join(map(str, at))}]": index}
+        index = int(self.op.index.values[at])
+        facts = {f"index[{', '.join(map(str, at))}]": index}
         if index < 0:
-            return Steps("index -1: fill", (), facts, self.op.fill, ())
-        element = x.element(place_of(index, x.shape))
-        return Steps("input.flat[index]", (element_row(element),), facts, element.number, (element,))
+            return Steps("index -1: fill", (), facts, self.op.fill)
+        return copied("input.flat[index]", operands[0].flat(index), facts)
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
         """Every element that is read, and the constant where it stands in the result."""
@@ -40,9 +39,8 @@ class GatherFacts(Routing[Gather]):
         return [told_apart(self.node, [self.x], read[read >= 0], constants, sentence)]
 
     def mistakes(self) -> Iterator[Mistake]:
-        op = self.op
-        index, fill, shape = op.index.values, op.fill, self.x.shape
-        size, empty = self.x.size, index < 0
+        index, fill, shape, size = self.op.index.values, self.op.fill, self.x.shape, self.x.size
+        empty = index < 0
 
         def take(source: IntArray, value: int = fill) -> Change:
             return lambda x: np.where(source < 0, value, x.reshape(len(x), -1)[:, np.maximum(source, 0)])

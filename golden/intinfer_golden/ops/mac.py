@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import TypeVar
 
 import numpy as np
@@ -70,11 +71,12 @@ class MacFacts(OpFacts[M]):
         rule = overflows(self.graph, self.node.name)
         if rule is None:
             return
-        view = Mac.of(self.graph, self.node)
-        for reach in (1, 2 ** max(0, view.accumulator.bits // 2), 2 ** (view.accumulator.bits - 1)):
+        bits = self.op.accumulator.bits
+        for reach in (1, 2 ** (bits // 2), 2 ** (bits - 1)):
             yield textures.sparse(self.graph, rng, reach)
         if rule is Overflow.SATURATE:
-            yield from pack(list(_saturating(view)), lambda: textures.noise(self.graph, rng))
+            goals = list(_saturating(Mac.of(self.graph, self.node)))
+            yield from pack(goals, lambda: textures.noise(self.graph, rng))
 
     def compose(self, frame: Frame, draw: Draw) -> None:
         """Noise shows what a sum gets wrong."""
@@ -90,29 +92,23 @@ class MacFacts(OpFacts[M]):
 
     def sum(self, formula: str, taps: Sequence[Tap]) -> Steps:
         """Products in the order in which the accumulator adds them."""
-        code = Code.of_encoding(self.op.weight.encoding)
-        rule = self.op.accumulator
+        code, rule = Code.of_encoding(self.op.weight.encoding), self.op.accumulator
+        products = [tap.weight * tap.activation for tap in taps]
         rows: list[dict[str, Cell]] = []
-        register, exact = 0, 0
-        for number, tap in enumerate(taps, 1):
-            product = tap.weight * tap.activation
-            exact += product
-            register += product
+        register = 0
+        for number, (tap, added) in enumerate(zip(taps, products, strict=True), 1):
+            total = register + added
             last = number % (rule.fold or 1) == 0 or number == len(taps)  # of the products that are added exactly
-            kept = _kept(register, rule) if last else register
-            note = "" if kept == register else f"{rule.overflow}s from {register}"
-            register = kept
-            numbers: dict[str, Cell] = {
-                "activation": tap.activation,
-                "weight": tap.weight,
-                "code": code.hex(tap.weight),
-            }
-            rows.append({"tap": number - 1, **tap.where, **numbers, "product": product, "sum": register, "note": note})
+            register = _kept(total, rule) if last else total
+            row: dict[str, Cell] = {"tap": number - 1, **tap.where, "activation": tap.activation, "weight": tap.weight}
+            note = "" if register == total else f"{rule.overflow}s from {total}"
+            rows.append({**row, "code": code.hex(tap.weight), "product": added, "sum": register, "note": note})
+        order = f", order {rule.order}, {rule.fold} products an addition" if rule.sequential else ""
         facts: dict[str, Cell] = {
-            "products": len(rows),
-            "products that are not 0": sum(row["product"] != 0 for row in rows),
-            "exact sum": exact,
-            "accumulator": _accumulator(rule),
+            "products": len(products),
+            "products that are not 0": sum(product != 0 for product in products),
+            "exact sum": sum(products),
+            "accumulator": f"{rule.bits} bits, {rule.overflow}{order}",
         }
         return Steps(formula, tuple(rows), facts, register)
 
@@ -129,17 +125,10 @@ def _states(weight: CellularWeights) -> list[list[int]]:
 
 def _kept(total: int, rule: Accumulator) -> int:
     """What the register holds after an addition."""
+    half = 1 << (rule.bits - 1)
     if rule.overflow is Overflow.WRAP:
-        half = 1 << (rule.bits - 1)
-        return (total + half) % (1 << rule.bits) - half
-    if rule.overflow is Overflow.SATURATE:
-        return min(max(total, -(1 << (rule.bits - 1))), (1 << (rule.bits - 1)) - 1)
-    return total
-
-
-def _accumulator(rule: Accumulator) -> str:
-    order = f", order {rule.order}, {rule.fold} products an addition" if rule.sequential else ""
-    return f"{rule.bits} bits, {rule.overflow}{order}"
+        return (total + half) % (2 * half) - half
+    return min(max(total, -half), half - 1) if rule.overflow is Overflow.SATURATE else total
 
 
 def _saturating(view: Mac) -> Iterator[Goal]:
@@ -149,26 +138,18 @@ def _saturating(view: Mac) -> Iterator[Goal]:
     for borders in view.border_patterns():
         free = np.flatnonzero(~borders)
         places = [row for row in reads if np.array_equal(np.tile(row < 0, view.weight.shape[1]), borders)]
-        if not len(free):
-            continue
-        for channel in range(len(view.weight)):
-            for sign in (1, -1):
-                way = Way(view, channel, sign, borders)
-                for inputs in filter(None, (way.inputs, way.inside)):
-                    numbers = np.array([inputs[t] for t in free.tolist()], dtype=np.int64)
-                    indices, shifts = _moved(view, channel, free, places)
-                    yield Goal(view.x, indices, numbers, shifts)
+        for channel, sign in product(range(len(view.weight)), (1, -1)) if len(free) else ():
+            way = Way(view, channel, sign, borders)
+            indices, shifts = _moved(view, channel, free, places)
+            for inputs in filter(None, (way.inputs, way.inside)):
+                numbers = np.array([inputs[t] for t in free.tolist()], dtype=np.int64)
+                yield Goal(view.x, indices, numbers, shifts)
 
 
 def _moved(view: Mac, channel: int, taps: IntArray, places: Sequence[IntArray]) -> tuple[IntArray, IntArray]:
     """What the taps of a channel read at the first place, and how far the other places are away."""
-    area = view.weight[0, 0].size
-    first = channel // (len(view.weight) // view.groups) * view.weight.shape[1]
-    pixels = np.stack([place[taps % area] for place in places])
-    rows, columns = pixels // view.shape[2], pixels % view.shape[2]
-    indices = np.stack([first + taps // area, rows[0], columns[0]], axis=1)
-    shifts = np.stack(
-        [np.zeros(len(places), dtype=np.int64), rows[:, 0] - rows[0, 0], columns[:, 0] - columns[0, 0]], axis=1
-    )
-    ndim = len(view.node.output.shape)
+    area, ndim = view.weight[0, 0].size, len(view.node.output.shape)
+    rows, columns = np.divmod(np.stack([place[taps % area] for place in places]), view.shape[2])
+    indices = np.stack([view.group_of(channel).start + taps // area, rows[0], columns[0]], axis=1)
+    shifts = np.stack([np.zeros_like(rows[:, 0]), rows[:, 0] - rows[0, 0], columns[:, 0] - columns[0, 0]], axis=1)
     return indices[:, :ndim], shifts[:, :ndim]

@@ -18,7 +18,7 @@ from ..make.coverage.leaks import carried
 from ..make.stimulus import textures
 from ..make.stimulus.pack import Goal, pack
 from ..make.stimulus.textures import Draw, Frame
-from .pools import Pool, subsets, window_taps
+from .pools import Pool, subsets
 from .steps import Cell, Operand, Place, Steps
 
 MANY = 8
@@ -34,41 +34,27 @@ class MaxPoolFacts(Pool[MaxPool]):
     of = MaxPool
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
-        (x,) = operands
         rows: list[dict[str, Cell]] = []
         best = None
-        for y, column, inside in window_taps(self.op.window, at, x.shape):
-            if not inside:
-                rows.append({"y": "pad", "x": "pad", "value": "-", "largest": "-" if best is None else best.number})
-                continue
-            element = x.element((at[0], y, column))
-            best = element if best is None or element.number > best.number else best
-            rows.append({"y": y, "x": column, "value": element.number, "largest": best.number})
+        for where, element in self.taps(at, operands[0]):
+            if best is None or (element is not None and element.number > best.number):
+                best = element
+            value, largest = ("-" if found is None else found.number for found in (element, best))
+            rows.append({**where, "value": value, "largest": largest})
         assert best is not None, "every window holds a pixel"
         return Steps("largest of the window; padding takes no part", tuple(rows), {}, best.number, (best,))
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
-        x, channels, window = self.x, self.channels, self.op.window
-        inside = self.addresses >= 0
-        real = inside.reshape(*inside.shape[:2], -1)  # (OH, OW, taps)
-
-        def wins(values: Values) -> Bools:
-            view = window.view(window.pad(values[x.name], rivals.NEVER))
-            taps = view.reshape(*view.shape[:4], -1)
-            top = taps == taps.max(axis=4, keepdims=True)
-            alone = top.sum(axis=4, keepdims=True) == 1
-            return np.asarray((top & alone).any(axis=(0, 2, 3))).reshape(-1)
-
+        x, channels, real = self.x, self.channels, self.windows >= 0
         sentence = "this place of a window alone holds the maximum"
-        group = Covergroup(self.node.name, "winners", sentence, self.place_axes, wins)
-        never = ~real.any(axis=(0, 1))
-        group.exclude(np.tile(never, channels), "no window has a real value here")
-        lonely = (real & (real.sum(axis=2, keepdims=True) == 1)).any(axis=(0, 1))
-        group.exclude(np.tile(~lonely & (x.type.lo == x.type.hi), channels), f"every input is {x.type.lo}")
+        axes = self.place_axes
+        group = Covergroup(self.node.name, "winners", sentence, axes, lambda values: self._wins(values).reshape(-1))
+        group.exclude(np.tile(self.unreal, channels), "no window has a real value here")
+        group.exclude(np.tile(~_sole(real) & (x.type.lo == x.type.hi), channels), f"every input is {x.type.lo}")
         groups = [group]
-        if x in self.graph.inputs and real.sum(axis=2).max() > 1:
+        if x in self.graph.inputs and real.sum(axis=1).max() > 1:
             groups.append(rivals.covergroup(self.node, channels, x.type, self._compared))
-        over = ~np.asarray(inside.all(axis=(2, 3)))
+        over = np.asarray((self.addresses < 0).any(axis=(2, 3)))
         sentence = "a whole window holds the lowest value: nothing else, such as 0 or a border, wins over it"
         groups.append(self._lowest("lowest", sentence, np.ones_like(over)))
         sentence = "a window over the border holds the lowest value alone: the border does not win"
@@ -78,6 +64,11 @@ class MaxPoolFacts(Pool[MaxPool]):
         """The numbers of each window, (C, images * windows, places)."""
         view = self.op.window.view(self.op.window.pad(values[self.x.name], rivals.NEVER))
         return np.moveaxis(view, 1, 0).reshape(self.channels, -1, self.windows.shape[1])
+
+    def _wins(self, values: Values) -> Bools:
+        """Which place of some window alone holds its maximum, (C, places)."""
+        numbers = self._compared(values)
+        return _sole(numbers == numbers.max(axis=2, keepdims=True))
 
     def _lowest(self, kind: str, sentence: str, windows: Bools) -> Covergroup:
         """Some of the windows, (OH, OW), hold only the lowest value, in each channel."""
@@ -89,7 +80,7 @@ class MaxPoolFacts(Pool[MaxPool]):
 
     def faults(self, site: Site) -> Iterator[Faults]:
         """The running maximum begins too high, or with that of the frame before; a place of the windows is not read."""
-        x, op = self.x, self.op
+        x = self.x
         same = f"{x.name!r} is always {x.type.lo}" if x.type.lo == x.type.hi else ""
         if x.type.lo < 0:
             words = f"{site.name}: the maximum begins with 0"
@@ -97,32 +88,18 @@ class MaxPoolFacts(Pool[MaxPool]):
         if site.free and x.shape[0] > 1 and not same:  # with one channel its first pixel would always be the lowest
             words = f"{site.name}: the maximum begins above the lowest number"
             yield fault(RESET, words, lambda now, _: bool((site.at(now, site.first_place) == x.type.lo).any()), "")
-        windows = self.addresses
-        first, last = (set(windows[place].reshape(-1).tolist()) - {-1} for place in ((0, 0), (-1, -1)))
+        first, last = (set(self.windows[i].tolist()) - {-1} for i in (0, -1))
         reason = same or ("the last window holds no pixel that the first does not hold" if last <= first else "")
         yield from carried(site, "the maximum is not reset", lambda now, kept: kept > now, reason)
-        if site.free and len(windows) * windows.shape[1] * (x.shape[0] - 1) >= MANY * op.kernel[0] * op.kernel[1]:
-            yield self._places(site, windows >= 0, same)
-
-    def _places(self, site: Site, real: Bools, same: str) -> Faults:
-        """A place shows where it alone holds the maximum."""
-        x, op = self.x, self.op
-        places = list(np.ndindex(*op.kernel))
-
-        def seen(now: Values, _: Values) -> Bools:
-            view = op.window.view(op.window.pad(now[x.name], rivals.NEVER))[0]
-            top = view == view.max(axis=(3, 4), keepdims=True)
-            alone = top & (top.sum(axis=(3, 4), keepdims=True) == 1)
-            return np.asarray(alone.any(axis=(0, 1, 2))).reshape(-1)
-
-        lonely = (real & (real.sum(axis=(2, 3), keepdims=True) == 1)).any(axis=(0, 1))
-        reasons = [
-            "no window has a real value here" if not real[..., i, j].any() else "" if lonely[i, j] else same
-            for i, j in places
-        ]
-        return Faults(
-            RESET, tuple(f"{site.name}: place ({i}, {j}) is not read" for i, j in places), seen, tuple(reasons)
-        )
+        count, places = self.windows.shape
+        if site.free and count * (x.shape[0] - 1) >= MANY * places:
+            ways = tuple(f"{site.name}: place {place} is not read" for place in np.ndindex(*self.op.kernel))
+            lonely = _sole(self.windows >= 0)
+            reasons = tuple(
+                "no window has a real value here" if unreal else "" if alone else same
+                for unreal, alone in zip(self.unreal, lonely, strict=True)
+            )
+            yield Faults(RESET, ways, lambda now, _: np.asarray(self._wins(now).any(axis=0)), reasons)
 
     def frames(self, rng: np.random.Generator) -> Iterator[Frame]:
         """Each place of a window wins: it alone is high, in every channel."""
@@ -137,7 +114,7 @@ class MaxPoolFacts(Pool[MaxPool]):
             return Goal(x.name, indices, np.tile(numbers, x.shape[0]), np.zeros((1, 3), dtype=np.int64))
 
         goals = []
-        for tap in np.flatnonzero((reads >= 0).any(axis=0)).tolist():
+        for tap in np.flatnonzero(~self.unreal).tolist():
             row = reads[np.where(reads[:, tap] >= 0, sizes, sizes.max() + 1).argmin()]  # the fewest real places
             goals.append(goal(row, np.where(row[row >= 0] == row[tap], x.type.hi, x.type.lo)))
         row = reads[sizes.argmax()]
@@ -193,6 +170,11 @@ class MaxPoolFacts(Pool[MaxPool]):
             }
         )
         yield from subsets(lambda x: taps(x, BELOW), lambda x: x.max(axis=4), op.kernel)
+
+
+def _sole(top: Bools) -> Bools:
+    """Which places are the only one of some window that is marked, of (..., windows, places): (..., places)."""
+    return np.asarray((top & (top.sum(axis=-1, keepdims=True) == 1)).any(axis=-2))
 
 
 def _winners(channel: IntArray, windows: IntArray, won: IntArray, x: Value) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 
@@ -24,80 +25,75 @@ class MuxFacts(OpFacts[Mux]):
     of = Mux
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
-        select, if_one, if_zero = operands
-        bit, one, zero = select.element(at[:1]), if_one.element(at), if_zero.element(at)
-        taken = one if bit.number == 1 else zero
-        rows: tuple[dict[str, Cell], ...] = (
-            {"branch": "I1", **element_row(one, taken="yes" if taken is one else "no")},
-            {"branch": "I0", **element_row(zero, taken="yes" if taken is zero else "no")},
+        bit, branches = operands[0].element(at[:1]), [x.element(at) for x in operands[1:]]
+        taken = branches[0 if bit.number == 1 else 1]
+        rows: tuple[dict[str, Cell], ...] = tuple(
+            {"branch": name, **element_row(branch, taken="yes" if branch is taken else "no")}
+            for name, branch in zip(("I1", "I0"), branches, strict=True)
         )
-        facts: dict[str, Cell] = {f"S = {bit.value}[c={at[0]}]": bit.number}
-        return Steps("S ? I1 : I0", rows, facts, taken.number, (bit, taken))
+        return Steps("S ? I1 : I0", rows, {f"S = {bit.value}[c={at[0]}]": bit.number}, taken.number, (bit, taken))
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
-        select, one, zero = self.node.inputs
-        channels = self.channels
+        (select, one, zero), channels, bits = self.inputs, self.channels, self.x.type
 
         def both_ways(values: Values) -> Bools:
-            differ = (values[one] != values[zero]).any(axis=(2, 3))
-            chosen = values[select] == 1
-            return np.stack([(differ & ~chosen).any(axis=0), (differ & chosen).any(axis=0)], axis=1).reshape(-1)
+            differ = (values[one.name] != values[zero.name]).any(axis=(2, 3))
+            ways = [differ & (values[select.name] == bit) for bit in (0, 1)]
+            return np.stack([way.any(axis=0) for way in ways], axis=1).reshape(-1)
 
         def mixtures(values: Values) -> Bools:
-            chosen = values[select] == 1
-            some, every = chosen.any(axis=1), chosen.all(axis=1)
-            return np.array([(~some).any(), every.any(), (some & ~every).any()])
+            taken = values[select.name].sum(axis=1)
+            return np.array([(taken == 0).any(), (taken == channels).any(), ((taken > 0) & (taken < channels)).any()])
 
-        words = ("S = 0", "S = 1")
         sentence = "the channel is taken from each input while the two differ"
-        axes = (Axis("channel", channels), Axis("way", words))
+        axes = (Axis("channel", channels), Axis("way", ("S = 0", "S = 1")))
         way = Covergroup(self.node.name, "both ways", sentence, axes, both_ways)
-        way.exclude(one == zero, "both inputs are one and the same value")
-        bits, *branches = (value.type for value in self.inputs)
+        way.exclude(one.name == zero.name, "both inputs are one and the same value")
         never = [bit for bit in (0, 1) if not bits.lo <= bit <= bits.hi]
-        way.exclude(np.isin(way.coordinates[:, 1], never), f"{select!r} is {bits}")
-        fixed = branches[0] == branches[1] and branches[0].lo == branches[0].hi
-        way.exclude(fixed, f"both inputs are always {branches[0].lo}")
+        way.exclude(np.isin(way.coordinates[:, 1], never), f"{select.name!r} is {bits}")
+        way.exclude(not _may_differ(one, zero), f"both inputs are always {one.type.lo}")
         sentence = "one frame with no channel taken from I1, one with all, one with some"
         kinds = Axis("S", ("none", "all", "mixed"))
         mixed = Covergroup(self.node.name, "select bits of a frame", sentence, (kinds,), mixtures)
-        mixed.exclude(
-            [2] * (channels == 1 or bits.lo == bits.hi), f"{channels} channel{'s' * (channels > 1)} of {bits}"
-        )
-        mixed.exclude(never, f"{select!r} is {bits}")
+        fixed = channels == 1 or bits.lo == bits.hi
+        mixed.exclude([2] * fixed, f"{channels} channel{'s' * (channels > 1)} of {bits}")
+        mixed.exclude(never, f"{select.name!r} is {bits}")
         return [way, mixed]
 
     def faults(self, site: Site) -> Iterator[Faults]:
         """Each channel from the wrong branch; all from one; as the frame before selected."""
-        select, one, zero = self.inputs
-        channels = self.channels
+        (select, one, zero), channels = self.inputs, self.channels
         same = "" if _may_differ(one, zero) else "both branches are one and the same"
 
         def differ(now: Values) -> Bools:
             return np.asarray((now[one.name] != now[zero.name])[0].any(axis=(1, 2)))
 
-        never = [
+        always = [
             f"{select.name!r} is always {bit}" if select.type.lo == select.type.hi == bit else "" for bit in (0, 1)
         ]
 
-        def stuck(now: Values, _: Values) -> Bools:
-            return np.concatenate([differ(now) & (now[select.name][0] != bit) for bit in (0, 1)])
+        def stuck(now: Values) -> Bools:
+            """Whether a select stuck at 0, and at 1, shows in a channel, (2, C)."""
+            return np.stack([differ(now) & (now[select.name][0] != bit) for bit in (0, 1)])
 
         if site.free:
-            words = tuple(f"{site.name}: select of channel {c} stuck at {n}" for n in (0, 1) for c in range(channels))
-            yield Faults(RESET, words, stuck, tuple(same or never[bit] for bit in (0, 1) for _ in range(channels)))
+            ways = list(product((0, 1), range(channels)))
+            words = tuple(f"{site.name}: select of channel {c} stuck at {bit}" for bit, c in ways)
+            yield Faults(
+                RESET, words, lambda now, _: stuck(now).reshape(-1), tuple(same or always[bit] for bit, _ in ways)
+            )
             words = tuple(f"{site.name}: channel {c} from the other branch" for c in range(channels))
             yield Faults(RESET, words, lambda now, _: differ(now), (same,) * channels)
         else:
             words = tuple(f"{site.name}: select stuck at {bit}" for bit in (0, 1))
-            hidden = tuple(same or reason for reason in never)
-            yield Faults(RESET, words, lambda *values: np.asarray(stuck(*values).reshape(2, -1).any(axis=1)), hidden)
+            hidden = tuple(same or reason for reason in always)
+            yield Faults(RESET, words, lambda now, _: np.asarray(stuck(now).any(axis=1)), hidden)
 
         def as_before(now: Values, before: Values) -> bool:
             return bool((differ(now) & (now[select.name][0] != before[select.name][0])).any())
 
         for after in ENDS:
-            yield fault(after, f"{site.name}: selected as in the frame before", as_before, same or "".join(never))
+            yield fault(after, f"{site.name}: selected as in the frame before", as_before, same or "".join(always))
 
     def hidden(self, site: Site, value: Value, order: Order) -> str:
         select, one, zero = self.inputs
@@ -115,8 +111,8 @@ class MuxFacts(OpFacts[Mux]):
     def frames(self, rng: np.random.Generator) -> Iterator[Frame]:
         """None, all, every second channel selected, and the others."""
         select, one, zero = self.inputs
-        channels = np.arange(self.channels)
-        for chosen in (channels * 0, channels * 0 + 1, channels % 2, 1 - channels % 2):
+        odd = np.arange(self.channels) % 2
+        for chosen in (odd * 0, odd * 0 + 1, odd, 1 - odd):
             frame = textures.noise(self.graph, rng)
             if one.name != zero.name:  # types of few numbers: make sure that the branches differ
                 frame[one.name][:, 0, 0], frame[zero.name][:, 0, 0] = one.type.hi, zero.type.lo
@@ -127,15 +123,13 @@ class MuxFacts(OpFacts[Mux]):
     def compose(self, frame: Frame, draw: Draw) -> None:
         """Selects of both kinds, and branches that differ in every channel."""
         select, one, zero = self.inputs
-        frame[select.name] = draw.pattern(select.shape[0], lambda first: first[select.name]).clip(
-            select.type.lo, select.type.hi
-        )
+        pattern = draw.pattern(select.shape[0], lambda first: first[select.name])
+        frame[select.name] = pattern.clip(select.type.lo, select.type.hi)
         equal = (frame[one.name] == frame[zero.name]).all(axis=(1, 2))
-        if one.name == zero.name or not equal.any():
-            return
-        up = one.type.hi != zero.type.lo
-        a, b = (one.type.hi, zero.type.lo) if up else (one.type.lo, zero.type.hi)
-        frame[one.name][equal, 0, 0], frame[zero.name][equal, 0, 0] = a, b
+        if one.name != zero.name:
+            up = one.type.hi != zero.type.lo
+            a, b = (one.type.hi, zero.type.lo) if up else (one.type.lo, zero.type.hi)
+            frame[one.name][equal, 0, 0], frame[zero.name][equal, 0, 0] = a, b
 
     def mistakes(self) -> Iterator[Mistake]:
         select, one, zero = self.node.inputs

@@ -11,14 +11,13 @@ import numpy as np
 
 from intinfer.graph import Value
 from intinfer.ops import MaxPool, SumPool
-from intinfer.ops.geometry import Window
 from intinfer.types import IntArray
 
 from ..designs import Change, Mistake, windows
 from ..designs.mac import addresses
-from ..make.coverage import Axis, Order, Site
+from ..make.coverage import Axis, Bools, Order, Site
 from .base import OpFacts
-from .steps import Place
+from .steps import Cell, Element, Operand, Place, tap
 
 P = TypeVar("P", MaxPool, SumPool)
 
@@ -37,10 +36,18 @@ class Pool(OpFacts[P]):
         return self.addresses.reshape(self.addresses.shape[0] * self.addresses.shape[1], -1)
 
     @property
+    def unreal(self) -> Bools:
+        """Which places of the window lie in the border in all windows, (places,)."""
+        return np.asarray((self.windows < 0).all(axis=0))
+
+    @property
     def place_axes(self) -> tuple[Axis, ...]:
         """The axes of bins for each place of the window of each channel."""
-        rows, columns = self.op.kernel
-        return Axis("channel", self.channels), Axis("row", rows), Axis("column", columns)
+        return Axis("channel", self.channels), *map(Axis, ("row", "column"), self.op.kernel)
+
+    def taps(self, at: Place, x: Operand) -> Iterator[tuple[dict[str, Cell], Element | None]]:
+        """What each place of the window of an element reads; see `steps.tap`."""
+        return (tap(self.op.window, at, place, x, at[0]) for place in np.ndindex(*self.op.kernel))
 
     def elsewhere(self, pad: IntArray, finish: Change) -> Iterator[Mistake]:
         """Windows that stand elsewhere, or see something else than `pad` beyond the edge; `finish` pools their taps."""
@@ -53,14 +60,6 @@ class Pool(OpFacts[P]):
         moved = np.where(self.windows < 0, -1, order.source[: value.size // value.shape[0]][self.windows])
         same = np.array_equal(np.sort(self.windows, axis=1), np.sort(moved, axis=1))
         return "the windows hold the same pixels" if same else ""
-
-
-def window_taps(window: Window, at: Place, shape: tuple[int, ...]) -> Iterator[tuple[int, int, bool]]:
-    """(y, x, whether it is inside the map) of each place of the window of an element."""
-    for ky, kx in product(range(window.kernel[0]), range(window.kernel[1])):
-        y = at[1] * window.stride[0] + ky * window.dilation[0] - window.pads[0]
-        x = at[2] * window.stride[1] + kx * window.dilation[1] - window.pads[1]
-        yield y, x, 0 <= y < shape[1] and 0 <= x < shape[2]
 
 
 def subsets(taps: Change, finish: Change, kernel: tuple[int, int]) -> Iterator[Mistake]:

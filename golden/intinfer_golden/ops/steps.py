@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from intinfer.ops.geometry import Window
 from intinfer.types import IntArray
 
 Place = tuple[int, ...]
@@ -37,11 +39,11 @@ class Operand:
 
     def element(self, at: Place) -> Element:
         """The number at a place, with the operand's name."""
-        return Element(self.name, at, self.number(at))
+        return Element(self.name, at, int(self.values[at]))
 
-    def number(self, at: Place) -> int:
-        """The number at a place."""
-        return int(self.values[at])
+    def flat(self, index: int) -> Element:
+        """The number with this flat index."""
+        return self.element(tuple(int(i) for i in np.unravel_index(index, self.shape)))
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Steps:
 
     formula: str
     rows: tuple[dict[str, Cell], ...]
-    facts: dict[str, Cell]
+    facts: Mapping[str, Cell]
     result: int
     made_of: tuple[Element, ...] = ()
 
@@ -68,6 +70,16 @@ def element_row(element: Element, **more: Cell) -> dict[str, Cell]:
     return {"input": element.value, **dict(zip("cyx", element.at, strict=False)), "value": element.number, **more}
 
 
-def place_of(index: int, shape: tuple[int, ...]) -> Place:
-    """Where the element with this flat index stands."""
-    return tuple(int(i) for i in np.unravel_index(index, shape))
+def tap(
+    window: Window, at: Place, place: tuple[int, ...], x: Operand, channel: int
+) -> tuple[dict[str, Cell], Element | None]:
+    """Where a place (ky, kx) of the window of the element at `at` reads a channel, and what; None in the border."""
+    y, column = (at[i + 1] * window.stride[i] + place[i] * window.dilation[i] - window.pads[i] for i in (0, 1))
+    if 0 <= y < x.shape[1] and 0 <= column < x.shape[2]:
+        return {"y": y, "x": column}, x.element((channel, y, column))
+    return {"y": "pad", "x": "pad"}, None
+
+
+def copied(formula: str, element: Element, facts: Mapping[str, Cell]) -> Steps:
+    """How an op makes an element that is one of an input's."""
+    return Steps(formula, (element_row(element),), facts, element.number, (element,))

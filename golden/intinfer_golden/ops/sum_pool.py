@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from itertools import accumulate
 
 import numpy as np
 
@@ -13,8 +15,8 @@ from ..designs import Families, Mistake, history, listed
 from ..designs.sums import narrowed
 from ..make.coverage import Axis, Bools, Covergroup, Faults, Prover, Site, Values, leaks
 from .base import Served
-from .pools import Pool, subsets, window_taps
-from .steps import Cell, Operand, Place, Steps
+from .pools import Pool, subsets
+from .steps import Operand, Place, Steps
 
 
 class SumPoolFacts(Served, Pool[SumPool]):
@@ -23,37 +25,30 @@ class SumPoolFacts(Served, Pool[SumPool]):
     of = SumPool
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
-        (x,) = operands
-        rows: list[dict[str, Cell]] = []
-        total = 0
-        for y, column, inside in window_taps(self.op.window, at, x.shape):
-            value = x.number((at[0], y, column)) if inside else 0
-            total += value
-            rows.append({"y": y if inside else "pad", "x": column if inside else "pad", "value": value, "sum": total})
-        return Steps("sum of the window; padding counts as 0", tuple(rows), {}, total)
+        taps = [(where, 0 if element is None else element.number) for where, element in self.taps(at, operands[0])]
+        sums = list(accumulate(value for _, value in taps))
+        rows = tuple({**where, "value": value, "sum": total} for (where, value), total in zip(taps, sums, strict=True))
+        return Steps("sum of the window; padding counts as 0", rows, {}, sums[-1])
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
-        op, x, channels = self.op, self.x, self.channels
-        inside = self.addresses >= 0
-        most = int(inside.sum(axis=(2, 3)).max())
-        ends = (most * x.type.lo, most * x.type.hi)
-        full = inside.sum(axis=(2, 3)) == most
+        window, x, channels = self.op.window, self.x, self.channels
+        real = (self.addresses >= 0).sum(axis=(2, 3))  # places of each window
+        ends = (int(real.max()) * x.type.lo, int(real.max()) * x.type.hi)
 
         def see(values: Values) -> Bools:
             sums = values[self.node.name]
-            return np.stack([((sums == end) & full).any(axis=(0, 2, 3)) for end in ends], axis=1).reshape(-1)
+            largest = [(sums == end) & (real == real.max()) for end in ends]
+            return np.stack([found.any(axis=(0, 2, 3)) for found in largest], axis=1).reshape(-1)
 
         def taps(values: Values) -> Bools:
-            nonzero = op.window.view((op.window.pad(values[x.name], 0) != 0).astype(np.int64))
-            return np.asarray(nonzero.any(axis=(0, 2, 3))).reshape(-1)
+            return np.asarray(window.view(window.pad(values[x.name], 0)).any(axis=(0, 2, 3))).reshape(-1)
 
         sentence = "the sum of a largest window at both ends"
-        end = Axis("end", ("lowest", "highest"))
-        group = Covergroup(self.node.name, "ends", sentence, (Axis("channel", channels), end), see)
+        axes = (Axis("channel", channels), Axis("end", ("lowest", "highest")))
+        group = Covergroup(self.node.name, "ends", sentence, axes, see)
         sentence = "the input at this place of a window is not 0"
         places = Covergroup(self.node.name, "places", sentence, self.place_axes, taps)
-        never = ~inside.any(axis=(0, 1)).reshape(-1)
-        places.exclude(np.tile(never, channels), "no window has a real value here")
+        places.exclude(np.tile(self.unreal, channels), "no window has a real value here")
         places.exclude(x.type.lo == x.type.hi == 0, "every input is 0")
         return [group, places]
 
@@ -65,8 +60,7 @@ class SumPoolFacts(Served, Pool[SumPool]):
         return of_windows, self.mistakes(), history.running("the pool", self.op.reference, lambda total: total)
 
     def mistakes(self) -> Iterator[Mistake]:
-        op = self.op
-        reference, window, count = op.reference, op.window, op.kernel[0] * op.kernel[1]
+        reference, window, count = self.op.reference, self.op.window, math.prod(self.op.kernel)
 
         def taps(x: IntArray) -> IntArray:
             return window.view(window.pad(x, 0))
@@ -79,5 +73,5 @@ class SumPoolFacts(Served, Pool[SumPool]):
                 "the sum is halved": lambda x: reference(x) >> 1,
             }
         )
-        yield from narrowed(op, self.node.output.type, self.x.type.signed)
-        yield from subsets(taps, lambda x: x.sum(axis=4), op.kernel)
+        yield from narrowed(self.op, self.node.output.type, self.x.type.signed)
+        yield from subsets(taps, lambda x: x.sum(axis=4), self.op.kernel)

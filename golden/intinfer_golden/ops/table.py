@@ -13,7 +13,7 @@ from ..designs import Change, Mistake, altered, listed
 from ..make.coverage import Covergroup, Prover
 from ..make.coverage.combinations import points_of
 from .base import PerChannel, Served
-from .steps import Cell, Operand, Place, Steps
+from .steps import Operand, Place, Steps
 
 
 class TableFacts(Served, PerChannel[Table]):
@@ -23,10 +23,9 @@ class TableFacts(Served, PerChannel[Table]):
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
         z, op = operands[0].element(at), self.op
-        row = at[0] if op.entries.shape[0] > 1 else 0
         index = z.number - op.start
-        entry = int(op.entries.values[row, index])
-        facts: dict[str, Cell] = {"z": z.number, "start": op.start, "index": index, "entry": entry}
+        entry = int(op.entries.values[at[0] if op.entries.shape[0] > 1 else 0, index])
+        facts = {"z": z.number, "start": op.start, "index": index, "entry": entry}
         return Steps("entries[c, z - start]", (), facts, entry, (z,))
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
@@ -43,28 +42,25 @@ class TableFacts(Served, PerChannel[Table]):
 
     def mistakes(self) -> Iterator[Mistake]:
         op = self.op
-        entries, start = op.entries.values, op.start
-        size = entries.shape[1]
+        entries, start, index = op.entries.values, op.start, np.arange(op.entries.shape[1])
+        size = len(index)
 
-        def looked(table: IntArray) -> Change:
-            return altered(op, entries=table).reference
+        def looked(index: IntArray) -> Change:
+            """The op with the entries at other indices, counted around the end."""
+            return altered(op, entries=entries[:, index % size]).reference
 
         found: dict[str, Change] = {}
         for by, late in ((1, "high"), (-1, "low")):
-            inside = np.clip(np.arange(size) + by, 0, size - 1)
-            found[f"the index is 1 too {late}, around the end"] = looked(np.roll(entries, -by, axis=1))
-            found[f"the index is 1 too {late}, up to the end"] = looked(entries[:, inside])
-        found["the table is in reverse"] = looked(entries[:, ::-1])
+            found[f"the index is 1 too {late}, around the end"] = looked(index + by)
+            found[f"the index is 1 too {late}, up to the end"] = looked(np.clip(index + by, 0, size - 1))
+        found["the table is in reverse"] = looked(index[::-1])
         if size % 2 == 0:
-            text = "the highest bit of the index is inverted (signed for unsigned, or back)"
-            found[text] = looked(np.roll(entries, size // 2, axis=1))
+            found["the highest bit of the index is inverted (signed for unsigned, or back)"] = looked(index + size // 2)
         if start:
-            text = f"the index lacks its start: it begins at 0, not at {start}"
-            found[text] = looked(np.roll(entries, -start, axis=1))
+            found[f"the index lacks its start: it begins at 0, not at {start}"] = looked(index + start)
             absolute = lambda z: op.reference(np.clip(np.abs(z), start, start + size - 1))  # noqa: E731
             found["the index is the absolute value"] = absolute
         yield from listed(found)
         for lost in range(1, max(1, (size - 1).bit_length())):
-            text = f"the index lacks its low {lost} bits"
-            yield Mistake(text, looked(entries[:, np.arange(size) >> lost << lost]), 8)
+            yield Mistake(f"the index lacks its low {lost} bits", looked(index >> lost << lost), 8)
         yield Mistake("the table is passed by: the input is given", lambda z: z)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
+from itertools import accumulate, product
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from intinfer.graph import Value
 from intinfer.ops import Tgap
 from intinfer.types import IntArray
 
-from ..designs import Change, Families, Mistake, at_axis, history, listed, wrapped
+from ..designs import Change, Families, Mistake, history, listed, wrapped
 from ..make.coverage import (
     EQUAL,
     HIGHEST,
@@ -41,23 +41,17 @@ class TgapFacts(OpFacts[Tgap]):
     of = Tgap
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
-        (x,), channel = operands, at[0]
-        height, width = x.shape[1:]
-        rows: list[dict[str, Cell]] = []
-        total = 0
-        for y, column in product(range(height), range(width)):
-            level = x.number((channel, y, column))
-            total += level
-            rows.append({"y": y, "x": column, "level": level, "sum": total})
-        half = self.op.top * height * width
-        facts: dict[str, Cell] = {
-            "sum": total,
-            "2 * sum": 2 * total,
-            f"N * h * w = {self.op.top} * {height} * {width}": half,
-        }
-        if 2 * total == half:
+        levels = operands[0].values[at[0]]
+        height, width = levels.shape
+        sums = list(accumulate(levels.reshape(-1).tolist()))
+        places = zip(np.ndindex(height, width), sums, strict=True)
+        rows = tuple({"y": y, "x": x, "level": int(levels[y, x]), "sum": total} for (y, x), total in places)
+        twice, limit = 2 * sums[-1], self.op.top * height * width
+        facts: dict[str, Cell] = {"sum": sums[-1], "2 * sum": twice}
+        facts[f"N * h * w = {self.op.top} * {height} * {width}"] = limit
+        if twice == limit:
             facts["tie"] = "equality gives 0"
-        return Steps("2 * sum > N * h * w", tuple(rows), facts, int(2 * total > half))
+        return Steps("2 * sum > N * h * w", rows, facts, int(twice > limit))
 
     @property
     def _pixels(self) -> int:
@@ -81,25 +75,25 @@ class TgapFacts(OpFacts[Tgap]):
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
         """Bins of the sum of a channel: on the threshold, the last that gives 0, the first that gives 1, both ends."""
-        x, channels, points = self.x, self.channels, self._sums
-        doubled = np.array([self.op.top * self._pixels, *(2 * z for z in points.tolist())], dtype=np.int64)
+        x, points = self.x, self._sums
+        doubled = np.array([self.op.top * self._pixels, *2 * points])
 
         def see(values: Values) -> Bools:
             sums = 2 * values[x.name].sum(axis=(2, 3))
-            return np.stack([(sums == point).any(axis=0) for point in doubled], axis=1).reshape(-1)
+            return np.asarray((sums[:, :, None] == doubled).any(axis=0)).reshape(-1)
 
-        axes = (Axis("channel", channels), Axis("sum", ("tie", "last below or tie", "one above", "lowest", "highest")))
+        names = ("tie", "last below or tie", "one above", "lowest", "highest")
+        axes = (Axis("channel", self.channels), Axis("sum", names))
         sentence = (
             "the sum on its threshold (2 * sum = N*h*w gives 0) or below it, one above it, at its lowest and highest"
         )
         group = Covergroup(self.node.name, "sums", sentence, axes, see)
         place = group.coordinates[:, 1]
         group.exclude((place == 0) & (doubled[0] % 2 == 1), f"N*h*w = {doubled[0]} is odd and twice a sum is even")
+        lo, hi = points[2:].tolist()
         for i, point in enumerate(doubled.tolist()):
-            if not doubled[3] <= point <= doubled[4]:
-                lo, hi = points[2:].tolist()
-                text = f"the sum of {self._pixels} levels {x.type} lies in {lo}..{hi} and never is {point // 2}"
-                group.exclude(place == i, text)
+            text = f"the sum of {self._pixels} levels {x.type} lies in {lo}..{hi} and never is {point // 2}"
+            group.exclude((place == i) & (not 2 * lo <= point <= 2 * hi), text)
         return [group]
 
     def faults(self, site: Site) -> Iterator[Faults]:
@@ -112,11 +106,9 @@ class TgapFacts(OpFacts[Tgap]):
         def total(now: Values) -> IntArray:
             return np.asarray(now[x.name][0].reshape(channels, -1).sum(axis=1))
 
-        def beside(now: Values, _: Values) -> Bools:
-            return np.concatenate([total(now) == half, total(now) == half + 1])
-
-        def some(now: Values, before: Values) -> Bools:
-            return np.asarray(beside(now, before).reshape(2, -1).any(axis=1))
+        def beside(now: Values) -> Bools:
+            """Whether the sum of a channel is the last that gives 0, and the first that gives 1, (2, C)."""
+            return np.stack([total(now) == half, total(now) == half + 1])
 
         def passed_on(now: Values, _: Values) -> bool:
             return bool(((total(now) <= half) & (total(now).cumsum() > half)).any())
@@ -129,13 +121,12 @@ class TgapFacts(OpFacts[Tgap]):
             return beyond if least > half or min(half, most) + added <= half else ""
 
         if site.free:
-            words = tuple(
-                f"{site.name}: the sum of channel {c} begins {end}" for end in ENDS_OF_0 for c in range(channels)
-            )
-            yield Faults(RESET, words, beside, tuple(side for side in sides for _ in range(channels)))
+            ways = list(product(zip(ENDS_OF_0, sides, strict=True), range(channels)))
+            words = tuple(f"{site.name}: the sum of channel {c} begins {end}" for (end, _), c in ways)
+            yield Faults(RESET, words, lambda now, _: beside(now).reshape(-1), tuple(side for (_, side), _ in ways))
         elif channels > 1:  # one channel is on one side
-            words = (f"{site.name}: sums begin above 0", f"{site.name}: sums begin below 0")
-            yield Faults(RESET, words, some, tuple(sides))
+            words = tuple(f"{site.name}: sums begin {end}" for end in ENDS_OF_0)
+            yield Faults(RESET, words, lambda now, _: np.asarray(beside(now).any(axis=1)), tuple(sides))
         if channels > 1:
             text = f"{site.name}: the sum of a channel goes on from that of the one before"
             yield fault(RESET, text, passed_on, hidden((channels - 1) * most))
@@ -173,10 +164,8 @@ class TgapFacts(OpFacts[Tgap]):
         return self.mistakes(), running
 
     def mistakes(self) -> Iterator[Mistake]:
-        op = self.op
         height, width = self.x.shape[1:]
-        pixels, top, reference = height * width, op.top, op.reference
-        limit = top * pixels
+        top, reference, limit = self.op.top, self.op.reference, self.op.top * self._pixels
 
         def total(x: IntArray) -> IntArray:
             sums: IntArray = x.sum(axis=(2, 3))
@@ -197,15 +186,17 @@ class TgapFacts(OpFacts[Tgap]):
             }
         )
         yield from listed({text: above(limit=other) for text, other in _limits(top, height, width).items()})
-        for axis, name in ((2, "row"), (3, "column")):
-            for which, part in (("last", slice(-1)), ("first", slice(1, None))):
-                at = at_axis(axis, part)
-                rest = above(lambda x, at=at: total(x[at]))
-                yield Mistake(f"the {which} {name} is not summed", rest)
-        for name, place in (("first", 0), ("last", -1)):
-            for sign, verb in ((-1, "not summed"), (1, "summed twice")):
-                changed = above(lambda x, p=place, s=sign: total(x) + s * x[:, :, p, p])
-                yield Mistake(f"the {name} pixel is {verb}", changed)
+        parts: dict[str, Change] = {
+            "the last row is not summed": lambda x: total(x[:, :, :-1]),
+            "the first row is not summed": lambda x: total(x[:, :, 1:]),
+            "the last column is not summed": lambda x: total(x[..., :-1]),
+            "the first column is not summed": lambda x: total(x[..., 1:]),
+            "the first pixel is not summed": lambda x: total(x) - x[:, :, 0, 0],
+            "the first pixel is summed twice": lambda x: total(x) + x[:, :, 0, 0],
+            "the last pixel is not summed": lambda x: total(x) - x[:, :, -1, -1],
+            "the last pixel is summed twice": lambda x: total(x) + x[:, :, -1, -1],
+        }
+        yield from listed({text: above(sums) for text, sums in parts.items()})
         bits = limit.bit_length()
         for cut in range(1, bits):
             yield Mistake(f"the sum wraps at {cut} bits", above(lambda x, c=cut: wrapped(total(x), c, False)), bits)

@@ -26,22 +26,14 @@ class ThresholdFacts(Served, PerChannel[Threshold]):
     def explain(self, at: Place, *operands: Operand) -> Steps:
         z, op = operands[0].element(at), self.op
         row = at[0] if op.thresholds.shape[0] > 1 else 0
-        down = bool(op.descending.values[row])
-        compare = "<=" if down else ">="
-        rows: list[dict[str, Cell]] = []
-        count = 0
-        for j, limit in enumerate(int(t) for t in op.thresholds.values[row]):
-            crossed = z.number <= limit if down else z.number >= limit
-            count += crossed
-            rows.append(
-                {"j": j, "z": z.number, "compare": compare, "threshold": limit, "crossed": "yes" if crossed else "no"}
-            )
-        facts: dict[str, Cell] = {
-            "z": z.number,
-            "crossed": f"{count} of {len(rows)}",
-            "base": op.base,
-            "step": op.step,
-        }
+        limits, compare = op.thresholds.values[row].tolist(), "<=" if op.descending.values[row] else ">="
+        crossed = [z.number <= limit if compare == "<=" else z.number >= limit for limit in limits]
+        rows: list[dict[str, Cell]] = [
+            {"j": j, "z": z.number, "compare": compare, "threshold": limit, "crossed": "yes" if over else "no"}
+            for j, (limit, over) in enumerate(zip(limits, crossed, strict=True))
+        ]
+        count = sum(crossed)
+        facts: dict[str, Cell] = {"z": z.number, "crossed": f"{count} of {len(rows)}", "base": op.base, "step": op.step}
         formula = f"base + step * number of thresholds with z {compare} threshold"
         return Steps(formula, tuple(rows), facts, op.base + op.step * count, (z,))
 
@@ -62,8 +54,7 @@ class ThresholdFacts(Served, PerChannel[Threshold]):
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
         points = np.stack([self._before, self._cuts], axis=2)
-        channels, count = self._cuts.shape
-        axes = (Axis("channel", channels), Axis("threshold", count), Axis("side", SIDES))
+        axes = (*map(Axis, ("channel", "threshold"), self._cuts.shape), Axis("side", SIDES))
         sentence = (
             "z = T - 1 and z = T (descending: T + 1 and T) of every threshold: > is told from >=, T from its neighbours"
         )
@@ -84,9 +75,9 @@ class ThresholdFacts(Served, PerChannel[Threshold]):
     def telling(self, order: IntArray) -> tuple[IntArray, bool]:
         """Around each threshold of both channels, and the ends."""
         lo, hi = self.x.type.lo, self.x.type.hi
-        both = np.concatenate([self._cuts, self._cuts[order]], axis=1)
-        near = np.concatenate([both - 1, both, both + 1], axis=1).clip(lo, hi).T
-        return np.concatenate([near, np.full((1, self.channels), lo), np.full((1, self.channels), hi)]), True
+        both = np.hstack([self._cuts, self._cuts[order]])
+        ends = np.tile([lo, hi], (self.channels, 1))
+        return np.hstack([both - 1, both, both + 1, ends]).clip(lo, hi).T, True
 
     def turns(self) -> list[IntArray]:
         return [(self._cuts + step).clip(self.x.type.lo, self.x.type.hi) for step in (-1, 0, 1)]
@@ -98,9 +89,8 @@ class ThresholdFacts(Served, PerChannel[Threshold]):
             return
         x, channels = self.x, self.channels
         sides = np.stack([self._cuts, self._before])  # crossed, not yet crossed
-        inside = (sides >= x.type.lo) & (sides <= x.type.hi)
-        crossed = inside[0] & inside[1]
-        live = np.flatnonzero(crossed.any(axis=1)).tolist()  # elsewhere nothing is ever crossed, or always everything
+        inside = np.asarray(((sides >= x.type.lo) & (sides <= x.type.hi)).all(axis=0))
+        live = np.flatnonzero(inside.any(axis=1)).tolist()  # elsewhere nothing is ever crossed, or always everything
 
         def stands(now: Values) -> Bools:
             """Whether a live channel holds a threshold, or the number before one, (2, live)."""
@@ -111,9 +101,7 @@ class ThresholdFacts(Served, PerChannel[Threshold]):
             words = tuple(f"{site.name}: thresholds of channel {c} one too high or one too low" for c in live)
             yield Faults(RESET, words, lambda now, _: np.asarray(stands(now).any(axis=0)), ("",) * len(live))
         if len(live) * (x.size // channels) > FEW_ELEMENTS:
-            words = tuple(
-                f"{site.name}: {text}" for text in ("crossed thresholds are missed", "thresholds cross early")
-            )
+            words = (f"{site.name}: crossed thresholds are missed", f"{site.name}: thresholds cross early")
             yield Faults(RESET, words, lambda now, _: np.asarray(stands(now).any(axis=1)), ("", ""))
 
     def mistakes(self) -> Iterator[Mistake]:
