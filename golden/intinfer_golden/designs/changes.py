@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -48,8 +48,7 @@ def wrapped(values: IntArray, bits: int, signed: bool) -> IntArray:
 
 def stored(op: Op) -> dict[str, IntTensor]:
     """The constants of an op by the names of its attributes."""
-    found = {entry.name: getattr(op, entry.name) for entry in fields(op)}
-    return {name: value for name, value in found.items() if isinstance(value, IntTensor)}
+    return {name: value for name, value in vars(op).items() if isinstance(value, IntTensor)}
 
 
 def altered(op: Kind, **constants: IntArray) -> Kind:
@@ -57,10 +56,14 @@ def altered(op: Kind, **constants: IntArray) -> Kind:
     return replace(op, **{name: IntTensor(values) for name, values in constants.items()})
 
 
+def of_channels(op: Kind, channels: IntArray | list[int]) -> Kind:
+    """A channelwise op on some channels, in any order; constants that all channels share stay as they are."""
+    return altered(op, **{name: t.values[channels] for name, t in stored(op).items() if t.shape[0] > 1})
+
+
 def of_channel(op: Kind, channel: int) -> Kind:
     """A channelwise op on one channel alone."""
-    tensors = {name: tensor.values for name, tensor in stored(op).items() if tensor.shape[0] > 1}
-    return altered(op, **{name: values[channel : channel + 1] for name, values in tensors.items()})
+    return of_channels(op, [channel])
 
 
 def weighted(multipliers: Sequence[int]) -> Change:

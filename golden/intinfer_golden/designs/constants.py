@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
 from intinfer.ops import Op
 from intinfer.types import IntArray
 
-from .changes import altered, stored, wrapped
+from .changes import altered, of_channels, stored, wrapped
 from .mistake import Mistake
 from .orders import channel_orders, exchanges
 
@@ -22,17 +23,15 @@ def mistakes(op: Op, channels: int) -> Iterator[Mistake]:
     constants = {name: tensor.values for name, tensor in stored(op).items()}
     for name, values in constants.items():
         plural = _PLURALS.get(name, name)
-        for part in (_read_otherwise(name, plural, values), _of_others(plural, values)):
-            for text, changed, choices in part:
-                yield Mistake(text, altered(op, **{name: changed}).reference, choices)
-    wide = {name: values for name, values in constants.items() if len(values) > 1}
+        for text, changed, choices in chain(_read_otherwise(name, plural, values), _of_others(plural, values)):
+            yield Mistake(text, altered(op, **{name: changed}).reference, choices)
+    wide = [name for name, values in constants.items() if len(values) > 1]
     if len(wide) > 1:
-        together = " and ".join(wide)
         orders = [(f"{text}: 0 has those of {source[0]}", source, n) for text, source, n in channel_orders(channels)]
         orders += [(f"all those of channel {c}", np.full(channels, c), channels if c else 1) for c in range(channels)]
         for text, source, choices in orders:
-            other = altered(op, **{name: values[source] for name, values in wide.items()})
-            yield Mistake(f"{together} of the channels are {text}", other.reference, choices)
+            what = f"{' and '.join(wide)} of the channels are {text}"
+            yield Mistake(what, of_channels(op, source).reference, choices)
 
 
 Changed = Iterator[tuple[str, IntArray, int]]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -18,10 +17,9 @@ from intinfer.graph import Graph, Node, Value
 from intinfer.ops import Op
 from intinfer.ops.base import Monotone
 from intinfer.ops.linear import Linear
-from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
-from ..designs import Families, Mistake, constants
+from ..designs import Families, Mistake, constants, of_channels, stored
 from ..make.coverage import RESET, Bools, Covergroup, Faults, Order, Prover, Site, Values, fault
 from ..make.coverage.fault import varies
 from ..make.coverage.routing import told_apart
@@ -148,8 +146,8 @@ class Elementwise(OpFacts[O]):
 
     def hidden(self, site: Site, value: Value, order: Order) -> str:
         moved = order.moved.reshape(value.shape[0], -1).any(axis=1)
-        alike = not (moved & self._depends(site, value)).any()
-        return f"{site.name!r} does not depend on what moves" if alike else ""
+        shows = (moved & self._depends(site, value)).any()
+        return "" if shows else f"{site.name!r} does not depend on what moves"
 
     def _depends(self, site: Site, value: Value) -> Bools:
         """Whether a channel depends on an input, (C,).
@@ -198,30 +196,23 @@ class PerChannel(Elementwise[O]):
 
     def exchanges(self) -> Iterator[Exchange]:
         """Constants of channel 0 for all channels, and those of the next channel; none where all share one row."""
+        if all(tensor.shape[0] == 1 for tensor in stored(self.op).values()):
+            return
         orders = {
             "constants of channel 0 for all channels": np.zeros(self.channels, dtype=np.int64),
             "constants of the next channel": np.roll(np.arange(self.channels), -1),
         }
         for words, order in orders.items():
-            wrong = self.with_rows(order)
-            if wrong is not None:
-                numbers, sure = self.telling(order)
-                differ = np.asarray(self.op.reference(numbers) != wrong.reference(numbers))
-                yield Exchange(words, order, wrong, numbers, differ, sure)
+            wrong = of_channels(self.op, order)
+            numbers, sure = self.telling(order)
+            differ = np.asarray(self.op.reference(numbers) != wrong.reference(numbers))
+            yield Exchange(words, order, wrong, numbers, differ, sure)
 
     def families(self) -> Families:
         return self.mistakes(), constants.mistakes(self.op, self.channels)
 
-    def with_rows(self, order: IntArray) -> Op | None:
-        """The op with the rows of its constants in another order, None when all channels share one row."""
-        tensors = {name: value for name, value in vars(self.op).items() if isinstance(value, IntTensor)}
-        rows = {name: t for name, t in tensors.items() if t.shape[0] == self.channels}
-        if not rows:
-            return None
-        return replace(self.op, **{name: IntTensor(t.values[order], t.encoding) for name, t in rows.items()})
-
     def faults(self, site: Site) -> Iterator[Faults]:
-        for exchange in self.exchanges() if self.channels > 1 else ():
+        for exchange in self.exchanges():
             if self.x.size <= FEW_ELEMENTS and not exchange.order.any():
                 continue  # in one frame the next row has to do
 

@@ -11,10 +11,9 @@ import numpy as np
 from intinfer.ops import Op, Requant
 from intinfer.ops.base import per_channel
 from intinfer.rounding import RoundMode, shift_right
-from intinfer.tensor import IntTensor
 from intinfer.types import IntArray
 
-from ..designs import Change, Mistake, clipped, ends, listed, wrapped
+from ..designs import Change, Mistake, clipped, ends, listed, of_channel, of_channels, wrapped
 from ..designs.rounding import ROUNDINGS, shifted
 from ..make.coverage import Axis, Covergroup, Intervals, Prover
 from .base import PerChannel, Served
@@ -67,18 +66,14 @@ class RequantFacts(Served, PerChannel[Requant]):
 
     def _steps(self) -> Covergroup:
         """A channel is monotone, so that the first z of a result is found by bisection."""
-        type_, triples = self.x.type, self._triples
-        levels = _levels(self.op)
-        points = np.zeros((len(triples), len(levels), 2), dtype=np.int64)
-        for c, (m, _, _) in enumerate(triples):
-            for i, level in enumerate(levels):
-                first = self._first(c, level) if m else type_.hi + 1
-                points[c, i] = first - (1 if m > 0 else -1), first
+        levels, multipliers = _levels(self.op), np.array(self._triples)[:, :1]
+        firsts = np.array([[self._first(c, level) for level in levels] for c in range(self.channels)])
+        points = np.stack([firsts - np.where(multipliers > 0, 1, -1), firsts], axis=2)
         results = Axis("result", tuple(f"to {level}" for level in levels))
-        axes = (Axis("channel", len(triples)), results, Axis("side", ("before", "at")))
+        axes = (Axis("channel", self.channels), results, Axis("side", ("before", "at")))
         sentence = "the last z before each result and the first z that gives it, clips included (result - 1 and result)"
         group = Intervals(self.node.name, "result steps", sentence, axes, value=self.x.name, lo=points)
-        still = np.repeat([m == 0 for m, _, _ in triples], 2 * len(levels))
+        still = np.repeat(multipliers == 0, 2 * len(levels))
         group.exclude(still, "the multiplier is 0: the result does not depend on z")
         return group
 
@@ -88,6 +83,8 @@ class RequantFacts(Served, PerChannel[Requant]):
         One beyond the type's end when none is.
         """
         type_, (m, b, s) = self.x.type, self._triples[channel]
+        if not m:
+            return type_.hi + 1
         # round(p / 2^s) >= level is p >= level * 2^s for floor, and p > or >= level * 2^s - half for the others.
         lo, hi = (type_.lo, type_.hi + 1) if m > 0 else (-type_.hi, -type_.lo + 1)
         step = 1 if m > 0 else -1
@@ -125,28 +122,25 @@ class RequantFacts(Served, PerChannel[Requant]):
         op, type_, (m, b, s) = self.op, self.x.type, mbs
         if s < 1 or not m:
             return None
-        modulus = 1 << (s + 1)
         wanted = (0 if op.rounding is RoundMode.FLOOR else 1 << (s - 1)) + (odd << s)
         # z * m = wanted - b modulo 2^(s + 1)
-        common = math.gcd(m, modulus)
+        common = math.gcd(m, 1 << (s + 1))
+        period = (1 << (s + 1)) // common
         if (wanted - b) % common:
             return None
-        period = modulus // common
-        z = (wanted - b) // common * pow(m // common, -1, period) % period if period > 1 else 0
+        z = (wanted - b) // common * pow(m // common, -1, period) % period
         # products in [low, high], quotients q = floor(product / 2^s) in [lo - 1, hi]
         low, high = max((op.lo - 1) << s, -(2**63)), min(((op.hi + 1) << s) - 1, 2**63)
         low, high = (low, min(high, -1)) if negative else (max(low, 0), high)
         first, last = (low - b, high - b) if m > 0 else (b - high, b - low)
-        size = abs(m)
-        least, most = max(-(-first // size), type_.lo), min(last // size, type_.hi)
+        least, most = max(-(-first // abs(m)), type_.lo), min(last // abs(m), type_.hi)
         return _nearest_to_zero(z, period, least, most)
 
     def telling(self, order: IntArray) -> tuple[IntArray, bool]:
         """A number for each channel on which the two differ, found by bisection."""
         lo, hi = self.x.type.lo, self.x.type.hi
-        wrong = self.with_rows(order) or self.op
-        rows = np.array(self._triples).T
-        alike = [_rounded_alike(self.op, rows[:, c], rows[:, order[c]], lo, hi) for c in range(self.channels)]
+        wrong, rows = of_channels(self.op, order), np.array(self._triples)
+        alike = [_rounded_alike(self.op, rows[c], rows[order[c]], lo, hi) for c in range(self.channels)]
         answers = [(lo, True) if alike[c] else _apart(self.op, wrong, c, lo, hi) for c in range(self.channels)]
         return np.array([[number for number, _ in answers]]), all(sure for _, sure in answers)
 
@@ -167,11 +161,11 @@ class RequantFacts(Served, PerChannel[Requant]):
             yield Mistake(text, lambda z, kind=kind: clip(shifted(kind, z * m + b, s)))
             before = lambda z, kind=kind: clip(shifted(kind, z * m, s) + b)  # noqa: E731
             yield Mistake(f"{text}, before the offset is added", before)
-        for by in (by for by in (1, -1, 2, -2) if (s + by >= 0).all()):
-            text = f"the shift is {abs(by)} {'more' if by > 0 else 'less'}"
-            yield Mistake(text, lambda z, by=by: clip(shifted(own, z * m + b, s + by)))
+        for by, text in ((1, "1 more"), (-1, "1 less"), (2, "2 more"), (-2, "2 less")):
+            if (s + by >= 0).all():
+                yield Mistake(f"the shift is {text}", lambda z, by=by: clip(shifted(own, z * m + b, s + by)))
         clips = ((lo + 1, hi), (lo, hi - 1), (lo - 1, hi), (lo, hi + 1), (0, hi))
-        table: dict[str, Change] = {
+        results: dict[str, Change] = {
             "there is no shift": lambda z: clip(z * m + b),
             f"the result wraps at {bits} bits, it is not clipped": lambda z: wrapped(exact(z), bits, lo < 0),
             "there is no clip": exact,
@@ -184,9 +178,10 @@ class RequantFacts(Served, PerChannel[Requant]):
             "the offset is multiplied as well: (z + B) * M": lambda z: clip(shifted(own, (z + b) * m, s)),
             "the input is clipped to the range of the result before": lambda z: clip(exact(clip(z))),
         }
-        yield from listed(table)
-        type_ = self.x.type
-        reach = max(abs(end * int(x) + int(y)) for end in (type_.lo, type_.hi) for x, y in np.broadcast(m, b))
+        yield from listed(results)
+        reach = max(
+            abs(end * int(x) + int(y)) for end in (self.x.type.lo, self.x.type.hi) for x, y in np.broadcast(m, b)
+        )
         for width in range(2, min(63, reach.bit_length() + 1)):
             narrow: dict[str, Change] = {
                 f"the product wraps at {width} bits": lambda product, w=width: wrapped(product, w, True),
@@ -247,8 +242,7 @@ def _rounded_alike(op: Requant, one: IntArray, other: IntArray, lo: int, hi: int
     if (multiplier, shift) != (other[0], other[2]) or op.rounding is RoundMode.HALF_AWAY or period > SPAN:
         return False
     z = np.arange(lo, min(hi, lo + period) + 1)
-    products = (z * multiplier + int(row[1]) for row in (one, other))
-    first, second = (shift_right(p, np.array(shift), op.rounding) for p in products)
+    first, second = (shift_right(z * multiplier + int(row[1]), np.array(shift), op.rounding) for row in (one, other))
     return np.array_equal(first, second)
 
 
@@ -258,12 +252,11 @@ def _apart(op: Op, wrong: Op, channel: int, lo: int, hi: int) -> tuple[int, bool
     Where both have one and the same result at the ends of an interval, they have it inside as well.
     """
 
-    def both(number: int) -> tuple[int, int]:
-        z = np.full((1, channel + 1), number)
-        z = np.pad(z, ((0, 0), (0, channels - channel - 1)), mode="edge")
-        return int(op.reference(z)[0, channel]), int(wrong.reference(z)[0, channel])
+    ops = [of_channel(part, channel) for part in (op, wrong)]
 
-    channels = max(t.shape[0] for t in vars(op).values() if isinstance(t, IntTensor))
+    def both(number: int) -> list[int]:
+        return [part.reference(np.array([[number]])).item() for part in ops]
+
     intervals, left = [(lo, hi)], SPAN
     while intervals and left:
         left -= 1
