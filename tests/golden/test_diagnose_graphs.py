@@ -15,7 +15,7 @@ from intinfer.graph import Graph
 from intinfer.ops import Add
 from intinfer.strategies import graphs_with_images
 from intinfer.types import IntArray
-from intinfer_golden.designs.changes import wrapped
+from intinfer_golden.designs.mistake import wrapped
 from intinfer_golden.verification.diagnose.diagnoses import told
 from intinfer_golden.verification.diagnose.scene import Scene, Values, WorkBudget
 

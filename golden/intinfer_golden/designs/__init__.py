@@ -1,26 +1,31 @@
 """How designs compute a node, and what they usually get wrong: single mistakes, each as the values that it makes.
 
-`mac` opens up convolutions and dense layers; `mistake` says what a mistake is, `changes` and `orders` what mistakes are
-made of. The others list those that several ops share; an op's own stand in its file of `ops`, which names the rest.
+`mac` opens up convolutions and dense layers; `mistake` says what a mistake is, and with `orders` what mistakes are made
+of. The others list those that several ops share; an op's own stand in its file of `ops`, which names the rest.
 """
 
-from .changes import (
+from .mistake import (
+    ROUNDINGS,
     Change,
+    Families,
+    Mistake,
     Place,
     altered,
     at_axis,
     clipped,
     ends,
+    listed,
     of_channel,
     of_channels,
+    shifted,
     stored,
     weighted,
     with_entry,
     wrapped,
 )
-from .mistake import Families, Mistake, listed
 
 __all__ = [
+    "ROUNDINGS",
     "Change",
     "Families",
     "Mistake",
@@ -32,6 +37,7 @@ __all__ = [
     "listed",
     "of_channel",
     "of_channels",
+    "shifted",
     "stored",
     "weighted",
     "with_entry",

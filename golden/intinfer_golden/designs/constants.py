@@ -10,8 +10,7 @@ import numpy as np
 from intinfer.ops import Op
 from intinfer.types import IntArray
 
-from .changes import altered, of_channels, stored, wrapped
-from .mistake import Mistake
+from .mistake import Mistake, altered, of_channels, stored, wrapped
 from .orders import channel_orders, exchanges
 
 _PLURALS = {"multiplier": "multipliers", "offset": "offsets", "shift": "shifts", "descending": "flags descending"}

@@ -8,8 +8,7 @@ import numpy as np
 
 from intinfer.types import IntArray
 
-from .changes import Change
-from .mistake import Mistake, listed
+from .mistake import Change, Mistake, listed
 
 
 def delayed(values: IntArray, zero: bool = False) -> IntArray:

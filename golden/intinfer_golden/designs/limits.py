@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from intinfer.ops import Clamp
 
-from .changes import clipped
-from .mistake import Mistake
+from .mistake import Mistake, clipped
 
 
 def limited(op: Clamp, limits: Iterable[tuple[int, int]]) -> Iterator[Mistake]:

@@ -109,7 +109,7 @@ class Mac:
 
     def border_patterns(self) -> list[Mask]:
         """Which taps of a window read the border, (C/groups, KH, KW) flat: every pattern that occurs."""
-        patterns = np.unique(~self.inside.reshape(self.inside.shape[0] * self.inside.shape[1], -1), axis=0)
+        patterns = np.unique(~self.inside.reshape(-1, self.weight[0, 0].size), axis=0)
         return [np.tile(pattern, self.weight.shape[1]) for pattern in patterns]
 
     def folds(self) -> tuple[IntArray, list[slice]]:
@@ -139,8 +139,7 @@ class Mac:
     def run(self, x: IntArray, weight: IntArray | None = None, rule: Accumulator | None = None) -> IntArray:
         """The node with other weights or another accumulator; some frames at a time, as their taps take memory."""
         step = max(1, TAPS // max(1, self.taps(x[:1]).size))
-        parts = [self.sums(self.taps(x[i : i + step]), weight, rule) for i in range(0, len(x), step)]
-        return np.concatenate(parts)
+        return np.concatenate([self.sums(self.taps(x[i : i + step]), weight, rule) for i in range(0, len(x), step)])
 
     def finish(self, total: IntArray) -> IntArray:
         """The rule at the end of exact sums."""

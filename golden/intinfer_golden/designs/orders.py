@@ -28,19 +28,18 @@ def channel_orders(count: int) -> Iterator[tuple[str, IntArray, int]]:
 def _candidates(count: int) -> Iterator[tuple[str, IntArray, int]]:
     all_ = np.arange(count)
     yield "in reverse", all_[::-1], 1
-    divisors = [size for size in range(2, count) if count % size == 0]
-    for groups in divisors:
-        yield f"shuffled in {groups} groups", all_.reshape(groups, -1).T.reshape(-1), 1
-    for size in divisors:
-        blocks = all_.reshape(-1, size)
-        yield f"in reverse inside each {size}", blocks[:, ::-1].reshape(-1), 1
-        yield f"in reverse by blocks of {size}", blocks[::-1].reshape(-1), 1
+    blocks = {size: all_.reshape(-1, size) for size in range(2, count) if count % size == 0}
+    for size in blocks:
+        yield f"shuffled in {size} groups", all_.reshape(size, -1).T.reshape(-1), 1
+    for size, block in blocks.items():
+        yield f"in reverse inside each {size}", block[:, ::-1].reshape(-1), 1
+        yield f"in reverse by blocks of {size}", block[::-1].reshape(-1), 1
     for by in range(1, count):
-        back = count - by
-        yield f"rotated by {by if by <= back else -back}", np.roll(all_, -by), 1 if by in (1, count - 1) else count
-    for size in divisors:
-        for by in range(1, size if size < count else 1):
-            yield f"rotated by {by} inside each {size}", np.roll(all_.reshape(-1, size), -by, axis=1).reshape(-1), count
+        text = f"rotated by {by if 2 * by <= count else by - count}"
+        yield text, np.roll(all_, -by), 1 if by in (1, count - 1) else count
+    for size, block in blocks.items():
+        for by in range(1, size):
+            yield f"rotated by {by} inside each {size}", np.roll(block, -by, axis=1).reshape(-1), count
 
 
 def exchanges(count: int) -> Iterator[tuple[int, int, IntArray, int]]:
@@ -54,8 +53,7 @@ def exchanges(count: int) -> Iterator[tuple[int, int, IntArray, int]]:
 
 def usual(source: list[int]) -> bool:
     """Whether an order is one of `channel_orders`, or that in which all stays as it is."""
-    orders = (order.tolist() for _, order, _ in channel_orders(len(source)))
-    return not moved(source) or source in orders
+    return not moved(source) or any(source == order.tolist() for _, order, _ in channel_orders(len(source)))
 
 
 def moved(source: list[int]) -> list[int]:
@@ -84,11 +82,11 @@ def matched(count: int, candidates: dict[int, list[int]]) -> list[int] | None:
     if not all(candidates.values()):
         return None
     taken = {c: c for c in range(count) if c not in candidates}
-    fixed = frozenset(taken)
+    fixed = set(taken)
 
     def place(c: int, seen: set[int]) -> bool:
         for source in candidates[c]:
-            if source in seen or source in fixed:
+            if source in seen:
                 continue
             seen.add(source)
             if source not in taken or place(taken[source], seen):
@@ -96,9 +94,7 @@ def matched(count: int, candidates: dict[int, list[int]]) -> list[int] | None:
                 return True
         return False
 
-    if all(place(c, set()) for c in candidates):
-        inverse = {c: source for source, c in taken.items()}
-        found = [inverse[c] for c in range(count)]
-    else:
-        found = [candidates[c][0] if c in candidates else c for c in range(count)]
+    once = all(place(c, set(fixed)) for c in candidates)
+    chosen = {c: source for source, c in taken.items()} if once else {c: few[0] for c, few in candidates.items()}
+    found = [chosen.get(c, c) for c in range(count)]
     return None if usual(found) else found

@@ -11,9 +11,8 @@ from intinfer.accumulator import MAX_BITS, MIN_BITS, Accumulator, TapOrder, sign
 from intinfer.ops import Op
 from intinfer.types import IntArray, IntType
 
-from .changes import Change, ends, wrapped
 from .mac import EXACT, Mac
-from .mistake import Mistake, listed
+from .mistake import Change, Mistake, ends, listed, wrapped
 
 
 def mistakes(mac: Mac) -> Iterator[Mistake]:

@@ -10,9 +10,8 @@ import numpy as np
 
 from intinfer.types import IntArray
 
-from .changes import at_axis, ends, with_entry, wrapped
 from .mac import Mac
-from .mistake import Mistake
+from .mistake import Mistake, at_axis, ends, with_entry, wrapped
 from .orders import channel_orders, described, exchanges
 
 FEW_INPUTS = 5

@@ -11,8 +11,7 @@ import numpy as np
 from intinfer.ops.geometry import Window
 from intinfer.types import IntArray
 
-from .changes import Change, Place, at_axis, with_entry
-from .mistake import Mistake, listed
+from .mistake import Change, Mistake, Place, at_axis, listed, with_entry
 
 BELOW = int(np.iinfo(np.int64).min)
 """Less than every value, and 0 in the bits of any: what stands beyond the edge for a maximum."""
@@ -67,7 +66,7 @@ def constant(value: IntArray) -> Beyond:
     def look(x: IntArray, at: TapPlaces) -> IntArray:
         height, width = x.shape[2:]
         inside = (at.rows >= 0) & (at.rows < height) & (at.columns >= 0) & (at.columns < width)
-        return np.where(inside, clipped(x, at), value.reshape(1, -1, 1, 1, 1, 1))
+        return np.where(inside, replicated(x, at), value.reshape(1, -1, 1, 1, 1, 1))
 
     return look
 
@@ -77,7 +76,7 @@ def indexed(change: Callable[[IntArray, int], IntArray]) -> Beyond:
     return lambda x, at: x[:, :, change(at.rows, x.shape[2]), change(at.columns, x.shape[3])]
 
 
-clipped = indexed(lambda index, extent: np.clip(index, 0, extent - 1))
+replicated = indexed(lambda index, extent: np.clip(index, 0, extent - 1))
 
 
 def in_line(value: IntArray) -> Beyond:
@@ -104,7 +103,7 @@ def one_side(side: str, value: IntArray, other: Beyond) -> Beyond:
 
 
 RULES: dict[str, Beyond] = {
-    "the edge's own pixel (replicated)": clipped,
+    "the edge's own pixel (replicated)": replicated,
     "the map mirrored without its edge (reflected)": indexed(
         lambda index, extent: np.minimum(around := index % max(1, 2 * extent - 2), 2 * extent - 2 - around)
     ),
@@ -127,7 +126,7 @@ def mistakes(window: Window, outputs: tuple[int, ...], reduced: Reduction) -> It
     for text, at in _moved(window, right, outputs):
         yield Mistake(text, seen(constant(pad), at))
         if window.padded:
-            yield Mistake(f"{text}; beyond the edge stands the edge's own pixel", seen(clipped, at))
+            yield Mistake(f"{text}; beyond the edge stands the edge's own pixel", seen(replicated, at))
     for text, beyond in _narrower(pad):
         yield Mistake(text, seen(beyond))
     for text, beyond, choices in _borders(window, reduced) if window.padded else ():
@@ -145,8 +144,10 @@ def _moved(window: Window, right: TapPlaces, outputs: tuple[int, ...]) -> Iterat
             phase = f" (phase {by} of stride {window.stride[axis]})" if 0 < by < window.stride[axis] else ""
             if by == window.pads[axis]:
                 phase += f" (as without the pad at the {('top', 'left')[axis]})"
-            at = TapPlaces(right.rows + by * (axis == 0), right.columns + by * (axis == 1))
-            yield f"the windows stand {way}{phase}", at
+            yield (
+                f"the windows stand {way}{phase}",
+                TapPlaces(right.rows + by * (axis == 0), right.columns + by * (axis == 1)),
+            )
     for down, side in product((-1, 1), repeat=2):
         way = f"1 row {'down' if down > 0 else 'up'} and 1 column {'right' if side > 0 else 'left'}"
         yield f"the windows stand {way}", TapPlaces(right.rows + down, right.columns + side)

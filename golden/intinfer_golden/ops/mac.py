@@ -133,8 +133,7 @@ def _kept(total: int, rule: Accumulator) -> int:
 
 def _saturating(view: Mac) -> Iterator[Goal]:
     """For each channel, end and border pattern: up until the clip and down again, and past the end inside a fold."""
-    windows = addresses(view.window, *view.shape[1:])
-    reads = windows.reshape(windows.shape[0] * windows.shape[1], -1)
+    reads = addresses(view.window, *view.shape[1:]).reshape(-1, view.weight[0, 0].size)
     for borders in view.border_patterns():
         free = np.flatnonzero(~borders)
         places = [row for row in reads if np.array_equal(np.tile(row < 0, view.weight.shape[1]), borders)]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import product
 from typing import TypeVar
 
 import numpy as np
@@ -33,7 +33,7 @@ class Pool(OpFacts[P]):
     @property
     def windows(self) -> IntArray:
         """`addresses` as (windows, places)."""
-        return self.addresses.reshape(self.addresses.shape[0] * self.addresses.shape[1], -1)
+        return self.addresses.reshape(-1, math.prod(self.op.kernel))
 
     @property
     def unreal(self) -> Bools:
@@ -64,20 +64,16 @@ class Pool(OpFacts[P]):
 
 def subsets(taps: Change, finish: Change, kernel: tuple[int, int]) -> Iterator[Mistake]:
     """Some taps of the window alone count."""
-    rows, columns = kernel
-    every = np.arange(rows * columns).reshape(kernel)
-    last = every.size - 1
-    if not last:
-        return
+    every = np.arange(math.prod(kernel)).reshape(kernel)
 
     def kept(places: IntArray | list[int]) -> Change:
         return lambda x: finish((found := taps(x)).reshape(*found.shape[:4], -1)[..., places])
 
-    for place, (ky, kx) in enumerate(product(range(rows), range(columns))):
-        few = 1 if place in (0, last) else last + 1
+    for place, (ky, kx) in enumerate(np.ndindex(*kernel)) if every.size > 1 else ():
+        few = 1 if place in (0, every.size - 1) else every.size
         yield Mistake(f"tap (ky={ky}, kx={kx}) does not count", kept(np.delete(every, place)), few)
         yield Mistake(f"tap (ky={ky}, kx={kx}) alone counts", kept([place]), few)
-    for axis, name in enumerate(("row", "column")) if rows > 1 and columns > 1 else ():
+    for axis, name in enumerate(("row", "column")) if min(kernel) > 1 else ():
         for index in range(kernel[axis]):
             rest = np.delete(every, index, axis).reshape(-1)
             yield Mistake(f"{name} {index} of the window does not count", kept(rest), kernel[axis])

@@ -13,8 +13,7 @@ from intinfer.ops.base import per_channel
 from intinfer.rounding import RoundMode, shift_right
 from intinfer.types import IntArray
 
-from ..designs import Change, Mistake, clipped, ends, listed, of_channel, of_channels, wrapped
-from ..designs.rounding import ROUNDINGS, shifted
+from ..designs import ROUNDINGS, Change, Mistake, clipped, ends, listed, of_channel, of_channels, shifted, wrapped
 from ..make.coverage import Axis, Covergroup, Intervals, Prover
 from .base import PerChannel, Served
 from .steps import Cell, Operand, Place, Steps
