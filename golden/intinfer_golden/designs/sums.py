@@ -11,6 +11,7 @@ from intinfer.accumulator import MAX_BITS, MIN_BITS, Accumulator, TapOrder, sign
 from intinfer.ops import Op
 from intinfer.types import IntArray, IntType
 
+from .history import delayed
 from .mac import EXACT, Mac
 from .mistake import Change, Mistake, ends, listed, wrapped
 
@@ -39,11 +40,10 @@ def _rules(mac: Mac) -> Iterator[Mistake]:
     yield Mistake("negative sums are 0", clipped(0, None), kind=unsigned)
     widths = dict.fromkeys((own, *range(min(own, signed_bits(mac.node.output.type)) + 2, MIN_BITS - 1, -1)))
     for bits in (bits for bits in widths if MIN_BITS <= bits <= MAX_BITS):
-        lo, hi = ends(bits, signed=True)
+        (lo, hi), (_, top) = ends(bits, signed=True), ends(bits, signed=False)
         if mac.rule != Accumulator.wrap(bits):
             yield Mistake(f"the accumulator wraps at {bits} bits", summed(Accumulator.wrap(bits)))
         yield Mistake(f"the sum is clipped to {bits} bits at its end, {lo}..{hi}", clipped(lo, hi))
-        top = 2 * hi + 1
         yield Mistake(f"the sum is clipped to {bits} bits without sign, 0..{top}", clipped(0, top), kind=unsigned)
         for order, fold in product(orders, _folds(mac)):
             other = Accumulator.saturate(bits, order, fold)
@@ -68,10 +68,7 @@ def _not_cleared(mac: Mac) -> Iterator[Mistake]:
         order = sums.swapaxes(0, 1) if axis_first else np.moveaxis(sums, 1, -1)
         runs = (order.shape[0] * (1 if frames else order.shape[1])) if axis_first else 1 if frames else order.shape[0]
         flat = order.reshape(runs, -1)
-        total = flat.cumsum(axis=1)
-        if once:
-            total = flat.copy()
-            total[:, 1:] += flat[:, :-1]
+        total = flat + delayed(flat.T, zero=True).T if once else flat.cumsum(axis=1)
         back = total.reshape(order.shape)
         return mac.finish(back.swapaxes(0, 1) if axis_first else np.moveaxis(back, -1, 1))
 
