@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,7 +99,7 @@ def try_wrong(wrong: Wrong, designs: Sequence[Design], processes: Processes | No
     """Run the designs that a mutant is in, or a saboteur is of, one after the other, until one fails or says something
     else."""
     running = processes or Processes()
-    compiled = False
+    verdict = "stillborn"
     with tempfile.TemporaryDirectory(prefix="intinfer-mutant-") as scratch:
         for design in designs:
             with _bench(design, *_changed(wrong, design, Path(scratch)), running) as run:
@@ -109,13 +109,13 @@ def try_wrong(wrong: Wrong, designs: Sequence[Design], processes: Processes | No
                         if isinstance(wrong, Saboteur):  # the design inside compiles, and so must what is around it
                             raise RuntimeError(f"{wrong}: {_first(result)}")
                         break
-                    compiled = True
+                    verdict = "survived"
                     by = f"{design.name}, {design.simulator}, {profile}"
                     if not result.passed:
                         return Outcome(wrong, "killed", by)
                     if _said(design, result) != design.said[i]:
                         return Outcome(wrong, "killed", f"{by}, by what it prints")
-    return Outcome(wrong, "survived" if compiled else "stillborn")
+    return Outcome(wrong, verdict)
 
 
 def campaign(
@@ -135,39 +135,29 @@ def campaign(
         known: an outcome of a run before this one.
         done: called with each new outcome, one call at a time, in the order in which they end.
     """
-    processes = Processes()
-    results: dict[int, Outcome] = {}
-    open_: dict[Future[Outcome], int] = {}
-    pool = ThreadPoolExecutor(jobs)
-    following = 0
+    processes, pool = Processes(), ThreadPoolExecutor(jobs)
     recent: dict[str, list[str]] = {}
 
     def attempt(one: Wrong) -> Outcome:
-        names = recent.setdefault(one.file, [])
-        places = {name: place for place, name in enumerate(names)}
-        designs = sorted(concerned(one), key=lambda d: (SIMULATORS.index(d.simulator), places.get(d.name, len(places))))
+        names = recent.get(one.file, [])  # of designs that killed, the last one first
+        ranks = {name: rank for rank, name in enumerate(names)}
+        designs = sorted(concerned(one), key=lambda d: (SIMULATORS.index(d.simulator), ranks.get(d.name, len(ranks))))
         outcome = try_wrong(one, designs, processes)
         if outcome.verdict == "killed":
             name = next(d.name for d in designs if outcome.by.startswith(f"{d.name}, {d.simulator}, "))
-            recent[one.file] = [name, *(other for other in names if other != name)]
+            recent[one.file] = list(dict.fromkeys((name, *names)))
         return outcome
 
     try:
-        for i, one in enumerate(wrong):
-            found = known(one)
-            if found is not None:
-                results[i] = found
-            else:
-                open_[pool.submit(attempt, one)] = i
-        while following < len(wrong):
-            while following in results:
-                yield results.pop(following)
-                following += 1
-            ended = wait(open_, return_when=FIRST_COMPLETED).done if open_ else set()
-            for future in ended:
-                outcome = future.result()
-                results[open_.pop(future)] = outcome
-                done(outcome)
+        results = {i: found for i, one in enumerate(wrong) if (found := known(one)) is not None}
+        places = {pool.submit(attempt, one): i for i, one in enumerate(wrong) if i not in results}
+        ended = as_completed(places)
+        for i in range(len(wrong)):
+            while i not in results:
+                future = next(ended)
+                results[places[future]] = future.result()
+                done(future.result())
+            yield results.pop(i)
     finally:
         processes.stop()
         pool.shutdown(cancel_futures=True)
@@ -197,15 +187,11 @@ def _changed(wrong: Wrong, design: Design, scratch: Path) -> tuple[list[Path], P
         adapter = scratch / "adapter.sv"
         write_source(adapter, wrong.apply(read_source(design.directory / "bench" / adapter.name)))
         return [path for _, path in design.sources], adapter
-    files = []
-    for name, path in design.sources:
-        if name == wrong.file:
-            changed = scratch / path.name
-            write_source(changed, wrong.apply(read_source(path)))
-            files.append(changed)
-        else:
-            files.append(path)
-    return files, None
+    files = dict(design.sources)
+    if (path := files.get(wrong.file)) is not None:
+        files[wrong.file] = scratch / path.name
+        write_source(files[wrong.file], wrong.apply(read_source(path)))
+    return list(files.values()), None
 
 
 def _said(design: Design, result: Result) -> str:

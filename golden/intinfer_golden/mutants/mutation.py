@@ -5,13 +5,12 @@ A mutant that does not compile is stillborn and counts neither way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import operators, resets
 from .statements import statements_of
-from .tokens import Preprocessor, Token
+from .tokens import Preprocessor
 
 
 @dataclass(frozen=True)
@@ -65,26 +64,20 @@ def mutants(
     """
     tokens = (preprocessor or Preprocessor()).tokenise(source, folder)
     statements = statements_of(tokens)
-    found: set[operators.Change] = set()
-    for find in (*operators.FINDERS, *resets.FINDERS):
-        found |= set(find(source, tokens, statements))
+    finders = (*operators.FINDERS, *resets.FINDERS)
+    found = {change for find in finders for change in find(source, tokens, statements)}
     frozen = [token for token in tokens if token.frozen]
     seen: dict[tuple[str, str, str], int] = {}
     lines = source.split("\n")
     result = []
     for change in sorted(found, key=lambda c: (c.start, c.end, c.operator, c.after, c.edits)):
-        if _touches(change.edits, frozen):
+        if any(start < token.end and token.start < end for start, end, _ in change.edits for token in frozen):
             continue
         line = source.count("\n", 0, change.start) + 1
         code = lines[line - 1].split("//")[0].strip()
         place = seen[code, change.before, change.after] = seen.get((code, change.before, change.after), -1) + 1
         result.append(Mutant(file, change.operator, change.edits, line, code, change.before, change.after, place))
     return result
-
-
-def _touches(edits: Iterable[tuple[int, int, str]], frozen: Iterable[Token]) -> bool:
-    spans = [(token.start, token.end) for token in frozen]
-    return any(start < last and first < end for start, end, _ in edits for first, last in spans)
 
 
 def _short(text: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from .statements import Statement, assigned, assignment, conditions, for_heads, is_instance, target_end
+from .statements import Statement, assigned, assignment, heads, is_instance, sites
 from .tokens import Token
 
 
@@ -24,13 +24,23 @@ class Change(NamedTuple):
 Changes = Iterator[Change]
 Finder = Callable[[str, list[Token], list[Statement]], Changes]
 
-_SWAPS: dict[str, dict[str, tuple[str, ...]]] = {
-    "relational": {">=": (">", "<"), ">": (">=", "<"), "<": ("<=", ">"), "==": ("!=",), "!=": ("==",)},
+_KINDS: dict[str, dict[str, tuple[str, ...]]] = {
+    "relational": {
+        ">=": (">", "<"),
+        ">": (">=", "<"),
+        "<=": ("<", ">"),
+        "<": ("<=", ">"),
+        "==": ("!=",),
+        "!=": ("==",),
+    },
     "arithmetic": {"+": ("-",), "-": ("+",), "*": ("+",), "%": ("/",), "/": ("%",)},
     "logic": {"&&": ("||",), "||": ("&&",), "&": ("|",), "|": ("&", "^"), "^": ("|", "&")},
     "shift": {">>>": (">>", "<<"), ">>": ("<<",), "<<": (">>",), "<<<": (">>>",)},
 }
-_BASES = {"b": 2, "o": 8, "d": 10, "h": 16}
+_SWAPS = {text: (operator, swaps) for operator, table in _KINDS.items() for text, swaps in table.items()}
+"""Operator -> the kind of the change, and what it becomes."""
+_FORMATS = {"b": (2, "b"), "o": (8, "o"), "d": (10, "d"), "h": (16, "x")}
+"""Letter of a literal -> its base, and how Python writes it."""
 
 
 def one(operator: str, source: str, start: int, end: int, after: str) -> Change:
@@ -41,16 +51,12 @@ def one(operator: str, source: str, start: int, end: int, after: str) -> Change:
 def _swapped(source: str, tokens: list[Token], statements: list[Statement]) -> Changes:
     """One operator for another; unary minus and reductions are left to `_signs` and `_negations`."""
     for statement in statements:
-        assigning, begin, heads = assignment(statement), target_end(statement), for_heads(statement)
-        for before, token in zip([None, *statement], statement, strict=False):
-            if token.start < begin or before is None or token.start in heads:
-                continue
+        assigning = assignment(statement)
+        for before, token, _ in sites(statement):
+            operator, swaps = _SWAPS.get(token.text, ("", ()))
             binary = before.kind in ("word", "number") or before.text in (")", "]", "}")
-            if token.text == "<=" and token is not assigning:
-                yield from (one("relational", source, token.start, token.end, after) for after in ("<", ">"))
-            for operator, table in _SWAPS.items():
-                if binary and token.text in table:
-                    yield from (one(operator, source, token.start, token.end, after) for after in table[token.text])
+            if (binary or token.text == "<=") and token is not assigning:
+                yield from (one(operator, source, token.start, token.end, after) for after in swaps)
 
 
 def _constants(source: str, tokens: list[Token], statements: list[Statement]) -> Changes:
@@ -59,17 +65,14 @@ def _constants(source: str, tokens: list[Token], statements: list[Statement]) ->
     Bits in the connections of instances tie off inputs that are not used: they stay.
     """
     for statement in statements:
-        begin, heads, instance = target_end(statement), for_heads(statement), is_instance(statement)
-        for i, token in enumerate(statement):
-            if token.kind != "number" or token.start < begin or token.start in heads:
-                continue
-            flag = instance and token.text in "01" and statement[i - 1].text == "(" and statement[i + 1].text == ")"
-            if re.fullmatch(r"1'b[01]|'[01]", token.text):
-                after = [] if instance else [token.text[:-1] + ("1" if token.text[-1] == "0" else "0")]
-            elif flag:
-                after = ["1" if token.text == "0" else "0"]
+        instance = is_instance(statement)
+        for before, token, behind in sites(statement):
+            bit = re.fullmatch(r"1'b[01]|'[01]", token.text)
+            flag = instance and token.text in "01" and (before.text, behind.text) == ("(", ")")
+            if flag or (bit and not instance):
+                after = [token.text[:-1] + ("1" if token.text[-1] == "0" else "0")]
             else:
-                after = _neighbours(token.text)
+                after = _neighbours(token.text) if token.kind == "number" and not bit else []
             yield from (one("constant", source, token.start, token.end, text) for text in after)
 
 
@@ -84,7 +87,7 @@ def _neighbours(number: str) -> list[str]:
     if match is None:
         return []  # real, or with x or z
     width, signed, letter, digits = match.groups()
-    base = _BASES[letter.lower()]
+    base, form = _FORMATS[letter.lower()]
     try:
         value = int(digits.replace("_", ""), base)
         bits = int(width.replace("_", "")) if width else 32
@@ -93,7 +96,6 @@ def _neighbours(number: str) -> list[str]:
     if bits > 4096:
         return []
     values = dict.fromkeys((candidate % (1 << bits) if bits else 0) for candidate in (value + 1, value - 1))
-    form = {2: "b", 8: "o", 10: "d", 16: "x"}[base]
     return [f"{width or ''}'{signed}{letter}{other:{form}}" for other in values if other != value]
 
 
@@ -102,10 +104,9 @@ def _signs(source: str, tokens: list[Token], statements: list[Statement]) -> Cha
     opening = ("(", "?", ":", "=", ",", "[")
     for before, token in zip([None, *tokens], tokens, strict=False):
         unary_minus = token.text == "-" and before is not None and before.text in opening
-        if token.text == "$signed":
-            yield one("sign", source, token.start, token.end, "$unsigned")
-        elif token.text == "signed" or unary_minus:
-            yield one("sign", source, token.start, token.end, "")
+        if token.text in ("$signed", "signed") or unary_minus:
+            after = "$unsigned" if token.text == "$signed" else ""
+            yield one("sign", source, token.start, token.end, after)
 
 
 def _negations(source: str, tokens: list[Token], statements: list[Statement]) -> Changes:
@@ -118,12 +119,10 @@ def _negations(source: str, tokens: list[Token], statements: list[Statement]) ->
 def _conditions(source: str, tokens: list[Token], statements: list[Statement]) -> Changes:
     """`if (c)` always, never, the other way."""
     for statement in statements:
-        for opened, closed in conditions(statement):
-            condition = source[opened.end : closed.start]
-            after = ["1'b1", "1'b0"]
-            if not condition.lstrip().startswith("!"):  # `_negations` has that
-                after.append(f"!({condition})")
-            yield from (one("condition", source, opened.end, closed.start, text) for text in after)
+        for start, end in ((statement[o].end, statement[c].start) for o, c in heads(statement, "if") if c > o + 1):
+            condition = source[start:end]
+            other_way = [] if condition.lstrip().startswith("!") else [f"!({condition})"]  # else `_negations` has it
+            yield from (one("condition", source, start, end, text) for text in ("1'b1", "1'b0", *other_way))
 
 
 def _branches(source: str, tokens: list[Token], statements: list[Statement]) -> Changes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Collection, Sequence
+from itertools import chain
 from pathlib import Path
 
 from intinfer.errors import DataError
@@ -39,20 +40,18 @@ def designs_of(
     for macro in defines:
         if not re.fullmatch(r"[A-Za-z_]\w*(=.*)?", macro):
             raise DataError(f"{macro!r} is no macro; give NAME or NAME=VALUE")
-    names: dict[str, Path] = {}
     for path in rtl:
         if not path.is_file():
             raise DataError(f"{path}: is no file; give the sources of the design")
-        if str(path) in names:
+        if rtl.count(path) > 1:
             raise DataError(f"{path}: is given twice")
-        names[str(path)] = path
     for simulator in simulators:
         if not available(simulator):
             raise DataError(f"{simulator}: {COMMANDS[simulator]} is not installed, or not on the PATH")
     for folder in includes:
         if not folder.is_dir():
             raise DataError(f"{folder}: is no folder of included files")
-    sources = tuple(names.items())
+    sources = tuple((str(path), path) for path in rtl)
     return [
         Design(directory.name, directory, sources, dut, simulator, includes=tuple(includes), defines=tuple(defines))
         for simulator in simulators
@@ -62,11 +61,8 @@ def designs_of(
 def wrong_designs(design: Design) -> list[Wrong]:
     """Every mutant of every source, in the order of compilation, then every saboteur."""
     preprocessor = Preprocessor({macro.partition("=")[0] for macro in design.defines}, design.includes)
-    found: list[Wrong] = []
-    for name, path in design.sources:
-        text = read_source(path)
-        found += mutants(name, text, preprocessor, path.parent)
-    return [*found, *saboteurs(ports(design.directory))]
+    edited = (mutants(name, read_source(path), preprocessor, path.parent) for name, path in design.sources)
+    return [*chain.from_iterable(edited), *saboteurs(ports(design.directory))]
 
 
 def chosen(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from intinfer.reports import text
@@ -17,14 +17,10 @@ def table(outcomes: Sequence[Outcome], equivalent: Mapping[str, str] = _NONE) ->
     """Lines of two tables; `equivalent` says of survivors, by key, how it is known that they are no wrong designs."""
     kinds = sorted(set(equivalent.values()))
     lines: list[str] = []
-    groups: dict[str, Callable[[Outcome], str]] = {
-        "file": lambda outcome: outcome.wrong.file,
-        "operator": lambda outcome: outcome.wrong.operator,
-    }
-    for title, group in groups.items():
+    for title in ("file", "operator"):
         rows = []
-        for name in [*sorted({group(outcome) for outcome in outcomes}), "all"]:
-            chosen = [outcome for outcome in outcomes if name in ("all", group(outcome))]
+        for name in [*sorted({getattr(outcome.wrong, title) for outcome in outcomes}), "all"]:
+            chosen = [outcome for outcome in outcomes if name in ("all", getattr(outcome.wrong, title))]
             counts = Counter(verdict(outcome, equivalent) for outcome in chosen)
             alive = counts["killed"] + counts["survived"]
             score = f"{100 * counts['killed'] / alive:.1f} %" if alive else "-"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .operators import Change, Changes, Finder
-from .statements import Statement, closing
+from .statements import Statement, heads
 from .tokens import Token
 
 _NAME = re.compile(r"(?i)(?:^|_)(?:[anips]|sys|soft|sync|async|core|global|glb)*_?(?:rst|reset)")
@@ -79,26 +79,18 @@ def _initial(source: str, first: Token, operator: Token, last: Token) -> str | N
 
 
 def _resets(tokens: list[Token]) -> Iterator[_Reset]:
-    always = None
-    for i, token in enumerate(tokens):
-        if token.text in ("always", "always_ff"):
-            always = token.start
-        close = closing(tokens, i + 1) if token.text == "if" else None
-        if close is None or always is None:
+    blocks = [token.start for token in tokens if token.text in ("always", "always_ff")]
+    for opened, closed in heads(tokens, "if"):
+        always = max((start for start in blocks if start < tokens[opened].start), default=None)
+        holds = _in_reset(tokens[opened + 1 : closed])
+        if always is None or holds is None:
             continue
-        holds = _in_reset(tokens[i + 2 : close])
-        if holds is None:
-            continue
-        begin = close + 1
+        block = _block(tokens[closed + 1 :])
         if not holds:
-            end = _end(tokens, begin)
-            if end is None or end + 1 >= len(tokens) or tokens[end + 1].text != "else":
-                continue
-            begin = end + 2
-        end = _end(tokens, begin)
-        if end is not None:
-            found = tuple(_assignments(tokens[begin : end + 1]))
-            yield _Reset((tokens[i + 1].end, tokens[close].start), always, not holds, found)
+            behind = tokens[closed + 1 + len(block) :]
+            block = _block(behind[1:]) if block and behind and behind[0].text == "else" else []
+        if block:
+            yield _Reset((tokens[opened].end, tokens[closed].start), always, not holds, tuple(_assignments(block)))
 
 
 def _in_reset(condition: list[Token]) -> bool | None:
@@ -114,21 +106,18 @@ def _in_reset(condition: list[Token]) -> bool | None:
     return inverted[rest] == bool(_LOW.search(words[0]))
 
 
-def _end(tokens: list[Token], begin: int) -> int | None:
-    """Index of the last token of the statement or the block that begins there."""
-    if begin >= len(tokens):
-        return None
-    if tokens[begin].text != "begin":
-        if tokens[begin].text in ("if", "case", "casez", "casex", "for"):
-            return None
-        return next((k for k in range(begin, len(tokens)) if tokens[k].text == ";"), None)
+def _block(tokens: list[Token]) -> list[Token]:
+    """The assignment or the block that the tokens begin with; none where they begin otherwise, or do not end it."""
+    simple = bool(tokens) and tokens[0].text != "begin"
+    if simple and tokens[0].text in ("if", "case", "casez", "casex", "for"):
+        return []
     open_ = 0
-    for k in range(begin, len(tokens)):
-        opens = tokens[k].text in ("begin", "case", "casez", "casex", "fork")
-        open_ += opens - (tokens[k].text in ("end", "endcase", "join", "join_any", "join_none"))
-        if open_ == 0:
-            return k
-    return None
+    for k, token in enumerate(tokens):
+        opens = token.text in ("begin", "case", "casez", "casex", "fork")
+        open_ += opens - (token.text in ("end", "endcase", "join", "join_any", "join_none"))
+        if token.text == ";" if simple else open_ == 0:
+            return tokens[: k + 1]
+    return []
 
 
 def _assignments(block: list[Token]) -> Iterator[tuple[Token, Token, Token]]:

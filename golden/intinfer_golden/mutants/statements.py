@@ -79,17 +79,26 @@ def is_instance(statement: Statement) -> bool:
     return statement[1].text == "#" or (statement[1].kind == "word" and statement[2].text in ("(", "["))
 
 
-def for_heads(statement: Statement) -> set[int]:
-    """Starts of the tokens in the head of a `for`: loops are unrolled, their bounds are structure."""
-    inside: set[int] = set()
-    for i, token in enumerate(statement[:-1]):
-        close = closing(statement, i + 1) if token.text == "for" else None
+def sites(statement: Statement) -> Iterator[tuple[Token, Token, Token]]:
+    """Each token that computes something, between the one before it and the one behind it; beyond the ends, itself.
+
+    Left out are targets, and the heads of `for`: loops are unrolled, their bounds are structure.
+    """
+    begin = _target_end(statement)
+    structure = {t.start for o, c in heads(statement, "for") for t in statement[o : c + 1]}
+    neighbours = zip([statement[0], *statement[:-1]], statement, [*statement[1:], statement[-1]], strict=True)
+    return (three for three in neighbours if three[1].start >= begin and three[1].start not in structure)
+
+
+def heads(tokens: list[Token], word: str) -> Iterator[tuple[int, int]]:
+    """Where the brackets directly behind each `word` open and close; without those that do not close."""
+    for i, token in enumerate(tokens):
+        close = _closing(tokens, i + 1) if token.text == word else None
         if close is not None:
-            inside |= {t.start for t in statement[i + 1 : close + 1]}
-    return inside
+            yield i + 1, close
 
 
-def closing(tokens: list[Token], opened: int) -> int | None:
+def _closing(tokens: list[Token], opened: int) -> int | None:
     """Where the bracket at `opened` closes; None where it does not, or is none."""
     if opened >= len(tokens) or tokens[opened].text not in ("(", "[", "{"):
         return None
@@ -100,15 +109,11 @@ def closing(tokens: list[Token], opened: int) -> int | None:
 
 def assignment(statement: Statement) -> Token | None:
     """The `<=` that assigns; every other one compares."""
-    for token in statement:
-        if token.depth == 0 and token.text == "=":
-            return None
-        if token.depth == 0 and token.text == "<=":
-            return token
-    return None
+    first = next((token for token in statement if token.depth == 0 and token.text in ("=", "<=")), None)
+    return None if first is None or first.text == "=" else first
 
 
-def target_end(statement: Statement) -> int:
+def _target_end(statement: Statement) -> int:
     """Where the declared widths and targets of a statement such as `logic [W-1:0] x = y` end."""
     if statement[0].text in TYPES or statement[0].text == "assign":
         return next((token.start for token in statement if token.depth == 0 and token.text == "="), statement[-1].end)
@@ -130,11 +135,3 @@ def _is_head(statement: Statement, close: int) -> bool:
     depth = statement[close].depth
     opened = max((i for i in range(close) if statement[i].text == "(" and statement[i].depth == depth), default=0)
     return opened > 0 and statement[opened - 1].text in _HEADS
-
-
-def conditions(statement: Statement) -> Iterator[tuple[Token, Token]]:
-    """The brackets around the condition of each `if`."""
-    for i, token in enumerate(statement[:-1]):
-        close = closing(statement, i + 1) if token.text == "if" else None
-        if close is not None and close > i + 2:
-            yield statement[i + 1], statement[close]

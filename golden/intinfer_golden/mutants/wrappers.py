@@ -129,10 +129,14 @@ def _faults(port: Port, most: int) -> Iterator[Fault]:
 
 def _triggers(port: Port) -> dict[str, str]:
     """When -> the text that makes `sick`. `beat` is high in a cycle in which a word moves."""
-    first = "  reg seen;\n  initial seen = 0;\n  always @(posedge clk) {0}if (beat && ended) seen <= 1;\n"
-    first += "  assign sick = !seen;\n"
-    count = "  integer count;\n  always @(posedge clk) if (!rst_n) count <= 0; else if ({0}) count <= count + 1;\n"
-    count += "  assign sick = count >= {1};\n"
+    first = (
+        "  reg seen;\n  initial seen = 0;\n  always @(posedge clk) {0}if (beat && ended) seen <= 1;\n"
+        "  assign sick = !seen;\n"
+    )
+    count = (
+        "  integer count;\n  always @(posedge clk) if (!rst_n) count <= 0; else if ({0}) count <= count + 1;\n"
+        "  assign sick = count >= {1};\n"
+    )
     triggers = {
         "first frame": first.format(""),
         "first frame after a reset": first.format("if (!rst_n) seen <= 0; else "),
@@ -157,22 +161,15 @@ def _triggers(port: Port) -> dict[str, str]:
 
 def _values(port: Port, when: str) -> dict[str, str]:
     """What -> the value of a wrong word, from `word` and the one before it."""
-    lanes, bits = port.tensor.lanes, port.tensor.code.bits
-    width = port.tensor.beat_bits
+    lanes, bits, width = port.tensor.lanes, port.tensor.code.bits, port.tensor.beat_bits
+    zero, inverted = {"all is zero": f"{width}'d0"}, {"a bit is inverted": f"word ^ {width}'d1"}
     if not when.startswith("first frame"):
-        if port.direction == "out":
-            return {"a bit is inverted": f"word ^ {width}'d1"}
         # One wrong word need not show: an average is the same. Many zeros do.
-        return {} if when.startswith("after") else {"all is zero": f"{width}'d0"}
-    values = {"all is zero": f"{width}'d0", "the word before": "former"}
-    if port.direction == "out":
-        values["a bit is inverted"] = f"word ^ {width}'d1"
-    elif lanes > 1:
-        unused = width - lanes * bits
-        parts = [f"{unused}'d0"] if unused else []
-        parts += [f"word[{lane * bits}+:{bits}]" for lane in range(lanes)]
-        values["lanes in reverse"] = f"{{{', '.join(parts)}}}"
-    return values
+        return inverted if port.direction == "out" else {} if when.startswith("after") else zero
+    unused = width - lanes * bits
+    parts = [f"{unused}'d0"] * (unused > 0) + [f"word[{lane * bits}+:{bits}]" for lane in range(lanes)]
+    reverse = {"lanes in reverse": f"{{{', '.join(parts)}}}"} if lanes > 1 else {}
+    return zero | {"the word before": "former"} | (inverted if port.direction == "out" else reverse)
 
 
 def _module(streams: Sequence[Port], bodies: dict[str, str]) -> str:
