@@ -46,16 +46,15 @@ def write_bench(
     Raises DataError when `directory` has no manifest of this version, a stream has no memh file, or a stream is no
     hierarchical name, or of a node that the set does not hold.
     """
-    interface = interface or Interface()
+    interface, inner = interface or Interface(), inner or {}
     document, vectors = manifest.read(directory)
-    found = []
-    for path, node in (inner or {}).items():
+    for path, node in inner.items():
         check_path(path)
         if node not in vectors.values:
             raise DataError(
                 f"{directory / manifest.NAME}: has no values of a node {node!r}; name one that the set holds"
             )
-        found.append(vectors.carrying(node, path))
+    found = [vectors.carrying(node, path) for path, node in inner.items()]
     ports = tuple(vectors.streams.values())
     unit = vectors.mode == "isolated" or len(document["nodes"]) <= UNIT
     tb = top_module(ports, unit=unit, asynchronous=interface.asynchronous, monitored=bool(found))
@@ -104,10 +103,9 @@ def _readme(ports: Sequence[Port], interface: Interface) -> str:
         node = ascii(tensor.node)[1:-1].replace("|", "\\|")
         cells = (port.name, _WHAT[port.direction], f"{tensor.beat_bits} bits", element, str(port.frame_words))
         rows.append(f"| {' | '.join((*cells, node, port.stored.memh()))} |")
-    text = _template("README.md")
     signals = {f"`{', '.join(f'NAME_{signal}' for signal in interface.signals(d))}`" for d in ("in", "out")}
-    text = text.replace("CLOCK_AND_RESET", interface.sentence()).replace("SIGNALS", " or ".join(sorted(signals)))
-    return text.replace("PORTS\n", "\n".join(rows) + "\n")
+    text = _template("README.md").replace("CLOCK_AND_RESET", interface.sentence())
+    return text.replace("SIGNALS", " or ".join(sorted(signals))).replace("PORTS\n", "\n".join(rows) + "\n")
 
 
 def _template(name: str) -> str:

@@ -12,19 +12,20 @@ from .text import instance
 def adapter(ports: Sequence[Port], interface: Interface) -> str:
     """The module `bench_adapter`: delays what the bench drives (+skew), inverts what means nothing while tvalid is low,
     and makes signals that the design lacks."""
-    lines = ["module bench_adapter (", "    input logic clk,", "    input logic rst_n,"]
-    lines += [",\n".join(_declarations(ports)), ");", *_DELAY]
     connections = {
         interface.clock: "clk",
         interface.reset: "!late_rst_n" if interface.active_high else "late_rst_n",
+        **{f"{port.name}_{s}": _source(port, s) for port in ports for s in interface.signals(port.direction)},
     }
-    for port in ports:
-        lines += _stream(port, interface)
-        connections |= {f"{port.name}_{signal}": _source(port, signal) for signal in interface.signals(port.direction)}
-    driven = [signal for port in ports for signal in _delayed(port, interface)]
-    lines += ["  always @(posedge clk)", "    if (skew != 0) begin", "      #(skew);"]
-    lines += [f"      held_{signal} = {signal};" for signal in driven]
-    lines += ["    end", "", *instance("`DUT", "under_test", {}, connections)[:-1], "endmodule"]
+    delayed = [f"{port.name}_{name}" for port in ports for name in _delayed(port, interface)]
+    lines = [
+        *("module bench_adapter (", "    input logic clk,", "    input logic rst_n,"),
+        *(",\n".join(_declarations(ports)), ");", *_DELAY),
+        *(line for port in ports for line in _stream(port, interface)),
+        *("  always @(posedge clk)", "    if (skew != 0) begin", "      #(skew);"),
+        *(f"      held_{signal} = {signal};" for signal in delayed),
+        *("    end", "", *instance("`DUT", "under_test", {}, connections)[:-1], "endmodule"),
+    ]
     return _HEAD + "\n".join(lines) + "\n"
 
 
@@ -79,10 +80,9 @@ _DELAY = """\
 """.splitlines()
 
 
-def _driven(port: Port) -> list[str]:
+def _driven(port: Port) -> tuple[str, ...]:
     """What the bench drives of a stream."""
-    names = ("tready",) if port.direction == "out" else ("tdata", "tvalid", "tlast")
-    return [f"{port.name}_{name}" for name in names]
+    return ("tready",) if port.direction == "out" else ("tdata", "tvalid", "tlast")
 
 
 def _width(port: Port, signal: str) -> str:
@@ -91,33 +91,28 @@ def _width(port: Port, signal: str) -> str:
 
 
 def _declarations(ports: Sequence[Port]) -> list[str]:
-    lines = []
-    for port in ports:
-        driven = _driven(port)
-        names = ["tdata", "tvalid", "tready", "tlast", *(("keep", "first") if port.direction == "out" else ())]
-        for name in names:
-            direction = "input" if f"{port.name}_{name}" in driven else "output"
-            lines.append(f"    {direction} logic {_width(port, name)}{port.name}_{name}")
-    return lines
+    return [
+        f"    {'input' if name in _driven(port) else 'output'} logic {_width(port, name)}{port.name}_{name}"
+        for port in ports
+        for name in ("tdata", "tvalid", "tready", "tlast", *(("keep", "first") if port.direction == "out" else ()))
+    ]
 
 
 def _delayed(port: Port, interface: Interface) -> list[str]:
     """What +skew delays of a stream."""
-    begins = [f"{port.name}_begins"] if interface.tuser and port.direction != "out" else []
-    return [*_driven(port), *begins]
+    return [*_driven(port), *(["begins"] if interface.tuser and port.direction != "out" else [])]
 
 
 def _late(port: Port, interface: Interface) -> list[str]:
     """Delayed copies. What stands beside a low tvalid is inverted, since sources may leave the last beat there: a
     design that looks at it all the same must not find what it hopes for."""
     lines, values = [], []
-    for signal in _delayed(port, interface):
-        kind = signal.rpartition("_")[2]
-        width = _width(port, kind)
+    for name in _delayed(port, interface):
+        signal = f"{port.name}_{name}"
         value = f"skew == 0 ? {signal} : held_{signal}"
-        lines.append(f"  logic {width}held_{signal}, late_{signal};")
-        if kind not in ("tvalid", "tready"):
-            bits = port.tensor.beat_bits if kind == "tdata" else 1
+        lines.append(f"  logic {_width(port, name)}held_{signal}, late_{signal};")
+        if name not in ("tvalid", "tready"):
+            bits = port.tensor.beat_bits if name == "tdata" else 1
             value = f"({value}) ^ {{{bits}{{!late_{port.name}_tvalid}}}}"
         values.append(f"  assign late_{signal} = {value};")
     return [*lines, *values]
@@ -125,38 +120,31 @@ def _late(port: Port, interface: Interface) -> list[str]:
 
 def _frame(port: Port) -> list[str]:
     """Counts the beats of a frame."""
-    frame = {"clk": "clk", "rst_n": "rst_n", "moves": f"{port.name}_tvalid === 1'b1 && {port.name}_tready === 1'b1"}
-    frame |= {"first": f"{port.name}_begins", "last": f"{port.name}_ends"}
-    parameters = {"WORDS": port.frame_words}
-    return [f"  logic {port.name}_begins, {port.name}_ends;", *instance("bench_frame", port.name, parameters, frame)]
+    name = port.name
+    frame = {"clk": "clk", "rst_n": "rst_n", "moves": f"{name}_tvalid === 1'b1 && {name}_tready === 1'b1"}
+    frame |= {"first": f"{name}_begins", "last": f"{name}_ends"}
+    return [f"  logic {name}_begins, {name}_ends;", *instance("bench_frame", name, {"WORDS": port.frame_words}, frame)]
 
 
 def _stream(port: Port, interface: Interface) -> list[str]:
     """What stands between a stream of the bench and that of the design."""
     out = port.direction == "out"
     lines = [*(_frame(port) if out or interface.tuser else []), *_late(port, interface)]
-    if not out:
-        return lines
-    if not interface.has_tlast("out"):
-        lines.append(f"  assign {port.name}_tlast = {port.name}_ends;")
-    if interface.tkeep:
-        lines.append(f"  logic {_width(port, 'tkeep')}{port.name}_keeps;")
     keep = f"&{port.name}_keeps" if interface.tkeep else "1'b1"
-    lines.append(f"  assign {port.name}_keep = {keep};")
-    if not interface.tuser:
-        lines.append(f"  assign {port.name}_first = {port.name}_begins;")
-    return lines
+    made = {
+        f"  assign {port.name}_tlast = {port.name}_ends;": not interface.has_tlast("out"),
+        f"  logic {_width(port, 'tkeep')}{port.name}_keeps;": interface.tkeep,
+        f"  assign {port.name}_keep = {keep};": True,
+        f"  assign {port.name}_first = {port.name}_begins;": not interface.tuser,
+    }
+    return [*lines, *(line for line, needed in made.items() if out and needed)]
 
 
 def _source(port: Port, signal: str) -> str:
     """What a signal of the design is connected to."""
     name = f"{port.name}_{signal}"
     if port.direction == "out":
-        return {"tready": f"late_{name}", "tuser": f"{port.name}_first", "tkeep": f"{port.name}_keeps"}.get(
-            signal, name
-        )
-    if signal == "tkeep":
-        return f"{{{port.tensor.beat_bits // 8}{{1'b1}}}}"  # Icarus Verilog 11 makes one bit of '1 here
-    if signal == "tuser":
-        return f"late_{port.name}_begins"
-    return name if signal == "tready" else f"late_{name}"
+        outputs = {"tready": f"late_{name}", "tuser": f"{port.name}_first", "tkeep": f"{port.name}_keeps"}
+        return outputs.get(signal, name)
+    ones = f"{{{port.tensor.beat_bits // 8}{{1'b1}}}}"  # Icarus Verilog 11 makes one bit of '1 here
+    return {"tkeep": ones, "tuser": f"late_{port.name}_begins", "tready": name}.get(signal, f"late_{name}")

@@ -46,18 +46,20 @@ def monitors(found: Sequence[Port], tlast: bool) -> str:
         "  import bench::*;",
     ]
     checkers = {_name(port): port for port in found}
+    seen = []
     for name, port in checkers.items():
         lines += [f"  logic {name}_done;", f"  int {name}_got, {name}_ignored;"]
         own = {signal: signal for signal in CHECK} | {s: f"{name}_{s}" for s in ("got", "ignored", "done")}
         streams = _signals(f"tb.adapter.under_test.{port.name}", tlast)
         lines += instance("bench_check", name, _parameters(port, tlast), own | streams)
-    lines += [f"  assign done = &{{{', '.join(f'{name}_done' for name in checkers)}}};"]
-    lines += [f"  assign ignored = {' + '.join(f'{name}_ignored' for name in checkers)};"]
-    lines += ["  always @(posedge give_up) begin"]
-    for name, port in checkers.items():
         text = f'$sformatf("{port.name}: %0d of %0d beats seen", {name}_got, repeats * {port.tensor.words})'
-        lines.append(f"    if (!{name}_done) emit({text});")
-    return "\n".join([*lines, "  end", "endmodule"]) + "\n"
+        seen.append(f"    if (!{name}_done) emit({text});")
+    lines += [
+        f"  assign done = &{{{', '.join(f'{name}_done' for name in checkers)}}};",
+        f"  assign ignored = {' + '.join(f'{name}_ignored' for name in checkers)};",
+        "  always @(posedge give_up) begin",
+    ]
+    return "\n".join([*lines, *seen, "  end", "endmodule"]) + "\n"
 
 
 def bind(found: Sequence[Port], interface: Interface, top: str) -> str:
@@ -69,8 +71,7 @@ def bind(found: Sequence[Port], interface: Interface, top: str) -> str:
             binds to names of modules only; clock and reset are those of the module under test.
     """
     lines = [*_BIND_HEAD, "`ifdef __ICARUS__", "module bench_bound;"]
-    for port in found:
-        lines += _alone(port, interface, "`DUT_PATH.")
+    lines += [line for port in found for line in _alone(port, interface, "`DUT_PATH.")]
     lines += ["endmodule", "`else"]
     for port in found:
         [head, *rest] = _alone(port, interface, "")
@@ -91,13 +92,20 @@ _BIND_HEAD = """\
 
 def _alone(port: Port, interface: Interface, scope: str) -> list[str]:
     """A checker without the rest of the bench; `scope` is what names of the module under test begin with."""
-    reset = f"{scope}{interface.reset}"
-    own = {"clk": f"{scope}{interface.clock}", "rst_n": f"!{reset}" if interface.active_high else reset}
-    own |= {"probe": "1'b0", "counting": "1'b1", "repeats": "32'h7fffffff", "start": "32'd0"}
-    own |= {"got": "", "ignored": "", "done": ""}
-    parameters = _parameters(port, interface.has_tlast("out"))
-    streams = _signals(f"{scope}{port.name}", interface.has_tlast("out"))
-    return instance("bench_check", _name(port), parameters | {"ALONE": 1}, own | streams)
+    reset, tlast = f"{scope}{interface.reset}", interface.has_tlast("out")
+    connections = {
+        "clk": f"{scope}{interface.clock}",
+        "rst_n": f"!{reset}" if interface.active_high else reset,
+        "probe": "1'b0",
+        "counting": "1'b1",
+        "repeats": "32'h7fffffff",
+        "start": "32'd0",
+        "got": "",
+        "ignored": "",
+        "done": "",
+        **_signals(f"{scope}{port.name}", tlast),
+    }
+    return instance("bench_check", _name(port), _parameters(port, tlast) | {"ALONE": 1}, connections)
 
 
 def _name(port: Port) -> str:

@@ -28,12 +28,16 @@ def top_module(ports: Sequence[Port], *, unit: bool, asynchronous: bool, monitor
     inputs = [port for port in ports if port.direction != "out"]
     outputs = [port for port in ports if port.direction == "out"]
     demand = next((f"{port.name}_begun" for port in ports if port.direction == "demand"), None)
-    lines = ["module tb;", "  logic clk, rst_n, probe, give_up, counting, hold, meets, inputs_end, outputs_end;"]
-    lines += ["  int cycle, repeats, start, limit, pass;"]
-    lines += [*_wires(ports), *(["  logic monitors_done;", "  int monitors_ignored;"] if monitored else []), ""]
-    lines += ["  always_comb begin", "    pass = 0;"]
-    lines += [f"    if ({port.name}_pass > pass) pass = {port.name}_pass;" for port in inputs]
-    lines += ["  end", ""]
+    lines = [
+        "module tb;",
+        "  logic clk, rst_n, probe, give_up, counting, hold, meets, inputs_end, outputs_end;",
+        "  int cycle, repeats, start, limit, pass;",
+        *_wires(ports),
+        *(["  logic monitors_done;", "  int monitors_ignored;"] if monitored else []),
+        *("", "  always_comb begin", "    pass = 0;"),
+        *(f"    if ({port.name}_pass > pass) pass = {port.name}_pass;" for port in inputs),
+        *("  end", ""),
+    ]
     more = ["monitors"] if monitored else []
     stalls = _any("|", names(ports), "stalls")
     lines += instance(
@@ -71,7 +75,7 @@ def top_module(ports: Sequence[Port], *, unit: bool, asynchronous: bool, monitor
         lines += instance("bench_monitors", "monitors", {}, _shared(*CHECK, "give_up") | own)
     signals = [f"{port.name}_{signal}" for port in ports for signal in ("tdata", "tvalid", "tready", "tlast")]
     signals += [f"{name}_{signal}" for name in names(outputs) for signal in ("keep", "first")]
-    lines += instance("bench_adapter", "adapter", {}, {name: name for name in ("clk", "rst_n", *signals)})
+    lines += instance("bench_adapter", "adapter", {}, _shared("clk", "rst_n", *signals))
     return "\n".join([*lines, *_WAVES]) + "\n"
 
 
@@ -97,7 +101,6 @@ def check_parameters(port: Port, tlast: bool = True) -> dict[str, int | str]:
     tensor = port.tensor
     extents = dict(zip(tensor.axes, tensor.shape, strict=True))
     inner = [extents[axis] for axis in tensor.order[1:]]  # of a frame, outermost first
-    image = len(inner) == 3
     node = tensor.node + (f" ({', '.join(tensor.source)})" if tensor.source else "")
     return {
         "PORT": quoted(port.name),
@@ -115,8 +118,8 @@ def check_parameters(port: Port, tlast: bool = True) -> dict[str, int | str]:
         "MSB_FIRST": int(not tensor.slot.lsb_first),
         "SIGNED": int(tensor.code.signed),
         "CHANNELS": extents["C"],
-        "ORDER": quoted("".join(tensor.order[1:]) if image else "HWC"),
-        "IMAGE": int(image),
+        "ORDER": quoted("".join(tensor.order[1:]) if len(inner) == 3 else "HWC"),
+        "IMAGE": int(len(inner) == 3),
         "MIDDLE": prod(inner[-2:-1]),
         "INNER": inner[-1],
         "BEAT_BITS": tensor.beat_bits,
@@ -140,36 +143,47 @@ def _wires(ports: Iterable[Port]) -> list[str]:
 
 def _source(number: int, port: Port, demand: str | None, others: str) -> list[str]:
     """A frame's first beat stands no earlier than its demand mask."""
-    tensor = port.tensor
     parameters: dict[str, int | str] = {
         "STREAM": number,
         "PORT": quoted(port.name),
         "FILE": quoted(port.stored.memh()),
-        "FRAMES": tensor.shape[0],
+        "FRAMES": port.tensor.shape[0],
         "FRAME_WORDS": port.frame_words,
         "ROW_WORDS": _row_words(port),
-        "WORD_BITS": tensor.word_bits,
-        "BEAT_BITS": tensor.beat_bits,
+        "WORD_BITS": port.tensor.word_bits,
+        "BEAT_BITS": port.tensor.beat_bits,
     }
-    allowed = demand if demand and port.direction == "in" else "32'h7fffffff"
-    own = _own(port, "begun", "sent", "pass", "moves", "stalls", "wants", "done", "tdata", "tvalid", "tready", "tlast")
-    own |= _own(port, "at_end") | {"meets": "meets" if port.direction == "in" else "1'b0", "ends_move": "inputs_end"}
-    return instance(
-        "bench_source", port.name, parameters, _shared(*_BENCH, "limit") | own | {"allowed": allowed, "others": others}
-    )
+    connections = {
+        **_shared(*_BENCH, "limit"),
+        **_own(port, "begun", "sent", "pass", "moves", "stalls", "wants", "done", "tdata", "tvalid", "tready", "tlast"),
+        **_own(port, "at_end"),
+        "meets": "meets" if port.direction == "in" else "1'b0",
+        "ends_move": "inputs_end",
+        "allowed": demand if demand and port.direction == "in" else "32'h7fffffff",
+        "others": others,
+    }
+    return instance("bench_source", port.name, parameters, connections)
 
 
 def _sink(number: int, port: Port, others: str) -> list[str]:
     """What takes an output's beats, and what checks them."""
-    takes: dict[str, int | str] = {"STREAM": number, "PORT": quoted(port.name), "WORDS": port.tensor.words}
-    takes |= {"FRAME_WORDS": port.frame_words, "ROW_WORDS": _row_words(port)}
-    own = _own(port, "got", "done", "moves", "stalls", "wants", "tvalid", "tready", "at_end")
-    own |= {"others": others, "ends_move": "outputs_end"}
-    shared = _shared("clk", "rst_n", "give_up", "counting", "hold", "meets", "repeats")
+    takes: dict[str, int | str] = {
+        "STREAM": number,
+        "PORT": quoted(port.name),
+        "WORDS": port.tensor.words,
+        "FRAME_WORDS": port.frame_words,
+        "ROW_WORDS": _row_words(port),
+    }
+    connections = {
+        **_shared("clk", "rst_n", "give_up", "counting", "hold", "meets", "repeats"),
+        **_own(port, "got", "done", "moves", "stalls", "wants", "tvalid", "tready", "at_end"),
+        "others": others,
+        "ends_move": "outputs_end",
+    }
     checks = {**check_parameters(port), "DUMP": quoted(PurePosixPath(port.stored.memh()).name)}
     checked = _own(port, "got", "ignored", "done", "tdata", "tvalid", "tready", "tlast", "keep", "first")
     return [
-        *instance("bench_sink", port.name, takes, shared | own),
+        *instance("bench_sink", port.name, takes, connections),
         *instance("bench_check", f"{port.name}_check", checks, _shared(*CHECK) | checked),
     ]
 
