@@ -157,8 +157,7 @@ def _matching_colon(tokens: list[Token], question: int) -> int | None:
 def _deletions(source: str, tokens: list[Token], statements: list[Statement]) -> Changes:
     """A register that is not written: state left over from the frame before, a counter that stands still."""
     for statement in statements:
-        assigning = assignment(statement)
-        if assigning is not None:
+        if (assigning := assignment(statement)) is not None:
             begin = statement[assigned(statement, assigning)].start
             yield one("deletion", source, begin, statement[-1].start, "")
 

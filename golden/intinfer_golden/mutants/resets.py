@@ -98,12 +98,10 @@ def _in_reset(condition: list[Token]) -> bool | None:
     words = [token.text for token in condition if token.kind == "word"]
     if len(words) != 1 or not _NAME.search(words[0]):
         return None
-    rest = "".join(token.text for token in condition if token.kind != "word")
-    inverted = {"": False, "!": True, "~": True, "==1'b0": True, "==0": True, "==1'b1": False, "==1": False}
-    rest = rest.replace("(", "").replace(")", "")
-    if rest not in inverted:
-        return None
-    return inverted[rest] == bool(_LOW.search(words[0]))
+    rest = "".join(token.text for token in condition if token.kind != "word" and token.text not in ("(", ")"))
+    forms = {"": False, "!": True, "~": True, "==1'b0": True, "==0": True, "==1'b1": False, "==1": False}
+    inverted = forms.get(rest)
+    return None if inverted is None else inverted == bool(_LOW.search(words[0]))
 
 
 def _block(tokens: list[Token]) -> list[Token]:

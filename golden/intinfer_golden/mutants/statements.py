@@ -65,11 +65,12 @@ def _labels(tokens: list[Token], i: int) -> bool:
 def _declares(statement: Statement) -> bool:
     """Declarations without a value, and calls for the simulation alone: a change there is no design error."""
     words = {token.text for token in statement if token.depth == 0}
-    if statement[0].text in _DECLARATIONS or "function" in words or "task" in words:
-        return True
-    if statement[0].text in TYPES and not words & {"=", "<="}:
-        return True
-    return any(token.text in _SIMULATION_ONLY for token in statement)
+    return (
+        statement[0].text in _DECLARATIONS
+        or not words.isdisjoint(("function", "task"))
+        or (statement[0].text in TYPES and words.isdisjoint(("=", "<=")))
+        or any(token.text in _SIMULATION_ONLY for token in statement)
+    )
 
 
 def is_instance(statement: Statement) -> bool:
@@ -122,13 +123,9 @@ def _target_end(statement: Statement) -> int:
 
 def assigned(statement: Statement, operator: Token) -> int:
     """Index of the assignment itself, after `if (...)`, `else`, `for (...)`, `always_ff @(...)`, a case label."""
-    place = 0
-    for i, token in enumerate(statement):
-        if token.start >= operator.start:
-            break
-        if token.depth == 0 and (token.text in ("else", ":") or (token.text == ")" and _is_head(statement, i))):
-            place = i + 1
-    return place
+    before = [(i, token) for i, token in enumerate(statement) if token.start < operator.start and token.depth == 0]
+    ends = (i for i, token in before if token.text in ("else", ":") or (token.text == ")" and _is_head(statement, i)))
+    return max(ends, default=-1) + 1
 
 
 def _is_head(statement: Statement, close: int) -> bool:

@@ -102,12 +102,10 @@ class Preprocessor:
         return _without_timing(tokens)
 
     def _condition(self, text: str, branches: list[_Branch]) -> None:
-        word, _, name = text[1:].partition(" ")
-        word, name = word.split()[0], (name or text.split()[-1]).strip()
+        word, name = (*text[1:].split(), "")[:2]
         if word in ("ifdef", "ifndef"):
-            frozen = name == _SYNTHESIS
             active = (name in self.defined) == (word == "ifdef")
-            branches.append(_Branch(active, active, frozen))
+            branches.append(_Branch(active, active, frozen=name == _SYNTHESIS))
         elif branches and word == "endif":
             branches.pop()
         elif branches:
@@ -122,11 +120,9 @@ class Preprocessor:
         elif words[0] == "undef" and len(words) > 1:
             self.defined.discard(words[1])
         elif words[0] == "include" and depth < _DEPTH and (named := _INCLUDE.match(text)):
-            for place in (folder, *self.folders):
-                file = None if place is None else place / named[1]
-                if file is not None and file.is_file():
-                    self.tokenise(read_source(file), file.parent, depth + 1)
-                    return
+            places = (place / named[1] for place in (folder, *self.folders) if place is not None)
+            if (file := next(filter(Path.is_file, places), None)) is not None:
+                self.tokenise(read_source(file), file.parent, depth + 1)
 
 
 def _without_timing(tokens: Iterable[Token]) -> list[Token]:
