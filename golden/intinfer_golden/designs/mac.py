@@ -31,8 +31,9 @@ class Mac:
     """
 
     node: Node
+    op: Conv2d | Dense
     x: str
-    shape: tuple[int, int, int]
+    shape: Shape
     type: IntType
     weight: IntArray
     groups: int
@@ -44,20 +45,18 @@ class Mac:
     def of(cls, graph: Graph, node: Node) -> Mac:
         """The view of a node of a graph, which is a convolution or a dense layer."""
         op, x = node.op, graph.values[node.inputs[0]]
-        if isinstance(op, Dense):
-            weight, groups, window = op.weight.values[:, :, None, None], 1, Window((1, 1), (1, 1), (0,) * 4)
-            pads: tuple[int, ...] = (0,)
-        else:
-            assert isinstance(op, Conv2d)
-            weight, groups, window, pads = op.weight.values, op.groups, op.window, op.pad_value
-        channels, height, width = (*x.shape, 1, 1)[:3]
-        pad_value = np.broadcast_to(np.array(pads, dtype=np.int64), (channels,))
-        return cls(node, x.name, (channels, height, width), x.type, weight, groups, window, pad_value, op.accumulator)
+        assert isinstance(op, Conv2d | Dense)
+        window = op.window if isinstance(op, Conv2d) else Window((1, 1), (1, 1), (0,) * 4)
+        groups, pads = (op.groups, op.pad_value) if isinstance(op, Conv2d) else (1, (0,))
+        weight = op.weight.values.reshape(*op.weight.shape[:2], *window.kernel)
+        shape = (*x.shape, 1, 1)[:3]
+        pad_value = np.broadcast_to(np.array(pads, dtype=np.int64), shape[:1])
+        return cls(node, op, x.name, shape, x.type, weight, groups, window, pad_value, op.accumulator)
 
     @property
     def dense(self) -> bool:
         """Whether it is a dense layer, whose input and result have no rows and columns."""
-        return isinstance(self.node.op, Dense)
+        return isinstance(self.op, Dense)
 
     @property
     def outputs(self) -> Shape:
@@ -67,8 +66,7 @@ class Mac:
     @property
     def bounds(self) -> tuple[int, int]:
         """The lowest and highest weight of the code."""
-        assert isinstance(self.node.op, Conv2d | Dense)
-        return self.node.op.weight.encoding.lo, self.node.op.weight.encoding.hi
+        return self.op.weight.encoding.lo, self.op.weight.encoding.hi
 
     @cached_property
     def rule(self) -> Accumulator:
@@ -124,8 +122,7 @@ class Mac:
 
     def exact(self, values: Mapping[str, IntArray]) -> IntArray:
         """Sums before the overflow rule, of the node's shape."""
-        assert isinstance(self.node.op, Conv2d | Dense)
-        return self.node.op.accumulating(EXACT).reference(values[self.x])
+        return self.op.accumulating(EXACT).reference(values[self.x])
 
     def sums(self, taps: IntArray, weight: IntArray | None = None, rule: Accumulator | None = None) -> IntArray:
         """What the node gives for these taps; with other weights or another accumulator where they are given."""

@@ -14,6 +14,7 @@ from intinfer.tensor import IntTensor
 from intinfer.types import IntArray, Mask
 
 Kind = TypeVar("Kind", bound=Op)
+What = TypeVar("What")
 
 Change = Callable[..., IntArray]
 """From the operands of a node, each int64 (N, *shape), or from one array, to what is made of them."""
@@ -49,6 +50,11 @@ def listed(
 ) -> Iterator[Mistake]:
     """A mistake an entry: what the design did, and what the node then gives."""
     return (Mistake(text, values, choices, history, kind) for text, values in table.items())
+
+
+def possible(*rows: tuple[bool, str, What]) -> dict[str, What]:
+    """A table of the rows (whether it can be, what the design did, how) that can be."""
+    return {text: what for can_be, text, what in rows if can_be}
 
 
 def ends(bits: int, signed: bool) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import numpy as np
 from intinfer.types import IntArray
 
 from .mac import Mac
-from .mistake import Mistake, at_axis, ends, with_entry, wrapped
+from .mistake import Mistake, at_axis, ends, possible, with_entry, wrapped
 from .orders import channel_orders, described, exchanges
 
 FEW_INPUTS = 5
@@ -39,10 +39,11 @@ def _groups(mac: Mac) -> dict[str, IntArray]:
     if count == 1:
         return {}
     blocks = np.arange(mac.shape[0]).reshape(count, -1)
-    table: dict[str, IntArray] = {}
-    for text, source, _ in channel_orders(count):
-        name = f"groups read the input channels of others, {text}: group 0 reads those of group {source[0]}"
-        table[name] = blocks[source].reshape(-1)
+    others = "groups read the input channels of others"
+    table = {
+        f"{others}, {text}: group 0 reads those of group {source[0]}": blocks[source].reshape(-1)
+        for text, source, _ in channel_orders(count)
+    }
     if (size := blocks.shape[1]) > 1:
         mixed = blocks.reshape(-1, count).T.reshape(-1)
         table[f"input channel i is of group i mod {count}, not of i // {size}"] = mixed
@@ -51,26 +52,30 @@ def _groups(mac: Mac) -> dict[str, IntArray]:
 
 def _kernels(mac: Mac) -> Changed:
     """The kernel turned over, turned or moved."""
-    w = mac.weight
-    rows, columns = w.shape[2:]
-    table = {
-        "the kernel is flipped in both axes": w[:, :, ::-1, ::-1],
-        "the kernel is flipped top to bottom": w[:, :, ::-1],
-        "the kernel is flipped left to right": w[..., ::-1],
-    }
-    if rows == columns:
-        table |= {
-            "the kernel is transposed: KH and KW are exchanged": w.swapaxes(2, 3),
-            "the kernel is turned by 90 degrees to the left": np.rot90(w, 1, axes=(2, 3)),
-            "the kernel is turned by 90 degrees to the right": np.rot90(w, -1, axes=(2, 3)),
-            "the kernel is flipped and transposed": w[:, :, ::-1, ::-1].swapaxes(2, 3),
-        }
-    elif rows > 1 and columns > 1:
-        other = w.reshape(*w.shape[:2], columns, rows).swapaxes(2, 3)
-        table["the kernel is transposed: its memory is read with KH and KW exchanged"] = other
-    for axis, name, extent in ((2, "rows", rows), (3, "columns", columns)):
-        for by in range(1, extent):
-            table[f"the kernel's {name} are rotated by {by}: 0 is {by}"] = np.roll(w, -by, axis=axis)
+    w, (rows, columns) = mac.weight, mac.weight.shape[2:]
+    square, read = rows == columns, w.reshape(*w.shape[:2], columns, rows).swapaxes(2, 3)
+    table = possible(
+        (True, "the kernel is flipped in both axes", w[:, :, ::-1, ::-1]),
+        (True, "the kernel is flipped top to bottom", w[:, :, ::-1]),
+        (True, "the kernel is flipped left to right", w[..., ::-1]),
+        (square, "the kernel is transposed: KH and KW are exchanged", w.swapaxes(2, 3)),
+        (square, "the kernel is turned by 90 degrees to the left", np.rot90(w, 1, axes=(2, 3))),
+        (square, "the kernel is turned by 90 degrees to the right", np.rot90(w, -1, axes=(2, 3))),
+        (square, "the kernel is flipped and transposed", w[:, :, ::-1, ::-1].swapaxes(2, 3)),
+        (
+            not square and min(rows, columns) > 1,
+            "the kernel is transposed: its memory is read with KH and KW exchanged",
+            read,
+        ),
+        *(
+            (True, f"the kernel's rows are rotated by {by}: 0 is {by}", np.roll(w, -by, axis=2))
+            for by in range(1, rows)
+        ),
+        *(
+            (True, f"the kernel's columns are rotated by {by}: 0 is {by}", np.roll(w, -by, axis=3))
+            for by in range(1, columns)
+        ),
+    )
     return ((text, weight, 1) for text, weight in table.items())
 
 

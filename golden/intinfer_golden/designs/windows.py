@@ -11,7 +11,7 @@ import numpy as np
 from intinfer.ops.geometry import Window
 from intinfer.types import IntArray
 
-from .mistake import Change, Mistake, Place, at_axis, listed, with_entry
+from .mistake import Change, Mistake, Place, at_axis, listed, possible, with_entry
 
 BELOW = int(np.iinfo(np.int64).min)
 """Less than every value, and 0 in the bits of any: what stands beyond the edge for a maximum."""
@@ -220,10 +220,8 @@ def _narrower(pad: IntArray) -> Iterator[tuple[str, Beyond]]:
 
 def _pad_values(reduced: Reduction) -> list[int]:
     """Constants to try: 0 first, then those that a narrow type holds, and the ends of wide ones."""
-    right = set(reduced.pad.tolist())
-    right = right if len(right) == 1 else set()
     usual = [0, 1, -1, *(sign * (1 << k) - less for k in range(1, 17) for sign in (1, -1) for less in (0, 1))]
-    return [value for value in dict.fromkeys([*usual, *reduced.tried]) if value not in right]
+    return [value for value in dict.fromkeys([*usual, *reduced.tried]) if (reduced.pad != value).any()]
 
 
 def _stale(window: Window, right: TapPlaces, pad: IntArray, finish: Change) -> Iterator[Mistake]:
@@ -241,8 +239,8 @@ def _stale(window: Window, right: TapPlaces, pad: IntArray, finish: Change) -> I
     def after(x: IntArray) -> IntArray:
         return finish(constant(pad)(np.concatenate([x, np.concatenate([x[1:], edge(x)])], axis=2), right))
 
-    above = "above the first row stand the last rows of the frame before (line buffer not cleared)"
-    yield from listed({above: before} if top else {}, history=True)
-    yield from listed(
-        {"below the last row stand the first rows of the next frame": after} if bottom else {}, history=True
+    table = possible(
+        (top > 0, "above the first row stand the last rows of the frame before (line buffer not cleared)", before),
+        (bottom > 0, "below the last row stand the first rows of the next frame", after),
     )
+    return listed(table, history=True)

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from intinfer.ops import ChannelSelect
-from intinfer.types import IntArray
 
-from ..designs import Mistake, listed
+from ..designs import Mistake, listed, possible
 from .base import Routing
 from .steps import Operand, Place, Steps, copied
 
@@ -27,19 +26,25 @@ class ChannelSelectFacts(Routing[ChannelSelect]):
     def mistakes(self) -> Iterator[Mistake]:
         count, indices, size = self.x.shape[0], self.op.indices.values, self.channels
         every = np.arange(size)
-        sources: dict[str, IntArray] = {}
-        if size <= count:
-            sources[f"the channels are not selected: 0..{size - 1} are given in their order"] = every
-            sources[f"the channels are not selected: the last {size} are given"] = every + count - size
-        if sorted(indices.tolist()) == list(range(count)):
-            sources["the channels go the other way: the inverse of the selection"] = np.argsort(indices)
-        sources["the indices are 1 too high"] = (indices + 1) % count
-        sources["the indices are 1 too low"] = (indices - 1) % count
-        for groups in (g for g in range(2, size) if size == count and size % g == 0):
-            source = every.reshape(groups, -1).T.reshape(-1)
-            if not np.array_equal(source, indices):
-                sources[f"the channels are shuffled in {groups} groups"] = source
-        for by in (1, 2):
-            stride = np.minimum(every * by + indices[0], count - 1)
-            sources[f"every channel from {indices[0]} on in steps of {by} is given"] = stride
+        first, fits, bijective = indices[0], size <= count, sorted(indices.tolist()) == list(range(count))
+        shuffled = {g: every.reshape(g, -1).T.reshape(-1) for g in range(2, size) if size == count and size % g == 0}
+        sources = possible(
+            (fits, f"the channels are not selected: 0..{size - 1} are given in their order", every),
+            (fits, f"the channels are not selected: the last {size} are given", every + count - size),
+            (bijective, "the channels go the other way: the inverse of the selection", np.argsort(indices)),
+            (True, "the indices are 1 too high", (indices + 1) % count),
+            (True, "the indices are 1 too low", (indices - 1) % count),
+            *(
+                (not np.array_equal(source, indices), f"the channels are shuffled in {groups} groups", source)
+                for groups, source in shuffled.items()
+            ),
+            *(
+                (
+                    True,
+                    f"every channel from {first} on in steps of {by} is given",
+                    (every * by + first).clip(max=count - 1),
+                )
+                for by in (1, 2)
+            ),
+        )
         return listed({text: lambda x, s=source: x[:, s] for text, source in sources.items()})

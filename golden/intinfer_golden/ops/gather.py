@@ -9,7 +9,7 @@ import numpy as np
 from intinfer.ops import Gather
 from intinfer.types import IntArray
 
-from ..designs import Change, Mistake, listed
+from ..designs import Change, Mistake, listed, possible
 from ..designs.orders import AXES, channel_orders
 from ..make.coverage import Covergroup, Prover
 from ..make.coverage.routing import told_apart
@@ -45,27 +45,38 @@ class GatherFacts(Routing[Gather]):
         def take(source: IntArray, value: int = fill) -> Change:
             return lambda x: np.where(source < 0, value, x.reshape(len(x), -1)[:, np.maximum(source, 0)])
 
-        sources: dict[str, IntArray] = {}
-        if empty.any():
-            ends = {"places without an index hold element 0, not the fill": np.maximum(index, 0)}
-            ends["places without an index hold the last element, not the fill"] = np.where(empty, size - 1, index)
-            yield from listed({text: take(source) for text, source in ends.items()})
-            values = [value for value in (0, 1, -1) if value != fill]
-            yield from listed({f"the fill is {value}, not {fill}": take(index, value) for value in values})
-            held = np.maximum.accumulate(np.where(empty.reshape(-1), -1, np.arange(index.size)))
-            before = np.where(held < 0, -1, index.reshape(-1)[held]).reshape(index.shape)
-            sources["places without an index hold the value before them, not the fill"] = before
-        for by, far, late in ((1, "high", "before"), (-1, "low", "after")):
-            sources[f"the indices are 1 too {far}"] = np.where(empty, -1, (index + by) % size)
-            sources[f"each index is the one {late} it"] = np.roll(index.reshape(-1), by).reshape(index.shape)
-        for name, order in AXES.items() if len(shape) == 3 else ():
-            lies = np.arange(size).reshape(shape).transpose(order).reshape(-1)
-            sources[f"the indices are counted in {name} order, not CHW"] = np.where(empty, -1, lies[index])
-        if index.size == size:
-            sources["the elements are not moved"] = np.arange(size).reshape(index.shape)
-            if sorted(index.reshape(-1).tolist()) == list(range(size)):
-                back = np.argsort(index.reshape(-1)).reshape(index.shape)
-                sources["the elements go the other way: the inverse of the indices"] = back
-        yield from listed({text: take(source) for text, source in sources.items()})
+        some, every, flat = bool(empty.any()), np.arange(size), index.reshape(-1)
+        held = np.maximum.accumulate(np.where(flat < 0, -1, np.arange(index.size)))
+        orders = AXES if len(shape) == 3 else {}
+        counted = {name: every.reshape(shape).transpose(order).reshape(-1) for name, order in orders.items()}
+        changes = possible(
+            (some, "places without an index hold element 0, not the fill", take(np.maximum(index, 0))),
+            (
+                some,
+                "places without an index hold the last element, not the fill",
+                take(np.where(empty, size - 1, index)),
+            ),
+            *((some and value != fill, f"the fill is {value}, not {fill}", take(index, value)) for value in (0, 1, -1)),
+            (
+                some,
+                "places without an index hold the value before them, not the fill",
+                take(np.where(held < 0, -1, flat[held]).reshape(index.shape)),
+            ),
+            (True, "the indices are 1 too high", take(np.where(empty, -1, (index + 1) % size))),
+            (True, "each index is the one before it", take(np.roll(flat, 1).reshape(index.shape))),
+            (True, "the indices are 1 too low", take(np.where(empty, -1, (index - 1) % size))),
+            (True, "each index is the one after it", take(np.roll(flat, -1).reshape(index.shape))),
+            *(
+                (True, f"the indices are counted in {name} order, not CHW", take(np.where(empty, -1, lies[index])))
+                for name, lies in counted.items()
+            ),
+            (index.size == size, "the elements are not moved", take(np.resize(every, index.shape))),
+            (
+                sorted(flat.tolist()) == every.tolist(),
+                "the elements go the other way: the inverse of the indices",
+                take(np.argsort(flat).reshape(index.shape)),
+            ),
+        )
+        yield from listed(changes)
         for text, source, _ in channel_orders(index.shape[0]):
             yield Mistake(f"the output channels of the index are {text}: 0 is {source[0]}", take(index[source]), 16)

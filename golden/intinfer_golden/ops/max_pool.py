@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -151,25 +152,29 @@ class MaxPoolFacts(Pool[MaxPool]):
         return listed(table, history=True)
 
     def mistakes(self) -> Iterator[Mistake]:
-        op = self.op
-        reference, window, (rows, columns) = op.reference, op.window, op.kernel
+        reference, window = self.op.reference, self.op.window
 
         def taps(x: IntArray, value: int) -> IntArray:
             return window.view(window.pad(x, value))
 
-        starts = dict.fromkeys((0, -1, 1, self.x.type.lo))
-        text = "the maximum starts at {}, not at the lowest value"
-        yield from listed({text.format(start): lambda x, s=start: np.maximum(reference(x), s) for start in starts})
+        yield from listed(
+            {
+                f"the maximum starts at {start}, not at the lowest value": lambda x, s=start: np.maximum(
+                    reference(x), s
+                )
+                for start in (0, -1, 1, self.x.type.lo)
+            }
+        )
         yield from listed(
             {
                 "the minimum is given": lambda x: taps(x, LIMIT).min(axis=(4, 5)),
                 "the largest absolute value is given": lambda x: np.abs(taps(x, 0)).max(axis=(4, 5)),
                 "the sum is given": lambda x: taps(x, 0).sum(axis=(4, 5)),
-                "the mean is given": lambda x: taps(x, 0).sum(axis=(4, 5)) // (rows * columns),
+                "the mean is given": lambda x: taps(x, 0).sum(axis=(4, 5)) // math.prod(self.op.kernel),
                 "values are compared without sign": lambda x: _unsigned(taps(x, BELOW)),
             }
         )
-        yield from subsets(lambda x: taps(x, BELOW), lambda x: x.max(axis=4), op.kernel)
+        yield from subsets(lambda x: taps(x, BELOW), lambda x: x.max(axis=4), self.op.kernel)
 
 
 def _sole(top: Bools) -> Bools:

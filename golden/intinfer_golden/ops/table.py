@@ -9,7 +9,7 @@ import numpy as np
 from intinfer.ops import Table
 from intinfer.types import IntArray
 
-from ..designs import Change, Mistake, altered, listed
+from ..designs import Change, Mistake, altered, listed, possible
 from ..make.coverage import Covergroup, Prover
 from ..make.coverage.combinations import points_of
 from .base import PerChannel, Served
@@ -41,26 +41,28 @@ class TableFacts(Served, PerChannel[Table]):
         return [self.op.start + np.stack([entries.argmin(axis=1), entries.argmax(axis=1)], axis=1)]
 
     def mistakes(self) -> Iterator[Mistake]:
-        op = self.op
-        entries, start, index = op.entries.values, op.start, np.arange(op.entries.shape[1])
-        size = len(index)
+        entries, start, size = self.op.entries.values, self.op.start, self.op.entries.shape[1]
+        index = np.arange(size)
 
         def looked(index: IntArray) -> Change:
             """The op with the entries at other indices, counted around the end."""
-            return altered(op, entries=entries[:, index % size]).reference
+            return altered(self.op, entries=entries[:, index % size]).reference
 
-        found: dict[str, Change] = {}
-        for by, late in ((1, "high"), (-1, "low")):
-            found[f"the index is 1 too {late}, around the end"] = looked(index + by)
-            found[f"the index is 1 too {late}, up to the end"] = looked(np.clip(index + by, 0, size - 1))
-        found["the table is in reverse"] = looked(index[::-1])
-        if size % 2 == 0:
-            found["the highest bit of the index is inverted (signed for unsigned, or back)"] = looked(index + size // 2)
-        if start:
-            found[f"the index lacks its start: it begins at 0, not at {start}"] = looked(index + start)
-            absolute = lambda z: op.reference(np.clip(np.abs(z), start, start + size - 1))  # noqa: E731
-            found["the index is the absolute value"] = absolute
-        yield from listed(found)
+        indices = possible(
+            (True, "the index is 1 too high, around the end", index + 1),
+            (True, "the index is 1 too high, up to the end", np.minimum(index + 1, size - 1)),
+            (True, "the index is 1 too low, around the end", index - 1),
+            (True, "the index is 1 too low, up to the end", np.maximum(index - 1, 0)),
+            (True, "the table is in reverse", index[::-1]),
+            (
+                size % 2 == 0,
+                "the highest bit of the index is inverted (signed for unsigned, or back)",
+                index + size // 2,
+            ),
+            (start != 0, f"the index lacks its start: it begins at 0, not at {start}", index + start),
+            (start != 0, "the index is the absolute value", np.clip(np.abs(index + start) - start, 0, size - 1)),
+        )
+        yield from listed({text: looked(other) for text, other in indices.items()})
         for lost in range(1, max(1, (size - 1).bit_length())):
             yield Mistake(f"the index lacks its low {lost} bits", looked(index >> lost << lost), 8)
         yield Mistake("the table is passed by: the input is given", lambda z: z)

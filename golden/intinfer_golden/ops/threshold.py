@@ -10,7 +10,7 @@ import numpy as np
 from intinfer.ops import Threshold
 from intinfer.types import IntArray
 
-from ..designs import Change, Mistake, altered, listed
+from ..designs import Change, Mistake, altered, listed, possible
 from ..make.coverage import RESET, Axis, Bools, Covergroup, Faults, Intervals, Prover, Site, Values
 from .base import FEW_ELEMENTS, PerChannel, Served
 from .steps import Cell, Operand, Place, Steps
@@ -108,32 +108,31 @@ class ThresholdFacts(Served, PerChannel[Threshold]):
         op = self.op
         rows, down = op.thresholds.values, op.descending.values[:, None]
         up = 1 - 2 * down
-        rising, falling = (down == 0).any(), (down == 1).any()
+        rising, falling = bool((down == 0).any()), bool((down == 1).any())
 
         def counts(thresholds: IntArray, descending: IntArray = down) -> Change:
             """The op with other thresholds, in any order."""
             return altered(op, thresholds=thresholds, descending=descending[:, 0]).reference
 
-        table: dict[str, Change] = {}
-        if rising:
-            which = " in ascending channels" if falling else ""
-            table[f"the compare is > in place of >={which}"] = counts(rows + (up > 0))
-        if falling:
-            which = " in descending channels" if rising else ""
-            table[f"the compare is < in place of <={which}"] = counts(rows - (up < 0))
-        if rising and falling:
-            table["the compares are > and < in place of >= and <="] = counts(rows + up)
-        table["every threshold is crossed one earlier (>= T - 1, <= T + 1)"] = counts(rows - up)
-        if falling:
-            table["descending is ignored: every channel compares with >="] = counts(rows, down * 0)
-            table["descending channels compare with >"] = counts(rows + down, down * 0)
-        if rising:
-            table["every channel is taken as descending, with <="] = counts(rows, down * 0 + 1)
-            table["ascending channels compare with <"] = counts(rows - (1 - down), down * 0 + 1)
+        ascending, descending = (f" in {way} channels" * (rising and falling) for way in ("ascending", "descending"))
         levels = 2 * op.base + op.step * rows.shape[1]
-        inverted = "the compares are inverted: < in place of >=, > in place of <="
-        table["descending is inverted: >= and <= are exchanged"] = counts(rows, 1 - down)
-        yield from listed(table | {inverted: lambda z: levels - op.reference(z)})
+        compares: tuple[tuple[bool, str, Change], ...] = (
+            (rising, f"the compare is > in place of >={ascending}", counts(rows + (up > 0))),
+            (falling, f"the compare is < in place of <={descending}", counts(rows - (up < 0))),
+            (rising and falling, "the compares are > and < in place of >= and <=", counts(rows + up)),
+            (True, "every threshold is crossed one earlier (>= T - 1, <= T + 1)", counts(rows - up)),
+            (falling, "descending is ignored: every channel compares with >=", counts(rows, down * 0)),
+            (falling, "descending channels compare with >", counts(rows + down, down * 0)),
+            (rising, "every channel is taken as descending, with <=", counts(rows, down * 0 + 1)),
+            (rising, "ascending channels compare with <", counts(rows - (1 - down), down * 0 + 1)),
+            (True, "descending is inverted: >= and <= are exchanged", counts(rows, 1 - down)),
+            (
+                True,
+                "the compares are inverted: < in place of >=, > in place of <=",
+                lambda z: levels - op.reference(z),
+            ),
+        )
+        yield from listed(possible(*compares))
         yield from _levels(op, self.node.output.type.bits)
         yield from _counted(rows, counts)
         for k in (k for n in (*range(1, 17), 32, 64, 128, 256) for k in (n, -n)):
@@ -151,25 +150,26 @@ def _meet(numbers: IntArray, wanted: IntArray) -> Bools:
 def _levels(op: Threshold, bits: int) -> Iterator[Mistake]:
     """What is made of the number of crossed thresholds."""
     reference, base, step = op.reference, op.base, op.step
-    high = base + step * op.thresholds.shape[1]
+    top = base + step * op.thresholds.shape[1]
 
     def count(z: IntArray) -> IntArray:
         return (reference(z) - base) // step
 
-    table: dict[str, Change] = {}
-    for k, more in ((1, "one more"), (-1, "one less")):
-        text = f"the count is {more} (base {base + k * step}, not {base})"
-        table[text] = lambda z, k=k: reference(z) + k * step
-        if step != 1:
-            table[f"the base is {base + k}, not {base}"] = lambda z, k=k: reference(z) + k
-    if base:
-        table[f"the base is 0, not {base}"] = lambda z: reference(z) - base
-    if step != 1:
-        table[f"the step is 1, not {step}"] = lambda z: base + count(z)
-    if bits > 1:
-        table["the count is given in Gray code"] = lambda z: (n := count(z)) ^ (n >> 1)
-        table["any crossed threshold gives the highest level"] = lambda z: np.where(reference(z) > base, high, base)
-    return listed(table)
+    levels: tuple[tuple[bool, str, Change], ...] = (
+        (True, f"the count is one more (base {base + step}, not {base})", lambda z: reference(z) + step),
+        (step != 1, f"the base is {base + 1}, not {base}", lambda z: reference(z) + 1),
+        (True, f"the count is one less (base {base - step}, not {base})", lambda z: reference(z) - step),
+        (step != 1, f"the base is {base - 1}, not {base}", lambda z: reference(z) - 1),
+        (base != 0, f"the base is 0, not {base}", lambda z: reference(z) - base),
+        (step != 1, f"the step is 1, not {step}", lambda z: base + count(z)),
+        (bits > 1, "the count is given in Gray code", lambda z: (n := count(z)) ^ (n >> 1)),
+        (
+            bits > 1,
+            "any crossed threshold gives the highest level",
+            lambda z: np.where(reference(z) > base, top, base),
+        ),
+    )
+    return listed(possible(*levels))
 
 
 def _counted(rows: IntArray, counts: Callable[[IntArray], Change]) -> Iterator[Mistake]:
