@@ -64,7 +64,7 @@ def mutants(
     """
     tokens = (preprocessor or Preprocessor()).tokenise(source, folder)
     statements = statements_of(tokens)
-    finders = (*operators.FINDERS, *resets.FINDERS)
+    finders = (*operators.FINDERS, resets.changes)
     found = {change for find in finders for change in find(source, tokens, statements)}
     frozen = [token for token in tokens if token.frozen]
     seen: dict[tuple[str, str, str], int] = {}

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .operators import Change, Changes, Finder
+from .operators import Change, Changes
 from .statements import Statement, heads
 from .tokens import Token
 
@@ -37,35 +37,24 @@ class _Reset:
     assignments: tuple[tuple[Token, Token, Token], ...]
 
 
-def _unreset(source: str, tokens: list[Token], statements: list[Statement]) -> Changes:
-    """One register is not reset: it has its value from the beginning, and keeps it in a second reset."""
+def changes(source: str, tokens: list[Token], statements: list[Statement]) -> Changes:
+    """Of each reset: one register has its value from the beginning and keeps it in a second reset, or is reset to 37
+    (of one bit, `constant` has the other value); or the reset is not looked at, and all of them go on in a second one.
+    """
     for reset in _resets(tokens):
-        for first, operator, last in reset.assignments:
-            initial = _initial(source, first, operator, last)
+        initials = [_initial(source, *found) for found in reset.assignments]
+        for (first, operator, last), initial in zip(reset.assignments, initials, strict=True):
+            start, end, value = first.start, last.start, source[operator.end : last.start]
             if initial is not None:
-                edits = ((reset.always, reset.always, f"initial {initial} "), (first.start, last.start, ""))
-                before = source[first.start : last.start]
-                yield Change("not reset", first.start, last.start, before, f"initial {initial}", edits)
-
-
-def _other_value(source: str, tokens: list[Token], statements: list[Statement]) -> Changes:
-    """A register is reset to 37; of one bit, `constant` has the other value."""
-    for reset in _resets(tokens):
-        for _, operator, last in reset.assignments:
-            before = source[operator.end : last.start]
-            if not re.fullmatch(r"\s*1'b[01]\s*", before):
-                edits = ((operator.end, last.start, f" {_OTHER}"),)
-                yield Change("reset value", operator.end, last.start, before.strip(), _OTHER, edits)
-
-
-def _ignored(source: str, tokens: list[Token], statements: list[Statement]) -> Changes:
-    """The reset is not looked at: registers have their values from the beginning, and go on in a second reset."""
-    for reset in _resets(tokens):
-        initial = [_initial(source, *found) for found in reset.assignments]
-        if initial and None not in initial:
+                edits = ((reset.always, reset.always, f"initial {initial} "), (start, end, ""))
+                yield Change("not reset", start, end, source[start:end], f"initial {initial}", edits)
+            if not re.fullmatch(r"\s*1'b[01]\s*", value):
+                other = ((operator.end, end, f" {_OTHER}"),)
+                yield Change("reset value", operator.end, end, value.strip(), _OTHER, other)
+        if initials and None not in initials:
             start, end = reset.condition
             text = "1'b1" if reset.tested else "1'b0"
-            values = "initial begin " + " ".join(filter(None, initial)) + " end "
+            values = "initial begin " + " ".join(filter(None, initials)) + " end "
             edits = ((reset.always, reset.always, values), (start, end, text))
             yield Change("reset ignored", start, end, source[start:end], f"{text}, initialised", edits)
 
@@ -132,6 +121,3 @@ def _assignments(block: list[Token]) -> Iterator[tuple[Token, Token, Token]]:
             first = token
         elif token.text == "<=" and token.depth == 0 and operator is None:
             operator = token
-
-
-FINDERS: tuple[Finder, ...] = (_unreset, _other_value, _ignored)

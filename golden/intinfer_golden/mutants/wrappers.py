@@ -144,19 +144,17 @@ def _triggers(port: Port) -> dict[str, str]:
         "from frame 1040 on": count.format("beat && ended", 1040),
         "from beat 65536 on": count.format("beat", 65536),
     }
-    for cycles in STALLS:
-        if port.direction == "out":
-            triggers[f"after a stall of {cycles} cycles"] = (
-                "  integer still;\n  reg hurt;\n  always @(posedge clk) if (!rst_n) begin still <= 0; hurt <= 0; end\n"
-                "  else if (given && !taken) still <= still + 1;\n"
-                f"  else begin still <= 0; if (given) hurt <= still >= {cycles}; end\n  assign sick = hurt;\n"
-            )
-        else:
-            triggers[f"after a gap of {cycles} cycles"] = (
-                "  integer still;\n  always @(posedge clk) if (!rst_n || (given && taken)) still <= 0;\n"
-                f"  else if (!given) still <= still + 1;\n  assign sick = still >= {cycles};\n"
-            )
-    return triggers
+    stall = (
+        "  integer still;\n  reg hurt;\n  always @(posedge clk) if (!rst_n) begin still <= 0; hurt <= 0; end\n"
+        "  else if (given && !taken) still <= still + 1;\n"
+        "  else begin still <= 0; if (given) hurt <= still >= {0}; end\n  assign sick = hurt;\n"
+    )
+    gap = (
+        "  integer still;\n  always @(posedge clk) if (!rst_n || (given && taken)) still <= 0;\n"
+        "  else if (!given) still <= still + 1;\n  assign sick = still >= {0};\n"
+    )
+    what, text = ("stall", stall) if port.direction == "out" else ("gap", gap)
+    return triggers | {f"after a {what} of {cycles} cycles": text.format(cycles) for cycles in STALLS}
 
 
 def _values(port: Port, when: str) -> dict[str, str]:
