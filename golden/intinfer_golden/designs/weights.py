@@ -140,11 +140,10 @@ def _channels(mac: Mac) -> Changed:
     for order in permutations(range(inputs)) if 2 < inputs <= FEW_INPUTS else ():
         text = f"input channels{each} of the weights are permuted: {described(list(order))}"
         yield text, w[:, order], factorial(inputs)
-    grouped = w.reshape(groups, -1, *w.shape[1:])
     for text, source, choices in channel_orders(groups):
-        yield f"groups of the weights are {text}: 0 is {source[0]}", grouped[source].reshape(w.shape), choices
+        yield f"groups of the weights are {text}: 0 is {source[0]}", mac.grouped[source].reshape(w.shape), choices
     for g in range(groups) if groups > 1 else ():
-        yield f"all groups have the weights of group {g}", grouped[[g] * groups].reshape(w.shape), groups
+        yield f"all groups have the weights of group {g}", mac.grouped[[g] * groups].reshape(w.shape), groups
     for o in range(outputs) if outputs > 1 else ():
         yield f"all output channels have the weights of channel {o}", w[[o] * outputs], outputs
     for axis, name, count in ((0, "output", outputs), (1, "input", inputs)):

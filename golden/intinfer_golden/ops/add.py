@@ -35,7 +35,7 @@ class AddFacts(Stateless, Served, Elementwise[Add]):
     def covergroups(self, prover: Prover) -> list[Covergroup]:
         both = ends(self.inputs)
         if len(both) > MAX_PAIRS:  # many inputs: each alone at its other end, and all together
-            low, high = (np.array([getattr(v.type, end) for v in self.inputs]) for end in ("lo", "hi"))
+            low, high = np.array([(v.type.lo, v.type.hi) for v in self.inputs]).T
             each = np.where(np.eye(len(self.inputs), dtype=bool), high, low)
             both = np.concatenate([[low, high], each, low + high - each])
         sentence = "every combination of the inputs' ends"

@@ -33,7 +33,7 @@ class Conv2dFacts(MacFacts[Conv2d]):
         return of_weights, windows.mistakes(mac.window, mac.outputs[1:], reduced), *others
 
     def _taps(self, at: Place, x: Operand, first: int) -> Iterator[Tap]:
-        op, weight_of = self.op, self.weights(at[0])
+        op, weights = self.op, self.weights(at[0])
         channels, rows, columns = op.weight.shape[1:]
         order = list(product(range(channels), range(rows), range(columns)))
         if op.accumulator.order is TapOrder.KKC:
@@ -44,4 +44,4 @@ class Conv2dFacts(MacFacts[Conv2d]):
             where = {"c": first + c, **here, "ky": ky, "kx": kx}
             if isinstance(op.weight, CellularWeights):
                 where |= {"automaton": f"row {c} cell {at[0]}"}
-            yield Tap(where, pad if element is None else element.number, weight_of(c, ky, kx))
+            yield Tap(where, pad if element is None else element.number, int(weights[c, ky, kx]))

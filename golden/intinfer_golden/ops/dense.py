@@ -14,6 +14,6 @@ class DenseFacts(MacFacts[Dense]):
     of = Dense
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
-        weight_of = self.weights(at[0])
-        taps = [Tap({"c": c}, number, weight_of(c)) for c, number in enumerate(operands[0].values.tolist())]
+        pairs = zip(operands[0].values.tolist(), self.weights(at[0]).tolist(), strict=True)
+        taps = [Tap({"c": c}, number, weight) for c, (number, weight) in enumerate(pairs)]
         return self.sum(f"sum of weight[{at[0]}, c] * activation[c]", taps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -81,14 +81,12 @@ class MacFacts(OpFacts[M]):
     def compose(self, frame: Frame, draw: Draw) -> None:
         """Noise shows what a sum gets wrong."""
 
-    def weights(self, out: int) -> Callable[..., int]:
-        """The weights of an output channel by place; those of a cellular automaton are generated again."""
+    def weights(self, out: int) -> IntArray:
+        """The weights of an output channel, (C/groups, KH, KW) or (C,); a cellular automaton's are generated again."""
         weight = self.op.weight
         if isinstance(weight, CellularWeights):
-            bits = [row[out] for row in _states(weight)]
-            return lambda c, *_: 2 * bits[c] - 1
-        values = weight.values[out]
-        return lambda *place: int(values[place])
+            return np.array([[[2 * row[out] - 1]] for row in _states(weight)])
+        return np.asarray(weight.values[out])
 
     def sum(self, formula: str, taps: Sequence[Tap]) -> Steps:
         """Products in the order in which the accumulator adds them."""

@@ -159,9 +159,7 @@ class MaxPoolFacts(Pool[MaxPool]):
 
         yield from listed(
             {
-                f"the maximum starts at {start}, not at the lowest value": lambda x, s=start: np.maximum(
-                    reference(x), s
-                )
+                f"the maximum starts at {start}, not at the lowest value": lambda x, s=start: reference(x).clip(min=s)
                 for start in (0, -1, 1, self.x.type.lo)
             }
         )
