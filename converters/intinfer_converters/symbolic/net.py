@@ -98,9 +98,7 @@ class SymbolicNet:
     def without_chain(self, x: Symbolic) -> Symbolic:
         """`x` with its pending ops as a node, so that nothing waits between its layout and its node."""
         x = self.settled(x)
-        if not x.chain:
-            return x
-        return self._ended(x, Pointwise(x.chain), self._chained)
+        return self._ended(x, Pointwise(x.chain), self._chained) if x.chain else x
 
     def _ended(self, x: Symbolic, op: FloatOp, known: dict[tuple[str, int], tuple[str, Chain]]) -> Symbolic:
         """`x` behind `op`, which does what its chain says, as a node that is made once."""

@@ -62,11 +62,10 @@ def float_pointwise(net: SymbolicNet, x: Symbolic, kind: str, operand: npt.Array
     if x.padded:
         x = net.spread(x)
     origin, given = x, numbers
-    if x.integral:
-        closing = _absorbed(net, x, kind, numbers)
-        if closing is not None:
-            return closing
-        x = net.settled(x)
+    closing = _absorbed(net, x, kind, numbers) if x.integral else None
+    if closing is not None:
+        return closing
+    x = net.settled(x)
     if kind == "count" and numbers is not None:
         numbers = _rows(net, x, numbers)
     elif kind != "clip" and numbers is not None:
@@ -228,7 +227,6 @@ def in_type(net: SymbolicNet, x: Symbolic) -> Symbolic:
             f"its result may reach {low}..{high}, outside {x.dtype}, and wrap around; state the range of the input "
             f"(--input-range), or clip before it (up to {MAX_WRAPPED} values become a table)"
         )
-    size = most - least + 1
-    entries = (np.arange(low, high + 1, dtype=np.int64) - least) % size + least
+    entries = (np.arange(low, high + 1, dtype=np.int64) - least) % (most - least + 1) + least
     op = Table(IntTensor(entries[None]), low, int(entries.min()), int(entries.max()))
     return integer_op(net, x, op, (int(entries.min()), int(entries.max())))

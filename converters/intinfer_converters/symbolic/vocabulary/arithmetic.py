@@ -129,14 +129,10 @@ def _sum(net: SymbolicNet, a: Symbolic, b: Symbolic, signs: tuple[int, int], typ
     (left, right), index = aligned(net, [a, b])
     one, two = (known(x) if x.is_float else of_integers(x) for x in (a, b))
     facts = one.plus(two if signs[1] > 0 else two.negated())
-    if a.is_float:
-        node = net.emit(Sum(() if signs == (1, 1) else signs), left, right)
-    else:
-        node = net.emit(IntegerOp(Add(signs), net.value_shape(left)), left, right)
+    real = Sum(() if signs == (1, 1) else signs)
+    node = net.emit(real if a.is_float else IntegerOp(Add(signs), net.value_shape(left)), left, right)
     result = Symbolic(node, index, a.dtype, bounds=facts.bounds, whole=facts.whole)
-    if a.is_float:
-        return result
-    return in_type(net, result) if typed else result.changed(dtype=np.dtype(np.int64))
+    return in_type(net, result) if typed or a.is_float else result.changed(dtype=np.dtype(np.int64))
 
 
 @word("tensor", "Neg", "neg negative")

@@ -51,8 +51,7 @@ def summed(net: SymbolicNet, node: str, shape: tuple[int, ...], x: Symbolic, fac
     """The result of a layer of `x`, in its type; `facts` are None where the sums are no integers."""
     if facts is None and not x.is_float:
         raise Unsupported("it multiplies integers with weights that are no integers")
-    result = net.made(node, shape, x.dtype, facts or UNKNOWN)
-    return result if x.is_float else in_type(net, result)
+    return in_type(net, net.made(node, shape, x.dtype, facts or UNKNOWN))
 
 
 def exact_bias(bias: Array | None, outputs: int) -> tuple[Fraction, ...] | None:

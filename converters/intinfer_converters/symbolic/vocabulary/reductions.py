@@ -40,7 +40,7 @@ def total(net: SymbolicNet, x: Symbolic, axes: Sequence[int], keepdims: bool = F
     moved, shape = _as_map(x, axes, keepdims)
     facts = (known(x) if x.is_float else of_integers(x)).times(moved.shape[2] * moved.shape[3])
     result = net.made(net.emit(GlobalSum(), net.realised(moved)), shape, x.dtype, facts)
-    return result if x.is_float else in_type(net, result)
+    return in_type(net, result)
 
 
 @word("axes", "ReduceMax", "amax")
