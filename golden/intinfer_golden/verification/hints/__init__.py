@@ -1,12 +1,12 @@
 """Guesses at why a whole dump differs: each is told only when it explains every demanded value."""
 
-from . import codes, moved, whole
+from . import codes, moved
 from .case import Case
 
 __all__ = ["Case", "hints"]
 
 _OF_VALUES = (codes.sign, moved.channels, moved.directions, moved.frames, codes.codes, codes.scale)
-_OF_WORDS = (moved.orders, codes.bits, whole.fold, moved.shift, moved.missing, whole.node)
+_OF_WORDS = (moved.orders, codes.bits, moved.fold, moved.shift, moved.missing, moved.node)
 
 
 def hints(case: Case) -> list[str]:
