@@ -19,6 +19,7 @@ _MAGIC = b"\x93NUMPY"
 _MAX_HEADER = 2**16
 _ENTRY = r"""\s*+['"](\w++)['"]\s*+:\s*+(?>(['"][^'"]{0,16}+['"]|\[[^\]]*+\]|True|False|\([0-9,\s]*+\)))\s*+"""
 _DICT = re.compile(rf"\{{{_ENTRY},{_ENTRY},{_ENTRY},?+\s*+\}}\s*+")
+_TUPLE = re.compile(r"\(\s*+(?:(?:[0-9]{1,18}\s*+,\s*+)++(?:[0-9]{1,18}\s*+)?)?+\)")
 _INTEGER = re.compile(r"[<>|=](?:[iu][1248]|b1)")
 
 
@@ -72,12 +73,8 @@ def _header(data: bytes, path: Path) -> tuple[int, str, bool, tuple[int, ...]]:
 
 def _extents(shape: str) -> tuple[int, ...] | None:
     """The axes of a tuple as Python writes it; None for anything else."""
-    inside = [item.strip() for item in shape[1:-1].split(",")]
-    if len(inside) == 1 and inside[0]:
-        return None  # a number in brackets is no tuple
-    extents = inside[:-1] if not inside[-1] else inside
-    good = shape[:1] == "(" and len(extents) <= 32 and all(re.fullmatch(r"[0-9]{1,18}", extent) for extent in extents)
-    return tuple(int(extent) for extent in extents) if good else None
+    extents = re.findall(r"[0-9]+", shape)
+    return tuple(map(int, extents)) if _TUPLE.fullmatch(shape) and len(extents) <= 32 else None
 
 
 def _fields(data: bytes) -> tuple[int, str] | None:
