@@ -4,7 +4,7 @@ BIN := .venv/bin
 CLASSES := airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck
 DEMO_NET := mognet:n=32,g=4,k=3
 
-.PHONY: demo test test-core test-slow mutants onnx-table check clean
+.PHONY: demo test test-core test-slow mutants onnx-table bench check clean
 
 # The trained checkpoint becomes model.npz, which then classifies a photograph.
 demo: .venv/installed
@@ -29,6 +29,10 @@ mutants: .venv/installed
 onnx-table: .venv/installed
 	PYTHONPATH=tests $(BIN)/python tests/onnx_tests/node_table.py --write
 
+# The fast engine beside other runtimes, which have an environment of their own.
+bench: .venv-bench/installed
+	.venv-bench/bin/python benchmarks/bench.py
+
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -m slow
 
@@ -47,5 +51,10 @@ check: .venv/installed
 	.venv-core/bin/pip install --quiet --editable '.[hypothesis]' pytest pytest-xdist
 	touch $@
 
+.venv-bench/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --editable '.[torch,onnx]' openvino
+	touch $@
+
 clean:
-	rm -rf .venv .venv-core build *.egg-info
+	rm -rf .venv .venv-core .venv-bench build *.egg-info

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 import torch
-from engine import ROOT, commit, machine
+from measuring import ROOT, commit, machine
 
 import intinfer
 from intinfer_converters import convert

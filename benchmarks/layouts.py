@@ -15,7 +15,7 @@ import time
 
 import numpy as np
 import onnx
-from engine import commit, machine
+from measuring import commit, machine
 from onnx import TensorProto, helper, numpy_helper
 
 from intinfer_converters.lower import lower
