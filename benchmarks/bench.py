@@ -1,6 +1,7 @@
 """The fast engine beside the runtimes that people use, the reference and PyTorch, on the papers' networks.
 
-    make bench            # or: .venv-bench/bin/python benchmarks/bench.py [--net SPEC] [--batch N] [--threads N] [--json FILE]
+    make bench
+    .venv-bench/bin/python benchmarks/bench.py [--net SPEC] [--batch N] [--threads N] [--json FILE]
 
 Each network has seeded random weights and batch-norm statistics. Equality comes first: the fast engine's outputs equal
 the reference's bit for bit. Then all take turns on the same images, in one process that is pinned to as many cores as

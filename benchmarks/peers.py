@@ -1,4 +1,4 @@
-"""The same network in the runtimes that people use: made from the float form of its layers, quantised as theirs ask for.
+"""The same network in the runtimes that people use, made from the float form of its layers.
 
 ONNX Runtime runs the float form, the quantised one exactly (QReLU as multiplication, rounding and clip of floats), and
 int8 by quantisation with calibrated ranges (QDQ, a scale a channel); OpenVINO reads the same int8 file. Int8 peers round
