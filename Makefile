@@ -21,7 +21,7 @@ test-core: .venv-core/installed
 	CI= WITHOUT_TOOLS=1 .venv-core/bin/python -m pytest -n 2 -m "not slow" --ignore tests/converters --ignore tests/onnx_tests --ignore tests/fuzz \
 		--ignore tests/rtl --ignore-glob '*/test_testbench*' --ignore-glob '*/test_mutants*' tests intinfer golden
 
-# Wrong designs that the vectors tell from the right one: needs iverilog, verilator and yosys; takes hours.
+# Wrong designs that the vectors tell from the right one: needs iverilog, verilator and yosys; about an hour on two cores.
 mutants: .venv/installed
 	PYTHONPATH=tests $(BIN)/python tests/rtl/mutants.py
 
