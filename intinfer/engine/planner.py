@@ -16,7 +16,7 @@ from ..kernels.narrowing import Listed, Narrowing
 from ..kernels.planes import Encoding, Geometry, Layout, Placement
 from ..kernels.rows import Arrangement, Column, PlanesKernel, View, natural
 from ..kernels.table import KERNELS
-from ..ops import Threshold
+from ..ops import Requant, Threshold
 from ..ops.base import Selecting
 from ..ops.mac import Accumulating
 from ..types import IntArray
@@ -78,13 +78,13 @@ def may_trap(node: Node) -> bool:
 
 
 def _fusions(graph: Graph, kept: Collection[str]) -> dict[str, Node]:
-    """Convolution or dense name -> the threshold that alone reads its sums."""
+    """Convolution or dense name -> the threshold or requantisation that alone reads its sums."""
     fused = {}
     for node in graph.nodes:
         behind = graph.readers[node.name]
         if isinstance(node.op, Accumulating) and node.name not in kept and len(behind) == 1:
             inputs = graph.operands(node)
-            if isinstance(behind[0].op, Threshold) and any(
+            if isinstance(behind[0].op, Threshold | Requant) and any(
                 kernel.refuses(node, inputs, behind[0]) is None for kernel in KERNELS[node.op.kind]
             ):
                 fused[node.name] = behind[0]

@@ -19,14 +19,16 @@ import numpy as np
 
 from ..accumulator import Overflow
 from ..graph import Node, Value
-from ..ops import Conv2d, Threshold
+from ..ops import Conv2d
 from ..ops.geometry import Pads
 from ..types import IntArray, IntType
 from .base import Array, steps
 from .compiled import compiled
 from .cpu import Products, products
+from .levels import levels
+from .levels import refuses as levels_refuse
 from .planes import INT32, WIDEST, WORD, Encoding, Layout, Packing, map_shape, narrowest
-from .quantisers import MOST, Form, Quantiser
+from .quantisers import Form, Quantiser
 from .rows import PLACE_BYTES, Arrangement, Column, Kept, PlanesKernel, vectors_of
 from .tiles import tile_operations
 from .vectors import number
@@ -177,10 +179,8 @@ class Conv2dDot(PlanesKernel, op="conv2d"):
         if operand(x.type, weight_range(op)) is None:
             return f"no words hold inputs {x.type} and weights {weight_range(op)}"
         if fused is not None:
-            if not isinstance(fused.op, Threshold):
-                return f"it does not take {fused.op.kind} behind it"
-            if fused.op.thresholds.shape[1] > MOST:
-                return f"{fused.op.thresholds.shape[1]} thresholds are more than {MOST}"
+            if (reason := levels_refuse(fused.op, sums)) is not None:
+                return reason
             if max(abs(fused.output.type.lo), abs(fused.output.type.hi)) > INT32.hi:
                 return f"codes {fused.output.type} leave 32 bits"
         if max(op.pads) > WIDEST:
@@ -287,22 +287,17 @@ class Conv2dDot(PlanesKernel, op="conv2d"):
 
     def _constants(self, op: Any, x: Layout, output: Layout) -> tuple[IntArray, Quantiser, IntArray]:
         """Weights, with the sign that makes thresholds rise; how sums become codes; and what sums start at."""
-        weight, fused = op.weight.values, self._fused
-        flipped = np.zeros(len(weight), dtype=bool)
-        if fused is not None:  # z <= T is -z >= -T
-            threshold: Any = fused.op
-            flipped |= np.broadcast_to(threshold.descending.values, flipped.shape) == 1
-        signed = np.where(flipped[:, None, None, None], -weight, weight)
-        bias = signed.reshape(len(signed), -1).sum(axis=1) * x.encoding.base
-        code = output.encoding.base
-        if fused is None:
-            return signed, Quantiser.none(-code), bias
-        limits = np.broadcast_to(threshold.thresholds.values, (len(weight), threshold.thresholds.shape[1]))
-        limits = np.where(flipped[:, None], -limits, limits)
-        positive, negative = (np.clip(signed, *ends).reshape(len(signed), -1).sum(axis=1) for ends in _SIGNS)
+        weight, base, code = op.weight.values, x.encoding.base, output.encoding.base
+        if self._fused is None:
+            return weight, Quantiser.none(-code), weight.reshape(len(weight), -1).sum(axis=1) * base
+        behind = levels(self._fused.op, len(weight))
+        signed = np.where(behind.flipped[:, None, None, None], -weight, weight)
+        flat = signed.reshape(len(signed), -1)
+        positive, negative = (np.clip(flat, *ends).sum(axis=1) for ends in _SIGNS)
         type_ = self._input.type
         lo, hi = positive * type_.lo + negative * type_.hi, positive * type_.hi + negative * type_.lo
-        return signed, Quantiser.of(limits, lo, hi, threshold.step, threshold.base - code), bias
+        quantiser = Quantiser.of(behind.limits, lo, hi, behind.step, behind.base - code)
+        return signed, quantiser, flat.sum(axis=1) * base
 
     def _steps(
         self, op: Any, x: Layout, weight: IntArray, outputs: IntArray, planes: IntArray
