@@ -13,7 +13,7 @@ from ..graph import Graph, Node, Value
 from ..kernels.base import container
 from ..kernels.blend import BitshiftPlanes, CopyPlanes, MuxPlanes
 from ..kernels.narrowing import Listed, Narrowing
-from ..kernels.planes import Encoding, Geometry, Layout, Placement
+from ..kernels.planes import BYTE, Encoding, Geometry, Layout, Placement, narrowest
 from ..kernels.rows import Arrangement, Column, PlanesKernel, View, natural
 from ..kernels.table import KERNELS
 from ..ops import Requant, Threshold
@@ -78,11 +78,11 @@ def may_trap(node: Node) -> bool:
 
 
 def _fusions(graph: Graph, kept: Collection[str]) -> dict[str, Node]:
-    """Convolution or dense name -> the threshold or requantisation that alone reads its sums."""
+    """The name of what has sums -> the threshold or requantisation that alone reads them."""
     fused = {}
     for node in graph.nodes:
         behind = graph.readers[node.name]
-        if isinstance(node.op, Accumulating) and node.name not in kept and len(behind) == 1:
+        if node.name not in kept and len(behind) == 1:
             inputs = graph.operands(node)
             if isinstance(behind[0].op, Threshold | Requant) and any(
                 kernel.refuses(node, inputs, behind[0]) is None for kernel in KERNELS[node.op.kind]
@@ -196,7 +196,11 @@ class _Planner:
                 break
             passed.append(f"not {kernel.name}: {reason}")
         else:
-            raise AssertionError(f"no kernel takes {node.name} ({node.op.kind}): {'; '.join(passed)}")
+            if fused is None:
+                raise AssertionError(f"no kernel takes {node.name} ({node.op.kind}): {'; '.join(passed)}")
+            self._add(node, None)
+            self._add(fused, None)
+            return
         made = kernel(node, inputs, fused)
         why = "; ".join([*passed, "first that takes it" if passed else "first choice"])
         self.made_by[output.name] = len(self.steps)
@@ -224,6 +228,8 @@ class _Planner:
         maps = inputs[kernel.map_inputs]
         there = [self.stored[value.name] for value in maps if value.name in self.stored]
         reason: str | None = "its inputs are plain arrays"
+        if kernel.packs and there and all(value.type.hi - value.type.lo <= BYTE.hi for value in maps):
+            there = [self.stored.get(value.name) or self._packed(value, narrowest(value.type)) for value in maps]
         if len(there) == len(maps):
             reason = kernel.misplaced(node, inputs, there)
         if reason is not None and kernel.wish(node, inputs) is not None:
@@ -245,7 +251,11 @@ class _Planner:
                 return found
         encoding = kernel.wish(node, inputs)
         assert encoding is not None
-        pads = kernel.pad_values(node, inputs, encoding)
+        return self._packed(value, encoding, kernel.pad_values(node, inputs, encoding))
+
+    def _packed(self, value: Value, encoding: Encoding, pads: IntArray | None = None) -> Layout:
+        """A plain array laid out as planes; their margins hold anything, unless something is asked for."""
+        pads = np.full(value.shape[0], encoding.base) if pads is None else pads
         key = (value.name, encoding, pads.tobytes())
         if key not in self.copies:
             self._need_plain(value)

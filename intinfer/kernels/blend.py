@@ -111,6 +111,16 @@ def blending() -> Any:
     return blend
 
 
+def like(maps: Sequence[Layout], output: Value, per_plane: int) -> Arrangement:
+    """The order of that map, of those whose planes have as many channels, that takes the fewest planes, the last of
+    them; natural order where no channel may be one of a map that stands for two."""
+    once = [x for x in maps if not x.repeats and x.encoding.packing.channels == per_plane]
+    if not once:
+        return natural(output, per_plane)
+    found = min(reversed(once), key=lambda x: len(x.distinct))
+    return Arrangement(np.searchsorted(found.distinct, found.planes), found.lanes, len(found.distinct))
+
+
 class _Blend(PlanesKernel):
     """What copies, bitshift and mux share: which operands, and in which order the output is."""
 
@@ -131,13 +141,8 @@ class _Blend(PlanesKernel):
 
     @classmethod
     def arrange(cls, node: Node, maps: Sequence[Layout], output: Value, per_plane: int) -> Arrangement:
-        """The order of the operand of the fewest planes, the last of them."""
-        once = [x for x in maps if not x.repeats]
-        if not once:
-            return natural(output, per_plane)
-        like = min(reversed(once), key=lambda x: len(x.distinct))
-        distinct = like.distinct
-        return Arrangement(np.searchsorted(distinct, like.planes), like.lanes, len(distinct))
+        """The order of one of the operands."""
+        return like(maps, output, per_plane)
 
     def __init__(self, node: Node, inputs: Sequence[Value], fused: Node | None) -> None:
         self._node = node

@@ -7,8 +7,8 @@ from typing import Any
 
 from .blend import blending
 from .compiled import compiled
-from .conv2d_dot import SHAPES, convolution
 from .cpu import products
+from .dot import SHAPES, convolution
 from .narrowing import narrow
 from .plane_pooling import average, maximum
 from .rows import ROW_BYTES, Column, Kind

@@ -88,6 +88,7 @@ class PlanesKernel(Kernel):
         map_inputs: which inputs are maps in planes; the others are numbers a channel (C,), in their container.
         writes_map: whether the output is a map in planes.
         keeps_codes: whether the output has the encoding of the inputs.
+        packs: whether plain arrays of bytes are worth to be laid out beside a map in planes.
         row: what is run, columns by `Column`; the plan fills in `CHOSEN`.
         items: (C,) the item that computes each output channel.
     """
@@ -95,6 +96,7 @@ class PlanesKernel(Kernel):
     map_inputs: ClassVar[slice] = slice(None)
     writes_map: ClassVar[bool] = True
     keeps_codes: ClassVar[bool] = False
+    packs: ClassVar[bool] = False
     row: IntArray
     items: IntArray
 

@@ -1,6 +1,7 @@
 """Every kernel, by op, best first. The chooser takes the first that does not refuse."""
 
 from . import (
+    add_dot,
     blend,
     channels,
     conv2d_dot,
@@ -15,8 +16,8 @@ from . import (
 from .base import Kernel
 
 MODULES = (
-    conv2d_dot, conv2d_planes, conv2d_portable, dense_as_conv2d, threshold_count, blend, elementwise, plane_pooling,
-    pooling, channels,
+    conv2d_dot, conv2d_planes, conv2d_portable, dense_as_conv2d, threshold_count, blend, add_dot, elementwise,
+    plane_pooling, pooling, channels,
 )  # fmt: skip
 """Of two kernels of one op the better one stands first, here or in its module."""
 

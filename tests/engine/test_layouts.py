@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from intinfer import reference
 from intinfer.builder import GraphBuilder
+from intinfer.engine.planner import make_plan
 from intinfer.engine.session import Session
 from intinfer.ops import (
+    Add,
     Bitshift,
     ChannelSelect,
     Clamp,
@@ -17,10 +19,12 @@ from intinfer.ops import (
     Conv2d,
     MaxPool,
     Mux,
+    Requant,
     Tgap,
     Threshold,
 )  # fmt: skip
 from intinfer.ops.threshold import clip_thresholds
+from intinfer.rounding import RoundMode
 from intinfer.strategies import arrays
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
@@ -108,6 +112,16 @@ class Net:
             other = self.add(Bitshift(self.bits), x, other)
         return self.add(Mux(), select, *((x, other) if self.draw(st.booleans()) else (other, x)))
 
+    def add_up(self, x):
+        """Two or three maps of one shape, back to levels."""
+        others = [self.same_shape(x, self.alike(x)) for _ in range(self.draw(st.integers(1, 2)))]
+        multipliers = tuple(self.draw(st.sampled_from([1, 2, -3, 127, 300])) for _ in range(1 + len(others)))
+        sums = self.add(Add(multipliers), x, *others)
+        mode = self.draw(st.sampled_from(list(RoundMode)))
+        factors = self.rng.integers(-9, 30, x.shape[0])
+        op = Requant(IntTensor(factors), IntTensor([5]), IntTensor([9]), mode, 0, 2**self.bits - 1)
+        return self.add(op, sums)
+
     def pool(self, x):
         if min(x.shape[1:]) < 3:
             return x
@@ -123,7 +137,7 @@ class Net:
     def plainly(self, x):
         return self.add(Clamp(x.type.lo, max(x.type.lo, x.type.hi - 1)), x)
 
-    steps = (conv, conv, halve, concat, select, cut, merge, mux, mux, pool, plainly)
+    steps = (conv, conv, halve, concat, select, cut, merge, mux, mux, add_up, add_up, pool, plainly)
 
 
 @given(st.data())
@@ -135,3 +149,26 @@ def test_any_net_of_maps(data):
     wanted = reference.trace(graph, inputs)
     for name, got in Session(graph, every_value=True).run(inputs, poison=True).items():
         np.testing.assert_array_equal(got, wanted[name], err_msg=name)
+
+
+def test_a_residual_block_stays_in_planes():
+    """Two convolutions, an addition and a requantisation: packed once, unpacked once."""
+    rng = np.random.default_rng(0)
+    builder = GraphBuilder()
+    x = builder.input("x", (8, 9, 17), IntType(-128, 127))
+    weights = [IntTensor(rng.integers(-127, 128, (8, 8, 3, 3))) for _ in range(2)]
+    to_bytes = Requant(IntTensor([3]), IntTensor([0]), IntTensor([12]), RoundMode.HALF_EVEN, -128, 127)
+    shortcut = y = builder.add(to_bytes, builder.add(same(weights[0]), x, name="a"), name="b")
+    y = builder.add(to_bytes, builder.add(same(weights[1]), y, name="c"), name="d")
+    halved = Requant(IntTensor([1]), IntTensor([0]), IntTensor([1]), RoundMode.HALF_AWAY, -128, 127)
+    builder.output("y", builder.add(halved, builder.add(Add((1, 1)), shortcut, y, name="e"), name="f"))
+    graph = builder.finish()
+    plan = make_plan(graph)
+    assert [step.kernel.name for step in plan.steps] == ["conv2d_dot", "conv2d_dot", "add_dot"]
+    assert [type(action).__name__ for action in plan.actions] == ["Pack", "RunRow", "RunRow", "RunRow", "Unpack"]
+    assert_engine(graph)
+
+
+def same(weight):
+    """A convolution of 3 x 3 that keeps the size, padded with -1."""
+    return Conv2d(weight, (1, 1), (1, 1, 1, 1), (-1,), (1, 1), 1, LIMITLESS)
