@@ -6,8 +6,16 @@ import argparse
 import contextlib
 import importlib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from intinfer_converters.check import CheckReport
+from intinfer_converters.check.checker import Checker
+from intinfer_converters.check.examples import check_examples, save_reproducer
+from intinfer_converters.check.inputs import GENERATED, generated_images
+from intinfer_converters.nets import NetArgumentError, net_arguments
+from intinfer_converters.sources import CHECKPOINTS, OPTIONS, SHA256, Source, SourceOptions, file_sha256, need_kind
 
 from ..errors import DataError, IntinferError
 from ..graph import Graph
@@ -17,10 +25,6 @@ from ..reports.text import table
 from .common import answer, describe, note, positive
 from .limits import add_limits, limited
 from .sources import SOURCE_HELP, add_source, calibration_images, given_options
-
-if TYPE_CHECKING:
-    from intinfer_converters.check import CheckReport
-    from intinfer_converters.sources import SourceOptions
 
 REPRODUCER = "check-failure"
 """Provenance key that every model made by `convert` has."""
@@ -97,10 +101,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _options(arguments: argparse.Namespace, graph: Graph) -> SourceOptions:
     """What the model says about its source, which the command line may repeat but not contradict."""
-    from dataclasses import replace
-
-    from intinfer_converters.sources import CHECKPOINTS, OPTIONS, SHA256, SourceOptions, need_kind
-
     try:
         options = SourceOptions.from_text(graph.provenance.get(OPTIONS, "{}"))
     except DataError as error:
@@ -123,8 +123,6 @@ def _options(arguments: argparse.Namespace, graph: Graph) -> SourceOptions:
 
 def _net(model: str, known: str | None, given: str | None) -> str:
     """The network's text: of --net, which must not contradict the model's own, or the model's."""
-    from intinfer_converters.nets import NetArgumentError, net_arguments
-
     if given is None or known is None:
         return given or known or ""
     with contextlib.suppress(NetArgumentError):  # a model's text is free text
@@ -135,8 +133,6 @@ def _net(model: str, known: str | None, given: str | None) -> str:
 
 def _same_checkpoint(graph: Graph, source: str) -> bool | None:
     """Tell whether the model was made from exactly this file; None when it does not say. Says so on stderr if not."""
-    from intinfer_converters.sources import SHA256, file_sha256
-
     known = graph.provenance.get(SHA256)
     if known is None:
         return None
@@ -150,9 +146,6 @@ def _same_checkpoint(graph: Graph, source: str) -> bool | None:
 
 
 def _checker(arguments: argparse.Namespace, graph: Graph, options: SourceOptions) -> Any:
-    from intinfer_converters.check.checker import Checker
-    from intinfer_converters.sources import Source
-
     source = Source(arguments.source, options)
     if options.calibration is not None:
         stated, _, limit = options.calibration.images.rstrip("]").rpartition("[:")
@@ -167,8 +160,6 @@ def _checker(arguments: argparse.Namespace, graph: Graph, options: SourceOptions
 
 def _add_images(checker: Any, arguments: argparse.Namespace) -> None:
     from tqdm import tqdm
-
-    from intinfer_converters.check.inputs import GENERATED, generated_images
 
     batches: Iterator[Any]
     if arguments.data:
@@ -190,8 +181,6 @@ def _add_images(checker: Any, arguments: argparse.Namespace) -> None:
 
 def _examples(checker: Any, arguments: argparse.Namespace, options: SourceOptions) -> list[str] | None:
     """Check drawn images; the names of the files that replay a failure."""
-    from intinfer_converters.check.examples import check_examples, save_reproducer
-
     found = check_examples(checker, arguments.examples, arguments.seed)
     if found is None:
         return None

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from intinfer_converters import convert_source
+from intinfer_converters.sources import Source, SourceOptions, need_kind
 
 from ..errors import DataError, GraphError
 from ..graph import Graph
@@ -15,9 +18,6 @@ from .accumulators import add_accumulator, chosen_rule
 from .common import answer, constants_text, describe, stored_bits
 from .limits import add_limits, limited
 from .sources import SOURCE_HELP, add_calibration, add_source, calibration_images, given_calibration, given_options
-
-if TYPE_CHECKING:
-    from intinfer_converters.sources import SourceOptions
 
 NOTES = ("wide multipliers", "exact pixels", "approximate adds")
 """What `lower` notes in the provenance, shown because it is not what one expects."""
@@ -54,8 +54,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the model of a source, and say what became what."""
-    from intinfer_converters.sources import SourceOptions, need_kind
-
     source, output = Path(arguments.source), Path(arguments.output)
     options = SourceOptions(**given_options(arguments), calibration=given_calibration(arguments))
     need_kind(source, options)
@@ -119,9 +117,6 @@ def _convert(
     arguments: argparse.Namespace, path: Path, options: SourceOptions, classes: list[str] | None
 ) -> tuple[Any, Graph]:
     """The report of the calibration, if there was one, and the graph."""
-    from intinfer_converters import convert_source
-    from intinfer_converters.sources import Source
-
     source = Source(path, options)
     if options.calibration is not None:
         source.calibrate(*calibration_images(arguments.calibrate, arguments.calibrate_limit, source))

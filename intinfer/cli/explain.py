@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+
+from intinfer_golden.verification.explain import FrameExplanation, document, explain, explain_frame, only
+from intinfer_golden.verification.explain import describe as lines
+from intinfer_golden.verification.sets import open_set
 
 from ..errors import DataError
 from ..graph import Graph
@@ -17,9 +20,6 @@ from ..model import load
 from ..reports.text import printable
 from ..types import IntArray
 from .common import FIT, add_fit, answer, describe, natural
-
-if TYPE_CHECKING:
-    from intinfer_golden.verification.explain import FrameExplanation
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -72,9 +72,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _of_model(arguments: argparse.Namespace) -> int:
-    from intinfer_golden.verification.explain import describe as lines
-    from intinfer_golden.verification.explain import document, explain, only
-
     graph = load(arguments.model).graph
     if arguments.frame is not None:
         raise DataError(f"{arguments.model}: is a model; --frame is of a set of golden vectors")
@@ -89,10 +86,6 @@ def _of_model(arguments: argparse.Namespace) -> int:
 
 
 def _of_set(arguments: argparse.Namespace) -> int:
-    from intinfer_golden.verification.explain import describe as lines
-    from intinfer_golden.verification.explain import document, explain_frame
-    from intinfer_golden.verification.sets import open_set
-
     folder = arguments.model
     for name, value in (("IMAGE", arguments.image), ("--index", arguments.index), ("--fit", arguments.fit)):
         if value is not None:

@@ -7,7 +7,17 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from intinfer_golden.describe.plan import Layout, selected
+from intinfer_golden.describe.regions import Region
+from intinfer_golden.make import journal
+from intinfer_golden.make.frames import Frames
+from intinfer_golden.make.isolated import write_isolated
+from intinfer_golden.make.replace import check_target
+from intinfer_golden.make.stimulus.direct import Directed, directed
+from intinfer_golden.make.vectors import estimate, known_formats, usual_formats, write_frames, write_vectors
+from intinfer_golden.verification.sets import open_set
 
 from ..errors import DataError
 from ..model import Model, load
@@ -15,11 +25,6 @@ from .common import answer, note
 from .golden_images import Bar, asked_frames, asked_nodes, asked_regions
 from .golden_layout import asked_words
 from .golden_options import TIME_LIMIT, check_images, check_options, configure
-
-if TYPE_CHECKING:
-    from intinfer_golden.describe.regions import Region
-    from intinfer_golden.make.frames import Frames
-    from intinfer_golden.make.stimulus.direct import Directed
 
 __all__ = ["configure", "run"]
 
@@ -29,21 +34,18 @@ A_PROCESS = 8
 
 def run(arguments: argparse.Namespace) -> int:
     """Write golden vectors, and say what is in them."""
-    from intinfer_golden.make.journal import partial_of
-
     check_options(arguments)
     try:
         document = _of_model(arguments) if arguments.frames is None else _of_set(arguments)
     except KeyboardInterrupt:
-        if partial_of(Path(arguments.output)).exists():
-            note(f"what is done is in {partial_of(Path(arguments.output))}; the same command goes on with --resume")
+        partial = journal.partial_of(Path(arguments.output))
+        if partial.exists():
+            note(f"what is done is in {partial}; the same command goes on with --resume")
         raise
     return answer(arguments, document, _sentence(document))
 
 
 def _of_model(arguments: argparse.Namespace) -> dict[str, Any]:
-    from intinfer_golden.make.replace import check_target
-
     if Path(arguments.model).is_dir():
         raise DataError(f"{arguments.model}: is a folder; of a set of vectors, say which frames with --frames")
     model = load(arguments.model)
@@ -56,9 +58,6 @@ def _of_model(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _of_set(arguments: argparse.Namespace) -> dict[str, Any]:
-    from intinfer_golden.make.vectors import write_frames
-    from intinfer_golden.verification.sets import open_set
-
     vectors = open_set(Path(arguments.model))
     bar = Bar(sum(last - first + 1 for first, last in arguments.frames), "images")
     document = write_frames(
@@ -90,10 +89,6 @@ def _options(arguments: argparse.Namespace, model: Model) -> dict[str, str]:
 
 
 def _whole(arguments: argparse.Namespace, model: Model, frames: Frames | None) -> dict[str, Any]:
-    from intinfer_golden.describe.plan import selected
-    from intinfer_golden.make.frames import Frames
-    from intinfer_golden.make.vectors import estimate, known_formats, usual_formats, write_vectors
-
     chosen = asked_nodes(arguments, model)
     layout: dict[str, Any] = {
         "order": arguments.order,
@@ -129,9 +124,6 @@ def _whole(arguments: argparse.Namespace, model: Model, frames: Frames | None) -
 
 def _covering(arguments: argparse.Namespace, model: Model, frames: Frames | None) -> Directed:
     """The images among directed ones."""
-    from intinfer_golden.make import journal
-    from intinfer_golden.make.stimulus.direct import directed
-
     search = _search(arguments, arguments.cover)
     if arguments.rounds is None and arguments.time_limit is None:
         search["time_limit"] = TIME_LIMIT
@@ -146,8 +138,6 @@ def _covering(arguments: argparse.Namespace, model: Model, frames: Frames | None
 def _parts(
     arguments: argparse.Namespace, model: Model, frames: Frames | None, regions: Sequence[Region]
 ) -> dict[str, Any]:
-    from intinfer_golden.make.isolated import write_isolated
-
     note(f"{len(regions)} sets; a frame of each takes about {_frame_sizes(arguments, model, regions)}")
     bar = Bar(len(regions), "sets")
     index = write_isolated(
@@ -180,9 +170,6 @@ def _parts(
 
 def _frame_sizes(arguments: argparse.Namespace, model: Model, regions: Sequence[Region]) -> str:
     """Bytes of one frame of all regions, by format."""
-    from intinfer_golden.describe.plan import Layout
-    from intinfer_golden.make.vectors import estimate, known_formats
-
     layout = Layout.of(model.graph, arguments.order, arguments.fold, asked_words(arguments))
     names = known_formats(arguments.format or ["memh", "npy"])
     sizes = [estimate(region.graph, 1, formats=names, **layout.of_region(region.graph)) for region in regions]

@@ -7,9 +7,12 @@ import time
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+
+from intinfer_golden.describe.regions import Region, check_names, each_chain, each_node, isolate
+from intinfer_golden.make.frames import Frames
 
 from ..errors import DataError
 from ..images.dataset import load_dataset, stored_images
@@ -18,15 +21,9 @@ from ..inputs import image_input
 from ..model import Model
 from .common import FIT, note
 
-if TYPE_CHECKING:
-    from intinfer_golden.describe.regions import Region
-    from intinfer_golden.make.frames import Frames
-
 
 def asked_frames(arguments: argparse.Namespace, model: Model) -> Frames:
     """The images of the command line, not yet decoded where they are files."""
-    from intinfer_golden.make.frames import Frames
-
     graph, image, files = model.graph, model.graph.image, [Path(name) for name in arguments.images]
     value = image_input(graph, f"{arguments.model}:", "intinfer_golden.write_vectors")
     several = [path for path in files if path.suffix in (".npz", ".npy") or path.is_dir()]
@@ -54,8 +51,6 @@ def asked_nodes(arguments: argparse.Namespace, model: Model) -> list[str] | None
 
 def asked_regions(arguments: argparse.Namespace, model: Model) -> list[Region] | None:
     """The parts asked for; None for the whole network."""
-    from intinfer_golden.describe.regions import each_chain, each_node, isolate
-
     if arguments.isolated:
         return each_node(model.graph, asked_nodes(arguments, model))
     if arguments.chains:
@@ -67,8 +62,6 @@ def asked_regions(arguments: argparse.Namespace, model: Model) -> list[Region] |
 
 def _matching(model: Model, patterns: Sequence[str]) -> list[str]:
     """Names of nodes, in graph order, that are or match one of the patterns. Raises DataError for one without any."""
-    from intinfer_golden.describe.regions import check_names
-
     names = list(model.graph.node_by_name)
     found: set[str] = set()
     for pattern in patterns:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+from intinfer_golden import Tile, WordOptions
+from intinfer_golden.describe.layout import SLOT_BITS
 
 from ..errors import DataError
 from .common import positive
-
-if TYPE_CHECKING:
-    from intinfer_golden import Tile, WordOptions
 
 _TILE = "[NODE:]pe=P[,simd=S][,per-pe]"
 
@@ -52,9 +51,6 @@ def add_words(parser: argparse.ArgumentParser) -> None:
 
 def asked_words(arguments: argparse.Namespace) -> WordOptions:
     """Raises DataError for an option that says nothing of words."""
-    from intinfer_golden import WordOptions
-    from intinfer_golden.describe.layout import SLOT_BITS
-
     bits, comma, filling = arguments.pad_elements.partition(",")
     if arguments.pad_elements and (bits not in map(str, SLOT_BITS) or (comma and filling != "zero")):
         slots = ", ".join(map(str, SLOT_BITS))
@@ -80,8 +76,6 @@ def _tiles(option: str, texts: Sequence[str]) -> dict[str, Tile]:
 
 def _tile(option: str, text: str, tile: str) -> Tile:
     """ "word", or the parts of a tile with commas between."""
-    from intinfer_golden import Tile
-
     if option == "--thresholds" and tile == "word":
         return Tile()
     parts = tile.split(",")

@@ -53,13 +53,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="of SET, counted from 0, in the order that is given",
     )
     parser.set_defaults(usual=parser.get_default)
-    _add_files(parser)
-    add_words(parser)
-    _add_parts(parser)
-    _add_stimuli(parser)
-
-
-def _add_files(parser: argparse.ArgumentParser) -> None:
     files = parser.add_argument_group("files")
     files.add_argument(
         "--format",
@@ -85,9 +78,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         help="nodes to write (default: all), by name or glob; of the whole network these are the outputs that the "
         "bench compares, in place of the network's",
     )
-
-
-def _add_parts(parser: argparse.ArgumentParser) -> None:
+    add_words(parser)
     group = parser.add_argument_group("parts of the network, a set each")
     group.add_argument(
         "--jobs",
@@ -107,9 +98,6 @@ def _add_parts(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="the nodes whose names match, as one, called NAME; may be given several times",
     )
-
-
-def _add_stimuli(parser: argparse.ArgumentParser) -> None:
     stimuli = parser.add_argument_group("directed stimuli")
     stimuli.add_argument(
         "--cover", metavar="PERCENT", type=_percent, help="of bins to reach (default: 100 for parts, none otherwise)"

@@ -7,16 +7,16 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from intinfer_golden.mutants import Journal, campaign, checked, designs_of, wrong_designs
+from intinfer_golden.mutants.campaign import Design, Outcome, Wrong
+from intinfer_golden.mutants.own import chosen
+from intinfer_golden.mutants.report import document, survivors, table
 
 from ..errors import DataError
 from ..files.children import clean_end
 from ..reports.text import printable
 from .common import answer, describe, positive
-
-if TYPE_CHECKING:
-    from intinfer_golden.mutants import Journal
-    from intinfer_golden.mutants.campaign import Design, Outcome, Wrong
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -56,10 +56,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Try a bench on wrong designs; 1 when it passes one of them."""
-    from intinfer_golden.mutants import Journal, checked, designs_of, wrong_designs
-    from intinfer_golden.mutants.own import chosen
-    from intinfer_golden.mutants.report import document, survivors, table
-
     designs = designs_of(
         Path(arguments.directory),
         [Path(name) for name in arguments.rtl],
@@ -86,8 +82,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _outcomes(wrong: list[Wrong], designs: list[Design], jobs: int, journal: Journal | None) -> Iterator[Outcome]:
     from tqdm import tqdm
-
-    from intinfer_golden.mutants import campaign
 
     nothing: dict[str, object] = {} if journal is None else {"known": journal.known, "done": journal.add}
     found = campaign(wrong, lambda one: designs, jobs, **nothing)  # type: ignore[arg-type]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from intinfer_converters.preprocess import Preprocess
+from intinfer_converters.sources import Calibration, Source
+
+from ..builder import GraphBuilder
 from ..errors import DataError
-
-if TYPE_CHECKING:
-    from intinfer_converters.sources import Calibration, Source
+from ..files.foreign import open_npz
+from ..images.pictures import load_pictures
+from ..types import IntType
 
 SOURCE_HELP = ".onnx or .pt2; or parameters (.pt .pth .th .safetensors) with --net or --factory"
 NET_HELP = (
@@ -79,8 +83,6 @@ def add_calibration(parser: argparse.ArgumentParser) -> None:
 
 def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The fields of `SourceOptions` that `add_source` read."""
-    from intinfer_converters.preprocess import Preprocess
-
     fields: dict[str, Any] = {key: getattr(arguments, key) for key in ("net", "factory") if getattr(arguments, key)}
     numbers: dict[str, Any] = {}
     if arguments.input_range is not None:
@@ -105,8 +107,6 @@ def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def given_calibration(arguments: argparse.Namespace) -> Calibration | None:
     """Read what the command line says about quantising the weights."""
-    from intinfer_converters.sources import Calibration
-
     given = [arguments.weights, arguments.act_bits, arguments.calibrate]
     if all(value is None for value in given):
         return None
@@ -119,11 +119,6 @@ def given_calibration(arguments: argparse.Namespace) -> Calibration | None:
 
 def calibration_images(named: str, limit: int, source: Source) -> tuple[Any, Any]:
     """The first `limit` images (N, C, H, W) of what `--calibrate` names, and labels (N,) or None."""
-    from ..builder import GraphBuilder
-    from ..files.foreign import open_npz
-    from ..images.pictures import load_pictures
-    from ..types import IntType
-
     net = source.reading.net
     pixels: Any = net.nodes[0].op
     builder = GraphBuilder()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from intinfer_golden.testbench import FOLDER, Interface, write_bench
+from intinfer_golden.testbench.interface import TLAST
+
 from ..errors import DataError
 from .common import answer, describe
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `intinfer testbench`."""
-    from intinfer_golden.testbench.interface import TLAST
-
     describe(
         parser,
         "Write the test benches of a set of golden vectors anew, SET/bench, for a design whose ports are named in\n"
@@ -54,8 +55,6 @@ def _monitor(text: str) -> tuple[str, str]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the benches of a set anew."""
-    from intinfer_golden.testbench import FOLDER, Interface, write_bench
-
     inner = dict(arguments.monitor)
     if len(inner) != len(arguments.monitor):
         raise DataError("--monitor names a stream twice; give each once")

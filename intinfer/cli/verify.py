@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from intinfer_golden.verification.compare import Comparison, Verification, verify
+from intinfer_golden.verification.dumps.waveform import Stream
+from intinfer_golden.verification.report import commands, junit_xml
+from intinfer_golden.verification.report import describe as lines
 
 from ..errors import DataError
 from ..files.atomic import write_file
 from ..reports.text import printable
 from .common import answer, describe, frame_ranges, positive
-
-if TYPE_CHECKING:
-    from intinfer_golden.verification.compare import Comparison, Verification
-    from intinfer_golden.verification.dumps.waveform import Stream
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -85,10 +86,6 @@ def _frames(text: str) -> list[tuple[int, int]]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare dumps with a set; 1 when one differs."""
-    from intinfer_golden.verification.compare import verify
-    from intinfer_golden.verification.report import commands, junit_xml
-    from intinfer_golden.verification.report import describe as lines
-
     verification = verify(
         arguments.directory,
         arguments.dumps,
@@ -109,8 +106,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _stream(arguments: argparse.Namespace) -> Stream | None:
-    from intinfer_golden.verification.dumps.waveform import Stream
-
     if arguments.no_reset and arguments.reset is not None:
         raise DataError(f"--reset {arguments.reset} and --no-reset contradict each other; give one")
     stream = Stream(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
+from intinfer_converters.nets import NETS
+
 from ..reports.text import table
 from .common import answer, describe
 
@@ -21,8 +23,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List the networks."""
-    from intinfer_converters.nets import NETS
-
     networks, rows = [], []
     for name, net in NETS.items():
         defaults = asdict(net.arguments())
