@@ -1,18 +1,16 @@
 """What a network costs on one image: MACs, BOPs, weight bits, activation memory, a layer and in total.
 
-`LayerCost` and `CostReport` know nothing of `Graph`, so that a float-side description fills them as well.
+`LayerCost` and `CostReport` say nothing of a `Graph`, so that a float-side description fills them as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .graph import Graph, GraphLike, Value, graph_of, unread_after
 from .reports.text import Cell, shape_text, table
-
-if TYPE_CHECKING:
-    from .graph import Graph, GraphLike, Value
 
 RULES = (
     "MACs: multiply-accumulates of convolutions and dense layers on one image; padded taps and generated weights count",
@@ -131,8 +129,6 @@ class CostReport:
 
 def graph_cost(graph: GraphLike) -> CostReport:
     """The cost of an integer graph, one row a node."""
-    from .graph import graph_of
-
     graph = graph_of(graph)
     layers: list[LayerCost] = []
     for node in graph.nodes:
@@ -149,8 +145,6 @@ def _bits(value: Value) -> int:
 
 def _live_bits(graph: Graph) -> Iterator[int]:
     """Bits alive before the first node and while each node runs; inputs live from the start, outputs to the end."""
-    from .graph import unread_after
-
     live = {value.name: _bits(value) for value in graph.inputs}
     yield sum(live.values())
     outputs = {output.value for output in graph.outputs}

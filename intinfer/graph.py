@@ -6,6 +6,7 @@ The batch axis is outside the graph: shapes are (C, H, W) or (C,).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -32,10 +33,7 @@ class Value:
     @property
     def size(self) -> int:
         """Elements of one image."""
-        product = 1
-        for extent in self.shape:
-            product *= extent
-        return product
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True, eq=False)

@@ -120,7 +120,7 @@ def weighted_sums(columns: IntArray, weights: IntArray, rule: Accumulator, width
     """
     taps = columns.shape[-1]
     matrix = weights.transpose(0, 2, 1)
-    bound = taps * int(np.abs(columns).max(initial=0)) * int(np.abs(weights).max(initial=0))
+    bound = taps * largest(columns) * largest(weights)
     if rule.sequential:
         fold = rule.fold or 1
         total = np.zeros((*columns.shape[:3], weights.shape[1]), dtype=np.int64)
