@@ -1,7 +1,7 @@
 """The same network in the runtimes that people use, made from the float form of its layers.
 
 ONNX Runtime runs the float form, the quantised one exactly (QReLU as multiplication, rounding and clip of floats), and
-int8 by quantisation with calibrated ranges (QDQ, a scale a channel); OpenVINO reads the same int8 file. Int8 peers round
+ONNX Runtime runs the float form, the quantised one exactly (QReLU as multiplication, rounding, clip of floats), and
 where the integer network does not: they give other numbers, and are there for their speed alone.
 """
 

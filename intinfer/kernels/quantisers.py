@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -174,36 +175,42 @@ def _search(stairs: Staircase, lowest: IntArray, shift: int, bits: int) -> tuple
 
 @dataclass(frozen=True, eq=False)
 class Quantiser:
-    """How the sums of all output channels become codes: base + step * level, or base + the sum.
-
-    `fits` are the shifts by 32 and by 64 bits.
-    """
+    """How the sums of all output channels become codes: base + step * level, or base + the sum."""
 
     stairs: Staircase | None
-    fits: tuple[Shifts, Shifts] | None
     step: int
     base: int
 
     @classmethod
     def none(cls, base: int) -> Quantiser:
         """Sums, with `base` added."""
-        return cls(None, None, 1, base)
+        return cls(None, 1, base)
 
     @classmethod
     def of(cls, limits: IntArray, lo: IntArray, hi: IntArray, step: int, base: int) -> Quantiser:
         """Rising thresholds (C, N) of sums that are proven to lie in lo..hi (C,), within 32 bits."""
-        stairs = staircase(limits, lo, hi)
-        return cls(stairs, (fit_shifts(stairs, 32), fit_shifts(stairs, 64)), step, base)
+        return cls(staircase(limits, lo, hi), step, base)
+
+    @cached_property
+    def _narrow(self) -> Shifts:
+        """The shifts by 32 bits; looked for where a block has so many thresholds that they pay."""
+        assert self.stairs is not None
+        return fit_shifts(self.stairs, 32)
+
+    @cached_property
+    def _wide(self) -> Shifts:
+        """The shifts by 64 bits; looked for where those by 32 do not suffice for a block."""
+        assert self.stairs is not None
+        return fit_shifts(self.stairs, 64)
 
     def form(self, channels: IntArray) -> Form:
         """The cheapest form that is proven for these channels: a product costs as much as a few comparisons."""
-        if self.stairs is None or self.fits is None:
+        if self.stairs is None:
             return Form.NONE
         count = int(self.stairs.live[channels].sum(axis=1).max(initial=0))
-        for form, fit, worth in zip((Form.SHIFT, Form.WIDE_SHIFT), self.fits, (3, 5), strict=True):
-            if count > worth and fit.proven[channels].all():
-                return form
-        return Form.COUNT
+        if count > 3 and self._narrow.proven[channels].all():
+            return Form.SHIFT
+        return Form.WIDE_SHIFT if count > 5 and self._wide.proven[channels].all() else Form.COUNT
 
     def constants(self, channels: IntArray, bias: IntArray) -> IntArray:
         """The header, rows and limits of a block of channels, whose sums start at `bias`."""
@@ -211,13 +218,13 @@ class Quantiser:
         rows = np.zeros((len(Row), len(channels)), dtype=np.int64)
         rows[Row.BIAS] = bias
         limits = np.zeros((0, len(channels)), dtype=np.int64)
-        if self.stairs is not None and self.fits is not None:
+        if self.stairs is not None:
             stairs = self.stairs.part(channels)
             rows[Row.FIRST], rows[Row.LAST] = stairs.first, stairs.last
             if form is Form.COUNT:
                 limits = stairs.limits[:, : int(stairs.live.sum(axis=1).max(initial=0))].T
             else:
-                _set_shifts(rows, self.fits[form is Form.WIDE_SHIFT], channels, form)
+                _set_shifts(rows, self._wide if form is Form.WIDE_SHIFT else self._narrow, channels, form)
         header = np.array([form, len(limits), self.step, self.base], dtype=np.int64).view(np.int32)
         return np.concatenate([header, _wrapped(rows).ravel(), _wrapped(limits).ravel()])
 
