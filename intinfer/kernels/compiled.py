@@ -25,14 +25,22 @@ from . import store
 def compiled(variant: str = "", **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Compile a function at its first call with arguments of some types, without the GIL; `options` as for `njit`.
 
-    A function that is made several times, from the same sources around other operations, says as which `variant`.
+    A function that is made several times, around other constants or operations, has them in its name, or the `variant`
+    that it is: two functions that were kept by different processes may have the same number, by which alone Numba would
+    tell them apart where a third process links both.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
+        mark = variant
+        if function.__closure__ and not variant:
+            mark = hashlib.sha256(dumps(tuple(cell.cell_contents for cell in function.__closure__))).hexdigest()
+        if mark:
+            function.__name__ += f"_{mark}"
+            function.__qualname__ += f"_{mark}"
         dispatcher = numba.njit(nogil=True, **options)(function)
         if _sources() is not None:
             # There is no public way to say where Numba keeps what it compiles.
-            dispatcher._cache = _Kept(function, variant)
+            dispatcher._cache = _Kept(function)
         return dispatcher
 
     return decorate
@@ -43,8 +51,8 @@ class _Kept:
 
     cache_path = None
 
-    def __init__(self, function: Callable[..., Any], variant: str) -> None:
-        self._function, self._variant = function, variant
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
 
     def load_overload(self, signature: object, target: Any) -> Any:
         """The compiled function for arguments of these types, if it was kept."""
@@ -66,11 +74,9 @@ class _Kept:
         pass
 
     def _key(self, signature: object, codegen: Any) -> str:
-        """Of all that decides the machine code: sources, constants around the function, types, machine, versions."""
+        """Of all that decides the machine code: sources, types, machine, versions."""
         function = self._function
-        cells = () if self._variant else tuple(cell.cell_contents for cell in function.__closure__ or ())
-        around = self._variant, dumps(cells)
-        parts = (function.__module__, function.__qualname__, str(signature), codegen.magic_tuple(), _sources(), around)
+        parts = (function.__module__, function.__qualname__, str(signature), codegen.magic_tuple(), _sources())
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 

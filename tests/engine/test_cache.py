@@ -128,3 +128,52 @@ def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str], monkeypat
     monkeypatch.setenv(store.FOLDER, "")
     assert main(["cache"]) == 0
     assert capsys.readouterr().out == "there is none: INTINFER_CACHE_DIR is empty\n"
+
+
+KEPT_APART = """
+import itertools, sys
+from numba.core import bytecode
+from intinfer.kernels.compiled import compiled
+
+def made(number):
+    # As the first function of a process: what another process keeps has the same number.
+    bytecode.FunctionIdentity._unique_ids = itertools.count(1000)
+
+    @compiled(variant=str(number))
+    def function(x):
+        total = x
+        for i in range(x):
+            total += number * i
+        return total
+
+    return function
+
+chosen = [made(int(number)) for number in sys.argv[1:]]
+if len(chosen) == 2:
+    first, second = chosen
+
+    @compiled()
+    def both(x):
+        return first(x), second(x)
+
+    print(both(4))
+else:
+    print(chosen[0](4))
+"""
+"""Run with one number, then with another, then with both, on one folder of kernels."""
+
+
+def test_functions_of_one_name_that_two_processes_kept(tmp_path: Path) -> None:
+    """A third process links both into one function: each stays what it is."""
+    script = tmp_path / "kept_apart.py"
+    script.write_text(KEPT_APART)
+
+    def run(*numbers: str) -> str:
+        environment = os.environ | {store.FOLDER: str(tmp_path / "cache")}
+        done = subprocess.run(
+            [sys.executable, str(script), *numbers], env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    assert (run("2"), run("3")) == ("16", "22")
+    assert run("2", "3") == "(16, 22)"
