@@ -21,14 +21,17 @@ class AbsFacts(Stateless, Served, Elementwise[Abs]):
     of = Abs
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
+        """The sign of the element, and what it becomes."""
         z = operands[0].element(at)
         sign = "negative" if z.number < 0 else "not negative"
         return Steps("z or -z, whichever is not negative", (), {"z": z.number, "sign": sign}, abs(z.number), (z,))
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
+        """The ends of the input and the numbers around 0."""
         return [around_zero(self.node, self.x, "sign")]
 
     def mistakes(self) -> Iterator[Mistake]:
+        """Signs that are kept, dropped or turned otherwise."""
         bits = self.node.output.type.bits
         return listed(
             {

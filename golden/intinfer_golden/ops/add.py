@@ -26,6 +26,7 @@ class AddFacts(Stateless, Served, Elementwise[Add]):
     of = Add
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
+        """Each operand's element with its multiplier, and the sum as it grows."""
         elements = tuple(x.element(at) for x in operands)
         products = [m * element.number for m, element in zip(self.op.multipliers, elements, strict=True)]
         columns = zip(elements, self.op.multipliers, products, accumulate(products), strict=True)
@@ -33,6 +34,7 @@ class AddFacts(Stateless, Served, Elementwise[Add]):
         return Steps("sum of multiplier * value", rows, {}, sum(products), elements)
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
+        """The inputs' ends together; of many inputs each alone at its other end."""
         both = ends(self.inputs)
         if len(both) > MAX_PAIRS:  # many inputs: each alone at its other end, and all together
             low, high = np.array([(v.type.lo, v.type.hi) for v in self.inputs]).T
@@ -42,6 +44,7 @@ class AddFacts(Stateless, Served, Elementwise[Add]):
         return [Combinations(self.node, "ends", sentence, self.node.inputs, both, self.channels)]
 
     def mistakes(self) -> Iterator[Mistake]:
+        """Other multipliers, sums of fewer bits, and operands that are not added."""
         names, multipliers = self.node.inputs, list(self.op.multipliers)
         for i, own in enumerate(multipliers):
             near = (own + 1, own - 1, -own, 2 * own, *(_MULTIPLIERS if abs(own) < 2**20 else ()))

@@ -23,6 +23,7 @@ class AffineFacts(Served, PerChannel[Affine]):
     of = Affine
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
+        """The product, and the offset that is added to it."""
         z = operands[0].element(at)
         multiplier, offset = int(self.op.multiplier.values[at[0]]), int(self.op.offset.values[at[0]])
         product = z.number * multiplier
@@ -30,6 +31,7 @@ class AffineFacts(Served, PerChannel[Affine]):
         return Steps("z * M + B", (), facts, product + offset, (z,))
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
+        """The ends of the input and the numbers around 0."""
         return [around_zero(self.node, self.x, "points")]
 
     def telling(self, order: IntArray) -> tuple[IntArray, bool]:
@@ -37,6 +39,7 @@ class AffineFacts(Served, PerChannel[Affine]):
         return np.repeat([[self.x.type.lo], [self.x.type.hi]], self.channels, axis=1), True
 
     def mistakes(self) -> Iterator[Mistake]:
+        """An offset that is multiplied, subtracted or added twice, and constants exchanged."""
         tensors = (self.op.multiplier, self.op.offset)
         m, b = (per_channel(t.values, len(self.node.output.shape) + 1) for t in tensors)
         return listed(

@@ -38,6 +38,7 @@ class ArgMaxFacts(OpFacts[ArgMax]):
     of = ArgMax
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
+        """Class by class, with where the largest number so far stands."""
         elements = [operands[0].element((c, *at[1:])) for c in range(operands[0].shape[0])]
         largest = [max(elements[: c + 1], key=lambda element: element.number) for c in range(len(elements))]
         rows: tuple[dict[str, Cell], ...] = tuple(
@@ -48,6 +49,7 @@ class ArgMaxFacts(OpFacts[ArgMax]):
         return Steps("lowest c with the largest value", rows, {"largest": best.number}, best.at[0], (best,))
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
+        """Each class wins alone, pairs of classes tie, and close calls of an input that frames set."""
         x, classes = self.x, self.x.shape[0]
 
         def tops(values: Values) -> Bools:
@@ -108,6 +110,7 @@ class ArgMaxFacts(OpFacts[ArgMax]):
             yield fault(after, f"{site.name}: the maximum is not reset", kept, reason)
 
     def hidden(self, site: Site, value: Value, order: Order) -> str:
+        """Any order of the classes may show."""
         return ""
 
     def frames(self, rng: np.random.Generator) -> Iterator[Frame]:
@@ -139,6 +142,7 @@ class ArgMaxFacts(OpFacts[ArgMax]):
         first[0 if draw.first else -1] += 1
 
     def mistakes(self) -> Iterator[Mistake]:
+        """Other ties, comparisons, beginnings and countings; classes that are not looked at."""
         count = self.x.shape[0]
 
         def first(x: IntArray) -> IntArray:

@@ -121,12 +121,15 @@ class Served:
     """The frames that every region gets, and goals, reach all bins of the op."""
 
     def frames(self, rng: np.random.Generator) -> Iterator[Frame]:
+        """No frames of its own."""
         return iter(())
 
     def compose(self, frame: Frame, draw: Draw) -> None:
+        """Nothing is changed: noise shows what it gets wrong."""
         return
 
     def turns(self) -> list[IntArray]:
+        """No numbers: goals reach all there are."""
         return []
 
 
@@ -134,6 +137,7 @@ class Stateless:
     """An op that holds nothing but its result: no sum, maximum, select or row of constants can be a wrong one."""
 
     def faults(self, site: Site) -> Iterator[Faults]:
+        """None: nothing is left over from another frame."""
         return iter(())
 
 
@@ -145,6 +149,7 @@ class Elementwise(OpFacts[O]):
         """Numbers of the only input at which the result turns, by channel: arrays (C, K). Asked where there is one."""
 
     def hidden(self, site: Site, value: Value, order: Order) -> str:
+        """An order does not show where no channel that it moves depends on the input."""
         moved = order.moved.reshape(value.shape[0], -1).any(axis=1)
         shows = (moved & self._depends(site, value)).any()
         return "" if shows else f"{site.name!r} does not depend on what moves"
@@ -209,9 +214,11 @@ class PerChannel(Elementwise[O]):
             yield Exchange(words, order, wrong, numbers, differ, sure)
 
     def families(self) -> Families:
+        """The op's own, then constants that are another channel's or read otherwise."""
         return self.mistakes(), constants.mistakes(self.op, self.channels)
 
     def faults(self, site: Site) -> Iterator[Faults]:
+        """A channel that works with the constants of another one."""
         for exchange in self.exchanges():
             if self.x.size <= FEW_ELEMENTS and not exchange.order.any():
                 continue  # in one frame the next row has to do
@@ -228,11 +235,13 @@ class Routing(Stateless, Served, OpFacts[O]):
     """An op that only moves elements: each is told from every other one that it moves."""
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
+        """Every element that is moved is told from every other one."""
         operands = [self.graph.values[name] for name in dict.fromkeys(self.node.inputs)]
         sentence = "over all frames the element carries another sequence than any other: no two can be exchanged"
         return [told_apart(self.node, operands, np.arange(sum(x.size for x in operands)), (), sentence)]
 
     def hidden(self, site: Site, value: Value, order: Order) -> str:
+        """An order does not show where it only moves what is not read."""
         source = _sources(site, value)
         read = source[source >= 0]
         return "what moves is not read" if np.array_equal(order.source[read], read) else ""

@@ -23,6 +23,7 @@ class BitshiftFacts(Stateless, Served, Elementwise[Bitshift]):
     of = Bitshift
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
+        """The sum of both codes and the bit that the shift loses; of two bits their OR."""
         one, two = (x.element(at) for x in operands)
         rows = (element_row(one), element_row(two))
         if self.op.bits == 1:
@@ -31,6 +32,7 @@ class BitshiftFacts(Stateless, Served, Elementwise[Bitshift]):
         return Steps("(a + b) >> 1", rows, {"a + b": total, "lost bit": total % 2}, total // 2, (one, two))
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
+        """Both inputs at their ends, and pairs of codes that carry."""
         node, pairs = self.node, "pairs of codes: all, or carries through every bit and odd sums beside the ends"
         return [
             Combinations(node, "ends", "both inputs at their ends", node.inputs, ends(self.inputs), self.channels),
@@ -48,6 +50,7 @@ class BitshiftFacts(Stateless, Served, Elementwise[Bitshift]):
         return np.array(sorted(inside), dtype=np.int64)
 
     def mistakes(self) -> Iterator[Mistake]:
+        """Other gates, roundings and shifts; a carry that is lost; one branch alone."""
         first, second = self.node.inputs
         bits, top = self.op.bits, 1 << self.op.bits
         what = "a OR b" if bits == 1 else "(a + b) >> 1"

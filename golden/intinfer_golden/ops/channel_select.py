@@ -19,11 +19,13 @@ class ChannelSelectFacts(Routing[ChannelSelect]):
     of = ChannelSelect
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
+        """The channel that the index names."""
         source = int(self.op.indices.values[at[0]])
         element = operands[0].element((source, *at[1:]))
         return copied("input[indices[c]]", element, {f"indices[{at[0]}]": source})
 
     def mistakes(self) -> Iterator[Mistake]:
+        """Channels that are not selected, selected the other way, shuffled or off by one."""
         count, indices, size = self.x.shape[0], self.op.indices.values, self.channels
         every = np.arange(size)
         first, fits, bijective = indices[0], size <= count, sorted(indices.tolist()) == list(range(count))

@@ -19,6 +19,7 @@ class ConcatFacts(Routing[Concat]):
     of = Concat
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
+        """The input that the channel lies in, and its first channel in the result."""
         first = 0
         for number, x in enumerate(operands):
             if at[0] < first + x.shape[0]:
@@ -29,6 +30,7 @@ class ConcatFacts(Routing[Concat]):
         raise AssertionError("the place was checked")
 
     def mistakes(self) -> Iterator[Mistake]:
+        """Channels that are interleaved; operands that are 0, or stand in the place of another."""
         op, values = self.op, self.inputs
         if len({value.shape[0] for value in values}) == 1:
             mixed = np.arange(self.channels).reshape(len(values), -1).T.reshape(-1)

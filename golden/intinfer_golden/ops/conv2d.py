@@ -21,12 +21,14 @@ class Conv2dFacts(MacFacts[Conv2d]):
     of = Conv2d
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
+        """Every product of the window in the order of the accumulator, and the sum as it grows."""
         out, channels = at[0], self.op.weight.shape[1]
         first = out // (self.op.weight.shape[0] // self.op.groups) * channels  # of the group's input channels
         formula = f"sum of weight[{out}, {f'c - {first}' if first else 'c'}, ky, kx] * activation[c, y, x]"
         return self.sum(formula, list(self._taps(at, operands[0], first)))
 
     def families(self) -> Families:
+        """Those of the weights, of the windows, then those of sums."""
         mac = Mac.of(self.graph, self.node)
         reduced = windows.Reduction(mac.pad_value, mac.sums, range(-256, 256))
         of_weights, *others = super().families()

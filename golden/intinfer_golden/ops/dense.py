@@ -14,6 +14,7 @@ class DenseFacts(MacFacts[Dense]):
     of = Dense
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
+        """Every product in the order of the channels, and the sum as it grows."""
         pairs = zip(operands[0].values.tolist(), self.weights(at[0]).tolist(), strict=True)
         taps = [Tap({"c": c}, number, weight) for c, (number, weight) in enumerate(pairs)]
         return self.sum(f"sum of weight[{at[0]}, c] * activation[c]", taps)

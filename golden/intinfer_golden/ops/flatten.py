@@ -20,9 +20,11 @@ class FlattenFacts(Routing[Flatten]):
     of = Flatten
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
+        """The element of the map with this index in the order CHW."""
         return copied("index = (c * H + y) * W + x", operands[0].flat(at[0]), {})
 
     def mistakes(self) -> Iterator[Mistake]:
+        """Maps that are written, or taken to lie, in another order of their axes."""
         shape = self.x.shape
         places = np.arange(self.x.size)
         for name, order in AXES.items() if len(shape) == 3 else ():

@@ -23,6 +23,7 @@ class GatherFacts(Routing[Gather]):
     of = Gather
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
+        """The element that the index names, or the fill."""
         index = int(self.op.index.values[at])
         facts = {f"index[{', '.join(map(str, at))}]": index}
         if index < 0:
@@ -39,6 +40,7 @@ class GatherFacts(Routing[Gather]):
         return [told_apart(self.node, [self.x], read[read >= 0], constants, sentence)]
 
     def mistakes(self) -> Iterator[Mistake]:
+        """Other fills and indices: off by one, the neighbour's, counted in another order, the other way."""
         index, fill, shape, size = self.op.index.values, self.op.fill, self.x.shape, self.x.size
         empty = index < 0
 

@@ -44,9 +44,11 @@ class MacFacts(OpFacts[M]):
     """Everything but how an op finds its products."""
 
     def mistakes(self) -> Iterator[Mistake]:
+        """Weights in another place, order or code."""
         return weights.mistakes(Mac.of(self.graph, self.node))
 
     def families(self) -> Families:
+        """Those of the weights, of the accumulator, and an accumulator that goes on from frame to frame."""
         mac = Mac.of(self.graph, self.node)
         running = history.running("the accumulator", partial(mac.run, rule=EXACT), mac.finish)
         return self.mistakes(), sums.mistakes(mac), running
@@ -60,9 +62,11 @@ class MacFacts(OpFacts[M]):
         ]
 
     def faults(self, site: Site) -> Iterator[Faults]:
+        """What one frame alone can get wrong in sums, weights and accumulators."""
         return mac_faults.mac(site)
 
     def hidden(self, site: Site, value: Value, order: Order) -> str:
+        """An order that only exchanges equal weights does not show."""
         return "the weights are the same" if mac_faults.same_weights(site, value, order) else ""
 
     def frames(self, rng: np.random.Generator) -> Iterator[Frame]:

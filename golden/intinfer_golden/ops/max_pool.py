@@ -35,6 +35,7 @@ class MaxPoolFacts(Pool[MaxPool]):
     of = MaxPool
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
+        """Place by place of the window, with the largest number so far."""
         rows: list[dict[str, Cell]] = []
         best = None
         for where, element in self.taps(at, operands[0]):
@@ -46,6 +47,7 @@ class MaxPoolFacts(Pool[MaxPool]):
         return Steps("largest of the window; padding takes no part", tuple(rows), {}, best.number, (best,))
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
+        """Each place wins alone, close calls, and windows of the lowest number alone, over the border as well."""
         x, channels, real = self.x, self.channels, self.windows >= 0
         sentence = "this place of a window alone holds the maximum"
         axes = self.place_axes
@@ -135,6 +137,7 @@ class MaxPoolFacts(Pool[MaxPool]):
         flat[-1, first] = x.type.lo
 
     def families(self) -> Families:
+        """Windows that stand elsewhere, the pool's own, then maxima that are not cleared."""
         of_windows = self.elsewhere(np.array([BELOW]), lambda taps: taps.max(axis=(4, 5)))
         return of_windows, self.mistakes(), self._not_cleared()
 
@@ -152,6 +155,7 @@ class MaxPoolFacts(Pool[MaxPool]):
         return listed(table, history=True)
 
     def mistakes(self) -> Iterator[Mistake]:
+        """Maxima that begin elsewhere, other reductions, and places that do not count."""
         reference, window = self.op.reference, self.op.window
 
         def taps(x: IntArray, value: int) -> IntArray:

@@ -25,6 +25,7 @@ class MuxFacts(OpFacts[Mux]):
     of = Mux
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
+        """The elements of both branches, and which of them the bit takes."""
         bit, branches = operands[0].element(at[:1]), [x.element(at) for x in operands[1:]]
         taken = branches[0 if bit.number == 1 else 1]
         rows: tuple[dict[str, Cell], ...] = tuple(
@@ -34,6 +35,7 @@ class MuxFacts(OpFacts[Mux]):
         return Steps("S ? I1 : I0", rows, {f"S = {bit.value}[c={at[0]}]": bit.number}, taken.number, (bit, taken))
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
+        """Each channel is taken both ways while the branches differ; frames with none, all and some selected."""
         (select, one, zero), channels, bits = self.inputs, self.channels, self.x.type
 
         def both_ways(values: Values) -> Bools:
@@ -96,6 +98,7 @@ class MuxFacts(OpFacts[Mux]):
             yield fault(after, f"{site.name}: selected as in the frame before", as_before, same or "".join(always))
 
     def hidden(self, site: Site, value: Value, order: Order) -> str:
+        """The select of equal branches, and a branch that is never selected."""
         select, one, zero = self.inputs
         if value.name == select.name:
             return "" if _may_differ(one, zero) else "both branches are one and the same"
@@ -132,6 +135,7 @@ class MuxFacts(OpFacts[Mux]):
             frame[one.name][equal, 0, 0], frame[zero.name][equal, 0, 0] = a, b
 
     def mistakes(self) -> Iterator[Mistake]:
+        """Selects that are inverted, stuck or another channel's; branches that are joined, added or 0."""
         select, one, zero = self.node.inputs
 
         def pick(s: IntArray, a: IntArray, b: IntArray) -> IntArray:

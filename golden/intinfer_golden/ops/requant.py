@@ -39,6 +39,7 @@ class RequantFacts(Served, PerChannel[Requant]):
         return list(zip(*(np.broadcast_to(t.values, (self.channels,)).tolist() for t in tensors), strict=True))
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
+        """Product, quotient, remainder, how it rounds, and the clip."""
         z, op = operands[0].element(at), self.op
         multiplier, offset, shift = self._triples[at[0]]
         product = z.number * multiplier + offset
@@ -61,6 +62,7 @@ class RequantFacts(Served, PerChannel[Requant]):
         return Steps("clip(round((z * M + B) / 2^S))", (), facts, result, (z,))
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
+        """Both sides of each step of the result, and ties of either sign and parity with their neighbours."""
         return [self._steps(), self._ties()]
 
     def _steps(self) -> Covergroup:
@@ -144,6 +146,7 @@ class RequantFacts(Served, PerChannel[Requant]):
         return np.array([[number for number, _ in answers]]), all(sure for _, sure in answers)
 
     def mistakes(self) -> Iterator[Mistake]:
+        """Other roundings, shifts, clips and orders of the steps; products of fewer bits."""
         op = self.op
         m, b, s = (per_channel(t.values, len(self.node.output.shape) + 1) for t in (op.multiplier, op.offset, op.shift))
         own, bits, (lo, hi) = str(op.rounding), self.node.output.type.bits, (op.lo, op.hi)
@@ -221,12 +224,9 @@ def _round_up(product: int, shift: int, mode: RoundMode) -> tuple[int, str]:
 
 def _nearest_to_zero(residue: int, period: int, lo: int, hi: int) -> int | None:
     """The number congruent to `residue` in lo..hi that is nearest to 0."""
-    first = lo + (residue - lo) % period
-    if first > hi:
-        return None
-    last = hi - (hi - residue) % period
     above = residue % period
-    return min((z for z in (first, last, above, above - period) if lo <= z <= hi), key=abs)
+    near = (lo + (residue - lo) % period, hi - (hi - residue) % period, above, above - period)
+    return min((z for z in near if lo <= z <= hi), key=abs, default=None)
 
 
 def _rounded_alike(op: Requant, one: IntArray, other: IntArray, lo: int, hi: int) -> bool:

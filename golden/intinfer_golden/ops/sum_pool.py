@@ -25,12 +25,14 @@ class SumPoolFacts(Served, Pool[SumPool]):
     of = SumPool
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
+        """Place by place of the window, with the sum so far."""
         taps = [(where, 0 if element is None else element.number) for where, element in self.taps(at, operands[0])]
         sums = list(accumulate(value for _, value in taps))
         rows = tuple({**where, "value": value, "sum": total} for (where, value), total in zip(taps, sums, strict=True))
         return Steps("sum of the window; padding counts as 0", rows, {}, sums[-1])
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
+        """Sums of the largest windows at both ends, and each place of the window when it is not 0."""
         window, x, channels = self.op.window, self.x, self.channels
         real = (self.addresses >= 0).sum(axis=(2, 3))  # places of each window
         ends = (int(real.max()) * x.type.lo, int(real.max()) * x.type.hi)
@@ -53,13 +55,16 @@ class SumPoolFacts(Served, Pool[SumPool]):
         return [group, places]
 
     def faults(self, site: Site) -> Iterator[Faults]:
+        """A sum that goes on from the frame before."""
         return leaks.sums(site)
 
     def families(self) -> Families:
+        """Windows that stand elsewhere, the pool's own, then sums that are not cleared."""
         of_windows = self.elsewhere(np.zeros(1, dtype=np.int64), lambda taps: taps.sum(axis=(4, 5)))
         return of_windows, self.mistakes(), history.running("the pool", self.op.reference, lambda total: total)
 
     def mistakes(self) -> Iterator[Mistake]:
+        """Other reductions, sums of fewer bits, and places that do not count."""
         reference, window, count = self.op.reference, self.op.window, math.prod(self.op.kernel)
 
         def taps(x: IntArray) -> IntArray:

@@ -22,6 +22,7 @@ class TableFacts(Served, PerChannel[Table]):
     of = Table
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
+        """The index behind the start, and its entry."""
         z, op = operands[0].element(at), self.op
         index = z.number - op.start
         entry = int(op.entries.values[at[0] if op.entries.shape[0] > 1 else 0, index])
@@ -29,10 +30,12 @@ class TableFacts(Served, PerChannel[Table]):
         return Steps("entries[c, z - start]", (), facts, entry, (z,))
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
+        """Every entry of every channel."""
         points = range(self.op.start, self.op.start + self.op.entries.shape[1])
         return [points_of(self.node, self.x, "entries", "every entry of every channel is looked up", points)]
 
     def telling(self, order: IntArray) -> tuple[IntArray, bool]:
+        """Every number of the input."""
         return np.repeat(np.arange(self.x.type.lo, self.x.type.hi + 1)[:, None], self.channels, axis=1), True
 
     def turns(self) -> list[IntArray]:
@@ -41,6 +44,7 @@ class TableFacts(Served, PerChannel[Table]):
         return [self.op.start + np.stack([entries.argmin(axis=1), entries.argmax(axis=1)], axis=1)]
 
     def mistakes(self) -> Iterator[Mistake]:
+        """Indices that are off by one, in reverse, without start or low bits; a table that is passed by."""
         entries, start, size = self.op.entries.values, self.op.start, self.op.entries.shape[1]
         index = np.arange(size)
 

@@ -41,6 +41,7 @@ class TgapFacts(OpFacts[Tgap]):
     of = Tgap
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
+        """The pixels of the channel with the sum so far; twice the sum beside the threshold."""
         levels = operands[0].values[at[0]]
         height, width = levels.shape
         sums = list(accumulate(levels.reshape(-1).tolist()))
@@ -136,6 +137,7 @@ class TgapFacts(OpFacts[Tgap]):
             yield fault(after, f"{site.name}: sums are not reset", kept, hidden(added))
 
     def hidden(self, site: Site, value: Value, order: Order) -> str:
+        """The order of pixels does not show, that of channels may."""
         return "a sum does not depend on the order of its pixels" if order.channels is None else ""
 
     def frames(self, rng: np.random.Generator) -> Iterator[Frame]:
@@ -159,11 +161,13 @@ class TgapFacts(OpFacts[Tgap]):
                 frame[x.name][channel] = draw.rng.permutation(numbers).reshape(x.shape[1:])
 
     def families(self) -> Families:
+        """The op's own, then sums that go on from frame to frame."""
         top = self.op.top * self._pixels
         running = history.running("the pool", lambda x: x.sum(axis=(2, 3)), lambda s: (2 * s > top).astype(np.int64))
         return self.mistakes(), running
 
     def mistakes(self) -> Iterator[Mistake]:
+        """Other compares and limits, selects that are stuck, pixels that are left out, sums of fewer bits."""
         height, width = self.x.shape[1:]
         top, reference, limit = self.op.top, self.op.reference, self.op.top * self._pixels
 

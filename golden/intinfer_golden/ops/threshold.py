@@ -24,6 +24,7 @@ class ThresholdFacts(Served, PerChannel[Threshold]):
     of = Threshold
 
     def explain(self, at: Place, *operands: Operand) -> Steps:
+        """Threshold by threshold of the channel, and how many are crossed."""
         z, op = operands[0].element(at), self.op
         row = at[0] if op.thresholds.shape[0] > 1 else 0
         limits, compare = op.thresholds.values[row].tolist(), "<=" if op.descending.values[row] else ">="
@@ -53,6 +54,7 @@ class ThresholdFacts(Served, PerChannel[Threshold]):
         return np.where(self._down, self._cuts + 1, self._cuts - 1)
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
+        """Both sides of every threshold, and every output code."""
         points = np.stack([self._before, self._cuts], axis=2)
         axes = (*map(Axis, ("channel", "threshold"), self._cuts.shape), Axis("side", SIDES))
         sentence = (
@@ -80,6 +82,7 @@ class ThresholdFacts(Served, PerChannel[Threshold]):
         return np.hstack([both - 1, both, both + 1, ends]).clip(lo, hi).T, True
 
     def turns(self) -> list[IntArray]:
+        """Every threshold and the numbers beside it."""
         return [(self._cuts + step).clip(self.x.type.lo, self.x.type.hi) for step in (-1, 0, 1)]
 
     def faults(self, site: Site) -> Iterator[Faults]:
@@ -105,6 +108,7 @@ class ThresholdFacts(Served, PerChannel[Threshold]):
             yield Faults(RESET, words, lambda now, _: np.asarray(stands(now).any(axis=1)), ("", ""))
 
     def mistakes(self) -> Iterator[Mistake]:
+        """Other compares, levels and counts; thresholds that are all too high or too low."""
         op = self.op
         rows, down = op.thresholds.values, op.descending.values[:, None]
         up = 1 - 2 * down
