@@ -115,6 +115,9 @@ MODES = {
     "P": "P (a palette)",
     "RGBA": "RGBA (colour with transparency)",
     "CMYK": "CMYK (print colours)",
+}
+WIDE_MODES = {
+    "I": "I (32-bit samples)",
     "I;16": "I;16 (16-bit samples)",
     "F": "F (floating-point samples)",
 }
@@ -122,11 +125,23 @@ MODES = {
 
 @pytest.mark.parametrize("mode", MODES)
 def test_wrong_mode(tmp_path: Path, mode: str) -> None:
-    path = tmp_path / ("a.tiff" if mode in ("CMYK", "F") else "a.png")
+    path = tmp_path / ("a.tiff" if mode == "CMYK" else "a.png")
     Image.new(mode, (10, 8)).save(path)
     assert refusal(path) == (
         f"has mode {MODES[mode]}, the model takes RGB (colour, 8 bits a sample); convert it first, for example with "
         "Pillow: Image.open(FILE).convert('RGB').save('converted.png')"
+    )
+
+
+@pytest.mark.parametrize("mode", WIDE_MODES)
+def test_wide_samples(tmp_path: Path, mode: str) -> None:
+    """No advice to use Pillow's convert, which would make 255 of all that is above."""
+    path = tmp_path / "a.tiff"
+    Image.new(mode, (10, 8)).save(path)
+    gray = Value("image", (1, 8, 10), IntType(0, 255))
+    assert refusal(path, image=ImageInput("L"), value=gray) == (
+        f"has mode {WIDE_MODES[mode]}, the model takes L (grayscale, 8 bits a sample); scale its samples to 0..255 "
+        "first, as those of the training images were (Pillow's convert would cut all above 255 to 255)"
     )
 
 

@@ -103,6 +103,7 @@ _MODES = {
     "I;16B": "16-bit samples",
     "F": "floating-point samples",
 }
+_WIDE = ("I", "I;16", "I;16B", "F")  # Pillow's convert() makes 255 of all that is above
 
 
 def _problem(picture: Image.Image, mode: str) -> str | None:
@@ -115,6 +116,11 @@ def _problem(picture: Image.Image, mode: str) -> str | None:
     if picture.mode != mode:
         known = _MODES.get(picture.mode)
         found = f"{picture.mode} ({known})" if known else picture.mode
+        if picture.mode in _WIDE:
+            return (
+                f"has mode {found}, the model takes {mode} ({_MODES[mode]}, 8 bits a sample); scale its samples to "
+                "0..255 first, as those of the training images were (Pillow's convert would cut all above 255 to 255)"
+            )
         return (
             f"has mode {found}, the model takes {mode} ({_MODES[mode]}, 8 bits a sample); convert it first, for "
             f"example with Pillow: Image.open(FILE).convert({mode!r}).save('converted.png')"
