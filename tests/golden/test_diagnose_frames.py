@@ -67,6 +67,30 @@ def test_the_frame_before_is_that_of_the_whole_run_or_of_the_dump(
     assert cause in told(folder, "plain", "conv", actual, SPANS[spans]).causes
 
 
+def test_the_last_sum_of_a_frame_begins_the_next(folder: Path) -> None:
+    actual = right("plain")["conv"].copy()
+    actual[1:, :, 0, 0] += right("plain")["conv"][:-1, :, -1, -1]
+    cause = (
+        "conv: the accumulator is not cleared between frames: the last sum of the frame before is added to the first"
+    )
+    assert told(folder, "plain", "conv", actual).causes == (cause,)
+
+
+@pytest.mark.parametrize(
+    ("held_first", "more"), [(3, ""), (0, ", and zeros above that of the first frame")], ids=["pad value", "zeros"]
+)
+def test_a_line_buffer_that_begins_with_something(held_first: int, more: str, folder: Path) -> None:
+    """The border of `depthwise` is 3; memories begin with 0."""
+    x = np.pad(NETS["depthwise"].inputs["x"], ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=3)
+    x[1:, :, 0, 1:-1] = x[:-1, :, -2, 1:-1]
+    x[0, :, 0, 1:-1] = held_first
+    windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), (2, 3))[:, :, ::2, ::2]
+    weight = np.array(NETS["depthwise"].convolution[0])
+    wrapped = (np.einsum("nohwab,oab->nohw", windows, weight[:, 0]) + 16) % 32 - 16
+    cause = f"dw: above the first row stand the last rows of the frame before{more} (line buffer not cleared)"
+    assert told(folder, "depthwise", "dw", wrapped).causes == (cause,)
+
+
 def test_frames_are_counted_as_in_the_set(folder: Path) -> None:
     values = right("plain")["conv"]
     numbers = held("mixed")

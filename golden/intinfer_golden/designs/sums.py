@@ -84,6 +84,18 @@ def _not_cleared(mac: Mac) -> Iterator[Mistake]:
             history=frames,
         )
 
+    def last(x: IntArray) -> IntArray:
+        """The first pixel alone: each channel has its accumulator, which every pixel but that one begins anew."""
+        sums = mac.run(x, rule=EXACT).copy()
+        flat = sums.reshape(*sums.shape[:2], -1)  # a view
+        for frame in range(1, len(flat)):
+            flat[frame, :, 0] += flat[frame - 1, :, -1]
+        return mac.finish(sums)
+
+    if mac.node.output.size > len(mac.weight):
+        text = "the accumulator is not cleared between frames: the last sum of the frame before is added to the first"
+        yield Mistake(text, last, history=True)
+
 
 def _products(mac: Mac) -> Iterator[Mistake]:
     """Something else than products is summed."""

@@ -231,16 +231,23 @@ def _stale(window: Window, right: TapPlaces, pad: IntArray, finish: Change) -> I
     def edge(x: IntArray) -> IntArray:
         return np.broadcast_to(pad.reshape(1, -1, 1, 1), (1, *x.shape[1:]))
 
-    def before(x: IntArray) -> IntArray:
+    def before(x: IntArray, first: Callable[[IntArray], IntArray] = edge) -> IntArray:
         height = x.shape[2]
         at = TapPlaces(np.where(right.rows < height, right.rows + height, 2 * height), right.columns)
-        return finish(constant(pad)(np.concatenate([np.concatenate([edge(x), x[:-1]]), x], axis=2), at))
+        return finish(constant(pad)(np.concatenate([np.concatenate([first(x), x[:-1]]), x], axis=2), at))
 
     def after(x: IntArray) -> IntArray:
         return finish(constant(pad)(np.concatenate([x, np.concatenate([x[1:], edge(x)])], axis=2), right))
 
-    table = possible(
-        (top > 0, "above the first row stand the last rows of the frame before (line buffer not cleared)", before),
-        (bottom > 0, "below the last row stand the first rows of the next frame", after),
+    stale = "above the first row stand the last rows of the frame before"
+    above = possible(
+        (top > 0, f"{stale} (line buffer not cleared)", before),
+        (
+            top > 0 and bool(pad.any()),
+            f"{stale}, and zeros above that of the first frame (line buffer not cleared)",
+            lambda x: before(x, lambda x: np.zeros_like(x[:1])),
+        ),
     )
-    return listed(table, history=True)
+    below = possible((bottom > 0, "below the last row stand the first rows of the next frame", after))
+    yield from listed(above, history=True, kind="stale lines")
+    yield from listed(below, history=True)
