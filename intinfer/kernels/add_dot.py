@@ -44,8 +44,10 @@ class AddDot(DotKernel, op="add"):
 
     @classmethod
     def arrange(cls, node: Node, maps: Sequence[Layout], output: Value, per_plane: int) -> Arrangement:
-        """The order of one of the inputs, where planes of the output have as many channels; else in order."""
-        return like(maps, output, per_plane)
+        """The order of one of the inputs, where planes of the output have as many channels; else in order. The last
+        block writes all planes of its tile."""
+        found = like(maps, output, per_plane)
+        return found._replace(total=-(-found.total * per_plane // CHANNELS) * CHANNELS // per_plane)
 
     def bind(self, maps: Sequence[Layout], numbers: Sequence[int], output: Any) -> None:
         op: Any = self._node.op

@@ -2,6 +2,7 @@
 pooled, copied and turned into plain arrays between."""
 
 import numpy as np
+import pytest
 from engine_cases import LIMITLESS, assert_engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from intinfer import reference
 from intinfer.builder import GraphBuilder
 from intinfer.engine.planner import make_plan
-from intinfer.engine.session import Session
+from intinfer.engine.session import Session, _Worker
 from intinfer.ops import (
     Add,
     Bitshift,
@@ -35,6 +36,7 @@ class Net:
 
     def __init__(self, draw):
         self.draw, self.builder, self.count = draw, GraphBuilder(), 0
+        self.sums = []
         self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
         self.bits = draw(st.sampled_from([1, 2, 4, 8]))
         self.pad = draw(st.sampled_from([0, 0, 1]))
@@ -45,7 +47,7 @@ class Net:
         for _ in range(draw(st.integers(2, 9))):
             self.maps.append(draw(st.sampled_from(self.steps))(self, draw(st.sampled_from(self.maps))))
         for i, value in enumerate(
-            {value.name: value for value in [self.maps[-1], draw(st.sampled_from(self.maps))]}.values()
+            {value.name: value for value in [self.maps[-1], draw(st.sampled_from(self.maps)), *self.sums]}.values()
         ):
             self.builder.output(f"y{i}", value)
         self.graph = self.builder.finish()
@@ -117,6 +119,7 @@ class Net:
         others = [self.same_shape(x, self.alike(x)) for _ in range(self.draw(st.integers(1, 2)))]
         multipliers = tuple(self.draw(st.sampled_from([1, 2, -3, 127, 300])) for _ in range(1 + len(others)))
         sums = self.add(Add(multipliers), x, *others)
+        self.sums += [sums] if self.draw(st.integers(0, 3)) == 0 else []
         mode = self.draw(st.sampled_from(list(RoundMode)))
         factors = self.rng.integers(-9, 30, x.shape[0])
         op = Requant(IntTensor(factors), IntTensor([5]), IntTensor([9]), mode, 0, 2**self.bits - 1)
@@ -172,3 +175,46 @@ def test_a_residual_block_stays_in_planes():
 def same(weight):
     """A convolution of 3 x 3 that keeps the size, padded with -1."""
     return Conv2d(weight, (1, 1), (1, 1, 1, 1), (-1,), (1, 1), 1, LIMITLESS)
+
+
+# ------------------------------------------------------------------------------------------------ bounds and repeats
+
+AS_IS = Requant(IntTensor([1]), IntTensor([0]), IntTensor([0]), RoundMode.FLOOR, 0, 255)
+
+
+def ones(outputs, inputs):
+    """A convolution of one pixel that adds up all inputs."""
+    return Conv2d(IntTensor(np.ones((outputs, inputs, 1, 1), int)), (1, 1), (0, 0, 0, 0), (0,), (1, 1), 1, LIMITLESS)
+
+
+def test_sums_of_few_channels_leave_the_planes_behind_theirs_alone():
+    """The sums take the place of `a`, before `b`, which is read once more."""
+    builder = GraphBuilder()
+    x, other = builder.input("x", (1, 5, 6), IntType(0, 255)), builder.input("o", (1, 5, 6), IntType(0, 255))
+    a = builder.add(AS_IS, builder.add(ones(8, 1), x, name="a0"), name="a")
+    b = builder.add(AS_IS, builder.add(ones(1, 8), a, name="b0"), name="b")
+    c = builder.add(AS_IS, builder.add(ones(1, 1), other, name="c0"), name="c")
+    builder.output("sums", builder.add(Add((1, 1)), b, c, name="d"))
+    builder.output("again", builder.add(ones(1, 1), b, name="e"))
+    assert_engine(builder.finish())
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5, 6])
+@pytest.mark.parametrize("multipliers", [(1, 2), (100, 127), (-127, 127)])
+def test_nothing_is_written_behind_the_memory(channels, multipliers):
+    """Sums that take two channels or one to a plane stand last."""
+    builder = GraphBuilder()
+    x = builder.input("x", (channels, 5, 17), IntType(0, 255))
+    a = builder.add(AS_IS, builder.add(ones(channels, channels), x, name="a0"), name="a")
+    b = builder.add(AS_IS, builder.add(ones(channels, channels), a, name="b0"), name="b")
+    builder.output("y", builder.add(Add(multipliers), a, b, name="c"))
+    graph = builder.finish()
+    worker = _Worker(make_plan(graph))
+    guarded = np.concatenate([worker.memory, np.full(4096, 77, dtype=np.int32)])
+    worker.memory = guarded[: worker.memory.size]
+    worker.values = {name: worker._view(graph.values[name], start) for name, start in worker.plan.offsets.items()}
+    outputs = {out.name: np.empty((1, *graph.values[out.value].shape), dtype=np.int64) for out in graph.outputs}
+    image = np.full((channels, 5, 17), 255, dtype=np.uint8)
+    worker.run({"x": image}, outputs, 0)
+    np.testing.assert_array_equal(outputs["y"], reference.run(graph, {"x": image[None]})["y"])
+    assert (guarded[worker.memory.size :] == 77).all()
