@@ -12,8 +12,8 @@ from ..types import IntArray, IntType
 from .base import Array
 from .blend import like
 from .dot import SHAPES, DotKernel
-from .levels import refuses as levels_refuse
-from .planes import INT32, Layout, Packing
+from .dot import refuses as dot_refuses
+from .planes import Layout, Packing
 from .rows import Arrangement
 
 CHANNELS = 4
@@ -31,10 +31,7 @@ class AddDot(DotKernel, op="add"):
         op: Any = node.op
         if max(map(abs, op.multipliers)) > 127:
             return f"multipliers {op.multipliers} leave 8 bits"
-        sums = node.output.type
-        if sums.lo < -INT32.hi or sums.hi >= INT32.hi:
-            return f"its sums {sums} leave 32 bits"
-        return None if fused is None else levels_refuse(fused.op, sums)
+        return dot_refuses(node.output.type, fused)
 
     @classmethod
     def misplaced(cls, node: Node, inputs: Sequence[Value], maps: Sequence[Layout]) -> str | None:

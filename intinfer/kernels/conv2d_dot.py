@@ -14,8 +14,8 @@ from ..ops.geometry import Pads
 from ..types import IntArray, IntType
 from .base import Array, steps
 from .dot import SHAPES, DotKernel
-from .levels import refuses as levels_refuse
-from .planes import INT32, WIDEST, WORD, Encoding, Layout, Packing, map_shape, narrowest
+from .dot import refuses as dot_refuses
+from .planes import WIDEST, WORD, Encoding, Layout, Packing, map_shape, narrowest
 from .rows import Arrangement
 
 LARGEST = 2**28
@@ -68,16 +68,10 @@ class Conv2dDot(DotKernel, op="conv2d"):
         op: Any = node.op
         if op.accumulator.overflow is not Overflow.PROVE:
             return f"its accumulator may {op.accumulator.overflow}"
-        sums = node.output.type
-        if sums.lo < -INT32.hi or sums.hi >= INT32.hi:  # both signs are compared with a limit one beyond
-            return f"its sums {sums} leave 32 bits"
+        if (reason := dot_refuses(node.output.type, fused)) is not None:
+            return reason
         if operand(x.type, weight_range(op)) is None:
             return f"no words hold inputs {x.type} and weights {weight_range(op)}"
-        if fused is not None:
-            if (reason := levels_refuse(fused.op, sums)) is not None:
-                return reason
-            if max(abs(fused.output.type.lo), abs(fused.output.type.hi)) > INT32.hi:
-                return f"codes {fused.output.type} leave 32 bits"
         if max(op.pads) > WIDEST:
             return f"pads {op.pads} are wider than {WIDEST}"
         (_, stride), _ = steps(op.window, node.output.shape)

@@ -24,7 +24,8 @@ from .base import Array
 from .compiled import compiled
 from .cpu import Products, products
 from .levels import levels
-from .planes import Layout, Packing
+from .levels import refuses as levels_refuse
+from .planes import INT32, Layout, Packing
 from .quantisers import Form, Quantiser
 from .rows import PLACE_BYTES, Column, Kept, PlanesKernel, vectors_of
 from .tiles import tile_operations
@@ -32,6 +33,17 @@ from .vectors import number
 
 SHAPES = {Products.VNNI: ((16, 1), (8, 2), (4, 4))}.get(products(), ((4, 1),) * 3)
 """Output channels and vectors of the tiles that the registers hold, by kind; four channels and one vector elsewhere."""
+
+
+def refuses(sums: IntType, fused: Node | None) -> str | None:
+    """Say why sums of this range, or what is made of them, do not fit, or None when they do."""
+    if sums.lo <= -INT32.hi or sums.hi >= INT32.hi:  # both signs are compared with a limit one beyond
+        return f"its sums {sums} leave 32 bits"
+    if fused is None:
+        return None
+    if not INT32.contains(fused.output.type):
+        return f"codes {fused.output.type} leave 32 bits"
+    return levels_refuse(fused.op, sums)
 
 
 class Block(IntEnum):

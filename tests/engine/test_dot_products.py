@@ -123,7 +123,7 @@ def test_weights_and_inputs_at_their_ends(type_, most):
 
 
 @pytest.mark.parametrize(
-    ("sum_", "fits"), [(2**31 - 2, True), (2**31 - 1, False), (1 - 2**31, True), (-(2**31), False)]
+    ("sum_", "fits"), [(2**31 - 2, True), (2**31 - 1, False), (2 - 2**31, True), (1 - 2**31, False)]
 )
 def test_sums_that_just_fit_and_just_do_not(sum_, fits):
     """A constant is carried to the ends of 32 bits; thresholds stand on it and beside it."""
@@ -206,3 +206,12 @@ def test_what_an_encoding_holds(encoding, ends):
     assert encoding.holds(ends)
     assert encoding.holds(IntType(ends.lo, ends.hi + 1)) == (encoding.packing is Packing.DIGITS)
     assert not Encoding(Packing.DIGITS, 0, 6).holds(IntType(0, 2**21))
+
+
+def test_sums_that_reach_both_ends_of_a_word_behind_falling_thresholds():
+    """The least sum is -(2^31 - 1): turned round, a limit that none crosses would be 2^31."""
+    weight = np.array([[32767, 6, -32766]] * 2)[:, :, None, None]
+    limits, down = IntTensor([[7, 0, -5], [3, -(2**31), -(2**31)]]), IntTensor([1, 1])
+    graph = graph_of([((3, 2, 3), IntType(-32767, 32766))], conv(weight), Threshold(limits, down, 0, 1))
+    assert graph.values["n0"].type.lo == -(2**31 - 1)
+    assert_engine(graph)

@@ -218,3 +218,15 @@ def test_nothing_is_written_behind_the_memory(channels, multipliers):
     worker.run({"x": image}, outputs, 0)
     np.testing.assert_array_equal(outputs["y"], reference.run(graph, {"x": image[None]})["y"])
     assert (guarded[worker.memory.size :] == 77).all()
+
+
+@pytest.mark.parametrize("base", [-(2**31), 2**31 - 3, 2**31 - 1, 2**40])
+def test_codes_at_the_ends_of_a_word_behind_an_addition_and_a_convolution(base):
+    for op in (Add((1, 1)), None):
+        builder = GraphBuilder()
+        x = builder.input("x", (2, 3, 4), IntType(0, 255))
+        a = builder.add(AS_IS, builder.add(ones(2, 2), x, name="a0"), name="a")
+        sums = builder.add(ones(2, 2), a, name="s") if op is None else builder.add(op, a, a, name="s")
+        to_codes = Threshold(IntTensor([[9, 200]]), IntTensor([0]), base, 1)
+        builder.output("y", builder.add(to_codes, sums, name="y"))
+        assert_engine(builder.finish())
