@@ -200,6 +200,8 @@ class TgapPlanes(_Pool, op="tgap"):
     def misplaced(cls, node: Node, inputs: Sequence[Value], maps: Sequence[Layout]) -> str | None:
         if maps[0].geometry.run > 2**23 - LANES:
             return f"the sum of {maps[0].geometry.run} bytes may leave 31 bits"
+        if maps[0].repeats:
+            return "a channel stands for two"
         return super().misplaced(node, inputs, maps)
 
     def bind(self, maps: Sequence[Layout], numbers: Sequence[int], output: Any) -> None:

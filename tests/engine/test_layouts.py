@@ -220,6 +220,15 @@ def test_nothing_is_written_behind_the_memory(channels, multipliers):
     assert (guarded[worker.memory.size :] == 77).all()
 
 
+def test_averages_of_channels_that_stand_for_two():
+    builder = GraphBuilder()
+    x = builder.input("x", (3, 4, 5), IntType(0, 255))
+    a = builder.add(AS_IS, builder.add(ones(3, 3), x, name="a0"), name="a")
+    b = builder.add(ChannelSelect(IntTensor([1, 1, 0, 2, 2])), a, name="b")
+    builder.output("y", builder.add(Tgap(255), b, name="c"))
+    assert_engine(builder.finish())
+
+
 @pytest.mark.parametrize("base", [-(2**31), 2**31 - 3, 2**31 - 1, 2**40])
 def test_codes_at_the_ends_of_a_word_behind_an_addition_and_a_convolution(base):
     for op in (Add((1, 1)), None):
