@@ -87,10 +87,12 @@ class AffineMultiply(PlanesKernel, op="affine"):
 
 @compiled()
 def lookup(z, channels, entries, start, out):
+    """Clipped, as what nobody asks for may be anything."""
+    last = start + entries.shape[1] - 1
     for k in range(channels.size):
         c = channels[k]
         for x in range(z.shape[1]):
-            out[c, x] = entries[c, np.int64(z[c, x]) - start]
+            out[c, x] = entries[c, min(max(np.int64(z[c, x]), start), last) - start]
 
 
 class TableLookup(PlanesKernel, op="table"):

@@ -10,7 +10,21 @@ from intinfer.builder import GraphBuilder
 from intinfer.engine.planner import make_plan
 from intinfer.engine.session import Session, SkipCounts
 from intinfer.errors import RangeError
-from intinfer.ops import Add, ArgMax, ChannelSelect, Concat, Dense, Flatten, Gather, Mux, Tgap, Threshold
+from intinfer.ops import (
+    Add,
+    Affine,
+    ArgMax,
+    ChannelSelect,
+    Clamp,
+    Concat,
+    Dense,
+    Flatten,
+    Gather,
+    Mux,
+    Table,
+    Tgap,
+    Threshold,
+)
 from intinfer.reports.profile import profile
 from intinfer.tensor import IntTensor
 from intinfer.types import IntType
@@ -256,3 +270,19 @@ def test_an_empty_batch_keeps_its_shape(engine):
     assert Model(graph).run(np.zeros((0, 2, 3, 3), dtype=np.uint8), engine=engine).shape == (0, 18)
     with pytest.raises(RangeError):
         Model(graph).run(np.full((1, 2, 3, 3), 2**64 - 1, dtype=np.uint64), engine=engine)
+
+
+@pytest.mark.parametrize("lo", [2**40, 300, -50])
+def test_a_table_of_what_nobody_asked_for(lo):
+    """The inner mux skips for its own bits alone: its tables look up what the outer mux left out, which is anything."""
+    rng = np.random.default_rng(1)
+    builder = GraphBuilder()
+    x, s = builder.input("x", (4, 5, 6), IntType(lo, lo + 20)), builder.input("s", (4,), IntType(0, 1))
+    a = builder.add(Clamp(lo + 1, lo + 19), x, name="a")
+    level = builder.add(Affine(IntTensor([1] * 4), IntTensor([-lo] * 4)), a, name="level")
+    t = builder.add(Tgap(31), level, name="t")
+    tables = [Table(IntTensor(rng.integers(0, 256, (4, 19))), lo + 1, 0, 255) for _ in range(2)]
+    inner = builder.add(Mux(), t, *(builder.add(op, a, name=f"b{i}") for i, op in enumerate(tables)), name="inner")
+    builder.output("y", builder.add(Mux(), s, inner, builder.input("c", (4, 5, 6), IntType(0, 255)), name="outer"))
+    graph = builder.finish()
+    assert_engine(graph, all_selects(graph))
