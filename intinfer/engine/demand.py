@@ -21,6 +21,9 @@ from ..ops.base import Selecting
 from ..types import Mask
 
 Masks = npt.NDArray[np.bool_]
+MOST = 4096
+"""Channels up to which a step is asked for each of them what it reads; of one with more, as after a flatten, all that
+it reads is taken as asked for."""
 
 
 class Made(NamedTuple):
@@ -71,7 +74,7 @@ class Needs(NamedTuple):
 
     def of(self, items: npt.NDArray[np.int64]) -> Needs:
         """The same of items, of which each channel has one."""
-        member = np.eye(int(items.max(initial=-1)) + 1, dtype=np.int32)[items]
+        member = np.eye(int(items.max(initial=-1)) + 1, dtype=np.float32)[items]
         return Needs(*(channels @ member > 0 for channels in self))
 
     @property
@@ -128,8 +131,8 @@ class Demand:
                 if reader == region.mux:
                     one |= self._each(reader, position, np.ones(bits, dtype=bool))
                     zero |= self._each(reader, position, np.zeros(bits, dtype=bool))
-                elif reader in found:
-                    asks = self._each(reader, position).astype(np.int32)
+                elif reader in found and self._made[reader].output.shape[0] <= MOST:
+                    asks = self._each(reader, position).astype(np.float32)  # products of these are fast
                     for mine, its in zip((always, one, zero), found[reader], strict=True):
                         mine |= its @ asks > 0
                 else:

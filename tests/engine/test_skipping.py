@@ -286,3 +286,17 @@ def test_a_table_of_what_nobody_asked_for(lo):
     builder.output("y", builder.add(Mux(), s, inner, builder.input("c", (4, 5, 6), IntType(0, 255)), name="outer"))
     graph = builder.finish()
     assert_engine(graph, all_selects(graph))
+
+
+def test_a_wide_vector_in_a_branch_is_planned_in_little_memory():
+    """Asked for each of its channels what it reads, a flatten of 2^17 would take 2^34 bytes."""
+    builder = GraphBuilder()
+    s, x = builder.input("s", (4,), IntType(0, 1)), builder.input("x", (128, 32, 32), IntType(0, 3))
+    flat = builder.add(Flatten(), builder.add(Clamp(0, 2), x, name="a"), name="flat")
+    weight = np.random.default_rng(0).integers(-3, 4, (16, 2**17))
+    h = builder.add(Dense(IntTensor(weight), LIMITLESS), flat, name="h")
+    index = np.arange(16).reshape(4, 2, 2)
+    ways = [builder.add(Gather(IntTensor(i), 0), h, name=f"b{n}") for n, i in enumerate((index, 15 - index))]
+    builder.output("y", builder.add(Mux(), s, *ways, name="m"))
+    graph = builder.finish()
+    assert_engine(graph, edge_values(graph, 1))
