@@ -189,6 +189,23 @@ def test_long_stalls_between_frames(tmp_path: Path, simulator: str) -> None:
         assert not run("slow_source", 1, "+fault=1", "+longest=300").passed
 
 
+@pytest.mark.parametrize("target", [*SIMULATORS, pytest.param("cocotb", marks=[needs_cocotb, needs_icarus])])
+def test_every_frame_comes_first_after_a_reset(tmp_path: Path, target: str) -> None:
+    """A design that is wrong in its first beat after a reset, and only where that is the first of frame 3."""
+    images = np.random.default_rng(1).integers(0, 100, (5, 3, 3, 4))
+    images[3, 0, 0, 0] = 200
+    directory = write_unchecked(identity((3, 3, 4), IntType(0, 255)), images, tmp_path / "set", formats=("memh",))
+    wrong = design(output="data ^ {7'b0, count == 0 && data == 200}")
+    right, text = simulated(directory, design(), target, "PROFILES=random")
+    assert right, text
+    found, text = simulated(directory, wrong, target, "PROFILES=random")
+    assert not found
+    assert "n=3 c=0 y=0 x=0: expected 200 (0xc8), actual 201 (0xc9)" in text
+    for blind in ("PROFILES=always", "PROFILES=random ARGS=+firsts=0", "PROFILES=random ARGS=+firsts=3"):
+        passed, text = simulated(directory, wrong, target, *blind.split())
+        assert passed, text
+
+
 AVERAGE = """`timescale 1ns / 1ps
 module dut (
     input logic clk, rst_n, s0_axis_tvalid, s0_axis_tlast, m0_axis_tready,

@@ -11,7 +11,9 @@
 // with frame 1, with +profile=slow with the last: a sum that keeps something shows in that frame or in frame 0. Before
 // the second the sinks wait until a beat stands. With +profile=random the sixth comes first, so that the first frame of
 // all is seen to its end. With +profile=bursty they come in the opposite order: what a design does only once is
-// disturbed at once, and frame 1 is the first of all that is seen to its end.
+// disturbed at once, and frame 1 is the first of all that is seen to its end. With +profile=random, a part of a network is
+// then reset before each frame of the set, which comes out whole; before every other reset something of the next one too:
+// what is wrong only in the first frame after a reset shows in any frame that shows it.
 //
 // Plusargs: +profile=NAME        when streams move: always, random, bursty, slow_sink, slow_source, slow (always); in the
 //                                last all streams are slow, and random between their stalls, and last beats of a frame
@@ -20,6 +22,8 @@
 //           +seed=N              of all but always (1)
 //           +repeat=N            how often the whole set is sent (what the README beside this file says)
 //           +resets=N            early resets, 0 to 7 (7)
+//           +firsts=N            frames that each come first after a reset, as many as the set has at most (what the
+//                                README beside this file says)
 //           +longest=N           cycles of the longest stalls of a slow_sink or slow_source: one within a frame, one
 //                                between two, and of a source one before the first frame (65700)
 //           +skew=N              inputs change N ns after the rising edge, not at it: 1 to 8; a period is 10 ns (0)
@@ -724,13 +728,13 @@ module bench_run #(
   localparam int LEAST = 150000, MOST = 500000;
 `endif
   string name, verdict_file;
-  int watchdog, quiet, silent, slowest, last, resets, spent;
+  int watchdog, quiet, silent, slowest, last, resets, firsts, all_resets, spent;
   int first_kind;  // of the seven early resets
   logic all_slow, backward;
   int meeting, alone, met, missed;  // cycles of a meeting, and of waiting for one; how many there were
   int taken_then;  // beats that had come out when the first frame was sent
   int idle, preparing;  // cycles before the first beat in: since this reset, since the first one
-  bit stopped, given;
+  bit stopped, given, firsts_given;
   logic running, released, now, holding, held;
   int skew;
   logic [31:0] noise;
@@ -772,25 +776,31 @@ module bench_run #(
     longest = option("longest", 65700, 1, 32'h7fffffff);
     watchdog = option("watchdog", 1000000, 1, 32'h7fffffff);
     resets = option("resets", 7, 0, 7);
+    firsts_given = $test$plusargs("firsts=") != 0;
+    firsts = option("firsts", UNIT && name == "random" && resets != 0 ? FRAMES : 0, 0, FRAMES);
+    all_resets = resets + firsts;
     given = $test$plusargs("repeat=") != 0;
     if (given) repeats = option("repeat", 1, 1, 32'h7fffffff / (FRAMES > BUSIEST ? FRAMES : BUSIEST));
     else repeats = !UNIT ? 1 : name == "always" ? (WRAP + FRAMES) / FRAMES : 2;
     #4 if (errors != 0) end_in_failure;
     noise = first_random(-2 - int'(name[name.len()-1]));  // the last letters of profiles differ
-    reset(16, resets == 0);
-    for (int early = 0; early < resets; early++) begin
+    reset(16, all_resets == 0);
+    for (int early = 0; early < all_resets; early++) begin
       int kind;
-      kind = backward ? 6 - early : (first_kind + early) % 7;
-      limit = kind < 3 ? 32'h7fffffff : 1;
+      kind = early >= resets ? 7 : backward ? 6 - early : (first_kind + early) % 7;
+      limit = kind < 3 ? 32'h7fffffff : kind == 7 && early % 2 == 1 && (repeats > 1 || start + 1 < FRAMES) ? 2 : 1;
       do @(negedge clk); while (!rst_n || (!give_up && !due(kind)));
+      if (!firsts_given && spent >= MOST && early >= resets) all_resets = early + 1;
       // Another frame comes first, in one profile the last: with given demand the others ask for every channel.
-      start = 0;
-      if ((kind == 0 || kind == 6 && early == 0) && FRAMES > 1 && early + 1 < resets) start = all_slow ? FRAMES - 1 : 1;
+      if (early >= resets) start = early + 1 < all_resets ? early + 1 - resets : 0;
+      else if ((kind == 0 || kind == 6 && early == 0) && FRAMES > 1 && early + 1 < resets) start = all_slow ? FRAMES - 1 : 1;
+      else start = 0;
       if (early == 0) preparing = idle;
       if (kind == 1) hold_a_beat;
-      if (give_up) early = resets;
-      else if (ASYNCHRONOUS) reset_without_clock(early == resets - 1);
-      else reset(4, early == resets - 1);
+      if (kind == 7) noise = next_random(noise);
+      if (give_up) early = all_resets;
+      else if (ASYNCHRONOUS) reset_without_clock(early == all_resets - 1);
+      else reset(4, early == all_resets - 1);
       holding = 0;
     end
     limit = 32'h7fffffff;
@@ -804,7 +814,8 @@ module bench_run #(
   // Whether an early reset is due: in the middle of the first frame sent, in the middle of a frame that comes out, the
   // second if there is one, and anywhere behind the first quarter of a frame sent: something of it is left. Then, of a
   // single frame, when it is sent, when half of what was to come out from then on came, and when all of it came. Then in
-  // the middle of what the design does before it takes a beat.
+  // the middle of what the design does before it takes a beat. After these seven, when a first frame came out, and of the
+  // second, if one may begin, some more.
   function automatic bit due(input int kind);
     case (kind)
       0: return sent >= (IN_WORDS + 1) / 2;
@@ -815,7 +826,8 @@ module bench_run #(
       3: return sent >= IN_WORDS;
       4: return sent >= IN_WORDS && 2 * got >= taken_then + OUT_WORDS;
       5: return got >= OUT_WORDS;
-      default: return 2 * cycle >= preparing;
+      6: return 2 * cycle >= preparing;
+      default: return got >= OUT_WORDS + (limit > 1 ? int'(noise[30:0]) % OUT_WORDS : 0);
     endcase
   endfunction
 
@@ -905,6 +917,9 @@ module bench_run #(
         if (UNIT && !given && name == "always" && FRAMES * repeats <= WRAP)
           emit($sformatf("a counter of frames of 16 bits was not tried, which %0d cycles do not reach; +repeat=%0d does",
                          MOST, (WRAP + FRAMES) / FRAMES));
+        if (all_resets < resets + firsts)
+          emit($sformatf("only the first %0d frames came first after a reset, in %0d cycles; +firsts=%0d does all",
+                         all_resets - resets, MOST, FRAMES));
         emit($sformatf("PASS: %0d frames (%0s), %0d beats in (%0s), %0d beats out (%0s), %0d cycles; profile %0s, seed %0d",
                        FRAMES * repeats, past(FRAMES * repeats), longint'(IN_BEATS) * longint'(repeats),
                        past(BUSIEST * repeats), longint'(OUT_BEATS) * longint'(repeats),
