@@ -106,6 +106,10 @@ def test_a_register_is_reset_to_another_value() -> None:
     assert changed(RESET, "reset value") == [RESET.replace("4'd3", "37")]
     assert changed(RESET, "constant") == [RESET.replace("4'd3", "4'd2"), RESET.replace("4'd3", "4'd4")]
     assert changed("always @(posedge clk) if (rst) q <= 1'b0; else q <= d;", "reset value") == []
+    for zero, below, above in (("0", "-1", "1"), ("'0", "'1", "1")):  # a sum that begins one too low, one too high
+        code = f"always @(posedge clk) if (rst) q <= {zero}; else q <= q + d;"
+        made = changed(code, "reset value") + changed(code, "constant")
+        assert set(made) == {code.replace(f"<= {zero}", f"<= {other}") for other in ("37", below, above)}
 
 
 def test_a_reset_is_ignored() -> None:

@@ -144,3 +144,65 @@ def test_every_single_wrong_accumulator_and_padded_pixel_shows(
     noise = np.random.default_rng(5).integers(input_.type.lo, input_.type.hi, (RANDOM, *input_.shape), endpoint=True)
     assert not [what for what, wrong in missed if differs(graph, wrong, noise)]
     assert len(missed) <= sum(1 for _ in faults(graph)) // 2  # the others are what the test is about
+
+
+def running(graph: Graph, order: tuple[int, ...], bits: int, fold: int, backward: bool) -> Wrong:
+    """A design of a convolution (and a threshold behind it) that saturates after so many products."""
+    node, *rest = graph.nodes
+    op = node.op
+    assert isinstance(op, Conv2d)
+    weight = op.weight.values
+    (top, left, bottom, right), (sy, sx) = op.pads, op.stride
+    limit = 2 ** (bits - 1)
+
+    def design(frames: IntArray) -> IntArray:
+        sizes = ((0, 0), (0, 0), (top, bottom), (left, right))
+        padded = np.pad(frames, sizes, constant_values=op.pad_value[0])
+        total = np.zeros((len(frames), *node.output.shape), dtype=np.int64)
+        _, height, width = node.output.shape
+        taps = np.array(list(np.ndindex(*weight.shape[1:])))
+        taps = taps[np.lexsort([taps[:, axis] for axis in reversed(order)])]
+        groups = taps.reshape(-1, fold, 3)
+        for group in groups[::-1] if backward else groups:
+            for c, i, j in group.tolist():
+                pixels = padded[:, c, i : i + sy * height : sy, j : j + sx * width : sx]
+                total += weight[None, :, c, i, j, None, None] * pixels[:, None, :height, :width]
+            total = total.clip(-limit, limit - 1)
+        for other in rest:
+            total = other.op.reference(total)
+        return total
+
+    return design
+
+
+ADDING = [
+    *(("c ky kx", (0, 1, 2), 1), ("ky kx c", (1, 2, 0), 1), ("kx ky c", (2, 1, 0), 1)),
+    *(("a kernel", (0, 1, 2), 9), ("a pixel", (1, 2, 0), 3), ("a pixel of a column", (2, 1, 0), 3)),
+]
+FAR = {
+    "thresholds far inside": chain(
+        (3, 8, 8),
+        IntType(0, 15),
+        conv((4, 3, 3, 3), (1, 1, 1, 1), (5,)),
+        thresholds(*[[-3, 4]] * 4, descending=[0] * 4),
+    ),
+    "no thresholds, no 0 in the inputs": chain((3, 5, 5), IntType(6, 15), conv((4, 3, 3, 3), (0, 0, 0, 0), (6,))),
+}
+
+
+@pytest.mark.parametrize("name", FAR)
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize(("order", "fold"), [pytest.param(*rest, id=name) for name, *rest in ADDING])
+def test_a_running_sum_that_saturates_shows(name: str, order: tuple[int, ...], fold: int, backward: bool) -> None:
+    """At every width at which it shows in random frames, though all last sums may fit."""
+    graph = FAR[name]
+    told = directed(graph, rounds=2)
+    lo, hi = graph.inputs[0].type.lo, graph.inputs[0].type.hi
+    random = np.random.default_rng(1).integers(lo, hi, (RANDOM, *graph.inputs[0].shape), endpoint=True)
+    assert told.coverage.open == 0
+    shown = [bits for bits in range(2, 12) if differs(graph, running(graph, order, bits, fold, backward), random)]
+    assert shown
+    exact = running(graph, order, 40, fold, backward)
+    assert np.array_equal(exact(random[:9]), reference.run(graph, random[:9])["y"])
+    for bits in shown:
+        assert differs(graph, running(graph, order, bits, fold, backward), told.frames["x"]), bits

@@ -18,6 +18,8 @@ _NAME = re.compile(r"(?i)(?:^|_)(?:[anips]|sys|soft|sync|async|core|global|glb)*
 _LOW = re.compile(r"(?i)(?:rst|reset)(?:_?n|_?b|_?ni|_?l|_?low|_?bar)$|(?:rst|reset)_?n_\w+$|^n_?(?:rst|reset)")
 _OTHER = "37"
 """A value that no register is reset to, in five lines of code or five thousand."""
+_BESIDE = {"0": "-1", "'0": "1"}
+"""One below 0, and one above: a sum begins one off. The other side, and those of other numbers, has `constant`."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,9 @@ class _Reset:
 
 
 def changes(source: str, tokens: list[Token], statements: list[Statement]) -> Changes:
-    """Of each reset: one register has its value from the beginning and keeps it in a second reset, or is reset to 37
-    (of one bit, `constant` has the other value); or the reset is not looked at, and all of them go on in a second one.
+    """Of each reset: one register has its value from the beginning and keeps it in a second reset, or is reset to 37 or
+    one off (of one bit, `constant` has the other value); or the reset is not looked at, and all of them go on in a
+    second one.
     """
     for reset in _resets(tokens):
         initials = [_initial(source, *found) for found in reset.assignments]
@@ -49,8 +52,9 @@ def changes(source: str, tokens: list[Token], statements: list[Statement]) -> Ch
                 edits = ((reset.always, reset.always, f"initial {initial} "), (start, end, ""))
                 yield Change("not reset", start, end, source[start:end], f"initial {initial}", edits)
             if not re.fullmatch(r"\s*1'b[01]\s*", value):
-                other = ((operator.end, end, f" {_OTHER}"),)
-                yield Change("reset value", operator.end, end, value.strip(), _OTHER, other)
+                for other in filter(None, (_OTHER, _BESIDE.get(value.strip()))):
+                    edit = (operator.end, end, f" {other}")
+                    yield Change("reset value", operator.end, end, value.strip(), other, (edit,))
         if initials and None not in initials:
             start, end = reset.condition
             text = "1'b1" if reset.tested else "1'b0"

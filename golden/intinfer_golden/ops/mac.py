@@ -19,7 +19,7 @@ from intinfer.types import IntArray
 from ..describe.codes import Code
 from ..designs import Families, Mistake, history, sums, weights
 from ..designs.mac import EXACT, Mac, addresses
-from ..make.coverage import Covergroup, Faults, Order, Prover, Site, mac_faults, mac_groups, shown
+from ..make.coverage import Covergroup, Faults, Order, Prover, Site, mac_faults, mac_groups, running, shown
 from ..make.coverage.forms import overflows
 from ..make.coverage.saturation import Way
 from ..make.stimulus import textures
@@ -54,11 +54,12 @@ class MacFacts(OpFacts[M]):
         return self.mistakes(), sums.mistakes(mac), running
 
     def covergroups(self, prover: Prover) -> list[Covergroup]:
-        """Bins of the accumulators, then of the inputs, then of what shows of both."""
+        """Bins of the accumulators, then of the inputs, then of what shows of both, last of sums on the way."""
         return [
             *mac_groups.of_sums(self.graph, self.node, prover),
             *mac_groups.of_taps(self.graph, self.node),
             *shown.covergroups(self.graph, self.node),
+            *running.covergroups(self.graph, self.node),
         ]
 
     def faults(self, site: Site) -> Iterator[Faults]:

@@ -116,7 +116,7 @@ class Shown(Covergroup):
 
 def covergroups(graph: Graph, node: Node) -> list[Covergroup]:
     """What shows of the accumulators of a convolution or dense layer and of its border; nothing where all is shown."""
-    found = _path(graph, node)
+    found = path_of(graph, node)
     if found is None:
         return []
     path, rest = found
@@ -127,7 +127,7 @@ def covergroups(graph: Graph, node: Node) -> list[Covergroup]:
     return [group for group in groups if len(group.hit)]
 
 
-def _path(graph: Graph, node: Node) -> tuple[list[Node], Rest] | None:
+def path_of(graph: Graph, node: Node) -> tuple[list[Node], Rest] | None:
     """The linear nodes behind a node that pass its changes on, and what follows the last of them."""
     results = {out.value for out in graph.outputs}
     behind = [node]
@@ -161,28 +161,31 @@ def _shown(graph: Graph, path: Sequence[Node], changes: Changes) -> Changes:
 
 
 def _accumulators(graph: Graph, mac: Mac, path: Sequence[Node], rest: Rest) -> Shown:
-    """Bins (element, way), or of a map that is not small (pixel, way), any of whose channels shows it."""
+    """Bins (element, way), or of a map that is not small (pixel, way), any of whose channels shows it, and of the
+    first pixel the first and the last channel: the sums with which a design begins that adds up one after the other."""
     channels, height, width = mac.outputs
     size = channels * height * width
     if size <= SMALL or (mac.groups == channels and size <= OWN):
         coordinates = element = grid(channels, height, width)
-        tried = 1
-        words = tuple(f"channel {c}" for c in range(channels))
+        bins = np.arange(size)
     else:
         some = (np.unique(np.linspace(0, extent - 1, SIDE).astype(np.int64)) for extent in (height, width))
         row, column = (axis.reshape(-1) for axis in np.meshgrid(*some, indexing="ij"))
-        coordinates = np.stack([np.zeros(len(row), dtype=np.int64), row, column], axis=1)
+        pixels = np.stack([np.full(len(row), channels), row, column], axis=1)
+        first = np.array([[c, 0, 0] for c in sorted({0, channels - 1})])
         reached = prod(_reached(graph, one) for one in path)
         tried = min(channels, max(1, LOOKED_AT // (len(row) * reached)))
         channel = np.arange(len(row) * tried) % channels  # neighbours look at others
-        element = np.concatenate([channel[:, None], coordinates[:, 1:].repeat(tried, axis=0)], axis=1)
-        words = ("any channel",)
+        element = np.concatenate([first, np.column_stack([channel, pixels[:, 1:].repeat(tried, axis=0)])])
+        coordinates = np.concatenate([first, pixels])
+        bins = np.concatenate([np.arange(len(first)), len(first) + np.arange(len(row)).repeat(tried)])
     alone = np.arange(len(element))
     changes = _shown(
         graph, path, _both(Changes(alone, element[:, 0], element[:, 1], element[:, 2], np.ones_like(alone)))
     )
-    changes = replace(changes, way=changes.way // 2 // tried * 2 + changes.way % 2)
+    changes = replace(changes, way=bins[changes.way // 2] * 2 + changes.way % 2)
     sentence = "the accumulator of an element alone, wrong by one, gives another result of the region"
+    words = (*(f"channel {c}" for c in range(channels)), "any channel")
     axes = (Axis("channel", words), Axis("row", height), Axis("column", width), Axis("way", WORDS))
     coordinates = _both_ways(coordinates)
     return Shown(

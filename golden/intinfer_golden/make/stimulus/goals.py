@@ -12,6 +12,7 @@ from intinfer.types import IntArray
 from ..coverage.collect import Coverage
 from ..coverage.forms import Form, Forms
 from ..coverage.group import Covergroup, Intervals
+from ..coverage.running import Excursion, Running
 from ..coverage.shown import Shown
 from .pack import Goal
 
@@ -31,10 +32,10 @@ class Goals:
         self._shifts: dict[tuple[str, bool, int], IntArray] = {}
 
     def of(self, group: Covergroup, *, exactly: bool) -> list[Goal]:
-        """A goal for each open bin of `Intervals` or `Shown`.
+        """A goal for each open bin of `Intervals`, `Shown` or `Running`.
 
         Args:
-            exactly: at the element whose form was solved, as those of `Shown` always are, not moved elsewhere.
+            exactly: at the element whose form was solved, as those of the other two always are, not moved elsewhere.
         """
         bins = group.open.nonzero()[0].tolist()
         found: list[Goal | None] = []
@@ -42,6 +43,8 @@ class Goals:
             found = [self._number(group, index, exactly) for index in bins]
         elif isinstance(group, Shown):
             found = [self._turn(group, index) for index in bins]
+        elif isinstance(group, Running):
+            found = [self._excursion(excursion) for excursion in dict.fromkeys(group.excursions[i] for i in bins)]
         return [goal for goal in found if goal is not None]
 
     def _number(self, group: Intervals, index: int, exactly: bool) -> Goal | None:
@@ -64,6 +67,11 @@ class Goals:
                     if (goal := self._solved(form, number)) is not None:
                         return goal
         return None
+
+    def _excursion(self, excursion: Excursion) -> Goal:
+        """A running sum goes far out and comes back."""
+        indices = excursion.indices
+        return Goal(excursion.input, indices, excursion.numbers, _still(indices))
 
     def _free(self, form: Form) -> bool:
         """Whether the form is one of a graph's input, of some of its elements."""
