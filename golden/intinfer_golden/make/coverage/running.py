@@ -33,6 +33,9 @@ SIGNS = (1, -1)
 CHANNELS = 4
 """Channels that are tried, those that can go out farthest first."""
 
+ANY, NONE = "any", "none"
+"""Targets of sums whose end all see, and of those that never turn a result."""
+
 SAMPLES = 2**12
 """Last sums at which the result is looked at first; where it turns between two of them, the place is bisected."""
 
@@ -97,14 +100,19 @@ class Running(Covergroup):
 
 
 def covergroups(graph: Graph, node: Node) -> list[Covergroup]:
-    """What shows of the running sums of a node that reads the inputs and never overflows; nothing of other nodes, and
-    where only a linear node reads the sums."""
+    """What shows of the running sums of a node that reads the inputs and never overflows.
+
+    Nothing of other nodes, where a linear node reads the sums, and where all see them and none goes farther on its way
+    than at its end: any product can be 0.
+    """
     found = path_of(graph, node)
     is_result = node.name in {out.value for out in graph.outputs}
     free = set(node.inputs) <= {x.name for x in graph.inputs}
     if not free or overflows(graph, node.name) is not None or (not is_result and (found is None or found[0])):
         return []
     mac, rest = Mac.of(graph, node), None if is_result or found is None else found[1]
+    if rest is None and mac.type.lo <= 0 <= mac.type.hi and not (mac.window.padded and mac.pad_value.any()):
+        return []
     group = Running(mac, rest, list(_excursions(mac, rest)))
     return [group] if len(group.hit) else []
 
@@ -129,7 +137,7 @@ def _excursions(mac: Mac, rest: Rest | None) -> Iterator[Excursion]:
         for place in _places(mac)
         for channel in range(len(mac.weight))
     ]
-    targets = [_targets(sums, rest, sign) for sign in SIGNS]
+    targets = [[ANY] * len(sums) if rest is None else _targets(sums, rest, sign) for sign in SIGNS]
     for (order, taps), (way, sign) in product(_orders(mac), enumerate(SIGNS)):
         ways = [_Way(one, taps, sign, target) for one, target in zip(sums, targets[way], strict=True)]
         for found in sorted(ways, key=lambda one: -one.farthest)[:CHANNELS]:
@@ -161,12 +169,10 @@ class _Sum:
         return int(ends.min(axis=0).sum()), int(ends.max(axis=0).sum())
 
 
-def _targets(sums: Sequence[_Sum], rest: Rest | None, sign: int) -> list[int | None]:
-    """For each the last sum, as far out as is found, of which one less far gives another result; without a rest the
-    nearest, of which any does. None where the result never turns."""
+def _targets(sums: Sequence[_Sum], rest: Rest, sign: int) -> list[int | str]:
+    """For each the last sum, as far out as is found, of which one less far gives another result; NONE where it never
+    turns."""
     lo, hi = (np.array(ends) for ends in zip(*(one.reach for one in sums), strict=True))
-    if rest is None:
-        return list(map(int, lo if sign > 0 else hi))
     channel = np.array([one.channel for one in sums])
 
     def results(numbers: IntArray) -> IntArray:
@@ -187,7 +193,7 @@ def _targets(sums: Sequence[_Sum], rest: Rest | None, sign: int) -> list[int | N
         middle = (outer + inner) // 2
         same = results(middle) == kept
         outer, inner = np.where(same, middle, outer), np.where(same, inner, middle)
-    return [int(n) if turn else None for n, turn in zip(outer[:, 0], turns.any(axis=1), strict=True)]
+    return [int(n) if turn else NONE for n, turn in zip(outer[:, 0], turns.any(axis=1), strict=True)]
 
 
 def _places(mac: Mac) -> list[tuple[int, int]]:
@@ -212,13 +218,13 @@ class _Way:
         farthest: number, 0 where there is no such sum.
     """
 
-    def __init__(self, one: _Sum, taps: IntArray, sign: int, target: int | None) -> None:
+    def __init__(self, one: _Sum, taps: IntArray, sign: int, target: int | str) -> None:
         self.sum, self._taps, self._sign, self._target = one, taps, sign, target
         ends = np.stack([sign * one.weight * one.lo, sign * one.weight * one.hi])[:, taps]
         most, least = ends.max(axis=0).sum(axis=1).cumsum(), ends.min(axis=0).sum(axis=1)
         self.farthest, self._split = 0, 0
-        if target is not None and least.sum() <= sign * target <= most[-1]:
-            far = np.minimum(most, sign * target - (least.sum() - least.cumsum()))
+        if target == ANY or (isinstance(target, int) and least.sum() <= sign * target <= most[-1]):
+            far = np.minimum(most, sign * target - (least.sum() - least.cumsum())) if isinstance(target, int) else most
             self._split = int(far.argmax()) + 1
             self.farthest = int(far.max())
 
@@ -227,7 +233,7 @@ class _Way:
         one, parts = self.sum, (self._taps[: self._split].reshape(-1), self._taps[self._split :].reshape(-1))
         out, back = (Sums(self._sign * one.weight[part], one.lo[part], one.hi[part]) for part in parts)
         for far in range(self.farthest, max(self.farthest - STEPS, 0), -1):
-            left = self._sign * (self._target or 0) - far
+            left = self._sign * self._target - far if isinstance(self._target, int) else back.range[0]
             if out.find(far, far).number is None or back.find(left, left).number is None:
                 continue
             there, again = out.solve(far, rng), back.solve(left, rng)
