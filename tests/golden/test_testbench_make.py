@@ -63,6 +63,57 @@ def test_make_warns_of_options_that_the_bench_does_not_have(tmp_path: Path) -> N
     assert "+longest" not in run.stderr
 
 
+@pytest.mark.parametrize(
+    "target", [pytest.param("icarus", marks=needs_icarus), pytest.param("cocotb", marks=needs_cocotb)]
+)
+def test_macros_and_include_folders_reach_icarus(tmp_path: Path, target: str) -> None:
+    """Folders are relative to the one that make runs in, as RTL is."""
+    directory, _ = fifo_set(tmp_path)
+    text = FIFO.read_text()
+    guarded = f'`include "port.vh"\n`ifdef WORD\n{text.replace("s0_axis_tdata", "`WORD_IN")}`endif\n'
+    (tmp_path / "guarded.sv").write_text(guarded)
+    (directory / "bench" / "headers").mkdir()
+    (directory / "bench" / "headers" / "port.vh").write_text("`define WORD_IN s0_axis_tdata\n")
+    options = (f"RTL={tmp_path / 'guarded.sv'}", "PROFILES=always", "REPEAT=1", "ARGS=+longest=300")
+    right = make(directory, target, *options, "IVERILOG_FLAGS=-DWORD=12 -Iheaders")
+    assert right.returncode == 0, right.stdout + right.stderr
+    assert make(directory, target, *options, "IVERILOG_FLAGS=-Iheaders").returncode != 0
+    assert make(directory, target, *options, "IVERILOG_FLAGS=-DWORD=12").returncode != 0
+
+
+@needs_icarus
+def test_files_of_a_run_stand_where_make_was_called(tmp_path: Path) -> None:
+    """The simulation runs in another folder."""
+    directory, _ = fifo_set(tmp_path)
+    folder = directory / "bench"
+    (folder / "sent").mkdir()
+    options = ("PROFILES=always", "REPEAT=1")
+    run = make(directory, "icarus", *options, "VCD=waves.vcd", "RESULTS=outcomes", "ARGS=+dump=sent +longest=300")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (folder / "sent" / "clip0.memh").read_text().split() == [
+        line for line in (directory / "values" / "clip0.memh").read_text().splitlines() if not line.startswith("/")
+    ]
+    assert "$enddefinitions" in (folder / "waves.vcd").read_text()
+    assert (folder / "outcomes" / "icarus.always.xml").exists()
+    assert make(directory, "icarus", *options, "ARGS=+vcd=others.vcd +longest=300").returncode == 0
+    assert "$enddefinitions" in (folder / "others.vcd").read_text()
+
+
+def test_the_readme_names_all_options(tmp_path: Path) -> None:
+    """Of `make` and of the bench: those that have a variable of make by that."""
+    folder = fifo_set(tmp_path)[0] / "bench"
+    readme, makefile = (folder / "README.md").read_text(), (folder / "Makefile").read_text()
+    (known,) = re.findall(r"^KNOWN := (.*)$", makefile, re.MULTILINE)
+    plusargs = re.findall(r"(\w+)[=.]%", known)
+    assert "dump_pass" in plusargs
+    assert [name for name in plusargs if f"+{name}" not in readme and f"`{name.upper()}=" not in readme] == []
+    variables = set(re.findall(r"^([A-Z]+) \?=", makefile, re.MULTILINE)) | set(
+        re.findall(r"\$\(([A-Z]+_FLAGS)\)", makefile)
+    )
+    assert {"IVERILOG_FLAGS", "REPEAT"} <= variables
+    assert [name for name in sorted(variables) if not re.search(rf"`{name}\b|{name}=", readme)] == []
+
+
 @needs_icarus
 def test_make_fails_a_design_that_hangs_within_a_moment(tmp_path: Path) -> None:
     """No cycle of a bench comes then."""
