@@ -213,3 +213,8 @@ def test_what_stands_in_a_chain_of_golden_vectors_is_a_choice():
         if [region.nodes for region in each_chain(builder.finish())] == [("before", "node")]:
             found.add(kind)
     assert found == {"conv2d", "dense", "affine", "threshold", "requant", "table"}
+
+
+def test_named_parts_are_the_inputs() -> None:
+    assert {kind: op.parts for kind, op in OPS.items() if op.parts} == {"mux": ("S", "I1", "I0")}
+    assert all(len(op.parts) == op.arity for op in OPS.values() if op.parts)

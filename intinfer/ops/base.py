@@ -43,12 +43,13 @@ class Op(ABC):
 
     Field types are those that `model_file` stores: int, bool, str enums, tuples of ints, IntTensor, Weights,
     Accumulator. `since` is the first version of the model file that has the op. `arity` is the number of inputs, None
-    when it varies (at least one).
+    when it varies (at least one). `parts` are the names of the inputs in order where each plays a part of its own.
     """
 
     kind: ClassVar[str]
     since: ClassVar[int]
     arity: ClassVar[int | None] = 1
+    parts: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
         """Refuse an op, a class with a `kind`, that leaves a fact out. Raises TypeError that names what is missing."""

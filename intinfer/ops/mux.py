@@ -24,6 +24,7 @@ class Mux(Nonlinear, Selecting, Free):
     kind = "mux"
     since = 1
     arity = 3
+    parts = ("S", "I1", "I0")
 
     def infer(self, *inputs: Value) -> tuple[Shape, IntType]:
         """Refuse branches of different shapes, and select bits that are not one a channel."""

@@ -17,7 +17,7 @@ from tools import needs_icarus, needs_verilator
 
 from intinfer.builder import GraphBuilder
 from intinfer.errors import DataError
-from intinfer.ops import Clamp
+from intinfer.ops import Clamp, Concat, Mux
 from intinfer.types import IntArray, IntType
 from intinfer_golden.testbench import write_bench
 
@@ -158,8 +158,46 @@ def test_the_same_manifest_gives_the_same_bench(tmp_path: Path) -> None:
         "test_dut.py",
     ]
     readme = first["README.md"].decode()
-    row = "| s0_axis | input | 16 bits | 3 x 4 bits twos_complement | 12 | x0 | values/x0.memh |"
-    assert row in readme.splitlines()
+    words = "16 bits | 3 x 4 bits twos_complement | 12"
+    for row in (
+        f"| s0_axis | input | x0 | clip0 (clamp) | {words} | values/x0.memh |",
+        f"| m0_axis | output | clip0 | result of clip0 (clamp) | {words} | values/clip0.memh |",
+    ):
+        assert row in readme.splitlines()
+
+
+def test_the_readme_says_which_input_is_which(tmp_path: Path) -> None:
+    """Select bits and branches of a multiplexer, the order of others, and what nothing or much reads."""
+    builder = GraphBuilder()
+    zero, one = (builder.input(name, (2, 1, 1), IntType(0, 1)) for name in ("off", "on"))
+    select, spare = builder.input("bits", (2,), IntType(0, 1)), builder.input("sp|are", (2, 1, 1), IntType(0, 1))
+    chosen = builder.add(Mux(), select, one, zero, name="mux")
+    builder.output("y", builder.add(Concat(), chosen, one, name="both"))
+    builder.output("same", spare)
+    for i in range(5):
+        builder.add(Clamp(0, 1), one, name=f"c{i}")
+    arrays = {value: np.zeros((1, 2, 1, 1), dtype=np.int64) for value in ("off", "on", "sp|are")}
+    images = arrays | {"bits": np.zeros((1, 2), dtype=np.int64)}
+    directory = write_unchecked(builder.finish(), images, tmp_path / "set", formats=("memh",))
+    lines = (directory / "bench" / "README.md").read_text().splitlines()
+    cells = [line.split(" | ")[:4] for line in lines if "_axis | " in line]
+    assert cells == [
+        ["| s0_axis", "input", "off", "I0 of mux (mux)"],
+        ["| s1_axis", "input", "on", "I1 of mux (mux), input 1 of both (concat), c0 (clamp), c1 (clamp), and 3 more"],
+        ["| s2_axis", "input", "bits", "S of mux (mux)"],
+        ["| s3_axis", "input", "sp\\|are", "read by no node"],
+        ["| m0_axis", "output", "both", "result of both (concat)"],
+        ["| m1_axis", "output", "sp\\|are", "an input, unchanged"],
+    ]
+
+
+@pytest.mark.parametrize("nodes", [None, [{}], [{"name": "n", "op": "nothing", "inputs": []}], [None]])
+def test_a_manifest_with_damaged_nodes_is_refused(tmp_path: Path, nodes: object) -> None:
+    directory, _ = fifo_set(tmp_path)
+    path = directory / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"nodes": nodes}))
+    with pytest.raises(DataError, match=r"manifest\.json: is damaged \(.*; make the vectors again"):
+        write_bench(directory)
 
 
 @pytest.mark.parametrize(

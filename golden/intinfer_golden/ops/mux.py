@@ -30,7 +30,7 @@ class MuxFacts(OpFacts[Mux]):
         taken = branches[0 if bit.number == 1 else 1]
         rows: tuple[dict[str, Cell], ...] = tuple(
             {"branch": name, **element_row(branch, taken="yes" if branch is taken else "no")}
-            for name, branch in zip(("I1", "I0"), branches, strict=True)
+            for name, branch in zip(self.op.parts[1:], branches, strict=True)
         )
         return Steps("S ? I1 : I0", rows, {f"S = {bit.value}[c={at[0]}]": bit.number}, taken.number, (bit, taken))
 

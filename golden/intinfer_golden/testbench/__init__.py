@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -11,19 +11,19 @@ from intinfer.errors import DataError
 from intinfer.files.atomic import write_into
 
 from ..describe import manifest
+from ..describe.documents import AGAIN
 from ..describe.manifest import Port
 from ..make.replace import put_in_place
 from .adapter import adapter
 from .interface import Interface
 from .monitors import bind, check_path, monitors
+from .readme import graph_places, readme
 from .text import plain
 from .verilog import top_module
 
 FOLDER = "bench"
 SHIPPED = {"test_dut.py": "cocotb_test.txt", "Makefile": "Makefile", "run.sh": "run.sh"}
 """Files of a bench that do not depend on the set -> templates."""
-
-_WHAT = {"in": "input", "demand": "input: demand mask", "out": "output"}
 
 UNIT = 8
 """Nodes, at most, of a network whose set is repeated many times, as those of regions are."""
@@ -43,8 +43,8 @@ def write_bench(
             test the signals u_conv.m_axis_tdata, _tvalid, _tready and, where the interface has it, _tlast.
         top: name of the module under test, for bind.sv.
 
-    Raises DataError when `directory` has no manifest of this version, a stream has no memh file, or a stream is no
-    hierarchical name, or of a node that the set does not hold.
+    Raises DataError when `directory` has no manifest of this version or a damaged one, a stream has no memh file, or an
+    inner one is no hierarchical name, or of a node that the set does not hold.
     """
     interface, inner = interface or Interface(), inner or {}
     document, vectors = manifest.read(directory)
@@ -56,13 +56,17 @@ def write_bench(
             )
     found = [vectors.carrying(node, path) for path, node in inner.items()]
     ports = tuple(vectors.streams.values())
+    try:
+        uses = graph_places(document["nodes"])
+    except (LookupError, TypeError, AttributeError) as error:
+        raise DataError(f"{directory / manifest.NAME}: is damaged ({type(error).__name__}: {error}); {AGAIN}") from None
     unit = vectors.mode == "isolated" or len(document["nodes"]) <= UNIT
     tb = top_module(ports, unit=unit, asynchronous=interface.asynchronous, monitored=bool(found))
     texts = {
         "tb.sv": _template("bench.sv") + "\n" + tb,
         "adapter.sv": adapter(ports, interface),
         "frames.txt": "".join(f"{plain(label)}\n" for label in vectors.frames),
-        "README.md": _readme(ports, interface),
+        "README.md": readme(_template("README.md"), ports, interface, uses),
         **{name: _template(template) for name, template in SHIPPED.items()},
     }
     if found:
@@ -90,22 +94,6 @@ def ports(directory: Path) -> tuple[Port, ...]:
     for port in found:
         port.stored.memh()
     return found
-
-
-def _readme(ports: Sequence[Port], interface: Interface) -> str:
-    """How to run it, and the ports that the design must have: the text, with a table of the ports of this set."""
-    rows = ["| port | direction | tdata | element | beats a frame | value | file |", "|---|---|---|---|---|---|---|"]
-    for port in ports:
-        tensor = port.tensor
-        slot = f" in {tensor.slot_bits}" if tensor.slot_bits > tensor.code.bits else ""
-        high = "" if tensor.slot.lsb_first or tensor.lanes == 1 else ", element 0 highest"
-        element = f"{tensor.lanes} x {tensor.code.bits} bits{slot} {tensor.code.name}{high}"
-        node = ascii(tensor.node)[1:-1].replace("|", "\\|")
-        cells = (port.name, _WHAT[port.direction], f"{tensor.beat_bits} bits", element, str(port.frame_words))
-        rows.append(f"| {' | '.join((*cells, node, port.stored.memh()))} |")
-    signals = {f"`{', '.join(f'NAME_{signal}' for signal in interface.signals(d))}`" for d in ("in", "out")}
-    text = _template("README.md").replace("CLOCK_AND_RESET", interface.sentence())
-    return text.replace("SIGNALS", " or ".join(sorted(signals))).replace("PORTS\n", "\n".join(rows) + "\n")
 
 
 def _template(name: str) -> str:
