@@ -77,6 +77,11 @@ class Comparison:
         return self.first is None
 
     @property
+    def empty(self) -> bool:
+        """Whether the dump has no word at all, which is no matter of its values."""
+        return self.words == 0
+
+    @property
     def name(self) -> str:
         """The node or its constant, after its set where there are several."""
         name = self.node if self.constant is None else f"{self.node}.{self.constant}"
@@ -180,7 +185,8 @@ def _compare(
     pieces = Pieces(match, tensor, held, full, extent)
     tally = pieces.tally()
     first = tally.first or pieces.length()
-    case = pieces.case(first, tally.wrong_frames) if first and not tensor.attribute else None  # they are of values
+    explained = first and len(extent.words) and not tensor.attribute  # hints and causes are of values
+    case = pieces.case(first, tally.wrong_frames) if first and explained else None
     diagnosis, place = diagnoses.of(case) if case else (), ""
     notes = [f"the dump holds frames {ranges(held)} of {count:,}"] if frames is not None else []
     if case and first and tally.differences:

@@ -26,6 +26,8 @@ def describe(comparison: Comparison) -> list[str]:
     ignored = f", {comparison.ignored:,} not demanded and ignored" if comparison.ignored else ""
     kind = "node" if comparison.constant is None else "constant"
     head = f"{comparison.dump}: {kind} {comparison.name}{source}: "
+    if comparison.empty:
+        return [printable(line) for line in (head + _emptiness(comparison), *_listed("note", comparison.notes))]
     if (first := comparison.first) is None:
         lines = [f"{head}equal, {comparison.compared:,} values compared{ignored}"]
     else:
@@ -48,25 +50,39 @@ def describe(comparison: Comparison) -> list[str]:
         more = len(comparison.errors) - len(shown)
         counts = ", ".join(f"{error:+d} x {count:,}" for error, count in shown)
         lines.append(f"  actual - expected: {counts}" + (f", {more} more" if more else ""))
-    lines += [f"  note: {note}" for note in comparison.notes]
-    lines += [f"  where: {comparison.where}"] if comparison.where else []
-    lines += [f"  hint: {hint}" for hint in comparison.hints]
-    lines += [f"  cause: {cause}" for cause in comparison.causes]
+    lines += _listed("note", comparison.notes)
+    lines += _listed("where", [comparison.where] if comparison.where else [])
+    lines += _listed("hint", comparison.hints)
+    lines += _listed("cause", comparison.causes)
     return [printable(line) for line in lines]
+
+
+def _emptiness(comparison: Comparison) -> str:
+    """What is said in place of a first difference."""
+    return (
+        f"EMPTY, it holds none of the {comparison.expected_words:,} words expected; look whether the simulation ran to "
+        "its end, sent anything, and closed its file"
+    )
+
+
+def _listed(kind: str, texts: Sequence[str]) -> list[str]:
+    return [f"  {kind}: {text}" for text in texts]
 
 
 def commands(verification: Verification) -> dict[str, str]:
     """Command lines for the first difference: "explain" follows its value by hand, "minimal" makes a small set of the
-    first frames in which it or another node of its set differs. Empty where there is nothing of the kind to do.
+    first frames in which it or another node of its set differs. Empty where there is nothing of the kind to do; a dump
+    without words has no value that could be followed.
     """
-    first = verification.first
+    different = [comparison for comparison in verification.comparisons if not comparison.equal and not comparison.empty]
+    first = different[0] if different else None
     if first is None or first.first is None:
         return {}
     found: dict[str, str | None] = {}
     at = first.first.at
     if at is not None and "n" in at and first.role != "input":
         found["explain"] = explain_command(first.directory, at["n"], first.node, at)
-    same = [comparison for comparison in verification.comparisons if comparison.directory == first.directory]
+    same = [comparison for comparison in different if comparison.directory == first.directory]
     frames = sorted({frame for comparison in same for frame in comparison.wrong_frames})
     if frames:
         found["minimal"] = frames_command(first.directory, frames, first.frames)
@@ -149,7 +165,7 @@ def junit_xml(verification: Verification) -> bytes:
     for comparison in verification.comparisons:
         case = _case(suite, comparison.name, comparison.dump)
         if not comparison.equal:
-            message = printable(describe_first(comparison))
+            message = printable(_emptiness(comparison) if comparison.empty else describe_first(comparison))
             failure = ElementTree.SubElement(case, "failure", {"message": message, "type": "difference"})
             failure.text = "\n".join(describe(comparison))
     for name in verification.without_dump:

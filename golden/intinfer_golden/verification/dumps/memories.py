@@ -54,8 +54,8 @@ def coe_words(path: Path) -> Iterator[Words]:
     head = _COE_HEAD.match(begin)
     if head is None or head[1].lstrip(b"0") not in (b"2", b"10", b"16"):
         raise DataError(
-            f"{path}: does not begin with memory_initialization_radix=16; (or 2, or 10) and "
-            "memory_initialization_vector=; write both before the words"
+            f"{path}: {'' if begin else 'is empty and '}does not begin with memory_initialization_radix=16; (or 2, or "
+            "10) and memory_initialization_vector=; write both before the words"
         )
     holes, comments = Holes(rb",\s*,", b","), Comments({b";": b"\n"})
     radix, line, done = int(head[1]), 1 + head[0].count(b"\n"), False

@@ -83,6 +83,7 @@ class ValueChanges:
 
     def _declare(self) -> None:
         scope: list[str] = []
+        token: bytes | None = None
         for token in self._tokens:
             if token == b"$enddefinitions":
                 self._until_end("$enddefinitions")
@@ -103,7 +104,7 @@ class ValueChanges:
                 deque(self._to_end(token.decode("ascii")), maxlen=0)
             else:
                 raise self.error(f"{short(token.decode('ascii', 'backslashreplace'))} stands among the declarations")
-        raise self.error("it ends before $enddefinitions")
+        raise self.error("it is empty" if token is None else "it ends before $enddefinitions")
 
     def _until_end(self, what: str) -> list[str]:
         parts: list[str] = []
