@@ -115,7 +115,14 @@ class GraphBuilder(OpMethods):
         classes: Sequence[str] = (),
         provenance: Mapping[str, str] | None = None,
     ) -> Graph:
-        """The finished graph; `image` may be its mode alone, "RGB" or "L".
+        """The finished graph; without arguments one of integer arrays alone, with no pictures, class names or notes.
+
+        Args:
+            image: how a picture file becomes the only input, of shape (3, H, W) or (1, H, W): an `ImageInput`, or its
+                mode alone, "RGB" or "L". None: no input is a picture, and commands that read images, as `intinfer run`
+                and `golden`, take files of integer arrays (.npy, .npz) alone.
+            classes: a name of each channel of the first output, or none of any.
+            provenance: where the graph comes from, texts by key, which nothing computes with.
 
         Raises GraphError without inputs or outputs, or when `image` or `classes` do not fit.
         """

@@ -69,6 +69,7 @@ def test_a_graph_does_not_change_when_its_builder_goes_on():
     builder, x = started()
     builder.output("x", x)
     graph = builder.finish()
+    assert (graph.image, graph.classes, graph.provenance) == (None, (), {})
     builder.add(Clamp(0, 1), x, name="late")
     assert list(graph.values) == ["x"]
     assert graph.nodes == ()

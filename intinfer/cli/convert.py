@@ -13,7 +13,7 @@ from ..errors import DataError, GraphError
 from ..graph import Graph
 from ..model_file import save
 from ..narrow import narrow
-from ..reports.text import table
+from ..reports.text import counted, table
 from .accumulators import add_accumulator, chosen_rule
 from .common import answer, constants_text, describe, stored_bits
 from .limits import add_limits, limited
@@ -153,6 +153,6 @@ def _text(graph: Graph, output: Path) -> str:
         [
             table(("node", "op", "from", "stored"), rows),
             f"stored: {stored}; {sum(totals.values()):,} bits in all",
-            f"wrote {output}: {len(graph.nodes)} nodes, {output.stat().st_size:,} bytes",
+            f"wrote {output}: {counted(len(graph.nodes), 'node')}, {output.stat().st_size:,} bytes",
         ]
     )

@@ -21,6 +21,7 @@ from intinfer_golden.verification.sets import open_set
 
 from ..errors import DataError
 from ..model import Model, load
+from ..reports.text import counted
 from .common import answer, note
 from .golden_images import Bar, asked_frames, asked_nodes, asked_regions
 from .golden_layout import asked_words
@@ -138,7 +139,7 @@ def _covering(arguments: argparse.Namespace, model: Model, frames: Frames | None
 def _parts(
     arguments: argparse.Namespace, model: Model, frames: Frames | None, regions: Sequence[Region]
 ) -> dict[str, Any]:
-    note(f"{len(regions)} sets; a frame of each takes about {_frame_sizes(arguments, model, regions)}")
+    note(f"{counted(len(regions), 'set')}; a frame of each takes about {_frame_sizes(arguments, model, regions)}")
     bar = Bar(len(regions), "sets")
     index = write_isolated(
         model,
@@ -179,17 +180,19 @@ def _frame_sizes(arguments: argparse.Namespace, model: Model, regions: Sequence[
 def _sentence(document: Mapping[str, Any]) -> str:
     if "sets" in document:
         sets, covered, left = document["sets"], document["covered"], document["open"]
-        wrote = f"wrote {document['directory']}: {sets} set{'s' * (sets > 1)}, {document['frames']:,} frames; "
+        wrote = f"wrote {document['directory']}: {counted(sets, 'set')}, {counted(document['frames'], 'frame')}; "
         if not left:
             return f"{wrote}every case that they should show (bin) is hit, or proven impossible"
         where = f"in {sets - covered} of the sets" if sets > 1 else "in it"
         return (
-            f"{wrote}{where} {left:,} cases that frames should show (bins) are open, neither hit nor proven "
-            "impossible; the set's coverage.html lists them, and a longer search (--time-limit, --rounds) may hit more"
+            f"{wrote}{where} {counted(left, 'case')} that frames should show (bins) {'is' if left == 1 else 'are'} "
+            "open, neither hit nor proven impossible; the set's coverage.html lists them, and a longer search "
+            "(--time-limit, --rounds) may hit more"
         )
     coverage = f"; {document['coverage']['percent']:.2f} % covered" if "coverage" in document else ""
     formats = " and ".join(document["format"])
-    return f"wrote {document['directory']}: {document['nodes']} nodes, {document['images']} images, {formats}{coverage}"
+    nodes, images = counted(document["nodes"], "node"), counted(document["images"], "image")
+    return f"wrote {document['directory']}: {nodes}, {images}, {formats}{coverage}"
 
 
 def _check_space(arguments: argparse.Namespace, needed: int) -> None:

@@ -19,6 +19,7 @@ from ..images.dataset import load_dataset, stored_images
 from ..images.image import load_image
 from ..inputs import image_input
 from ..model import Model
+from ..reports.text import counted
 from .common import FIT, note
 
 
@@ -98,4 +99,5 @@ class Bar:
         made = self._done - self._first
         if self._began is not None and made:
             seconds = time.monotonic() - self._began
-            note(f"{made:,} {self._unit} in {seconds:.1f} s, {made / max(seconds, 1e-9):,.1f} {self._unit}/s")
+            done = counted(made, self._unit.removesuffix("s"))
+            note(f"{done} in {seconds:.1f} s, {made / max(seconds, 1e-9):,.1f} {self._unit}/s")

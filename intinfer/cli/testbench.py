@@ -9,6 +9,7 @@ from intinfer_golden.testbench import FOLDER, Interface, write_bench
 from intinfer_golden.testbench.interface import TLAST
 
 from ..errors import DataError
+from ..reports.text import counted
 from .common import answer, describe
 
 
@@ -69,5 +70,5 @@ def run(arguments: argparse.Namespace) -> int:
     )
     write_bench(Path(arguments.directory), interface, inner, arguments.top)
     folder = str(Path(arguments.directory) / FOLDER)
-    text = f"wrote {folder}: ports {interface.sentence().replace('`', '')}; {len(inner)} monitors"
+    text = f"wrote {folder}: ports {interface.sentence().replace('`', '')}; {counted(len(inner), 'monitor')}"
     return answer(arguments, {"directory": folder, "monitors": inner}, text)

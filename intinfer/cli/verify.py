@@ -13,7 +13,7 @@ from intinfer_golden.verification.report import describe as lines
 
 from ..errors import DataError
 from ..files.atomic import write_file
-from ..reports.text import printable
+from ..reports.text import counted, printable
 from .common import answer, describe, frame_ranges, positive
 
 
@@ -144,6 +144,6 @@ def _summary(verification: Verification) -> str:
     count = len(verification.comparisons)
     same = sum(comparison.equal for comparison in verification.comparisons)
     missing = len(verification.without_dump)
-    text = f"{same} of {count} dumps equal" + (f"; {missing} nodes without a dump" if missing else "")
+    text = f"{same} of {count} dumps equal" + (f"; {counted(missing, 'node')} without a dump" if missing else "")
     first = verification.first
     return text if first is None else printable(f"{text}; the first node that differs is {first.name}")

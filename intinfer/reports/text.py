@@ -33,6 +33,14 @@ def _gap(count: int) -> str:
     return f" ... {count:,} characters left out ... "
 
 
+def counted(number: int, noun: str) -> str:
+    """
+    >>> counted(1, "set"), counted(1234, "set")
+    ('1 set', '1,234 sets')
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def shape_text(shape: Sequence[int]) -> str:
     """
     >>> shape_text((3, 32, 32))

@@ -166,6 +166,12 @@ def test_refusals(network: Path, index: Path, tmp_path: Path, capsys: pytest.Cap
     assert refusal(["explain", str(index), "--node", "fc", *at], capsys) == (
         f"{index}: holds 4 sets, none of which computes node 'fc'; give one of them: {sets}"
     )
+    alone = json.loads((index / "index.json").read_text())
+    (one := tmp_path / "one").mkdir()
+    (one / "index.json").write_text(json.dumps(alone | {"sets": alone["sets"][:1]}))
+    assert refusal(["explain", str(one), "--node", "fc", *at], capsys) == (
+        f"{one}: holds 1 set, none of which computes node 'fc'; give one of them: {one / 'dw'}"
+    )
     none = tmp_path / "none"
     assert refusal(["explain", str(none), *at], capsys) == (
         f"{none}: no such folder; give a folder that intinfer golden made"

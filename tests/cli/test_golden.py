@@ -125,7 +125,7 @@ def test_resume(
         "the folder"
     )
     assert main(["golden", *line, "--resume"]) == 0
-    assert capsys.readouterr().err.splitlines()[-1].startswith("intinfer: 1 images in ")
+    assert capsys.readouterr().err.splitlines()[-1].startswith("intinfer: 1 image in ")
     assert main(["golden", *files, "-o", str(tmp_path / "u"), "--format", "npy", "--resume"]) == 0  # nothing to resume
     assert bytes_of(tmp_path / "t") == bytes_of(tmp_path / "u")
 
@@ -151,9 +151,10 @@ def test_parts(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[s
             "covered": sum(entry["coverage"]["open"] == 0 for entry in index["sets"]),
             "open": sum(entry["coverage"]["open"] for entry in index["sets"]),
         }
+        sets = {1: "1 set", 2: "2 sets"}[len(folders)]
         first, second = captured.err.splitlines()
-        assert first.startswith(f"intinfer: {len(folders)} sets; a frame of each takes about ")
-        assert second.startswith(f"intinfer: {len(folders)} sets in ")
+        assert first.startswith(f"intinfer: {sets}; a frame of each takes about ")
+        assert second.startswith(f"intinfer: {sets} in ")
     document = json.loads((tmp_path / "0" / "pool" / "manifest.json").read_text())
     first = ["tells faults of one frame", "tells faults of one frame, the other way"]
     assert document["frames"][:5] == [*first, "image 0", "image 1", "image 2"]

@@ -17,7 +17,7 @@ from tools import module
 
 import intinfer
 from intinfer import reference
-from intinfer.cli import main
+from intinfer.cli import golden, main
 from intinfer_golden import Tile, WordOptions
 from intinfer_golden.describe import manifest
 from intinfer_golden.describe.regions import each_node
@@ -376,3 +376,16 @@ def test_force_keeps_the_old_set_until_the_new_one_is_whole(
         assert main(replaced(model, target, "--force", "--order", "nchw")) == 2
     assert bytes_of(target) == old
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+
+@pytest.mark.parametrize(
+    ("left", "end"),
+    [(0, "is hit, or"), (1, "in it 1 case that frames should show (bins) is open, "), (1234, "in it 1,234 cases")],
+)
+def test_one_of_a_kind_is_no_plural(left: int, end: str) -> None:
+    document = {"directory": "d", "sets": 1, "frames": 1, "covered": int(left == 0), "open": left}
+    sentence = golden._sentence(document)
+    assert sentence.startswith("wrote d: 1 set, 1 frame; ")
+    assert end in sentence
+    whole = {"directory": "d", "images": 1, "nodes": 1, "format": ["npy"]}
+    assert golden._sentence(whole) == "wrote d: 1 node, 1 image, npy"

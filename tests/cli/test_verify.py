@@ -102,7 +102,7 @@ def test_a_stream_and_several_sets(files: list[str], tmp_path: Path, capsys: pyt
     stream = ["--signal", "tb.q", "--ready", "tb.ready", "--node", "sum"]
     assert main(["verify", str(sets), str(wave), *stream]) == 0
     assert capsys.readouterr().out == (
-        f"{wave}: node sum/sum: equal, {values.size} values compared\n1 of 1 dumps equal; 1 nodes without a dump\n"
+        f"{wave}: node sum/sum: equal, {values.size} values compared\n1 of 1 dumps equal; 1 node without a dump\n"
     )
     assert main(["verify", str(sets), str(sets / "pool" / "values" / "pool.npy"), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

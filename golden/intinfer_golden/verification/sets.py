@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from intinfer.errors import DataError, close_names
+from intinfer.reports.text import counted
 from intinfer.types import IntArray, Mask
 
 from ..describe import documents, index, manifest
@@ -63,7 +64,7 @@ def open_set(directory: Path, node: str | None = None) -> VectorSet:
     shown = found or listed
     names = ", ".join(str(directory / entry.path) for entry in shown[:MOST_NAMED])
     more = f" or {len(shown) - MOST_NAMED} more" if len(shown) > MOST_NAMED else ""
-    raise DataError(f"{directory}: holds {len(listed)} sets{which}; give one of them: {names}{more}")
+    raise DataError(f"{directory}: holds {counted(len(listed), 'set')}{which}; give one of them: {names}{more}")
 
 
 class Sets:
