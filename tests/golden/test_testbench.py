@@ -119,6 +119,7 @@ def test_an_unknown_profile_is_an_error(run: Run) -> None:
     result = run("allways")
     assert result.returncode != 0
     assert "+profile: allways is unknown; give always, random, bursty, slow_sink, slow_source, slow" in result.output
+    assert "FAIL: nothing was sent to the design: options or files are wrong; profile allways" in result.output
 
 
 def cut(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -95,7 +96,7 @@ def test_counters_of_frames(tmp_path: Path) -> None:
     with bench(directory, [HOSTILE / "conv.sv"], "verilator", repeat=0, timeout=120) as run:
         right = run("always")
         assert right.passed
-        assert "PASS: 65546 frames (past 65536), 1638650 beats in (past 65536), " in right.output
+        assert re.search(r"PASS: 655\d\d frames \(past 65536\), 1638\d+ beats in \(past 65536\), ", right.output)
         assert [run("always", 1, f"+fault={fault}").passed for fault in (10, 11, 12, 13)] == [False] * 4
 
 
@@ -118,7 +119,7 @@ def test_numbers_of_plusargs_are_checked(tmp_path: Path, argument: str, message:
     with bench(directory, [HOSTILE / "add.sv"], repeat=0 if "repeat" in argument else 2) as run:
         result = run("always", 1, argument)
     assert f"ERROR: {message}" in result.output
-    assert "FAIL: 1 errors" in result.output
+    assert "FAIL: nothing was sent to the design: options or files are wrong; profile" in result.output
     assert not result.passed
 
 

@@ -782,7 +782,10 @@ module bench_run #(
     given = $test$plusargs("repeat=") != 0;
     if (given) repeats = option("repeat", 1, 1, 32'h7fffffff / (FRAMES > BUSIEST ? FRAMES : BUSIEST));
     else repeats = !UNIT ? 1 : name == "always" ? (WRAP + FRAMES) / FRAMES : 2;
-    #4 if (errors != 0) end_in_failure;
+    #4 if (errors != 0) begin  // of options and files
+      emit($sformatf("FAIL: nothing was sent to the design: options or files are wrong; profile %0s, seed %0d", name, seed));
+      stop;
+    end
     noise = first_random(-2 - int'(name[name.len()-1]));  // the last letters of profiles differ
     reset(16, all_resets == 0);
     for (int early = 0; early < all_resets; early++) begin
@@ -938,6 +941,10 @@ module bench_run #(
   task automatic end_in_failure;
     if (chosen) emit($sformatf("to see the cause, in the folder of manifest.json: intinfer explain . %0s", chosen_element));
     emit($sformatf("FAIL: %0d errors; profile %0s, seed %0d", errors, name, seed));
+    stop;
+  endtask
+
+  task automatic stop;
     if (verdict != 0) $fclose(verdict);
     $fatal(1, "this run has failed");
   endtask
