@@ -376,6 +376,17 @@ def test_a_mistake_in_a_convolution_is_named(folder: Path, name: str) -> None:
     assert names(comparison, cause), (comparison.where, comparison.causes)
 
 
+@pytest.mark.parametrize(("net", "node", "after"), [("plain", "conv", None), ("plain", "act", act)])
+@pytest.mark.parametrize(("pad", "held"), [(-4, False), (9, False), (5, True), (7, True)])
+def test_a_pad_value_is_one_of_the_input_type(
+    folder: Path, net: str, node: str, after: Callable[..., Any] | None, pad: int, held: bool
+) -> None:
+    """The input is of 0..7: no memory of it gives -4 or 9."""
+    causes = told(folder, net, node, designed(net, after, pad=pad)).causes
+    assert (f"conv: the pad value is {pad}, not 0" in causes) == held, causes
+    assert held or not any("pad value" in cause for cause in causes), causes
+
+
 def test_the_designs_without_a_mistake_are_right(folder: Path) -> None:
     for net, node, after, faults in (
         ("plain", "conv", None, {}),

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 
 from intinfer.ops.geometry import Window
-from intinfer.types import IntArray
+from intinfer.types import IntArray, IntType
 
 from .mistake import Change, Mistake, Place, at_axis, listed, possible, with_entry
 
@@ -22,11 +22,13 @@ class Reduction:
     """What an op makes of each of its windows.
 
     Attributes:
+        type: of the input: what its pixels hold, and so what can stand beyond its edge.
         pad: what stands beyond the edge, one or one a channel; `BELOW` of nothing.
         finish: from the taps (N, C, OH, OW, KH, KW) to the result.
         tried: small constants that may stand beyond the edge instead.
     """
 
+    type: IntType
     pad: IntArray
     finish: Change
     tried: range = range(-8, 9)
@@ -219,9 +221,11 @@ def _narrower(pad: IntArray) -> Iterator[tuple[str, Beyond]]:
 
 
 def _pad_values(reduced: Reduction) -> list[int]:
-    """Constants to try: 0 first, then those that a narrow type holds, and the ends of wide ones."""
+    """Constants of the input's type to try: 0 first, then those that a narrow type holds, and the ends of wide ones."""
     usual = [0, 1, -1, *(sign * (1 << k) - less for k in range(1, 17) for sign in (1, -1) for less in (0, 1))]
-    return [value for value in dict.fromkeys([*usual, *reduced.tried]) if (reduced.pad != value).any()]
+    lo, hi = reduced.type.lo, reduced.type.hi
+    tried = dict.fromkeys([*usual, *reduced.tried])
+    return [value for value in tried if lo <= value <= hi and (reduced.pad != value).any()]
 
 
 def _stale(window: Window, right: TapPlaces, pad: IntArray, finish: Change) -> Iterator[Mistake]:

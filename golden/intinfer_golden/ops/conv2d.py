@@ -30,7 +30,7 @@ class Conv2dFacts(MacFacts[Conv2d]):
     def families(self) -> Families:
         """Those of the weights, of the windows, then those of sums."""
         mac = Mac.of(self.graph, self.node)
-        reduced = windows.Reduction(mac.pad_value, mac.sums, range(-256, 256))
+        reduced = windows.Reduction(mac.type, mac.pad_value, mac.sums, range(-256, 256))
         of_weights, *others = super().families()
         return of_weights, windows.mistakes(mac.window, mac.outputs[1:], reduced), *others
 

@@ -51,7 +51,8 @@ class Pool(OpFacts[P]):
 
     def elsewhere(self, pad: IntArray, finish: Change) -> Iterator[Mistake]:
         """Windows that stand elsewhere, or see something else than `pad` beyond the edge; `finish` pools their taps."""
-        return windows.mistakes(self.op.window, self.node.output.shape[1:], windows.Reduction(pad, finish))
+        reduced = windows.Reduction(self.x.type, pad, finish)
+        return windows.mistakes(self.op.window, self.node.output.shape[1:], reduced)
 
     def hidden(self, site: Site, value: Value, order: Order) -> str:
         """Pixels move alike in all channels: the pixels of each window are compared. Whole channels always show."""

@@ -104,7 +104,7 @@ def _pad_value(suspect: Suspect, op: Conv2d) -> Iterator[Mistake]:
     (x,) = suspect.operands(at[:1])
     beyond = replace(mac, pad_value=np.ones_like(mac.pad_value), accumulator=EXACT).run(np.zeros_like(x))[0][at[1:]]
     change, rest = divmod(int(scene.actual[at] - scene.expected[at]), int(beyond)) if beyond else (0, 1)
-    if rest == 0:
-        own = int(mac.pad_value[0])
+    own = int(mac.pad_value[0])
+    if rest == 0 and mac.type.lo <= own + change <= mac.type.hi:
         other = replace(mac, pad_value=mac.pad_value + change)
         yield Mistake(f"the pad value is {own + change}, not {own}", other.run, 64)
