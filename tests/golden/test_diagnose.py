@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from diagnose_convs import act, changed, designed, pooled, read, requant, sat7, weight, wrap5
 from diagnose_nets import NETS, Net, made, names, told
-from faulty_designs import Frames, conv, count, each, half_even, inside, signed
+from faulty_designs import each, inside, signed
 
 from intinfer.accumulator import Accumulator
 from intinfer.ops import Affine, Conv2d, Threshold
@@ -19,57 +20,6 @@ from intinfer.tensor import IntTensor
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("diagnose")
-
-
-def designed(net: str, after: Callable[[Net, Frames], Frames] | None = None, **faults: Any) -> Any:
-    """What the faulty convolution of a net gives; numbers replace its options, functions its methods."""
-    made_ = NETS[net]
-    methods = {name: fault for name, fault in faults.items() if callable(fault)}
-    options = {**(made_.options or {}), **{name: fault for name, fault in faults.items() if not callable(fault)}}
-    frames = conv(methods, *made_.convolution, **options)(made_.inputs["x"].tolist())
-    return after(made_, frames) if after else frames
-
-
-def act(net: Net, frames: Frames) -> Frames:
-    rows, down = net.attribute("act", "thresholds"), net.attribute("act", "descending")
-    return each(frames, lambda v, n, c, y, x: count(v, rows[c], down[c] == 1))
-
-
-def wrap5(net: Net, frames: Frames) -> Frames:
-    return each(frames, lambda v, *_: signed(v, 5))
-
-
-def requant(net: Net, frames: Frames) -> Frames:
-    ms, bs = net.attribute("requant", "multiplier"), net.attribute("requant", "offset")
-    return each(frames, lambda v, n, c, y, x: max(-16, min(15, half_even(v * ms[c] + bs[c], 11))))
-
-
-def pooled(net: Net, frames: Frames) -> Frames:
-    return each(
-        [[[row[:-1] for row in plane[:-1]] for plane in frame] for frame in frames],
-        lambda v, n, c, y, x: max(frames[n][c][y + i][x + j] for i in (0, 1) for j in (0, 1)),
-    )
-
-
-def sat7(self: Any, total: int, product: int) -> int:
-    return max(-64, min(63, total + product))
-
-
-def changed(place: tuple[int, int, int, int], value: int) -> Callable[..., int]:
-    """One weight with another value."""
-    return lambda self, *at: value if at == place else int(self.weight[at[0]][at[1]][at[2]][at[3]])
-
-
-def weight(net: str, *place: int) -> int:
-    value = NETS[net].convolution[0]
-    for index in place:
-        value = value[index]
-    return int(value)
-
-
-def read(change: Callable[[int], int]) -> Callable[..., int]:
-    """Weights that are read as others."""
-    return lambda self, o, i, ky, kx: change(int(self.weight[o][i][ky][kx]))
 
 
 CONVOLUTIONS: dict[str, tuple[str, str, Callable[..., Any] | None, dict[str, Any], str]] = {
@@ -374,17 +324,6 @@ def test_a_mistake_in_a_convolution_is_named(folder: Path, name: str) -> None:
     net, node, after, faults, cause = CONVOLUTIONS[name]
     comparison = told(folder, net, node, designed(net, after, **faults))
     assert names(comparison, cause), (comparison.where, comparison.causes)
-
-
-@pytest.mark.parametrize(("net", "node", "after"), [("plain", "conv", None), ("plain", "act", act)])
-@pytest.mark.parametrize(("pad", "held"), [(-4, False), (9, False), (5, True), (7, True)])
-def test_a_pad_value_is_one_of_the_input_type(
-    folder: Path, net: str, node: str, after: Callable[..., Any] | None, pad: int, held: bool
-) -> None:
-    """The input is of 0..7: no memory of it gives -4 or 9."""
-    causes = told(folder, net, node, designed(net, after, pad=pad)).causes
-    assert (f"conv: the pad value is {pad}, not 0" in causes) == held, causes
-    assert held or not any("pad value" in cause for cause in causes), causes
 
 
 def test_the_designs_without_a_mistake_are_right(folder: Path) -> None:

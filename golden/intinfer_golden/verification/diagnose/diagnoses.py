@@ -27,7 +27,7 @@ OF_A_FAMILY = 3
 """Of them, of one node and family: what explains little is explained by many that are alike."""
 
 _OF_ANY: tuple[Family, ...] = (operands.mistakes, results.of_frames, results.mistakes)
-_WEIGHTS = (solve.weights.mistakes, solve.weights.permuted, solve.channels.groups, solve.weights.read_anywhere)
+_WEIGHTS = (solve.weights.mistakes, solve.inputs.permuted, solve.channels.groups, solve.inputs.read_anywhere)
 _CHANNELS = solve.channels.mistakes
 
 SOLVED: dict[type[Op], tuple[Family, ...]] = {
