@@ -257,6 +257,9 @@ def test_evidence() -> None:
     assert Evidence(10_000, 2, 4).convinces(2**10)
     assert not Evidence(100, 2, 1).convinces(2**10)
     assert Evidence(96, 96, 1).convinces(2**20)
+    assert Evidence(256, 1, 4).convinces(placed=True)
+    assert not Evidence(255, 1, 4).convinces(placed=True)
+    assert not Evidence(1000, 1, 4).convinces(4, placed=True)
 
 
 def test_words_of_numbers() -> None:

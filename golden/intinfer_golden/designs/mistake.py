@@ -35,6 +35,7 @@ class Mistake:
         values: what the node then gives, from its operands for some frames, each int64 (N, *shape).
         choices: among how many of its kind this one was picked to fit; 1 where there was nothing to pick.
         history: a frame depends on those before it; `values` gets all frames from the first on.
+        placed: it shows in one place alone, which was known before the dump was seen: a single difference may be it.
         kind: of several that explain a dump and are of one kind, the first alone is told.
     """
 
@@ -42,6 +43,7 @@ class Mistake:
     values: Change
     choices: int = 1
     history: bool = False
+    placed: bool = False
     kind: str = ""
 
 
@@ -49,7 +51,7 @@ def listed(
     table: Mapping[str, Change], choices: int = 1, *, history: bool = False, kind: str = ""
 ) -> Iterator[Mistake]:
     """A mistake an entry: what the design did, and what the node then gives."""
-    return (Mistake(text, values, choices, history, kind) for text, values in table.items())
+    return (Mistake(text, values, choices, history, kind=kind) for text, values in table.items())
 
 
 def possible(*rows: tuple[bool, str, What]) -> dict[str, What]:

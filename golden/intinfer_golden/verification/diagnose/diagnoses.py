@@ -31,8 +31,8 @@ _WEIGHTS = (solve.weights.mistakes, solve.inputs.permuted, solve.channels.groups
 _CHANNELS = solve.channels.mistakes
 
 SOLVED: dict[type[Op], tuple[Family, ...]] = {
-    Conv2d: (*_WEIGHTS, _CHANNELS, solve.sums.convolution),
-    Dense: (*_WEIGHTS, _CHANNELS, solve.sums.constant),
+    Conv2d: (*_WEIGHTS, _CHANNELS, solve.sums.convolution, solve.first.sums),
+    Dense: (*_WEIGHTS, _CHANNELS, solve.sums.constant, solve.first.sums),
     Threshold: (solve.constants.threshold, _CHANNELS),
     Requant: (solve.constants.scalars, _CHANNELS),
     Affine: (solve.constants.scalars, _CHANNELS, solve.sums.constant),
@@ -41,7 +41,7 @@ SOLVED: dict[type[Op], tuple[Family, ...]] = {
     Clamp: (solve.constants.limits, _CHANNELS),
     Gather: (solve.constants.fill, _CHANNELS),
     Add: (_CHANNELS, solve.sums.add),
-    SumPool: (_CHANNELS, solve.sums.constant),
+    SumPool: (_CHANNELS, solve.sums.constant, solve.first.sums),
 }
 """Solvers for the constants of an op; at any other op channels alone are solved for."""
 

@@ -84,7 +84,7 @@ class Suspect:
     def explains_in(self, mistake: Mistake, scopes: list[Scope]) -> list[Scope]:
         """Those of some scopes that explain the dump; a few frames are tried before all are."""
         scene = self.scene
-        alive = [s for s in scopes if scene.evidence.convinces(mistake.choices * s.choices)]
+        alive = [s for s in scopes if scene.evidence.convinces(mistake.choices * s.choices, mistake.placed)]
         if mistake.history:
             few = scene.frames[: scene.wrong_frames[0] + 3]
             parts = [few, scene.frames] if len(few) < len(scene.frames) else [scene.frames]

@@ -13,9 +13,7 @@ from ....designs import Change, Mistake, weighted
 from ....designs.mac import EXACT, Mac
 from ..scopes import Scope
 from ..suspect import Suspect
-
-CONSTANTS = 512
-"""Constants that are tried, up and down, where the dump is not the sums themselves."""
+from .small import CHOICES, fitting, intervals
 
 
 def convolution(suspect: Suspect, op: Conv2d) -> Iterator[Mistake]:
@@ -62,21 +60,12 @@ def _small_constants(suspect: Suspect, scope: Scope) -> Iterator[Mistake]:
     c = max(suspect.wrong_channels, key=lambda c: int(scene.wrong[:, c].sum()))
     frames = [n for n in scene.sample if scope.rows([n]).any()]
     right = suspect.right(frames)[:, c]
-    sizes = [*range(1, CONSTANTS + 1), *(part << k for k in range(8, 30) for part in (2, 3))]
-    constants = np.array([k for n in dict.fromkeys(sizes) for k in (n, -n)])
-    fits = suspect.channel_fits(c, right[None] + constants.reshape(-1, *[1] * right.ndim), frames)
-    found = sorted(constants[fits].tolist(), key=abs)
-    for sign in (1, -1):
-        alive: list[int] = []  # consecutive, from the smallest on
-        for k in [k for k in found if sign * k > 0][:16]:
-            if alive and abs(k) != abs(alive[-1]) + 1:
-                break
-            if scope in suspect.explains_in(Mistake("", _added(suspect, k), 1024), [scope]):
-                alive.append(k)
-        if alive:
-            lo, hi = min(alive), max(alive)
-            told = f"{lo:+d}" if lo == hi else f"a constant between {lo:+d} and {hi:+d}"
-            yield Mistake(f"{told} is added", _added(suspect, alive[0]), 1024)
+
+    def explained(k: int) -> bool:
+        return scope in suspect.explains_in(Mistake("", _added(suspect, k), CHOICES), [scope])
+
+    for k, told in intervals(fitting(suspect, c, right, np.ones_like(right), frames), explained):
+        yield Mistake(f"{told} is added", _added(suspect, k), CHOICES)
 
 
 def _multiplier(suspect: Suspect, op: Add) -> Iterator[Mistake]:
