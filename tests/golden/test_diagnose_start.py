@@ -90,3 +90,83 @@ def test_first_sums_that_differ_by_several_constants_begin_with_none(folder: Pat
     actual[0, :, 0, 0] += np.array([5, 5, 5, 6])
     assert NETS["plain"].graph.values["conv"].shape[0] == 4
     assert told(folder, "plain", "conv", actual).causes == ()
+
+
+# ----------------------------------------------------------------------------------------------------- line buffers
+
+LEFT = ", and in frame 0 what was left before it"
+STALE = "above the first row stand the last rows of the frame before (line buffer not cleared)"
+
+
+def stale(rows: Any) -> Any:
+    """Above the first row of a frame the last row of the one before; above that of frame 0 what `rows` hold."""
+
+    def pixel(s: Any, n: int, c: int, y: int, x: int) -> int:
+        height, width = len(s.frames[n][c]), len(s.frames[n][c][0])
+        if y < 0 <= x < width:
+            return int(s.frames[n - 1][c][y + height][x] if n else rows[c][x])
+        return int(s.frames[n][c][y][x]) if 0 <= y < height and 0 <= x < width else s.pad
+
+    return pixel
+
+
+def noise(net: str) -> IntArray:
+    """What a memory of a row of each channel holds at first."""
+    channels, _, width = NETS[net].graph.values["x"].shape
+    type_ = NETS[net].graph.values["x"].type
+    return np.random.default_rng(3).integers(type_.lo, type_.hi, (channels, width), endpoint=True)
+
+
+@pytest.mark.parametrize(
+    ("net", "node", "after"), [("plain", "conv", None), ("plain", "act", act), ("depthwise", "dw", wrap5)]
+)
+def test_a_line_buffer_whose_first_contents_are_random(folder: Path, net: str, node: str, after: Any) -> None:
+    dump = designed(net, after, pixel=stale(noise(net)))
+    conv = "dw" if net == "depthwise" else "conv"
+    assert told(folder, net, node, dump).causes == (f"{conv}: {STALE}{LEFT}",)
+
+
+def test_what_is_wrong_elsewhere_in_the_first_frame_was_not_left_before_it(folder: Path) -> None:
+    dump = np.array(designed("plain", None, pixel=stale(noise("plain"))))
+    dump[0, 1, 3, 2] += 1
+    assert told(folder, "plain", "conv", dump).causes == ()
+
+
+def test_what_is_wrong_in_a_later_frame_was_not_left_before_the_first(folder: Path) -> None:
+    dump = np.array(designed("plain", None, pixel=stale(noise("plain"))))
+    dump[7, 1, 0, 2] += 1
+    assert told(folder, "plain", "conv", dump).causes == ()
+
+
+def test_noise_in_the_first_frame_alone_is_no_mistake(folder: Path) -> None:
+    rng = np.random.default_rng(8)
+    for part in (np.s_[0], np.s_[0, :, 0], np.s_[0, :, 0, 0]):
+        dump = right("plain")["conv"].copy()
+        dump[part] = rng.integers(-40, 40, dump[part].shape)
+        assert told(folder, "plain", "conv", dump).causes == ()
+        dump[3, 2, 4, 1] += 1
+        assert told(folder, "plain", "conv", dump).causes == ()
+
+
+def test_sums_that_go_on_from_something(folder: Path) -> None:
+    """Before frame 0 accumulators hold noise; each frame begins at the end of the one before it."""
+    values = right("plain")["conv"]
+    rng, dump = np.random.default_rng(2), values.copy()
+    dump[0, :, 0, 0] += rng.integers(1, 50, 4)
+    dump[1:, :, 0, 0] += values[:-1, :, -1, -1]
+    what = "the last sum of the frame before is added to the first"
+    cause = f"conv: the accumulator is not cleared between frames: {what}{LEFT}"
+    assert told(folder, "plain", "conv", dump).causes == (cause,)
+    dump = values.copy()
+    dump[0] += rng.integers(-50, 50, values[0].shape)
+    dump[1:] += values[:-1]
+    cause = f"conv: the accumulator is not cleared: the sum of the frame before is added{LEFT}"
+    assert cause in told(folder, "plain", "conv", dump).causes
+    dump = np.concatenate([rng.integers(-50, 50, values[:1].shape), values[:-1]])
+    assert f"conv: each frame is the one before it{LEFT}" in told(folder, "plain", "conv", dump).causes
+
+
+def test_the_frame_after_is_not_what_was_left(folder: Path) -> None:
+    values = right("plain")["conv"]
+    dump = np.concatenate([np.random.default_rng(2).integers(-50, 50, values[:1].shape), values[2:], values[-1:]])
+    assert not any("next" in cause for cause in told(folder, "plain", "conv", dump).causes)

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from intinfer.errors import IntinferError
 from intinfer.ops import Add, Affine, Clamp, Conv2d, Dense, Gather, Op, Requant, SumPool, Table, Tgap, Threshold
 
+from ...designs import Mistake
 from ...ops import facts_of
 from ..hints import Case
 from . import operands, results, solve
+from .left_over import explains_later
 from .scene import Scene, Values, WorkBudget
 from .suspect import Family, Suspect, suspects
 
@@ -89,16 +91,30 @@ def told(scene: Scene) -> list[str]:
 
 def _explanations(suspect: Suspect) -> Iterator[tuple[str, bool]]:
     """What explains the dump, and whether it does so in some frames, channels, rows or columns alone."""
-    alone = len(suspect.scene.frames) < 2
     solvers = (*_OF_ANY, *SOLVED.get(type(suspect.op), (_CHANNELS,)))
     listed = facts_of(suspect.scene.graph, suspect.node).families()
     for family in chain(listed, (solver(suspect, suspect.op) for solver in solvers)):
-        found, kinds = 0, set()
-        for mistake in family:
-            if mistake.kind in kinds or (mistake.history and alone) or (scope := suspect.explains(mistake)) is None:
-                continue
-            yield f"{suspect.node.name}: {mistake.text}" + (f", {scope.text}" if scope.text else ""), bool(scope.text)
-            found += 1
-            if found == OF_A_FAMILY:
-                break
+        for text, partly in islice(_of_family(suspect, family), OF_A_FAMILY):
+            yield f"{suspect.node.name}: {text}{partly}", bool(partly)
+
+
+def _of_family(suspect: Suspect, family: Iterator[Mistake]) -> Iterator[tuple[str, str]]:
+    """Mistakes of a family that explain the dump, and in which part of it, of a kind the first alone; where none does,
+    those that do so but for what was left before the first frame."""
+    alone = len(suspect.scene.frames) < 2
+    histories: list[Mistake] = []
+    kinds: set[str] = set()
+    found = False
+    for mistake in family:
+        if mistake.kind in kinds or (mistake.history and alone):
+            continue
+        if scope := suspect.explains(mistake):
+            yield mistake.text, f", {scope.text}" if scope.text else ""
+            found, kinds = True, kinds | {mistake.kind} - {""}
+        elif mistake.history:
+            histories.append(mistake)
+    for mistake in histories if not found else ():
+        if mistake.kind not in kinds and (scope := explains_later(suspect, mistake)):
+            left = f", and in frame {suspect.scene.numbers[0]} what was left before it"
+            yield mistake.text, (f", {scope.text}" if scope.text else "") + left
             kinds |= {mistake.kind} - {""}

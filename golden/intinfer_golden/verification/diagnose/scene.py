@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 import numpy as np
@@ -127,6 +127,13 @@ class Scene:
     def wrong_frames(self) -> list[int]:
         """Those that differ."""
         return np.flatnonzero(self.wrong.reshape(len(self.wrong), -1).any(axis=1)).tolist()
+
+    @cached_property
+    def without_first(self) -> Scene:
+        """The same, of whose first frame nothing counts."""
+        asked = self.asked.copy()
+        asked[0] = False
+        return replace(self, asked=asked)
 
     @cached_property
     def frames(self) -> list[int]:
