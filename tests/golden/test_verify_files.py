@@ -196,6 +196,42 @@ def test_a_first_line_of_numbers_is_no_header(vectors: Path, tmp_path: Path) -> 
         assert "is not a decimal integer" in refusal(vectors, tmp_path / "d.csv", f"{line}\n1\n")
 
 
+def indexed(found: list[int], first: int = 0, values: int = 1, between: str = ",") -> str:
+    """An index before the values of each line."""
+    rows = [found[i : i + values] for i in range(0, len(found), values)]
+    return lines([between.join(map(str, (first + i, *row))) for i, row in enumerate(rows)])
+
+
+RIGHT, ALONE = "the values are right, write them alone", "write the values alone"
+
+
+@pytest.mark.parametrize("name", ["d.csv", "d.txt"])
+@pytest.mark.parametrize("head", ["", "index,value\n", "\n# i v\n"])
+def test_a_column_of_indices_is_told(name: str, head: str, vectors: Path, tmp_path: Path) -> None:
+    wrong = [VALUES[0] ^ 1, *VALUES[1:]]
+    for found, what in ((VALUES, RIGHT), (wrong, ALONE)):
+        for first, between in ((0, ","), (1, " "), (0, ";")):
+            comparison = one(vectors, tmp_path / name, head + indexed(found, first, 1, between))
+            assert comparison.hints == (f"columns: the dump's columns are index,value; {what}",)
+        hint = f"columns: the dump's columns are an index and 3 values; {what}"
+        assert one(vectors, tmp_path / name, head + indexed(found, 0, 3)).hints == (hint,)
+
+
+def test_what_is_no_column_of_indices(packed: Path, vectors: Path, tmp_path: Path) -> None:
+    column = "columns: the dump's columns are index,value"
+    skipped = indexed(VALUES).replace("\n7,", "\n8,")
+    for text in (
+        skipped,
+        indexed(VALUES, 2),
+        indexed(VALUES[:-1]),
+        indexed(VALUES) + "24,0\n",
+        indexed(VALUES) + "24\n",
+    ):
+        assert not any(hint.startswith(column) for hint in one(vectors, tmp_path / "d.csv", text).hints)
+    found = words(PACKED, "NHWC", 4, 4)  # a word a line, of 4 elements
+    assert one(packed, tmp_path / "d.csv", indexed(found)).hints == (f"{column}; {RIGHT}",)
+
+
 def memories(found: list[str]) -> dict[str, str]:
     """The same decimal words in two vendors' forms."""
     each = "".join(f"{i} : {word};\n" for i, word in enumerate(found))
