@@ -39,7 +39,7 @@ def pool(folder: Path) -> Design:
 
 @pytest.fixture(scope="module")
 def mux(folder: Path) -> Design:
-    return checked(replace(own_designs.mux(folder), runs=RUNS[:-1]))
+    return checked(replace(own_designs.mux(folder), runs=QUICK))
 
 
 def outcome(design: Design, start: str) -> Outcome:
@@ -78,6 +78,7 @@ def test_a_multiplexer_that_is_wrong_in_the_first_frame_is_killed(start: str, mu
 
 
 @needs_verilator
+@pytest.mark.slow
 def test_kinds_that_benches_miss_are_killed_in_verilator(folder: Path) -> None:
     runs = tuple(run for run in RUNS if run[0] in ("always", "slow_sink"))[:2]
     design = checked(replace(own_designs.pool(folder, "verilator"), runs=runs))

@@ -16,7 +16,7 @@ from intinfer.ops.geometry import Pads
 from intinfer.rounding import RoundMode
 from intinfer.tensor import IntTensor
 from intinfer.types import IntArray, IntType
-from intinfer_golden.make.stimulus.direct import Stimulus, directed
+from intinfer_golden.make.stimulus.direct import Directed, directed
 
 PROVE = Accumulator.prove(30)
 RANDOM = 2_000
@@ -70,7 +70,7 @@ Wrong = Callable[[IntArray], IntArray]
 
 
 @cache
-def stimulus(name: str) -> Stimulus:
+def stimulus(name: str) -> Directed:
     return directed(CHAINS[name])
 
 
@@ -190,15 +190,22 @@ FAR = {
 }
 
 
+SOME = 200
+
+
+@cache
+def far(name: str) -> Directed:
+    return directed(FAR[name], rounds=2)
+
+
 @pytest.mark.parametrize("name", FAR)
 @pytest.mark.parametrize("backward", [False, True])
 @pytest.mark.parametrize(("order", "fold"), [pytest.param(*rest, id=name) for name, *rest in ADDING])
 def test_a_running_sum_that_saturates_shows(name: str, order: tuple[int, ...], fold: int, backward: bool) -> None:
     """At every width at which it shows in random frames, though all last sums may fit."""
-    graph = FAR[name]
-    told = directed(graph, rounds=2)
+    graph, told = FAR[name], far(name)
     lo, hi = graph.inputs[0].type.lo, graph.inputs[0].type.hi
-    random = np.random.default_rng(1).integers(lo, hi, (RANDOM, *graph.inputs[0].shape), endpoint=True)
+    random = np.random.default_rng(1).integers(lo, hi, (SOME, *graph.inputs[0].shape), endpoint=True)
     assert told.coverage.open == 0
     shown = [bits for bits in range(2, 12) if differs(graph, running(graph, order, bits, fold, backward), random)]
     assert shown

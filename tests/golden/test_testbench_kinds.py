@@ -143,7 +143,10 @@ def simulated(directory: Path, text: str, target: str, *variables: str) -> tuple
 SIMULATORS = [pytest.param("icarus", marks=needs_icarus), pytest.param("verilator", marks=needs_verilator)]
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
+LONG = [SIMULATORS[0], pytest.param("verilator", marks=[needs_verilator, pytest.mark.slow])]
+
+
+@pytest.mark.parametrize("simulator", LONG)
 def test_kinds_of_wrong_designs(tmp_path: Path, simulator: str) -> None:
     """Compiled once; what a plain pass of the set does not show."""
     file = tmp_path / "design.sv"
@@ -189,20 +192,43 @@ def test_long_stalls_between_frames(tmp_path: Path, simulator: str) -> None:
         assert not run("slow_source", 1, "+fault=1", "+longest=300").passed
 
 
-@pytest.mark.parametrize("target", [*SIMULATORS, pytest.param("cocotb", marks=[needs_cocotb, needs_icarus])])
-def test_every_frame_comes_first_after_a_reset(tmp_path: Path, target: str) -> None:
-    """A design that is wrong in its first beat after a reset, and only where that is the first of frame 3."""
+ODD_FIRST = "data ^ {7'b0, count == 0 && data == 200}"
+"""Wrong in the first beat after a reset, and only where that is the first of frame 3."""
+
+
+def five_frames(folder: Path) -> Path:
     images = np.random.default_rng(1).integers(0, 100, (5, 3, 3, 4))
     images[3, 0, 0, 0] = 200
-    directory = write_unchecked(identity((3, 3, 4), IntType(0, 255)), images, tmp_path / "set", formats=("memh",))
-    wrong = design(output="data ^ {7'b0, count == 0 && data == 200}")
-    right, text = simulated(directory, design(), target, "PROFILES=random")
-    assert right, text
-    found, text = simulated(directory, wrong, target, "PROFILES=random")
+    return write_unchecked(identity((3, 3, 4), IntType(0, 255)), images, folder / "set", formats=("memh",))
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_every_frame_comes_first_after_a_reset(tmp_path: Path, simulator: str) -> None:
+    file = tmp_path / "design.sv"
+    file.write_text(design(output=f"fault == 1 ? {ODD_FIRST} : data", assigns=FAULTY["assigns"]))
+    with bench(five_frames(tmp_path), [file], simulator) as run:
+        assert run("random", 1, "+fault=0").passed
+        found = run("random", 1, "+fault=1")
+        assert not found.passed
+        assert "n=3 c=0 y=0 x=0: expected 200 (0xc8), actual 201 (0xc9)" in found.output
+        for profile, *option in (
+            ("slow_sink",),
+            ("random", "+firsts=0"),
+            ("random", "+firsts=3"),
+            ("random", "+resets=0"),
+        ):
+            assert run(profile, 1, "+fault=1", "+longest=300", *option).passed
+
+
+@needs_cocotb
+@needs_icarus
+def test_every_frame_comes_first_after_a_reset_in_cocotb(tmp_path: Path) -> None:
+    directory = five_frames(tmp_path)
+    found, text = simulated(directory, design(output=ODD_FIRST), "cocotb", "PROFILES=random")
     assert not found
     assert "n=3 c=0 y=0 x=0: expected 200 (0xc8), actual 201 (0xc9)" in text
-    for blind in ("PROFILES=always", "PROFILES=random ARGS=+firsts=0", "PROFILES=random ARGS=+firsts=3"):
-        passed, text = simulated(directory, wrong, target, *blind.split())
+    for blind in ("PROFILES=bursty", "PROFILES=random ARGS=+firsts=3"):
+        passed, text = simulated(directory, design(output=ODD_FIRST), "cocotb", *blind.split())
         assert passed, text
 
 
