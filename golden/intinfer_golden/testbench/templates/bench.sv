@@ -12,8 +12,9 @@
 // the second the sinks wait until a beat stands. With +profile=random the sixth comes first, so that the first frame of
 // all is seen to its end. With +profile=bursty they come in the opposite order: what a design does only once is
 // disturbed at once, and frame 1 is the first of all that is seen to its end. With +profile=random, a part of a network is
-// then reset before each frame of the set, which comes out whole; before every other reset something of the next one too:
-// what is wrong only in the first frame after a reset shows in any frame that shows it.
+// then reset before each frame of the set, which comes out whole, and as many more as a draw says, up to five, the last of
+// them in part: what is wrong only in the n-th frame after a reset, or in one of several buffers that frames take in turn,
+// shows in any frame that shows it. Some of these resets come at the last beats of a frame into the design.
 //
 // Plusargs: +profile=NAME        when streams move: always, random, bursty, slow_sink, slow_source, slow (always); in the
 //                                last all streams are slow, and random between their stalls, and last beats of a frame
@@ -791,7 +792,7 @@ module bench_run #(
     for (int early = 0; early < all_resets; early++) begin
       int kind;
       kind = early >= resets ? 7 : backward ? 6 - early : (first_kind + early) % 7;
-      limit = kind < 3 ? 32'h7fffffff : kind == 7 && early % 2 == 1 && (repeats > 1 || start + 1 < FRAMES) ? 2 : 1;
+      limit = kind < 3 ? 32'h7fffffff : kind < 7 ? 1 : more(noise[5:4]);
       do @(negedge clk); while (!rst_n || (!give_up && !due(kind)));
       if (!firsts_given && spent >= MOST && early >= resets) all_resets = early + 1;
       // Another frame comes first, in one profile the last: with given demand the others ask for every channel.
@@ -817,8 +818,8 @@ module bench_run #(
   // Whether an early reset is due: in the middle of the first frame sent, in the middle of a frame that comes out, the
   // second if there is one, and anywhere behind the first quarter of a frame sent: something of it is left. Then, of a
   // single frame, when it is sent, when half of what was to come out from then on came, and when all of it came. Then in
-  // the middle of what the design does before it takes a beat. After these seven, when a first frame came out, and of the
-  // second, if one may begin, some more.
+  // the middle of what the design does before it takes a beat. After these seven, when a first frame came out whole, and if
+  // more may begin, anywhere in the last of them, where it comes out or is sent, or at the last beats of it that are sent.
   function automatic bit due(input int kind);
     case (kind)
       0: return sent >= (IN_WORDS + 1) / 2;
@@ -830,15 +831,32 @@ module bench_run #(
       4: return sent >= IN_WORDS && 2 * got >= taken_then + OUT_WORDS;
       5: return got >= OUT_WORDS;
       6: return 2 * cycle >= preparing;
-      default: return got >= OUT_WORDS + (limit > 1 ? int'(noise[30:0]) % OUT_WORDS : 0);
+      default: begin
+        if (got < OUT_WORDS || limit == 1) return got >= OUT_WORDS;
+        case (noise[1:0])
+          0: return sent >= IN_WORDS * limit - 1 - int'(noise[30:8]) % IN_WORDS;
+          1: return sent >= IN_WORDS * limit - 1 - int'(noise[30:8]) % (IN_WORDS < 4 ? IN_WORDS : 4);
+          default: return got > OUT_WORDS * (limit - 1) + int'(noise[30:8]) % OUT_WORDS;
+        endcase
+      end
     endcase
   endfunction
 
-  // Until a beat has waited for some cycles, and what stands behind it too; it may be that none comes.
+  // Frames that may begin after a reset before the next one, by two drawn bits: as many as are left at most.
+  function automatic int more(input logic [1:0] drawn);
+    int wanted, left;
+    wanted = drawn == 3 ? 6 : int'(drawn) + 1;
+    left = repeats * FRAMES - start;
+    return wanted < left ? wanted : left;
+  endfunction
+
+  // Until a beat has waited, and so long has nothing moved that everything behind it stands too; it may be that none comes.
   task automatic hold_a_beat;
+    int longest_gap;
+    longest_gap = slowest + 4;
     holding = 1;
     for (int i = 0; i < PATIENCE && waits !== 1'b1; i++) @(negedge clk);
-    repeat (4) @(negedge clk);
+    for (int i = 0; i < PATIENCE && quiet <= longest_gap; i++) @(negedge clk);
   endtask
 
   // From one rising edge to another: `released` and `now` change between edges, so that no simulator can see a race.
@@ -901,7 +919,7 @@ module bench_run #(
     if (!rst_n || moves) quiet <= 0;
     else if (!stalls && !ends_wait) quiet <= quiet + 1;
     if (!rst_n || arrives) silent <= 0;
-    else if (!stalls && !ends_wait) silent <= silent + 1;
+    else if (!stalls && !ends_wait && !holding) silent <= silent + 1;
     if (!done && silent > slowest) slowest <= silent;
     if (sent < IN_WORDS) taken_then <= got;
     if (sent == 0) idle <= cycle;
