@@ -39,7 +39,7 @@ def pool(folder: Path) -> Design:
 
 @pytest.fixture(scope="module")
 def mux(folder: Path) -> Design:
-    return checked(replace(own_designs.mux(folder), runs=QUICK))
+    return checked(replace(own_designs.mux(folder), runs=RUNS[:3]))
 
 
 def outcome(design: Design, start: str) -> Outcome:
