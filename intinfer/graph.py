@@ -78,7 +78,7 @@ class ImageInput:
 
     def __post_init__(self) -> None:
         if self.mode not in ("RGB", "L"):
-            raise GraphError(f"image mode {self.mode!r}: allowed are RGB and L")
+            raise GraphError(f"image mode {self.mode!r}: allowed are RGB and L, and none where no input is a picture")
         if self.fit not in ("exact", "crop", "resize"):
             raise GraphError(f"image fit {self.fit!r}: allowed are exact, crop and resize")
 

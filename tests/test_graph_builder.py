@@ -180,7 +180,10 @@ def test_graphs_that_cannot_be_finished():
 
 def test_image_inputs():
     assert [ImageInput(mode).channels for mode in ("RGB", "L")] == [3, 1]
-    assert message_of(lambda: ImageInput("BGR")) == "image mode 'BGR': allowed are RGB and L"
+    assert (
+        message_of(lambda: ImageInput("BGR"))
+        == "image mode 'BGR': allowed are RGB and L, and none where no input is a picture"
+    )
     assert message_of(lambda: ImageInput("L", "stretch")) == ("image fit 'stretch': allowed are exact, crop and resize")
 
 

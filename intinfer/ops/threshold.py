@@ -83,7 +83,8 @@ class Threshold(Monotone, Elementwise, Free):
                     f"channel {channel}: thresholds {int(row.min())}..{int(row.max())} leave {lo}..{hi}; clip them"
                 )
             if (row[1:] > row[:-1] if down else row[1:] < row[:-1]).any():  # a difference may leave int64
-                raise GraphError(f"channel {channel}: thresholds are not in the order in which they are crossed")
+                order = "falling, as descending channels cross them" if down else "rising"
+                raise GraphError(f"channel {channel}: thresholds must be {order}")
         return x.shape, IntType(self.base, self.base + self.step * shape[1])
 
     def reference(self, *inputs: IntArray) -> IntArray:

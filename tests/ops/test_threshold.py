@@ -101,8 +101,8 @@ def test_the_largest_type():
         (op_of([[-1, 3]], [0]), "channel 0: thresholds -1..3 leave 0..8; clip them"),
         (op_of([[8]], [1]), "channel 0: thresholds 8..8 leave -1..7; clip them"),
         (op_of([[3, -2]], [1]), "channel 0: thresholds -2..3 leave -1..7; clip them"),
-        (op_of([[3, 2]], [0]), "channel 0: thresholds are not in the order in which they are crossed"),
-        (op_of([[1, 2], [2, 3]], [0, 1]), "channel 1: thresholds are not in the order in which they are crossed"),
+        (op_of([[3, 2]], [0]), "channel 0: thresholds must be rising"),
+        (op_of([[1, 2], [2, 3]], [0, 1]), "channel 1: thresholds must be falling, as descending channels cross them"),
         (
             op_of([[1]], [0], base=2**62),
             f"IntType {2**62}..{2**62 + 1} leaves ±2^62: narrow the values with a threshold, requant or clamp",
@@ -115,6 +115,4 @@ def test_refusals(op, message):
 
 def test_an_order_whose_difference_leaves_int64_is_still_seen():
     op = Threshold(IntTensor([[2**62, -(2**62)]], "s64"), IntTensor([0]), 0, 1)
-    assert refusal(op, ((1,), IntType(-(2**62), 2**62))) == (
-        "channel 0: thresholds are not in the order in which they are crossed"
-    )
+    assert refusal(op, ((1,), IntType(-(2**62), 2**62))) == ("channel 0: thresholds must be rising")
