@@ -238,13 +238,18 @@ def test_every_frame_comes_first_after_a_reset_in_cocotb(tmp_path: Path) -> None
         assert passed, text
 
 
-SLOW_WORK = """`timescale 1ns / 1ps
+BYTES = """`timescale 1ns / 1ps
 module dut (
     input logic clk, rst_n, s0_axis_tvalid, s0_axis_tlast, m0_axis_tready,
     input logic [7:0] s0_axis_tdata,
     output logic s0_axis_tready, m0_axis_tvalid, m0_axis_tlast,
     output logic [7:0] m0_axis_tdata
 );
+"""
+"""The ports of a design of single bytes."""
+SLOW_WORK = (
+    BYTES
+    + """\
   int fault, worked;
   initial if ($value$plusargs("fault=%d", fault) == 0) fault = 0;
   logic busy, full, kept;
@@ -276,6 +281,7 @@ module dut (
   end
 endmodule
 """
+)
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
@@ -289,13 +295,9 @@ def test_a_reset_finds_a_design_that_is_backed_up(tmp_path: Path, simulator: str
         assert run("always", 1, "+fault=1", "+resets=0").passed
 
 
-AVERAGE = """`timescale 1ns / 1ps
-module dut (
-    input logic clk, rst_n, s0_axis_tvalid, s0_axis_tlast, m0_axis_tready,
-    input logic [7:0] s0_axis_tdata,
-    output logic s0_axis_tready, m0_axis_tvalid, m0_axis_tlast,
-    output logic [7:0] m0_axis_tdata
-);
+AVERAGE = (
+    BYTES
+    + """\
   int kept;
   logic [31:0] sums[0:3];  // Icarus Verilog 11 cannot read an array of int without a clock
   logic [1:0] channel;
@@ -320,6 +322,7 @@ module dut (
     end
 endmodule
 """
+)
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
