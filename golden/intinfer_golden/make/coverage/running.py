@@ -93,9 +93,12 @@ class Running(Covergroup):
     def _seen(self, values: Values) -> Bools:
         seen = self.hit.copy()  # what is hit stays hit: only the others are looked at
         x = self._mac.map(values)
+        added: dict[Excursion, IntArray] = {}  # each has a bin for every width
         for index in (~seen).nonzero()[0].tolist():
             excursion = self.excursions[index]
-            seen[index] = _shows(self._mac, self._rest, excursion, x, self._bits[index]).any()
+            if excursion not in added:
+                added[excursion] = _added(self._mac, excursion, x)
+            seen[index] = _shows(self._rest, excursion, added[excursion], self._bits[index]).any()
         return seen
 
 
@@ -257,9 +260,10 @@ def _widths(mac: Mac, rest: Rest | None, excursion: Excursion, sign: int) -> Ite
     x = np.full((1, *mac.shape), mac.type.lo, dtype=np.int64)
     indices = excursion.indices if not mac.dense else np.pad(excursion.indices, ((0, 0), (0, 2)))
     x[0, indices[:, 0], indices[:, 1], indices[:, 2]] = excursion.numbers
-    farthest = int((sign * _added(mac, excursion, x)).cumsum(axis=1).max())
+    added = _added(mac, excursion, x)
+    farthest = int((sign * added).cumsum(axis=1).max())
     for bits in range(MIN_BITS, farthest.bit_length() + 1):
-        if _shows(mac, rest, excursion, x, bits).all():
+        if _shows(rest, excursion, added, bits).all():
             yield bits
 
 
@@ -274,9 +278,8 @@ def _added(mac: Mac, excursion: Excursion, x: IntArray) -> IntArray:
     return np.asarray(products[:, excursion.taps].sum(axis=2))
 
 
-def _shows(mac: Mac, rest: Rest | None, excursion: Excursion, x: IntArray, bits: int) -> Bools:
+def _shows(rest: Rest | None, excursion: Excursion, added: IntArray, bits: int) -> Bools:
     """Whether a sum that saturates after each addition gives another result, (N,)."""
-    added = _added(mac, excursion, x)
     lowest, highest = -(1 << bits - 1), (1 << bits - 1) - 1
     sums = added.cumsum(axis=1)
     beyond = sums.max(axis=1) > highest if excursion.way == 0 else sums.min(axis=1) < lowest
@@ -284,7 +287,7 @@ def _shows(mac: Mac, rest: Rest | None, excursion: Excursion, x: IntArray, bits:
     wrong = np.zeros_like(right)
     for numbers in added[beyond].T:
         wrong = (wrong + numbers).clip(lowest, highest)
-    shows = np.zeros(len(x), dtype=bool)
+    shows = np.zeros(len(added), dtype=bool)
     if rest is None:
         shows[beyond] = wrong != right
     else:
