@@ -155,10 +155,12 @@ class TgapFacts(OpFacts[Tgap]):
         def averages(first: Frame) -> IntArray:
             return np.asarray((first[x.name].reshape(x.shape[0], -1).sum(axis=1) > half) * 1)
 
-        for channel, bit in enumerate(draw.pattern(x.shape[0], averages).tolist()):
-            numbers = sums.solve(min(half + bit, self._pixels * x.type.hi), draw.rng)
+        bits = draw.pattern(x.shape[0], averages)
+        for bit in np.unique(bits):
+            numbers = sums.solve(min(half + int(bit), self._pixels * x.type.hi), draw.rng)
             if numbers is not None:
-                frame[x.name][channel] = draw.rng.permutation(numbers).reshape(x.shape[1:])
+                maps = np.tile(numbers, (int((bits == bit).sum()), 1))
+                frame[x.name][bits == bit] = draw.rng.permuted(maps, axis=1).reshape(-1, *x.shape[1:])
 
     def families(self) -> Families:
         """The op's own, then sums that go on from frame to frame."""

@@ -17,6 +17,9 @@ from .steps import Cell, Operand, Place, Steps
 
 SIDES = ("not yet crossed", "just crossed")
 
+SCANNED = 16
+"""Thresholds of a channel up to which comparing with each is faster than sorting."""
+
 
 class ThresholdFacts(Served, PerChannel[Threshold]):
     """The facts of thresholds."""
@@ -146,9 +149,9 @@ class ThresholdFacts(Served, PerChannel[Threshold]):
 
 def _meet(numbers: IntArray, wanted: IntArray) -> Bools:
     """Whether a row of numbers (C, P) holds one of the same row of wanted ones (C, T): (C,)."""
-    if wanted.shape[1] > FEW_ELEMENTS:
+    if wanted.shape[1] > SCANNED:
         return np.array([bool(np.isin(row, some).any()) for row, some in zip(numbers, wanted, strict=True)])
-    return np.asarray((numbers[:, None] == wanted[:, :, None]).any(axis=(1, 2)))
+    return np.asarray(np.logical_or.reduce([(numbers == some[:, None]).any(axis=1) for some in wanted.T]))
 
 
 def _levels(op: Threshold, bits: int) -> Iterator[Mistake]:

@@ -107,15 +107,14 @@ class Telling:
         Uneven noise has another range in each channel: sums and means of channels are far apart.
         """
         rng, channels, type_, pixels = self._rng, x.shape[0], x.type, x.size // x.shape[0]
+        lo, hi = np.full((channels, 1), type_.lo), np.full((channels, 1), type_.hi)
+        if uneven:
+            lo, hi = np.split(np.sort(rng.integers(type_.lo, type_.hi, (channels, 2), endpoint=True)), 2, axis=1)
+        rows = rng.integers(lo, hi, (channels, pixels), endpoint=True)
         told = np.arange(-(-pixels * (4 - noise) // 4))
-        rows = np.empty((channels, pixels), dtype=np.int64)
-        for channel, numbers in enumerate(self._numbers[x.name]):
-            lo, hi = (type_.lo, type_.hi)
-            if uneven:
-                lo, hi = sorted(rng.integers(lo, hi, 2, endpoint=True).tolist())
-            rows[channel] = rng.integers(lo, hi, pixels, endpoint=True)
-            places = rng.permutation(pixels)[: len(told)]
-            rows[channel, places] = rng.permutation(numbers)[told % len(numbers)]
+        places = rng.permutation(pixels)[: len(told)] + rng.integers(0, pixels, (channels, 1))
+        numbers = rng.permuted(self._numbers[x.name], axis=1)
+        np.put_along_axis(rows, places % pixels, numbers[:, told % numbers.shape[1]], axis=1)
         if pixels == 1 and noise == 2:
             levels = min(type_.hi - type_.lo + 1, 2**62)  # channels as different as the type allows
             rows[:, 0] = rng.permutation(type_.lo + np.arange(channels) % levels * max(1, levels // channels))
@@ -135,9 +134,9 @@ class Telling:
         changed[x.name][tuple(place)] = other[x.name][tuple(place)]
         return changed
 
-    def _telling(self, x: Value) -> list[IntArray]:
+    def _telling(self, x: Value) -> IntArray:
         """For each channel of an input its ends, and numbers at which the ops that read it change or give other results
-        by the constants of channel 0 or the next."""
+        by the constants of channel 0 or the next: (C, K), repeated where a channel has fewer than another."""
         rows = [np.full((x.shape[0], 2), [x.type.lo, x.type.hi])]
         extra: list[list[int]] = [[] for _ in range(x.shape[0])]
         for node in self._graph.nodes:
@@ -150,4 +149,6 @@ class Telling:
                 for channel, own in enumerate(extra):
                     some = exchange.numbers[exchange.differ[:, channel], channel]
                     own += self._rng.permutation(some)[:SOME].tolist()
-        return [np.concatenate([*(part[c] for part in rows), np.array(extra[c], np.int64)]) for c in range(x.shape[0])]
+        told = [np.concatenate([*(part[c] for part in rows), np.array(extra[c], np.int64)]) for c in range(x.shape[0])]
+        most = max(map(len, told))
+        return np.stack([np.resize(numbers, most) for numbers in told])
