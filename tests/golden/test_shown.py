@@ -213,3 +213,32 @@ def test_a_running_sum_that_saturates_shows(name: str, order: tuple[int, ...], f
     assert np.array_equal(exact(random[:9]), reference.run(graph, random[:9])["y"])
     for bits in shown:
         assert differs(graph, running(graph, order, bits, fold, backward), told.frames["x"]), bits
+
+
+@cache
+def of_many_channels() -> tuple[Graph, Directed]:
+    graph = chain(
+        (3, 8, 8),
+        IntType(0, 15),
+        conv((12, 3, 3, 3), (1, 1, 1, 1), (5,)),
+        thresholds(*[[-3, 4]] * 12, descending=[0] * 12),
+    )
+    return graph, directed(graph, rounds=2)
+
+
+@pytest.mark.parametrize(("order", "fold"), [pytest.param(*rest, id=name) for name, *rest in ADDING])
+def test_a_running_sum_that_saturates_in_one_channel_alone_shows(order: tuple[int, ...], fold: int) -> None:
+    """At every width at which that channel is wrong in random frames of the ends, in which sums go far."""
+    graph, told = of_many_channels()
+    rng = np.random.default_rng(1)
+    random = (rng.random((1000, 3, 8, 8)) < rng.random((1000, 3, 1, 1))) * 15
+
+    def wrong(bits: int, frames: IntArray) -> set[int]:
+        """The channels that differ when all saturate: in each the same as when it alone does."""
+        right = reference.run(graph, frames)["y"]
+        return set((running(graph, order, bits, fold, False)(frames) != right).any(axis=(0, 2, 3)).nonzero()[0])
+
+    shown = {bits: wrong(bits, random) for bits in range(2, 12)}
+    assert any(shown.values())
+    for bits, channels in shown.items():
+        assert channels <= wrong(bits, told.frames["x"]), bits

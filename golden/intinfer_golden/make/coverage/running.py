@@ -7,7 +7,7 @@ to where a lower sum gives another result.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -20,8 +20,8 @@ from intinfer.types import IntArray
 from ...designs.mac import Mac, addresses
 from .forms import overflows
 from .group import Axis, Bools, Covergroup, Values
-from .reach import Sums
 from .shown import Rest, path_of
+from .ways import Element, Target, Way, targets
 
 _FORWARD = (
     *("products in the order c, ky, kx", "products in the order ky, kx, c", "products in the order kx, ky, c"),
@@ -30,17 +30,14 @@ _FORWARD = (
 ORDERS = (*_FORWARD, *(f"{order}, from the end" for order in _FORWARD))
 WAYS = ("highest", "lowest")
 SIGNS = (1, -1)
+BINS = 512
+"""Bins, at most, of channels that do not go farthest."""
+
+APART = 64
+"""Places of theirs."""
+
 CHANNELS = 4
 """Channels that are tried, those that can go out farthest first."""
-
-ANY, NONE = "any", "none"
-"""Targets of sums whose end all see, and of those that never turn a result."""
-
-SAMPLES = 2**12
-"""Last sums at which the result is looked at first; where it turns between two of them, the place is bisected."""
-
-STEPS = 64
-"""Sums on the way, from the farthest inwards, that are tried."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +68,7 @@ class Excursion:
 
 
 class Running(Covergroup):
-    """Bins (order, end, width): a running sum that saturates at this width gives another result of the region.
+    """Bins (order, end, channel, width): a running sum that saturates at this width gives another result of the region.
 
     Attributes:
         excursions: for each bin inputs that hit it.
@@ -83,21 +80,21 @@ class Running(Covergroup):
         self.excursions = [excursion for excursion, _ in bins]
         least, most = min((bits for _, bits in bins), default=0), max((bits for _, bits in bins), default=0)
         words = tuple(f"{bits} bits" for bits in range(least, most + 1))
-        axes = (Axis("order", ORDERS), Axis("end", WAYS), Axis("width", words))
-        rows = [(excursion.order, excursion.way, bits - least) for excursion, bits in bins]
+        axes = (Axis("order", ORDERS), Axis("end", WAYS), Axis("channel", len(mac.weight)), Axis("width", words))
+        rows = [(excursion.order, excursion.way, excursion.channel, bits - least) for excursion, bits in bins]
         self._bits = [bits for _, bits in bins]
         sentence = "the sum leaves this width on the way, and a design that clips it there gives another result"
-        coordinates = np.array(rows, dtype=np.int64).reshape(-1, 3)
+        coordinates = np.array(rows, dtype=np.int64).reshape(-1, 4)
         super().__init__(mac.node.name, "running sums", sentence, axes, self._seen, coordinates=coordinates)
 
     def _seen(self, values: Values) -> Bools:
         seen = self.hit.copy()  # what is hit stays hit: only the others are looked at
-        x = self._mac.map(values)
+        taps = self._mac.taps(values[self._mac.x])
         added: dict[Excursion, IntArray] = {}  # each has a bin for every width
         for index in (~seen).nonzero()[0].tolist():
             excursion = self.excursions[index]
             if excursion not in added:
-                added[excursion] = _added(self._mac, excursion, x)
+                added[excursion] = _added(self._mac, excursion, taps)
             seen[index] = _shows(self._rest, excursion, added[excursion], self._bits[index]).any()
         return seen
 
@@ -116,7 +113,7 @@ def covergroups(graph: Graph, node: Node) -> list[Covergroup]:
     mac, rest = Mac.of(graph, node), None if is_result or found is None else found[1]
     if rest is None and mac.type.lo <= 0 <= mac.type.hi and not (mac.window.padded and mac.pad_value.any()):
         return []
-    group = Running(mac, rest, list(_excursions(mac, rest)))
+    group = Running(mac, rest, list(_Search(mac, rest).excursions()))
     return [group] if len(group.hit) else []
 
 
@@ -133,118 +130,64 @@ def _orders(mac: Mac) -> Iterator[tuple[int, IntArray]]:
             yield number, way
 
 
-def _excursions(mac: Mac, rest: Rest | None) -> Iterator[Excursion]:
-    rng = np.random.default_rng(0)
-    sums = [
-        _Sum(channel, place, *_ends(mac, channel, place))
-        for place in _places(mac)
-        for channel in range(len(mac.weight))
-    ]
-    targets = [[ANY] * len(sums) if rest is None else _targets(sums, rest, sign) for sign in SIGNS]
-    for (order, taps), (way, sign) in product(_orders(mac), enumerate(SIGNS)):
-        ways = [_Way(one, taps, sign, target) for one, target in zip(sums, targets[way], strict=True)]
-        for found in sorted(ways, key=lambda one: -one.farthest)[:CHANNELS]:
-            numbers = found.solved(rng)
-            if numbers is None:
-                continue
-            one = found.sum
-            elements = _elements(mac, one.channel, one.place, numbers)
-            excursion = Excursion(mac.x, order, way, one.channel, one.place, taps, *elements, ())
-            if bits := tuple(_widths(mac, rest, excursion, sign)):
-                yield replace(excursion, bits=bits)
-                break
+class _Search:
+    """Finds excursions of a node."""
+
+    def __init__(self, mac: Mac, rest: Rest | None) -> None:
+        self._mac, self._rest, self._rng = mac, rest, np.random.default_rng(0)
+        inside = mac.inside.sum(axis=(2, 3))
+        most, fewest = (divmod(int(flat), inside.shape[1]) for flat in (inside.argmax(), inside.argmin()))
+        channels, places = range(len(mac.weight)), sorted({most, fewest})
+        self._elements = [Element.of(mac, channel, place) for place in places for channel in channels]
+        self._wanted: list[list[Target]] = [
+            ["any"] * len(self._elements) if rest is None else targets(self._elements, rest, sign) for sign in SIGNS
+        ]
+        self._whole = _apart(mac, np.argwhere(inside == inside.max()))
+
+    def excursions(self) -> Iterator[Excursion]:
+        """Of each order and end the one that goes farthest, with all widths; in the usual orders one of each other
+        channel with its widest, as long as BINS allows, at places whose windows have no pixel in common."""
+        bins = 0
+        for (order, taps), way in product(_orders(self._mac), range(len(WAYS))):
+            pairs = zip(self._elements, self._wanted[way], strict=True)
+            ways = sorted((Way(one, taps, SIGNS[way], target) for one, target in pairs), key=lambda one: -one.farthest)
+            tried = (self._excursion(one, order, taps, way, one.element.place) for one in ways[:CHANNELS])
+            farthest = next((found for found in tried if found), None)
+            if farthest:
+                yield farthest
+            for one in ways if order < len(_FORWARD) else ():
+                place = self._whole[bins % len(self._whole)]
+                done = farthest is not None and one.element.channel == farthest.channel
+                if done or one.element.place not in self._whole or bins >= BINS:
+                    continue
+                if found := self._excursion(one, order, taps, way, place):
+                    bins += 1
+                    yield replace(found, bits=found.bits[-1:])
+
+    def _excursion(self, one: Way, order: int, taps: IntArray, way: int, place: tuple[int, int]) -> Excursion | None:
+        """At a place whose window is cut as that of the way's element; None when none is found that shows."""
+        numbers, channel = one.solved(self._rng), one.element.channel
+        if numbers is None:
+            return None
+        added = (one.element.weight * numbers)[taps].sum(axis=1)[None]
+        farthest = int((SIGNS[way] * added).cumsum(axis=1).max())
+        elements = _elements(self._mac, channel, place, numbers)
+        found = Excursion(self._mac.x, order, way, channel, place, taps, *elements, ())
+        widths = range(MIN_BITS, farthest.bit_length() + 1)
+        bits = tuple(bits for bits in widths if _shows(self._rest, found, added, bits).all())
+        return replace(found, bits=bits) if bits else None
 
 
-@dataclass(frozen=True, eq=False)
-class _Sum:
-    """An element of the result: its weights, and the ends of what each tap reads, (taps,)."""
-
-    channel: int
-    place: tuple[int, int]
-    weight: IntArray
-    lo: IntArray
-    hi: IntArray
-
-    @property
-    def reach(self) -> tuple[int, int]:
-        """The lowest and the highest sum."""
-        ends = np.stack([self.weight * self.lo, self.weight * self.hi])
-        return int(ends.min(axis=0).sum()), int(ends.max(axis=0).sum())
-
-
-def _targets(sums: Sequence[_Sum], rest: Rest, sign: int) -> list[int | str]:
-    """For each the last sum, as far out as is found, of which one less far gives another result; NONE where it never
-    turns."""
-    lo, hi = (np.array(ends) for ends in zip(*(one.reach for one in sums), strict=True))
-    channel = np.array([one.channel for one in sums])
-
-    def results(numbers: IntArray) -> IntArray:
-        """Of numbers (sums, K)."""
-        return rest(channel.repeat(numbers.shape[1]), numbers.reshape(-1)).reshape(numbers.shape)
-
-    far, near = (hi, lo) if sign > 0 else (lo, hi)
-    steps = min(int((hi - lo).max()), SAMPLES)
-    share = np.arange(steps + 1)
-    numbers = far[:, None] - sign * ((hi - lo)[:, None] // max(steps, 1) * share)  # from the far end inwards
-    numbers = np.concatenate([numbers, near[:, None]], axis=1)
-    found = results(numbers)
-    turns = found[:, 1:] != found[:, :-1]
-    at = turns.argmax(axis=1)[:, None]
-    outer, inner = (np.take_along_axis(numbers, at + k, axis=1) for k in (0, 1))
-    kept = np.take_along_axis(found, at, axis=1)
-    while (np.abs(outer - inner) > 1).any():
-        middle = (outer + inner) // 2
-        same = results(middle) == kept
-        outer, inner = np.where(same, middle, outer), np.where(same, inner, middle)
-    return [int(n) if turn else NONE for n, turn in zip(outer[:, 0], turns.any(axis=1), strict=True)]
-
-
-def _places(mac: Mac) -> list[tuple[int, int]]:
-    """Places of the result whose windows have the most pixels, and the fewest."""
-    inside = mac.inside.sum(axis=(2, 3))
-    found = {divmod(int(flat), inside.shape[1]) for flat in (inside.argmax(), inside.argmin())}
-    return sorted(found)
-
-
-def _ends(mac: Mac, channel: int, place: tuple[int, int]) -> tuple[IntArray, IntArray, IntArray]:
-    """Weights of a channel and the ends of what each tap reads at a place, (taps,)."""
-    inside = np.tile(mac.inside[place].reshape(-1), mac.weight.shape[1])
-    pads = mac.pad_value[mac.group_of(channel)].repeat(mac.weight[0, 0].size)
-    lo, hi = (np.where(inside, end, pads) for end in (mac.type.lo, mac.type.hi))
-    return mac.weight[channel].reshape(-1), lo, hi
-
-
-class _Way:
-    """How far out a running sum can be that ends on the target, in an order of the taps.
-
-    Attributes:
-        farthest: number, 0 where there is no such sum.
-    """
-
-    def __init__(self, one: _Sum, taps: IntArray, sign: int, target: int | str) -> None:
-        self.sum, self._taps, self._sign, self._target = one, taps, sign, target
-        ends = np.stack([sign * one.weight * one.lo, sign * one.weight * one.hi])[:, taps]
-        most, least = ends.max(axis=0).sum(axis=1).cumsum(), ends.min(axis=0).sum(axis=1)
-        self.farthest, self._split = 0, 0
-        if target == ANY or (isinstance(target, int) and least.sum() <= sign * target <= most[-1]):
-            far = np.minimum(most, sign * target - (least.sum() - least.cumsum())) if isinstance(target, int) else most
-            self._split = int(far.argmax()) + 1
-            self.farthest = int(far.max())
-
-    def solved(self, rng: np.random.Generator) -> IntArray | None:
-        """What the taps hold, (taps,), flat over (C/groups, KH, KW); None when no way is found."""
-        one, parts = self.sum, (self._taps[: self._split].reshape(-1), self._taps[self._split :].reshape(-1))
-        out, back = (Sums(self._sign * one.weight[part], one.lo[part], one.hi[part]) for part in parts)
-        for far in range(self.farthest, max(self.farthest - STEPS, 0), -1):
-            left = self._sign * self._target - far if isinstance(self._target, int) else back.range[0]
-            if out.find(far, far).number is None or back.find(left, left).number is None:
-                continue
-            there, again = out.solve(far, rng), back.solve(left, rng)
-            if there is not None and again is not None:
-                numbers = np.empty_like(one.weight)
-                numbers[parts[0]], numbers[parts[1]] = there, again
-                return numbers
-        return None
+def _apart(mac: Mac, places: IntArray) -> list[tuple[int, int]]:
+    """Of places (P, 2) in C order some whose windows have no pixel in common, the first among them."""
+    kept: list[tuple[int, int]] = []
+    steps = [-(-reach // stride) for reach, stride in zip(mac.window.reach, mac.window.stride, strict=True)]
+    for place in map(tuple, places.tolist()):
+        if all(any(abs(a - b) >= step for a, b, step in zip(place, other, steps, strict=True)) for other in kept):
+            kept.append(place)
+        if len(kept) == APART:
+            break
+    return kept
 
 
 def _elements(mac: Mac, channel: int, place: tuple[int, int], numbers: IntArray) -> tuple[IntArray, IntArray]:
@@ -255,25 +198,9 @@ def _elements(mac: Mac, channel: int, place: tuple[int, int], numbers: IntArray)
     return indices[:, :1] if mac.dense else indices, numbers[pixels >= 0]
 
 
-def _widths(mac: Mac, rest: Rest | None, excursion: Excursion, sign: int) -> Iterator[int]:
-    """Widths that a running sum leaves, of which it shows."""
-    x = np.full((1, *mac.shape), mac.type.lo, dtype=np.int64)
-    indices = excursion.indices if not mac.dense else np.pad(excursion.indices, ((0, 0), (0, 2)))
-    x[0, indices[:, 0], indices[:, 1], indices[:, 2]] = excursion.numbers
-    added = _added(mac, excursion, x)
-    farthest = int((sign * added).cumsum(axis=1).max())
-    for bits in range(MIN_BITS, farthest.bit_length() + 1):
-        if _shows(rest, excursion, added, bits).all():
-            yield bits
-
-
-def _added(mac: Mac, excursion: Excursion, x: IntArray) -> IntArray:
+def _added(mac: Mac, excursion: Excursion, taps: IntArray) -> IntArray:
     """What is added to the sum, in the order of addition, (N, additions)."""
-    part, (row, column) = mac.group_of(excursion.channel), excursion.place
-    (sy, sx), (dy, dx), (height, width) = mac.window.stride, mac.window.dilation, mac.window.kernel
-    padded = mac.window.pad(x[:, part], mac.pad_value[part])
-    rows, columns = row * sy + dy * np.arange(height), column * sx + dx * np.arange(width)
-    read = padded[:, :, rows[:, None], columns].reshape(len(x), -1)
+    read = taps[(slice(None), mac.group_of(excursion.channel), *excursion.place)].reshape(len(taps), -1)
     products: IntArray = read * mac.weight[excursion.channel].reshape(-1)
     return np.asarray(products[:, excursion.taps].sum(axis=2))
 
