@@ -36,6 +36,9 @@ BINS = 512
 APART = 64
 """Places of theirs."""
 
+AT_ONCE = 2**21
+"""Products that are looked at in one step, about."""
+
 CHANNELS = 4
 """Channels that are tried, those that can go out farthest first."""
 
@@ -82,7 +85,7 @@ class Running(Covergroup):
         words = tuple(f"{bits} bits" for bits in range(least, most + 1))
         axes = (Axis("order", ORDERS), Axis("end", WAYS), Axis("channel", len(mac.weight)), Axis("width", words))
         rows = [(excursion.order, excursion.way, excursion.channel, bits - least) for excursion, bits in bins]
-        self._bits = [bits for _, bits in bins]
+        self._bits = np.array([bits for _, bits in bins], dtype=np.int64)
         sentence = "the sum leaves this width on the way, and a design that clips it there gives another result"
         coordinates = np.array(rows, dtype=np.int64).reshape(-1, 4)
         super().__init__(mac.node.name, "running sums", sentence, axes, self._seen, coordinates=coordinates)
@@ -90,13 +93,24 @@ class Running(Covergroup):
     def _seen(self, values: Values) -> Bools:
         seen = self.hit.copy()  # what is hit stays hit: only the others are looked at
         taps = self._mac.taps(values[self._mac.x])
-        added: dict[Excursion, IntArray] = {}  # each has a bin for every width
-        for index in (~seen).nonzero()[0].tolist():
-            excursion = self.excursions[index]
-            if excursion not in added:
-                added[excursion] = _added(self._mac, excursion, taps)
-            seen[index] = _shows(self._rest, excursion, added[excursion], self._bits[index]).any()
+        order = self.coordinates[:, 0]
+        for number in np.unique(order[~seen]):
+            size = int((order == number).sum()) * self._mac.weight[0].size
+            for start in range(0, len(taps), step := max(1, AT_ONCE // size)):
+                bins = np.flatnonzero((order == number) & ~seen)
+                if len(bins):
+                    seen[bins] = self._show(bins, taps[start : start + step]).any(axis=0)
         return seen
+
+    def _show(self, bins: IntArray, taps: IntArray) -> Bools:
+        """Whether bins of one order show in frames, (N, bins)."""
+        mac, excursions = self._mac, [self.excursions[index] for index in bins]
+        way, channel = self.coordinates[bins, 1:3].T
+        inputs = np.stack([np.arange(taps.shape[1])[mac.group_of(c)] for c in channel])
+        y, x = np.array([excursion.place for excursion in excursions]).T[..., None]
+        read = taps[:, inputs, y, x].reshape(len(taps), len(bins), -1)
+        added = (read * mac.weight[channel].reshape(len(bins), -1))[:, :, excursions[0].taps].sum(axis=3)
+        return _shows(self._rest, channel, way, added, self._bits[bins])
 
 
 def covergroups(graph: Graph, node: Node) -> list[Covergroup]:
@@ -173,9 +187,10 @@ class _Search:
         farthest = int((SIGNS[way] * added).cumsum(axis=1).max())
         elements = _elements(self._mac, channel, place, numbers)
         found = Excursion(self._mac.x, order, way, channel, place, taps, *elements, ())
-        widths = range(MIN_BITS, farthest.bit_length() + 1)
-        bits = tuple(bits for bits in widths if _shows(self._rest, found, added, bits).all())
-        return replace(found, bits=bits) if bits else None
+        bits = np.arange(MIN_BITS, farthest.bit_length() + 1)
+        channels, ways = (np.full(len(bits), number) for number in (channel, way))
+        shown = _shows(self._rest, channels, ways, np.repeat(added[None], len(bits), axis=1), bits)
+        return replace(found, bits=tuple(bits[shown[0]].tolist())) if shown.any() else None
 
 
 def _apart(mac: Mac, places: IntArray) -> list[tuple[int, int]]:
@@ -198,26 +213,20 @@ def _elements(mac: Mac, channel: int, place: tuple[int, int], numbers: IntArray)
     return indices[:, :1] if mac.dense else indices, numbers[pixels >= 0]
 
 
-def _added(mac: Mac, excursion: Excursion, taps: IntArray) -> IntArray:
-    """What is added to the sum, in the order of addition, (N, additions)."""
-    read = taps[(slice(None), mac.group_of(excursion.channel), *excursion.place)].reshape(len(taps), -1)
-    products: IntArray = read * mac.weight[excursion.channel].reshape(-1)
-    return np.asarray(products[:, excursion.taps].sum(axis=2))
+def _shows(rest: Rest | None, channel: IntArray, way: IntArray, added: IntArray, bits: IntArray) -> Bools:
+    """Whether sums of `added` (N, B, additions) that saturate at so many bits after each addition give other results.
 
-
-def _shows(rest: Rest | None, excursion: Excursion, added: IntArray, bits: int) -> Bools:
-    """Whether a sum that saturates after each addition gives another result, (N,)."""
+    Args:
+        channel, way, bits: (B,).
+    """
     lowest, highest = -(1 << bits - 1), (1 << bits - 1) - 1
-    sums = added.cumsum(axis=1)
-    beyond = sums.max(axis=1) > highest if excursion.way == 0 else sums.min(axis=1) < lowest
-    right = sums[beyond, -1]
-    wrong = np.zeros_like(right)
+    sums = added.cumsum(axis=2)
+    beyond = np.where(way == 0, sums.max(axis=2) > highest, sums.min(axis=2) < lowest)
+    _, b = beyond.nonzero()
+    right, wrong = sums[beyond, -1], np.zeros(len(b), dtype=np.int64)
     for numbers in added[beyond].T:
-        wrong = (wrong + numbers).clip(lowest, highest)
-    shows = np.zeros(len(added), dtype=bool)
-    if rest is None:
-        shows[beyond] = wrong != right
-    else:
-        where = np.full(len(right), excursion.channel)
-        shows[beyond] = rest(where, wrong) != rest(where, right)
+        wrong = (wrong + numbers).clip(lowest[b], highest[b])
+    results = [wrong, right] if rest is None else [rest(channel[b], numbers) for numbers in (wrong, right)]
+    shows = np.zeros(beyond.shape, dtype=bool)
+    shows[beyond] = results[0] != results[1]
     return shows
