@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import cache
 from pathlib import Path
@@ -57,7 +58,8 @@ def test_every_bin_of_a_single_op_is_hit_or_proven_unreachable(kind: str) -> Non
         assert stimulus.rounds == 0
         assert counted_again(graph, stimulus).document() == stimulus.coverage.document()
         codes = (300 if x.type.hi - x.type.lo < 256 else 2 * x.type.bits for x in graph.inputs)
-        assert len(stimulus.labels) <= 60 + sum(codes)
+        pairs = 2 * math.prod(graph.nodes[0].op.kernel) ** 2 if kind == "max_pool" else 0
+        assert len(stimulus.labels) <= 60 + sum(codes) + pairs * 14  # for each bit
         for x in graph.inputs:
             x.type.check(stimulus.frames[x.name], x.name)
             assert stimulus.frames[x.name].shape == (len(stimulus.labels), *x.shape)
@@ -86,7 +88,7 @@ def test_few_frames_cover_each_node_of_the_demo_model() -> None:
     for region in regions(NODES, chains=False):
         stimulus = directed(region.graph)
         assert stimulus.coverage.open == 0, region.name
-        assert len(stimulus.labels) <= 30, region.name
+        assert len(stimulus.labels) <= 40, region.name
 
 
 def test_a_chain_of_the_demo_model_is_covered_at_its_thresholds() -> None:

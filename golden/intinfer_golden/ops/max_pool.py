@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 
@@ -24,6 +25,9 @@ from .steps import Cell, Operand, Place, Steps
 
 MANY = 8
 """Windows for each of their places, in all channels but one, from which on every place is asked for in one frame."""
+
+PLACES = 16
+"""Places of a window above which not each two of them have bins."""
 
 WINDOWS = 4
 """Windows of a channel that are looked at for each place that should win."""
@@ -57,11 +61,19 @@ class MaxPoolFacts(Pool[MaxPool]):
         groups = [group]
         if x in self.graph.inputs and real.sum(axis=1).max() > 1:
             groups.append(rivals.covergroup(self.node, channels, x.type, self._compared))
+            if self._tree and x.type.lo < x.type.hi:
+                together = np.asarray((real[:, :, None] & real[:, None]).any(axis=0))
+                groups.append(rivals.of_places(self.node, x.type, together, self.op.kernel, self._compared))
         over = np.asarray((self.addresses < 0).any(axis=(2, 3)))
         sentence = "a whole window holds the lowest value: nothing else, such as 0 or a border, wins over it"
         groups.append(self._lowest("lowest", sentence, np.ones_like(over)))
         sentence = "a window over the border holds the lowest value alone: the border does not win"
         return [*groups, *([self._lowest("border", sentence, over)] if over.any() else [])]
+
+    @property
+    def _tree(self) -> bool:
+        """Whether the places of a window are few enough for bins of each two of them."""
+        return math.prod(self.op.kernel) <= PLACES
 
     def _compared(self, values: Values) -> IntArray:
         """The numbers of each window, (C, images * windows, places)."""
@@ -123,6 +135,21 @@ class MaxPoolFacts(Pool[MaxPool]):
         row = reads[sizes.argmax()]
         goals += [goal(row, numbers) for numbers in rivals.close_calls(x.type, int(sizes.max()), rng)]
         yield from pack(goals, lambda: textures.constant(self.graph, "lo"))
+        yield from pack(list(self._pairs(rng)), lambda: textures.constant(self.graph, "lo"))
+
+    def _pairs(self, rng: np.random.Generator) -> Iterator[Goal]:
+        """Each place wins by one over each other place, for each bit, in windows and channels in turn."""
+        x, reads, turn = self.x, self.windows, 0
+        for winner, p, q in product(rivals.winners(x.type).values(), *map(range, self.windows.shape[1:] * 2)):
+            both = np.flatnonzero((reads[:, p] >= 0) & (reads[:, q] >= 0))
+            if not self._tree or p == q or not len(both):
+                continue
+            row, channel = reads[both[turn // x.shape[0] % len(both)]], turn % x.shape[0]
+            numbers = rng.integers(x.type.lo, winner, len(row))
+            numbers[[p, q]] = winner, winner - 1
+            pixels, turn = np.divmod(row, x.shape[2]), turn + 1
+            indices = np.stack([np.full(len(row), channel), *pixels], axis=1)[row >= 0]
+            yield Goal(x.name, indices, numbers[row >= 0], np.zeros((1, 3), dtype=np.int64))
 
     def compose(self, frame: Frame, draw: Draw) -> None:
         """Each place of a window wins. In the last channel the first window holds the lowest number alone, and

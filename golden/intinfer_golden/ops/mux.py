@@ -8,15 +8,17 @@ from itertools import product
 import numpy as np
 
 from intinfer.graph import Value
-from intinfer.ops import Mux
+from intinfer.ops import Mux, Tgap
 from intinfer.types import IntArray
 
 from ..designs import Mistake, listed
 from ..make.coverage import ENDS, RESET, Axis, Bools, Covergroup, Faults, Order, Prover, Site, Values, fault
+from ..make.coverage.told import ToldApart
 from ..make.stimulus import textures
 from ..make.stimulus.textures import Draw, Frame
 from .base import OpFacts
 from .steps import Cell, Operand, Place, Steps, element_row
+from .tgap import TgapFacts
 
 
 class MuxFacts(OpFacts[Mux]):
@@ -60,7 +62,29 @@ class MuxFacts(OpFacts[Mux]):
         fixed = channels == 1 or bits.lo == bits.hi
         mixed.exclude([2] * fixed, f"{channels} channel{'s' * (channels > 1)} of {bits}")
         mixed.exclude(never, f"{select.name!r} is {bits}")
-        return [way, mixed]
+        return [way, mixed, *self._told_apart()]
+
+    def _told_apart(self) -> list[Covergroup]:
+        """Selects told apart while the branches differ, where a frame sets all three of them as it likes."""
+        (select, one, zero), inputs = self.inputs, {x.name for x in self.graph.inputs}
+        source = self.graph.node_by_name.get(select.name)
+        tgap = TgapFacts(self.graph, source) if source and isinstance(source.op, Tgap) else None
+        read = {one.name, zero.name, select.name if tgap is None else tgap.x.name}
+        both = select.type.lo < select.type.hi if tgap is None else bool(tgap.told_apart())
+        if self.channels == 1 or len(read) < 3 or not read <= inputs or not both or not _may_differ(one, zero):
+            return []
+
+        def see(values: Values, digits: IntArray) -> Bools:
+            differ = (values[one.name] != values[zero.name]).any(axis=(2, 3)).all(axis=1)
+            as_wanted = (values[select.name][:, None] == digits).all(axis=2)
+            return np.asarray((as_wanted & differ[:, None]).any(axis=0))
+
+        def make(digits: IntArray, rng: np.random.Generator) -> Frame:
+            frame = {x.name: textures.uniform(x, rng, x.shape) for x in (one, zero)}
+            _part(one, zero, frame)
+            return frame | ({select.name: digits} if tgap is None else tgap.near(digits, rng))
+
+        return [ToldApart(self.node, self.channels, see, make)]
 
     def faults(self, site: Site) -> Iterator[Faults]:
         """Each channel from the wrong branch; all from one; as the frame before selected."""
@@ -128,11 +152,8 @@ class MuxFacts(OpFacts[Mux]):
         select, one, zero = self.inputs
         pattern = draw.pattern(select.shape[0], lambda first: first[select.name])
         frame[select.name] = pattern.clip(select.type.lo, select.type.hi)
-        equal = (frame[one.name] == frame[zero.name]).all(axis=(1, 2))
         if one.name != zero.name:
-            up = one.type.hi != zero.type.lo
-            a, b = (one.type.hi, zero.type.lo) if up else (one.type.lo, zero.type.hi)
-            frame[one.name][equal, 0, 0], frame[zero.name][equal, 0, 0] = a, b
+            _part(one, zero, frame)
 
     def mistakes(self) -> Iterator[Mistake]:
         """Selects that are inverted, stuck or another channel's; branches that are joined, added or 0."""
@@ -165,3 +186,10 @@ class MuxFacts(OpFacts[Mux]):
 def _may_differ(one: Value, zero: Value) -> bool:
     """Whether the branches of a multiplexer can hold different numbers."""
     return one.name != zero.name and not one.type.lo == one.type.hi == zero.type.lo == zero.type.hi
+
+
+def _part(one: Value, zero: Value, frame: Frame) -> None:
+    """Make the branches of a multiplexer differ in every channel, where they may."""
+    equal = (frame[one.name] == frame[zero.name]).all(axis=(1, 2))
+    a, b = (one.type.hi, zero.type.lo) if one.type.hi != zero.type.lo else (one.type.lo, zero.type.hi)
+    frame[one.name][equal, 0, 0], frame[zero.name][equal, 0, 0] = a, b

@@ -26,11 +26,18 @@ from ..make.coverage import (
     Site,
     Values,
     fault,
+    told,
 )
 from ..make.coverage.reach import Sums
 from ..make.stimulus.textures import Draw, Frame
 from .base import OpFacts
 from .steps import Cell, Operand, Place, Steps
+
+MANY = 2**14
+"""Bits of all levels above which not each has bins of its own."""
+
+NEAR = 64
+"""Frames of sums beside their thresholds that are tried; the bits of a level are as good as random."""
 
 ENDS_OF_0 = ("above 0", "below 0")
 
@@ -57,6 +64,11 @@ class TgapFacts(OpFacts[Tgap]):
     @property
     def _pixels(self) -> int:
         return self.x.size // self.channels
+
+    @property
+    def _free(self) -> bool:
+        """Whether a frame sets the levels as it likes."""
+        return self.x.name in {value.name for value in self.graph.inputs}
 
     @property
     def _half(self) -> int:
@@ -95,7 +107,42 @@ class TgapFacts(OpFacts[Tgap]):
         for i, point in enumerate(doubled.tolist()):
             text = f"the sum of {self._pixels} levels {x.type} lies in {lo}..{hi} and never is {point // 2}"
             group.exclude((place == i) & (not 2 * lo <= point <= 2 * hi), text)
-        return [group]
+        return [group, *self._bits(), *self.told_apart()]
+
+    def _bits(self) -> list[Covergroup]:
+        """Each bit of each level is needed: inverted, it brings the sum to the other side of the threshold."""
+        x, half, width = self.x, self._half, self.x.type.hi.bit_length()
+        least, most = self._sums[2:].tolist()
+        if not self._free or x.size * width > MANY or not least <= half < most:
+            return []
+
+        def see(values: Values) -> Bools:
+            levels = values[x.name].reshape(-1, self.channels, self._pixels)
+            bits = levels[..., None] >> np.arange(width) & 1
+            inverted = levels.sum(axis=2)[:, :, None, None] + (1 - 2 * bits << np.arange(width))
+            shows = (inverted > half) != (inverted + (2 * bits - 1 << np.arange(width)) > half)
+            return np.stack([(shows & (bits == way)).any(axis=0) for way in (0, 1)], axis=-1).reshape(-1)
+
+        axes = (Axis("channel", self.channels), Axis("pixel", self._pixels), Axis("bit", width), Axis("is", ("0", "1")))
+        sentence = "the sum stands so near to its threshold that this bit of this level decides"
+        return [Covergroup(self.node.name, "bits shown", sentence, axes, see)]
+
+    def told_apart(self) -> list[Covergroup]:
+        """Averages of channels told apart, where a frame sets the levels as it likes."""
+        if not self._free:
+            return []
+        low, high = (np.full(self.channels, int(end > self._half)) for end in self._sums[2:].tolist())
+        return told.results(self.node, low, high, self.near)
+
+    def near(self, bits: IntArray, rng: np.random.Generator) -> Frame:
+        """A frame with these bits (C,), every sum as near to the threshold as its levels allow."""
+        x, sums, (_, _, least, most) = self.x, self._solver(), self._sums.tolist()
+        maps = np.empty((self.channels, self._pixels), dtype=np.int64)
+        for bit in np.unique(bits):
+            numbers = sums.solve(min(max(self._half + int(bit), least), most), rng)
+            assert numbers is not None  # every sum between the ends is one of levels
+            maps[bits == bit] = numbers
+        return {x.name: rng.permuted(maps, axis=1).reshape(x.shape)}
 
     def faults(self, site: Site) -> Iterator[Faults]:
         """Sums stand on the last number that gives 0 and on the first that gives 1: any other start shows."""
@@ -147,20 +194,17 @@ class TgapFacts(OpFacts[Tgap]):
         for turn in range(len(points)):
             maps = [sums.solve(points[(turn + c) % len(points)], rng) for c in range(x.shape[0])]
             yield {x.name: np.array([rng.permutation(m) for m in maps if m is not None]).reshape(x.shape)}
+        for turn in range(NEAR):
+            yield self.near(np.arange(self.channels) + turn & 1, rng)
 
     def compose(self, frame: Frame, draw: Draw) -> None:
         """Every sum on the last number that gives 0 or on the first that gives 1."""
-        x, sums, half = self.x, self._solver(), self._half
+        x, half = self.x, self._half
 
         def averages(first: Frame) -> IntArray:
             return np.asarray((first[x.name].reshape(x.shape[0], -1).sum(axis=1) > half) * 1)
 
-        bits = draw.pattern(x.shape[0], averages)
-        for bit in np.unique(bits):
-            numbers = sums.solve(min(half + int(bit), self._pixels * x.type.hi), draw.rng)
-            if numbers is not None:
-                maps = np.tile(numbers, (int((bits == bit).sum()), 1))
-                frame[x.name][bits == bit] = draw.rng.permuted(maps, axis=1).reshape(-1, *x.shape[1:])
+        frame |= self.near(draw.pattern(x.shape[0], averages), draw.rng)
 
     def families(self) -> Families:
         """The op's own, then sums that go on from frame to frame."""

@@ -28,10 +28,11 @@ def top_module(ports: Sequence[Port], *, unit: bool, asynchronous: bool, monitor
     inputs = [port for port in ports if port.direction != "out"]
     outputs = [port for port in ports if port.direction == "out"]
     demand = next((f"{port.name}_begun" for port in ports if port.direction == "demand"), None)
+    several = sum(port.direction == "in" for port in ports) > 1
     lines = [
         "module tb;",
-        "  logic clk, rst_n, probe, give_up, counting, hold, meets, inputs_end, outputs_end;",
-        "  int cycle, repeats, start, limit, pass;",
+        "  logic clk, rst_n, probe, give_up, counting, hold, meets, outputs_end;",
+        "  int cycle, repeats, start, limit, pass, ahead, meeting, met;",
         *_wires(ports),
         *(["  logic monitors_done;", "  int monitors_ignored;"] if monitored else []),
         *("", "  always_comb begin", "    pass = 0;"),
@@ -54,7 +55,7 @@ def top_module(ports: Sequence[Port], *, unit: bool, asynchronous: bool, monitor
             "ASYNCHRONOUS": int(asynchronous),
         },
         {
-            **_shared(*_BENCH, "limit", "probe", "hold", "pass", "meets", "inputs_end", "outputs_end"),
+            **_shared(*_BENCH, "limit", "probe", "hold", "pass", "meets", "ahead", "meeting", "met", "outputs_end"),
             "input_at_end": _any("|", [port.name for port in inputs if port.direction == "in"], "at_end"),
             "output_at_end": _any("|", names(outputs), "at_end"),
             "sent": f"{inputs[0].name}_sent",
@@ -69,7 +70,8 @@ def top_module(ports: Sequence[Port], *, unit: bool, asynchronous: bool, monitor
     )
     for number, port in enumerate(ports):
         others = f"{stalls} || {_any('|', names(ports[:number]), 'wants')}" if number else stalls
-        lines += _sink(number, port, others) if port.direction == "out" else _source(number, port, demand, others)
+        out = port.direction == "out"
+        lines += _sink(number, port, others) if out else _source(number, port, demand, others, several)
     if monitored:
         own = {"done": "monitors_done", "ignored": "monitors_ignored"}
         lines += instance("bench_monitors", "monitors", {}, _shared(*CHECK, "give_up") | own)
@@ -141,8 +143,8 @@ def _wires(ports: Iterable[Port]) -> list[str]:
     return lines
 
 
-def _source(number: int, port: Port, demand: str | None, others: str) -> list[str]:
-    """A frame's first beat stands no earlier than its demand mask."""
+def _source(number: int, port: Port, demand: str | None, others: str, several: bool) -> list[str]:
+    """A frame's first beat stands no earlier than its demand mask. Of several inputs each ends one in its own time."""
     parameters: dict[str, int | str] = {
         "STREAM": number,
         "PORT": quoted(port.name),
@@ -158,7 +160,7 @@ def _source(number: int, port: Port, demand: str | None, others: str) -> list[st
         **_own(port, "begun", "sent", "pass", "moves", "stalls", "wants", "done", "tdata", "tvalid", "tready", "tlast"),
         **_own(port, "at_end"),
         "meets": "meets" if port.direction == "in" else "1'b0",
-        "ends_move": "inputs_end",
+        "ends_move": "meeting >= 3" + f" + met * {4 * number + 5} / 4 % 4" * several,
         "allowed": demand if demand and port.direction == "in" else "32'h7fffffff",
         "others": others,
     }
@@ -175,7 +177,7 @@ def _sink(number: int, port: Port, others: str) -> list[str]:
         "ROW_WORDS": _row_words(port),
     }
     connections = {
-        **_shared("clk", "rst_n", "give_up", "counting", "hold", "meets", "repeats"),
+        **_shared("clk", "rst_n", "give_up", "counting", "hold", "meets", "ahead", "repeats"),
         **_own(port, "got", "done", "moves", "stalls", "wants", "tvalid", "tready", "at_end"),
         "others": others,
         "ends_move": "outputs_end",

@@ -10,10 +10,10 @@ from intinfer import reference
 from intinfer.graph import Graph
 
 from ...ops import facts_of
-from . import document
+from . import document, told
 from .first import FirstFrames, opposites
 from .forms import Prover
-from .group import Intervals, Values
+from .group import Covergroup, Intervals, Values
 from .shown import Shown
 from .turning import Turning
 
@@ -33,7 +33,9 @@ class Coverage:
         self.graph = graph
         self.prover = Prover(graph)
         self.turning = Turning(graph, self.prover)
-        self.groups = [g for node in graph.nodes for g in facts_of(graph, node).covergroups(self.prover)]
+        self.groups: list[Covergroup] = []
+        for node in graph.nodes:
+            self.groups += [*facts_of(graph, node).covergroups(self.prover), *told.covergroups(graph, node)]
         self.frames, self.first = opposites(graph, name), FirstFrames(graph, name, self.prover)
         self.groups += [self.frames, self.first]
         for group in self.groups:

@@ -43,24 +43,60 @@ def covergroup(node: Node, channels: int, type_: IntType, compared: Callable[[Va
     lows = np.array(sorted(winners(type_)), dtype=np.int64)
 
     def see(values: Values) -> Bools:
-        numbers = compared(values)
-        top = numbers.max(axis=2)
-        best = numbers == top[:, :, None]
-        second = np.where(best, NEVER, numbers).max(axis=2)
-        close = (best.sum(axis=2) == 1) & (top - second == 1)
-        rival = numbers == second[:, :, None]
-        earlier = np.arange(numbers.shape[2]) < numbers.argmax(axis=2)[:, :, None]
-        behind, before = (rival & earlier).any(axis=2), (rival & ~earlier).any(axis=2)
         seen = np.zeros((channels, len(lows), 2), dtype=bool)
-        for i, low in enumerate(lows.tolist()):
-            here = close & (top & -top == low)
+        for i, (here, best, rival) in enumerate(_close(compared(values), lows)):
+            earlier = np.arange(best.shape[2]) < best.argmax(axis=2)[:, :, None]
+            behind, before = (rival & earlier).any(axis=2), (rival & ~earlier).any(axis=2)
             seen[:, i, 0], seen[:, i, 1] = (here & behind).any(axis=1), (here & before).any(axis=1)
         return seen.reshape(-1)
 
-    words = tuple("0 beside -1" if low == 0 else f"bit {low.bit_length() - 1}" for low in lows.tolist())
-    axes = (Axis("channel", channels), Axis("up to", words), Axis("winner", ORDERS))
+    axes = (Axis("channel", channels), _up_to(lows), Axis("winner", ORDERS))
     sentence = "the winner is one above the next number, with its lowest 1 there: every bit of the comparison decides"
     return Covergroup(node.name, "close calls", sentence, axes, see)
+
+
+def of_places(
+    node: Node, type_: IntType, together: Bools, kernel: tuple[int, int], compared: Callable[[Values], IntArray]
+) -> Covergroup:
+    """Bins: lowest 1 of the winner, its place in the window and that of a close rival, which meet in some comparator of
+    a tree, whatever its form.
+
+    Args:
+        together: (P, P), places that are both pixels in some window.
+    """
+    lows, places = np.array(sorted(winners(type_)), dtype=np.int64), len(together)
+
+    def see(values: Values) -> Bools:
+        pairs = [best[here].T.astype(np.float32) @ rival[here] for here, best, rival in _close(compared(values), lows)]
+        return np.stack(pairs).reshape(-1) > 0
+
+    names = tuple(str(place) for place in np.ndindex(*kernel))
+    axes = (
+        _up_to(lows),
+        Axis("winner", tuple(f"winner {n}" for n in names)),
+        Axis("rival", tuple(f"rival {n}" for n in names)),
+    )
+    sentence = "the winner is one above the number at this other place: every comparator of a tree decides alone"
+    group = Covergroup(node.name, "close calls of places", sentence, axes, see)
+    group.exclude(np.tile(np.eye(places, dtype=bool).reshape(-1), len(lows)), "a place is not compared with itself")
+    group.exclude(np.tile(~together.reshape(-1), len(lows)), "no window has real values at both places")
+    return group
+
+
+def _close(numbers: IntArray, lows: IntArray) -> Iterator[tuple[Bools, Bools, Bools]]:
+    """For each lowest 1 where the winner has it and is one above the next number, (C, M), which places win, and which
+    hold that next number, (C, M, P)."""
+    top = numbers.max(axis=2)
+    best = numbers == top[:, :, None]
+    second = np.where(best, NEVER, numbers).max(axis=2)
+    close = (best.sum(axis=2) == 1) & (top - second == 1)
+    rival = numbers == second[:, :, None]
+    for low in lows.tolist():
+        yield close & (top & -top == low), best, rival
+
+
+def _up_to(lows: IntArray) -> Axis:
+    return Axis("up to", tuple("0 beside -1" if low == 0 else f"bit {low.bit_length() - 1}" for low in lows.tolist()))
 
 
 def close_calls(type_: IntType, count: int, rng: np.random.Generator) -> Iterator[IntArray]:

@@ -22,6 +22,7 @@ from ..coverage.collect import Coverage, chunks
 from ..coverage.combinations import Combinations
 from ..coverage.fault import EQUAL, HIGHEST, LOWEST, RESET
 from ..coverage.group import Bools, Values
+from ..coverage.told import ToldApart
 from ..frames import Stimulus
 from . import textures
 from .alike import SearchCache
@@ -207,6 +208,10 @@ class _DirectedRun:
                 if isinstance(group, Combinations) and group.node == node.name:
                     made += textures.combined(graph, group, rng)
             self._try((f"{node.name} {node.op.kind}", textures.noise(graph, rng) | frame) for frame in made)
+        for group in self.coverage.groups:
+            if isinstance(group, ToldApart):
+                made = [textures.noise(graph, rng) | group.make(row, rng) for row in group.digits]
+                self._try((f"{group.node} {group.kind}", frame) for frame in made)
 
     def solve(self) -> None:
         """Goals of linear forms, packed; moved about first, then exactly where they were solved."""

@@ -14,7 +14,7 @@
 // disturbed at once, and frame 1 is the first of all that is seen to its end. With +profile=random, a part of a network is
 // then reset before each frame of the set, which comes out whole, and as many more as a draw says, up to five, the last of
 // them in part: what is wrong only in the n-th frame after a reset, or in one of several buffers that frames take in turn,
-// shows in any frame that shows it. Some of these resets come at the last beats of a frame into the design.
+// shows in any frame that shows it. Half of these resets come at the last beats of a frame into the design or out of it.
 //
 // Plusargs: +profile=NAME        when streams move: always, random, bursty, slow_sink, slow_source, slow (always); in the
 //                                last all streams are slow, and random between their stalls, and last beats of a frame
@@ -632,7 +632,8 @@ module bench_sink #(
     input logic give_up,
     input logic counting,
     input logic hold,
-    input logic meets,  // the last beat of a frame waits, to be taken when `ends_move`
+    input logic meets,  // a beat of a frame waits, to be taken when `ends_move`
+    input int ahead,  // which, counted from the last one
     input logic ends_move,
     output logic at_end,  // it waits
     input int repeats,
@@ -669,10 +670,10 @@ module bench_sink #(
       .noise(unused)
   );
 
-  logic last;
-  assign last = meets && got % FRAME_WORDS == FRAME_WORDS - 1 && !done;
-  assign at_end = rst_n && last && tvalid === 1'b1;
-  assign tready = rst_n && !hold && (last ? ends_move : go || done);
+  logic met;
+  assign met = meets && got % FRAME_WORDS == FRAME_WORDS - 1 - (ahead < FRAME_WORDS ? ahead : 0) && !done;
+  assign at_end = rst_n && met && tvalid === 1'b1;
+  assign tready = rst_n && !hold && (met ? ends_move : go || done);
   assign moves = tready && tvalid === 1'b1 && !done;
 
   always @(posedge give_up) begin
@@ -702,9 +703,11 @@ module bench_run #(
     output int start,  // the frame that comes first after the reset
     output int limit,  // frames that may begin, since the reset
     output logic hold,  // sinks wait: an early reset finds a beat that waits
-    output logic meets,  // last beats of frames wait for each other
-    output logic inputs_end,  // the last beat of a frame is put
-    output logic outputs_end,  // or taken
+    output logic meets,  // beats at the end of frames wait for each other
+    output int ahead,  // beats of a frame that come out after the one that waits
+    output int meeting,  // cycles of a meeting
+    output int met,  // meetings that were
+    output logic outputs_end,  // a beat is taken that has waited
     input logic input_at_end,  // there is one to be put
     input logic output_at_end,  // or taken
     input int sent,  // by the first input
@@ -732,7 +735,7 @@ module bench_run #(
   int watchdog, quiet, silent, slowest, last, resets, firsts, all_resets, spent;
   int first_kind;  // of the seven early resets
   logic all_slow, backward;
-  int meeting, alone, met, missed;  // cycles of a meeting, and of waiting for one; how many there were
+  int alone, missed;  // cycles of waiting for a meeting; how many there were not
   int taken_then;  // beats that had come out when the first frame was sent
   int idle, preparing;  // cycles before the first beat in: since this reset, since the first one
   bit stopped, given, firsts_given;
@@ -793,7 +796,7 @@ module bench_run #(
       int kind;
       kind = early >= resets ? 7 : backward ? 6 - early : (first_kind + early) % 7;
       limit = kind < 3 ? 32'h7fffffff : kind < 7 ? 1 : more(noise[5:4]);
-      do @(negedge clk); while (!rst_n || (!give_up && !due(kind)));
+      do @(negedge clk); while (!rst_n || (!give_up && !due(kind, early - resets)));
       if (!firsts_given && spent >= MOST && early >= resets) all_resets = early + 1;
       // Another frame comes first, in one profile the last: with given demand the others ask for every channel.
       if (early >= resets) start = early + 1 < all_resets ? early + 1 - resets : 0;
@@ -819,8 +822,10 @@ module bench_run #(
   // second if there is one, and anywhere behind the first quarter of a frame sent: something of it is left. Then, of a
   // single frame, when it is sent, when half of what was to come out from then on came, and when all of it came. Then in
   // the middle of what the design does before it takes a beat. After these seven, when a first frame came out whole, and if
-  // more may begin, anywhere in the last of them, where it comes out or is sent, or at the last beats of it that are sent.
-  function automatic bit due(input int kind);
+  // more may begin, anywhere in the last of them, where it comes out or is sent, or at the last four beats of it, in turn.
+  function automatic bit due(input int kind, input int turn);
+    int late;
+    late = turn / 4 % 4;
     case (kind)
       0: return sent >= (IN_WORDS + 1) / 2;
       1: return got >= (FRAMES - start > 1 ? OUT_WORDS : 0) + (OUT_WORDS + 1) / 2;
@@ -833,10 +838,11 @@ module bench_run #(
       6: return 2 * cycle >= preparing;
       default: begin
         if (got < OUT_WORDS || limit == 1) return got >= OUT_WORDS;
-        case (noise[1:0])
+        case (turn % 4)
           0: return sent >= IN_WORDS * limit - 1 - int'(noise[30:8]) % IN_WORDS;
-          1: return sent >= IN_WORDS * limit - 1 - int'(noise[30:8]) % (IN_WORDS < 4 ? IN_WORDS : 4);
-          default: return got > OUT_WORDS * (limit - 1) + int'(noise[30:8]) % OUT_WORDS;
+          1: return got > OUT_WORDS * (limit - 1) + int'(noise[30:8]) % OUT_WORDS;
+          2: return sent >= IN_WORDS * limit - 1 - late % IN_WORDS;
+          default: return got >= OUT_WORDS * limit - 1 - late % OUT_WORDS;
         endcase
       end
     endcase
@@ -890,13 +896,15 @@ module bench_run #(
     held <= holding;
   end
 
-  // The last beat of a frame into the design and the last one out of it meet: who is there first waits for the other, if
-  // it comes at all, and then they move in the same cycle or up to three apart, in turn.
+  // The last beat of a frame into the design and the last one out of it, or one of the two before it, meet: who is there
+  // first waits for the other, if it comes at all, and then they move in the same cycle or up to three apart, in turn. An
+  // earlier one, because what a design does for the last one is done while that beat stands in its registers. Of several
+  // inputs some come up to three cycles later than others.
   localparam int MEETINGS = 64, MISSED = 16;
   logic ends_wait;
   assign meets = all_slow && counting && met < MEETINGS && missed < MISSED;
-  assign inputs_end = meeting >= 3;
   assign outputs_end = meeting > met % 6;
+  assign ahead = met / 6 % 3;
   assign ends_wait = input_at_end || output_at_end;
   always @(posedge clk) begin
     if (meeting == 0) begin
@@ -905,8 +913,8 @@ module bench_run #(
       if (ends_wait && alone >= PATIENCE) missed <= missed + 1;
     end else begin
       alone <= 0;
-      meeting <= meeting == 12 ? 0 : meeting + 1;
-      if (meeting == 12) met <= met + 1;
+      meeting <= meeting == 15 ? 0 : meeting + 1;
+      if (meeting == 15) met <= met + 1;
     end
   end
 
