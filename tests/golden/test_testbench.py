@@ -118,7 +118,10 @@ def test_all_errors_are_counted_and_some_are_printed(run: Run) -> None:
 def test_an_unknown_profile_is_an_error(run: Run) -> None:
     result = run("allways")
     assert result.returncode != 0
-    assert "+profile: allways is unknown; give always, random, bursty, slow_sink, slow_source, slow" in result.output
+    assert (
+        "+profile: allways is unknown; give always, random, bursty, mixed, slow_sink, slow_source, slow"
+        in result.output
+    )
     assert "FAIL: nothing was sent to the design: options or files are wrong; profile allways" in result.output
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from .processes import Processes
 
-PROFILES = ("always", "random", "bursty", "slow_sink", "slow_source", "slow")
+PROFILES = ("always", "random", "bursty", "mixed", "slow_sink", "slow_source", "slow")
 FILES = ("tb.sv", "adapter.sv", "monitors.sv")
 """Of a bench, where it has them, in the order of compilation."""
 COMMANDS = {"icarus": "iverilog", "verilator": "verilator"}

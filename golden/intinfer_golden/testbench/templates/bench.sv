@@ -16,10 +16,11 @@
 // them in part: what is wrong only in the n-th frame after a reset, or in one of several buffers that frames take in turn,
 // shows in any frame that shows it. Half of these resets come at the last beats of a frame into the design or out of it.
 //
-// Plusargs: +profile=NAME        when streams move: always, random, bursty, slow_sink, slow_source, slow (always); in the
-//                                last all streams are slow, and random between their stalls, and last beats of a frame
-//                                in and out meet in one cycle
-//           +profile.PORT=NAME   of one stream: always, random, bursty, slow
+// Plusargs: +profile=NAME        when streams move: always, random, bursty, mixed, slow_sink, slow_source, slow (always);
+//                                mixed: each at a rate of its own for a while, then at another one, so that one falls
+//                                behind and catches up; slow: all streams are slow, and random between their stalls, and
+//                                last beats of a frame in and out meet in one cycle
+//           +profile.PORT=NAME   of one stream: always, random, bursty, mixed, slow
 //           +seed=N              of all but always (1)
 //           +repeat=N            how often the whole set is sent (what the README beside this file says)
 //           +resets=N            early resets, 0 to 7 (7)
@@ -53,7 +54,7 @@
 
 // What all streams share: options, the count of errors, the verdict's file.
 package bench;
-  localparam int ALWAYS = 0, RANDOM = 1, BURSTY = 2, SLOW = 3;
+  localparam int ALWAYS = 0, RANDOM = 1, BURSTY = 2, SLOW = 3, MIXED = 4;
   int errors = 0;
   int shown = 10;
   int seed = 1;
@@ -194,6 +195,7 @@ module bench_pace #(
   localparam logic [1:0] BEFORE = 0, WITHIN = 1, BETWEEN = 2, OVER = 3;  // which of the longest stalls comes next
   localparam logic [1:0] FIRST_MOVING = FRAME_WORDS == 1 ? BETWEEN : WITHIN;  // nothing is within a frame of one word
   logic bursting, all_slow;
+  logic [2:0] rare;  // of a mixed stream: it moves in every, each second, fourth or eighth cycle
   int left, pause, free, profile;
   int beat, behind;  // of a frame: the next that moves, and the one that a stall from now on keeps back
   logic [1:0] next_longest;
@@ -202,7 +204,7 @@ module bench_pace #(
   string common, own, key;
 
   assign go = profile == ALWAYS
-      || (profile == RANDOM ? noise[7] : profile == BURSTY ? bursting
+      || (profile == RANDOM ? noise[7] : profile == BURSTY ? bursting : profile == MIXED ? (noise[9:7] & rare) == 0
           : pause == 0 && !(counting && next_longest == BEFORE) && (noise[7] || !all_slow));
   assign stalls = profile == SLOW && pause != 0 && awaited;
   // The longest stalls of streams come one after the other, so that the other streams go on as long as the design lets
@@ -220,6 +222,7 @@ module bench_pace #(
 
   initial begin
     noise = 1;
+    rare = 0;
     bursting = 0;
     all_slow = 0;
     left = 0;
@@ -235,9 +238,10 @@ module bench_pace #(
     if ($value$plusargs(key, own) == 0) own = common;
     if (own == "random") profile = RANDOM;
     else if (own == "bursty") profile = BURSTY;
+    else if (own == "mixed") profile = MIXED;
     else if (own == "slow" || (SINK && own == "slow_sink") || (!SINK && own == "slow_source")) profile = SLOW;
     else if (own != "always" && own != "slow_sink" && own != "slow_source")
-      fail("+profile", $sformatf("%0s is unknown; give always, random, bursty, slow_sink, slow_source, slow", own));
+      fail("+profile", $sformatf("%0s is unknown; give always, random, bursty, mixed, slow_sink, slow_source, slow", own));
     all_slow = common == "slow";  // between stalls they move randomly, so that a short one comes at once after a long one
     if (all_slow) next_longest = OVER;
     #2 noise = first_random(STREAM);
@@ -246,6 +250,7 @@ module bench_pace #(
 
   always @(posedge clk) begin
     noise <= next_random(noise);
+    if (noise[31:26] == 0) rare <= 3'b111 >> noise[25:24];
     if (left > 0) left <= left - 1;
     else if (bursting || awaited) begin
       bursting <= !bursting;
@@ -722,19 +727,19 @@ module bench_run #(
 );
   import bench::*;
   // Repetitions go on until 65,536 frames are past, so that a counter of 16 bits has wrapped. Where that would take more
-  // than MOST cycles, 65,536 beats do, and LEAST cycles.
+  // than MOST cycles, 65,536 beats do, and LEAST cycles. At mixed rates MIXTURE cycles do.
   localparam int WRAP = 65536;
   localparam int DRAINED = 1024;  // cycles in which extra beats are waited for, beyond what the design ever took for one
   localparam int PATIENCE = 4096;  // cycles in which a beat to be held is waited for
 `ifdef VERILATOR
-  localparam int LEAST = 2000000, MOST = 8000000;
+  localparam int LEAST = 2000000, MOST = 8000000, MIXTURE = 400000;
 `else
-  localparam int LEAST = 150000, MOST = 500000;
+  localparam int LEAST = 150000, MOST = 500000, MIXTURE = 60000;
 `endif
   string name, verdict_file;
   int watchdog, quiet, silent, slowest, last, resets, firsts, all_resets, spent;
   int first_kind;  // of the seven early resets
-  logic all_slow, backward;
+  logic all_slow, backward, mixed;
   int alone, missed;  // cycles of waiting for a meeting; how many there were not
   int taken_then;  // beats that had come out when the first frame was sent
   int idle, preparing;  // cycles before the first beat in: since this reset, since the first one
@@ -774,6 +779,7 @@ module bench_run #(
     first_kind = name == "random" ? 5 : 0;
     backward = name == "bursty";
     all_slow = name == "slow";
+    mixed = name == "mixed";
     shown = option("mismatches", 10, 0, 32'h7fffffff);
     skew = option("skew", 0, 0, 8);
     seed = option("seed", 1, 0, 32'h7fffffff);
@@ -785,7 +791,7 @@ module bench_run #(
     all_resets = resets + firsts;
     given = $test$plusargs("repeat=") != 0;
     if (given) repeats = option("repeat", 1, 1, 32'h7fffffff / (FRAMES > BUSIEST ? FRAMES : BUSIEST));
-    else repeats = !UNIT ? 1 : name == "always" ? (WRAP + FRAMES) / FRAMES : 2;
+    else repeats = !UNIT ? 1 : name == "always" || mixed ? (WRAP + FRAMES) / FRAMES : 2;
     #4 if (errors != 0) begin  // of options and files
       emit($sformatf("FAIL: nothing was sent to the design: options or files are wrong; profile %0s, seed %0d", name, seed));
       stop;
@@ -937,7 +943,7 @@ module bench_run #(
     if (arrives) last <= cycle + 1;
     if (!done && quiet >= watchdog) give_up <= 1;
     if (counting && !given && pass + 1 < repeats)
-      if (errors != 0 || spent >= MOST || (spent >= LEAST && pass * BUSIEST > WRAP && !affordable)) repeats <= pass + 1;
+      if (errors != 0 || spent >= (mixed ? MIXTURE : MOST) || (spent >= LEAST && pass * BUSIEST > WRAP && !affordable)) repeats <= pass + 1;
   end
 
   // After the last beat, extra ones are waited for as long as the design ever took for one, and some more.
